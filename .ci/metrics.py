@@ -46,11 +46,13 @@ LABELS = {
     "reason": "why a message was not accepted",
     "result": "what came of an attempt at a provider",
     "route": "the route of the contract; `(none)` where none matches",
+    "severity": "how bad an incident is, such as `critical`",
     "source": "the name of a source, as the operator gave it",
     "state": "the state of an alarm, a firing or a delivery",
     "status": "the HTTP status",
     "target": "the service or far end that is called",
     "version": "the interpreter's version",
+    "what": "`taken`, or why it was not, such as `silenced`",
     "which": "`in_use` or `most`",
 }
 _ROW = re.compile(r"^\| `([a-z_0-9]+)` \|.*\|$", re.MULTILINE)

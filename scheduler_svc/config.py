@@ -49,6 +49,11 @@ class SchedulerSettings(StoreSettings, ServiceSettings):
         ge=0,
         description="How long finished firings are kept; 0 keeps them for ever. PostgreSQL removes them by whole months.",
     )
+    incident_retention_days: float = Field(
+        90.0,
+        ge=0,
+        description="How long incidents that are over are kept, with their alerts and timelines, and silences; 0 keeps them for ever.",
+    )
     request_retention_days: float = Field(7.0, gt=0, description="How long the request_id of a create is remembered.")
     inbound_retention_days: float = Field(
         7.0, gt=0, description="How long events, readings and pings stay in the log, and how long a repeated event id is recognised."

@@ -10,6 +10,11 @@ from prometheus_client.samples import Sample
 
 from scheduler_svc.dispatch import Dispatcher
 from scheduler_svc.domain import FiringState, Outcome, Priority
+from scheduler_svc.domain.alert_groups import RESOLVED_IN_WAIT
+from scheduler_svc.domain.dependencies import DEPENDENCY
+from scheduler_svc.domain.escalation import OUTSIDE_HOURS, TOO_FEW_OCCURRENCES
+from scheduler_svc.domain.incident_words import IncidentSeverity, IncidentTally
+from scheduler_svc.domain.silences import SILENCED
 from scheduler_svc.engine import Engine
 from scheduler_svc.ports import Fired, ProcessUsage, Shards
 from tocsin.clock import SECOND
@@ -18,7 +23,47 @@ from tocsin.telemetry.distribution import Distribution
 
 _LATENESS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 _BATCH: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+_ANSWERED: Final = (5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400)
+_REASONS: Final = ("", OUTSIDE_HOURS, TOO_FEW_OCCURRENCES, SILENCED, DEPENDENCY, RESOLVED_IN_WAIT)
 _PROCESS: Final = ("process_resident_memory_bytes", "process_cpu_seconds_total", "process_start_time_seconds")
+
+
+class IncidentMetrics:
+    """Counts what happens to incidents: implements `scheduler_svc.ports.IncidentObserver`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._open = Gauge(
+            "tocsin_scheduler_incidents", "Open incidents by severity, counted once per cleanup interval.", ("severity",), registry=registry
+        )
+        opened = Counter("tocsin_scheduler_incidents_opened", "Incidents that were opened, by severity.", ("severity",), registry=registry)
+        self._opened = {severity: opened.labels(severity.name.lower()) for severity in IncidentSeverity}
+        self._acknowledged = Histogram(
+            "tocsin_scheduler_incident_acknowledge_seconds",
+            "From the opening of an incident to each acknowledgement.",
+            registry=registry,
+            buckets=_ANSWERED,
+        )
+        self._resolved = Counter("tocsin_scheduler_incidents_resolved", "Incidents that were resolved.", registry=registry)
+        steps = Counter(
+            "tocsin_scheduler_incident_steps", "Steps of incidents that were taken, left out or held back.", ("what",), registry=registry
+        )
+        self._steps = {reason: steps.labels(reason.lower() or "taken") for reason in _REASONS}
+        self._other_steps = steps.labels("other")
+
+    def happened(self, tally: IncidentTally) -> None:
+        """Counts what has happened."""
+        for severity, count in tally.opened.items():
+            self._opened[severity].inc(count)
+        for waited in tally.acknowledged:
+            self._acknowledged.observe(waited / SECOND)
+        self._resolved.inc(tally.resolved)
+        for reason, count in tally.steps.items():
+            self._steps.get(reason, self._other_steps).inc(count)
+
+    def counted(self, incidents: Mapping[str, int]) -> None:
+        """Shows the number of open incidents by severity."""
+        for severity, count in incidents.items():
+            self._open.labels(severity.lower()).set(count)
 
 
 class SchedulerMetrics:
@@ -45,6 +90,7 @@ class SchedulerMetrics:
             "tocsin_scheduler_alarms", "Stored alarms by state, counted once per cleanup interval.", ("state",), registry=registry
         )
         self._registry = registry
+        self.incidents = IncidentMetrics(registry)
 
     def fired(self, fired: Fired, *, now: Micros, seconds: float) -> None:
         """Counts the rows by outcome, and observes how late each firing was."""
@@ -71,6 +117,10 @@ class SchedulerMetrics:
         """Shows the number of alarms by state."""
         for state, count in alarms.items():
             self._alarms.labels(state.lower()).set(count)
+
+    def incidents_counted(self, incidents: Mapping[str, int]) -> None:
+        """Shows the number of open incidents by severity."""
+        self.incidents.counted(incidents)
 
     def outcomes(self) -> Mapping[Outcome, int]:
         """Reads the counter of outcomes."""

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from scheduler_svc.domain.incident_words import IncidentSeverity
 from scheduler_svc.domain.matchers import CompiledMatchers, SilenceMatcher, implied
 from tocsin.errors import InvalidInput
 from tocsin.recurrence import Micros
@@ -20,7 +21,7 @@ DEPENDENCY: Final = "DEPENDENCY"
 
 _OWN_FIELDS: Final = {"source": "source", "dedupKey": "key"}
 """What an incident says of itself, beside labels, and where its document has it."""
-_NOT_FOUND_BY: Final = ("severity", "escalationPolicy")
+_SEVERITY: Final = "severity"
 
 
 class IncidentDependency(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -58,10 +59,15 @@ class CompiledDependency:
 
     @property
     def needle(self) -> str:
-        """What stands in the stored form of whatever fits its sources."""
-        found = found_by(self.dependency)
-        name = "" if found is None else _OWN_FIELDS.get(found.label, found.label)
-        return "" if found is None else f"{_json(name)}:{_json(found.value)}"
+        """What stands in the stored form of whatever fits its sources; empty: nothing that is known."""
+        found = next((one for one in self.dependency.source if one.label != _SEVERITY and _finds(one)), None)
+        return "" if found is None else f"{_json(_OWN_FIELDS.get(found.label, found.label))}:{_json(found.value)}"
+
+    @property
+    def severity(self) -> int:
+        """The severity of whatever fits its sources; 0: any."""
+        found = next((one.value for one in self.dependency.source if one.label == _SEVERITY and _finds(one)), "")
+        return next((int(severity) for severity in IncidentSeverity if severity.name.lower() == found), 0)
 
     def holds(self, *, source: Mapping[str, str], target: Mapping[str, str]) -> bool:
         """Whether the one holds back the other, of which is known that it fits the targets.
@@ -73,9 +79,9 @@ class CompiledDependency:
         return not (self.target.fit(source) and self.source.fit(target))
 
 
-def found_by(dependency: IncidentDependency) -> SilenceMatcher | None:
-    """The matcher of its sources by which open ones are found; None without one."""
-    return next((one for one in dependency.source if one.exact and one.value and one.label not in _NOT_FOUND_BY), None)
+def _finds(matcher: SilenceMatcher) -> bool:
+    """Whether open sources can be found by it."""
+    return matcher.exact and bool(matcher.value) and matcher.label != "escalationPolicy"
 
 
 def check_dependency(dependency: IncidentDependency, others: Iterable[IncidentDependency]) -> None:
@@ -84,8 +90,8 @@ def check_dependency(dependency: IncidentDependency, others: Iterable[IncidentDe
     Raises:
         InvalidInput: no open source could be found, or it makes a cycle.
     """
-    if found_by(dependency) is None:
-        reason = "must name a value of a label, of source or of dedupKey, without a * and not negated: by it open ones are found"
+    if not any(map(_finds, dependency.source)):
+        reason = "must name a value of a label, of severity, source or dedupKey, without a * and not negated: by it open ones are found"
         raise InvalidInput.at("incidentDependency.source", reason)
     cycle = _way_back(dependency, [dependency, *(other for other in others if other.id != dependency.id)])
     if cycle:

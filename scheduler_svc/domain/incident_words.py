@@ -1,5 +1,6 @@
 """The words of incidents: where one stands, how bad it is, what happens to it, and what comes of that. Pure."""
 
+from collections import Counter
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -107,6 +108,41 @@ class Happened(NamedTuple):
     step: int = 0
     slot: str = ""
     facts: EventFacts | None = None
+
+
+class IncidentTally:
+    """What has happened to incidents, counted for metrics.
+
+    Attributes:
+        opened: by severity.
+        acknowledged: how long each of those was waited for.
+        resolved: how many.
+        steps: by the reason why they were left out or held back; those that were taken have none.
+    """
+
+    __slots__ = ("acknowledged", "opened", "resolved", "steps")
+
+    def __init__(self) -> None:
+        self.opened = Counter[IncidentSeverity]()
+        self.acknowledged: list[Micros] = []
+        self.resolved = 0
+        self.steps = Counter[str]()
+
+    def add(self, happened: "Happened", *, severity: IncidentSeverity, created: Micros, first: bool) -> None:
+        """Counts an event of an incident; ``first`` is the one with which it began."""
+        match happened.kind:
+            case EventKind.TRIGGERED if first:
+                self.opened[severity] += 1
+            case EventKind.ACKNOWLEDGED:
+                self.acknowledged.append(happened.at - created)
+            case EventKind.RESOLVED:
+                self.resolved += 1
+            case EventKind.STEP:
+                self.steps[""] += 1
+            case EventKind.STEP_SKIPPED:
+                self.steps[happened.by.note] += 1
+            case _:
+                pass
 
 
 class StepFiring(NamedTuple):

@@ -10,12 +10,14 @@ from scheduler_svc.handlers.matchers import matcher_messages, matchers_of
 from scheduler_svc.handlers.times import micros_of, set_instant
 from scheduler_svc.service.incidents import Answerer
 from scheduler_svc.service.silences import SilenceDraft, Silences, SilenceView
+from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.api.scheduler.v1 import silence_service_pb2 as pb
 from tocsin.api.scheduler.v1 import silence_service_pb2_grpc as rpc
+from tocsin.errors import InvalidInput
 from tocsin.mesh.context import principal
 from tocsin.mesh.validation import RequestValidator
 from tocsin.pages import Listing, list_page
-from tocsin.recurrence import END_OF_TIME
+from tocsin.recurrence import END_OF_TIME, within
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -53,7 +55,7 @@ class SilenceHandlers(rpc.SilenceServiceServicer):
         draft = None
         if request.HasField("silence"):
             if request.silence.HasField("recurrence"):
-                self._validator.check(request.silence.recurrence)
+                self._check(request.silence.recurrence)
             draft = _draft(request.silence, principal().time_zone)
         found = await self._silences.preview(_who(), silence=_id(request.name), draft=draft, count=request.count)
         response = pb.PreviewSilenceResponse()
@@ -66,6 +68,12 @@ class SilenceHandlers(rpc.SilenceServiceServicer):
     async def ExpireSilence(self, request: pb.ExpireSilenceRequest, context: Context) -> pb.Silence:
         """Ends a silence now."""
         return _message(await self._silences.expire(principal().tenant, _id(request.name)))
+
+    def _check(self, recurrence: alarm_pb2.Window) -> None:
+        try:
+            self._validator.check(recurrence)
+        except InvalidInput as error:
+            raise within(error, "silence.recurrence") from None
 
 
 def _who() -> Answerer:

@@ -9,7 +9,7 @@ from scheduler_svc.ports.checks import Findings, KindChecks
 from scheduler_svc.ports.hints import Changes, Events, FiringSink, Hints, Moved, Notifier, Schedules
 from scheduler_svc.ports.housekeeping import HousekeepingStore
 from scheduler_svc.ports.ledger import Due, DueStore, Fired, Ledger, Paused, Pending, Planner, ReportStore
-from scheduler_svc.ports.metrics import Counts, CountSink, Observer, ProcessUsage
+from scheduler_svc.ports.metrics import Counts, CountSink, IncidentObserver, Observer, ProcessUsage
 from scheduler_svc.ports.planning import (
     AuditStore,
     ForecastStore,
@@ -46,6 +46,7 @@ __all__ = [
     "ImportStore",
     "Imported",
     "ImportedAlarm",
+    "IncidentObserver",
     "KindChecks",
     "Ledger",
     "LedgerRow",

@@ -50,7 +50,7 @@ class HousekeepingStore(Protocol):
         ...
 
     async def forget_incidents(self, *, before: Micros, most: int) -> int:
-        """Removes incidents that were resolved, and changed last, before an instant, with their timelines; how many."""
+        """Removes incidents that were resolved, and changed last, before an instant, with their timelines and alerts; how many."""
         ...
 
     async def forget_inbound(self, *, before: Micros, most: int) -> int:
@@ -67,4 +67,8 @@ class HousekeepingStore(Protocol):
 
     async def count_alarms(self) -> Mapping[str, int]:
         """Alarms by state."""
+        ...
+
+    async def count_incidents(self) -> Mapping[str, int]:
+        """Open incidents by severity."""
         ...

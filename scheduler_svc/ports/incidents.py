@@ -7,7 +7,7 @@ from scheduler_svc.domain import Firing
 from scheduler_svc.domain.alert_groups import IncidentAlert
 from scheduler_svc.domain.dependencies import IncidentDependency
 from scheduler_svc.domain.escalation import EscalationPlan, EscalationPolicy
-from scheduler_svc.domain.incident_words import AlertEvent, By, EventKind, Happened
+from scheduler_svc.domain.incident_words import AlertEvent, By, EventKind, IncidentTally
 from scheduler_svc.domain.incidents import NO_PLAN, Incident, IncidentChange
 from scheduler_svc.domain.routes import IncidentRoute
 from scheduler_svc.domain.rules import TenantRules
@@ -73,11 +73,11 @@ class IncidentEvent(NamedTuple):
 
 
 class Acted(NamedTuple):
-    """What a transaction did: an answer to each of what was asked, the firings that it made, and what has happened."""
+    """What a transaction did: an answer to each of what was asked, the firings that it made, and what has happened in it."""
 
     answers: "Sequence[Incident | TocsinError | None]"
     firings: Sequence[Firing]
-    happened: Sequence[tuple[Incident, Happened]] = ()
+    tally: IncidentTally
 
 
 class Fence(NamedTuple):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from scheduler_svc.domain import FiringState, Outcome
+from scheduler_svc.domain.incident_words import IncidentTally
 from scheduler_svc.ports.ledger import Fired
 from tocsin.recurrence import Micros
 
@@ -25,11 +26,23 @@ class Observer(Protocol):
         ...
 
 
+class IncidentObserver(Protocol):
+    """Sees what happens to incidents, for metrics."""
+
+    def happened(self, tally: IncidentTally) -> None:
+        """A transaction committed in which this has happened."""
+        ...
+
+
 class CountSink(Protocol):
-    """Shows how many alarms there are, for metrics."""
+    """Shows how many alarms and incidents there are, for metrics."""
 
     def counted(self, alarms: Mapping[str, int]) -> None:
         """Alarms by state."""
+        ...
+
+    def incidents_counted(self, incidents: Mapping[str, int]) -> None:
+        """Open incidents by severity."""
         ...
 
 

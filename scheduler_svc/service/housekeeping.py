@@ -25,13 +25,15 @@ class HousekeepingOptions:
 
     Attributes:
         interval_seconds: between two rounds.
-        ledger_days: finished firings, pings that are kept, and incidents and silences that are over; 0 keeps them for ever.
+        ledger_days: finished firings, and pings that are kept; 0 keeps them for ever.
+        incident_days: incidents that are over, with their alerts and timelines, and silences; 0 keeps them for ever.
         request_days: request ids of creates.
         inbound_days: entries of the log of what came from outside.
     """
 
     interval_seconds: float
     ledger_days: float
+    incident_days: float
     request_days: float
     inbound_days: float
 
@@ -87,8 +89,9 @@ class Housekeeper:
             yield self._forget(store.forget_changes, options.ledger_days)
             yield self._forget(store.forget_rules, options.ledger_days)
             yield self._forget(store.forget_replans, options.ledger_days)
-            yield self._forget(store.forget_incidents, options.ledger_days)
-            yield self._forget(store.forget_silences, options.ledger_days)
+        if options.incident_days:
+            yield self._forget(store.forget_incidents, options.incident_days)
+            yield self._forget(store.forget_silences, options.incident_days)
         yield self._forget(store.forget_requests, options.request_days)
         yield self._forget(store.forget_inbound, options.inbound_days)
         if options.ledger_days:
@@ -107,6 +110,7 @@ class Housekeeper:
         begun = self._clock.monotonic()
         if begun >= self._count_again:
             self._sink.counted(await self._store.count_alarms())
+            self._sink.incidents_counted(await self._store.count_incidents())
             now = self._clock.monotonic()
             self._count_again = now + _COUNT_SHARE * (now - begun)
 

@@ -20,7 +20,7 @@ from scheduler_svc.domain.incidents import (
     snoozed,
     unacknowledged,
 )
-from scheduler_svc.ports import Hints, Shards
+from scheduler_svc.ports import Hints, IncidentObserver, Shards
 from scheduler_svc.ports.incidents import Act, Acted, Fence, Handed, IncidentEvent, IncidentStore, TriggerDraft
 from scheduler_svc.service.conflicts import retry_on_conflict
 from tocsin.clock import DAY, Clock
@@ -85,6 +85,7 @@ class IncidentIntake:
         shards: Shards,
         hints: Hints,
         changed: Callable[[Iterable[str]], Awaitable[None]],
+        observer: IncidentObserver,
         clock: Clock,
     ) -> None:
         """Takes what it stands on.
@@ -94,12 +95,14 @@ class IncidentIntake:
             shards: what this replica owns.
             hints: takes the firings to the dispatcher.
             changed: tells who watches a tenant.
+            observer: counts what has happened.
             clock: source of time.
         """
         self._store = store
         self._shards = shards
         self._hints = hints
         self._changed = changed
+        self._observer = observer
         self._clock = clock
 
     async def trigger(self, batch: Sequence[TriggerDraft]) -> Sequence[Incident | Exception | None]:
@@ -119,6 +122,7 @@ class IncidentIntake:
         return await self._told(await retry_on_conflict(lambda: self._store.act(batch, self._fence())))
 
     async def _told(self, acted: Acted) -> Sequence[Incident | Exception | None]:
+        self._observer.happened(acted.tally)
         await self._hints.caused(acted.firings, ())
         await self._changed({answer.tenant for answer in acted.answers if isinstance(answer, Incident)})
         return acted.answers

@@ -6,9 +6,10 @@ from typing import Final
 from ulid import ULID
 
 from scheduler_svc.domain import AlarmState, Origin
-from scheduler_svc.domain.incident_words import IncidentState
+from scheduler_svc.domain.incident_words import IncidentSeverity, IncidentState
 from scheduler_svc.store.changes import forget_changes
 from scheduler_svc.store.history import forget_rules
+from scheduler_svc.store.incident_tables import NOT_RESOLVED
 from scheduler_svc.store.partitions import drop_before, make_ahead, month_of
 from scheduler_svc.store.ping_log import forget_pings
 from scheduler_svc.store.sql import Statement, both, is_sqlite
@@ -51,6 +52,10 @@ _FORGET_INCIDENT_EVENTS: Final = Statement(
     sqlite="DELETE FROM incident_events WHERE incident IN (SELECT value FROM json_each(?1))",
     postgresql="DELETE FROM incident_events WHERE incident = ANY($1::text[])",
 )
+_FORGET_INCIDENT_ALERTS: Final = Statement(
+    sqlite="DELETE FROM incident_alerts WHERE incident IN (SELECT value FROM json_each(?1))",
+    postgresql="DELETE FROM incident_alerts WHERE incident = ANY($1::text[])",
+)
 # A topic is counted for ever, but not however many there are.
 _FORGET_TOPICS: Final = both(
     "DELETE FROM tenant_counts WHERE (tenant, name) IN (SELECT tenant, name FROM (SELECT tenant, name, "
@@ -75,6 +80,7 @@ _COMPLETED: Final = Statement(
     postgresql="UPDATE signals SET until = NULL WHERE alarm = ANY($1::text[])",
 )
 _COUNT: Final = both("SELECT state, count(*) FROM alarms GROUP BY state")
+_COUNT_INCIDENTS: Final = both(f"SELECT severity, count(*) FROM incidents WHERE {NOT_RESOLVED} GROUP BY severity")
 _TRANSACTIONS: Final = "SELECT pg_current_xact_id()::text::bigint"
 _SEEN: Final = both("SELECT value FROM counters WHERE name = 'transactions'")
 _SEE: Final = both("UPDATE counters SET value = $1 WHERE name = 'transactions'")
@@ -136,6 +142,7 @@ class SqlHousekeepingStore:
             gone = [row[0] for row in await _FORGET_INCIDENTS.rows(connection, before, most)]
             if gone:
                 await _FORGET_INCIDENT_EVENTS.run(connection, gone)
+                await _FORGET_INCIDENT_ALERTS.run(connection, gone)
             return len(gone)
 
     async def forget_inbound(self, *, before: Micros, most: int) -> int:
@@ -170,6 +177,12 @@ class SqlHousekeepingStore:
         # A state that this version does not know is counted by its number.
         names = {int(state): state.name for state in AlarmState}
         return counts | {names.get(state, str(state)): count for state, count in rows}
+
+    async def count_incidents(self) -> Mapping[str, int]:
+        async with self._database.read() as connection:
+            rows = await _COUNT_INCIDENTS.rows(connection)
+        names = {int(severity): severity.name for severity in IncidentSeverity}
+        return dict.fromkeys(names.values(), 0) | {names.get(severity, str(severity)): count for severity, count in rows}
 
 
 def _oldest_id(instant: Micros) -> str:

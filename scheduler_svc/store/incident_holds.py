@@ -6,7 +6,7 @@ transaction that ends it comes after this one, and finds what has to go on.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,29 +27,32 @@ from tocsin.stored import known
 
 _LOOK_AGAIN: Final[Micros] = 5 * MINUTE
 """So often an incident that depends on another one is looked at, whether anything has changed or not."""
-_MOST: Final = 1000
-"""So many open sources of one dependency are looked at; of more, those that were opened first."""
+_PAGE: Final = 1000
 _LONGEST_CHAIN: Final = 32
 _ATTEMPTS: Final = 3
 
-_INCIDENTS: Final = Statement(
-    sqlite=(
-        f"SELECT id, held_by, document FROM incidents WHERE tenant = ?1 AND {NOT_RESOLVED} AND instr(document, ?2) > 0 "
-        f"ORDER BY id LIMIT {_MOST}"
-    ),
-    postgresql=(
-        f"SELECT id, held_by, document FROM incidents WHERE tenant = $1 AND {NOT_RESOLVED} AND strpos(document, $2) > 0 "
-        f"ORDER BY id LIMIT {_MOST}"
-    ),
-)
 _FOUND: Final = (
     "SELECT a.incident, a.dedup_key, i.held_by, i.policy, a.severity, a.document FROM incident_alerts a "
     "JOIN incidents i ON i.id = a.incident"
 )
-_ALERTS: Final = Statement(
-    sqlite=f"{_FOUND} WHERE a.tenant = ?1 AND a.{ALERT_OPEN} AND instr(a.document, ?2) > 0 ORDER BY a.incident, a.dedup_key LIMIT {_MOST}",
+_INCIDENTS: Final = Statement(
+    sqlite=(
+        f"SELECT id, held_by, document FROM incidents WHERE tenant = ?1 AND {NOT_RESOLVED} AND instr(document, ?2) > 0 "
+        f"AND (?3 = 0 OR severity = ?3) AND id > ?4 ORDER BY id LIMIT {_PAGE}"
+    ),
     postgresql=(
-        f"{_FOUND} WHERE a.tenant = $1 AND a.{ALERT_OPEN} AND strpos(a.document, $2) > 0 ORDER BY a.incident, a.dedup_key LIMIT {_MOST}"
+        f"SELECT id, held_by, document FROM incidents WHERE tenant = $1 AND {NOT_RESOLVED} AND strpos(document, $2) > 0 "
+        f"AND ($3::smallint = 0 OR severity = $3) AND id > $4 ORDER BY id LIMIT {_PAGE}"
+    ),
+)
+_ALERTS: Final = Statement(
+    sqlite=(
+        f"{_FOUND} WHERE a.tenant = ?1 AND a.{ALERT_OPEN} AND instr(a.document, ?2) > 0 AND (?3 = 0 OR a.severity = ?3) "
+        f"AND (a.incident, a.dedup_key) > (?4, ?5) ORDER BY a.incident, a.dedup_key LIMIT {_PAGE}"
+    ),
+    postgresql=(
+        f"{_FOUND} WHERE a.tenant = $1 AND a.{ALERT_OPEN} AND strpos(a.document, $2) > 0 AND ($3::smallint = 0 OR a.severity = $3) "
+        f"AND (a.incident, a.dedup_key) > ($4, $5) ORDER BY a.incident, a.dedup_key LIMIT {_PAGE}"
     ),
 )
 _KEPT: Final = f"SELECT id FROM incidents WHERE id = ANY($1::text[]) AND {NOT_RESOLVED} ORDER BY id FOR SHARE"
@@ -58,6 +61,7 @@ _HELD_BY: Final = Statement(
     sqlite="SELECT held_by FROM incidents WHERE id IN (SELECT value FROM json_each(?1))",
     postgresql="SELECT held_by FROM incidents WHERE id = ANY($1::text[])",
 )
+_Document = TypeVar("_Document")
 _INCIDENT: Final = msgspec.json.Decoder(Incident)
 _ALERT: Final = msgspec.json.Decoder(StoredAlertText)
 
@@ -88,7 +92,8 @@ class Holds:
         self._incidents = known_incidents
         self._alerts = known_alerts
         self._now = now
-        self._sources: dict[tuple[str, str], Sequence[OpenSource]] = {}
+        self._picked: dict[str, str] = {}
+        self._sources: dict[tuple[str, str, int], Sequence[OpenSource]] = {}
         self._by_values: dict[tuple[str, str], Mapping[tuple[str, ...], Sequence[OpenSource]]] = {}
 
     async def of(self, incidents: Iterable[Incident]) -> Mapping[str, Hold]:
@@ -104,10 +109,14 @@ class Holds:
                 found[incident.id] = silenced
             elif causes := rules.causes(words(incident)):
                 depending.append((incident, causes))
+        depending.sort(key=lambda each: each[0].id, reverse=True)  # so that of a ring the first to open goes free
         for _ in range(_ATTEMPTS):
-            picked = {incident.id: source for incident, causes in depending if (source := await self._cause(incident, causes))}
-            if await self._keep(set(picked.values())):
-                return found | {identity: self._hold(source) for identity, source in picked.items()}
+            self._picked.clear()
+            for incident, causes in depending:
+                if source := await self._cause(incident, causes):
+                    self._picked[incident.id] = source
+            if await self._keep(set(self._picked.values())):
+                return found | {identity: self._hold(source) for identity, source in self._picked.items()}
             self._sources.clear()
             self._by_values.clear()
         raise Aborted("What incidents depend on has changed again and again.")
@@ -131,19 +140,24 @@ class Holds:
 
     async def _leads_to(self, source: OpenSource, incident: str) -> bool:
         """Whether the source is itself held back because of the incident, however indirectly."""
-        held_by = source.held_by
+        above = source.incident
         for _ in range(_LONGEST_CHAIN):
-            if not held_by.startswith("incidents/"):
-                return False
-            above = held_by.removeprefix("incidents/")
+            if above in self._picked:
+                above = self._picked[above]
+            else:
+                held_by = source.held_by if above == source.incident else await self._held_by(above)
+                if not held_by.startswith("incidents/"):
+                    return False
+                above = held_by.removeprefix("incidents/")
             if above == incident:
                 return True
-            if above in self._incidents:
-                held_by = self._incidents[above].held_by
-            else:
-                rows = await _HELD_BY.rows(self._connection, [above])
-                held_by = rows[0][0] if rows else ""
         return True
+
+    async def _held_by(self, incident: str) -> str:
+        if incident in self._incidents:
+            return self._incidents[incident].held_by
+        rows = await _HELD_BY.rows(self._connection, [incident])
+        return rows[0][0] if rows else ""
 
     async def _keep(self, sources: Collection[str]) -> bool:
         """Keeps incidents open until the transaction ends; whether all of them are."""
@@ -155,13 +169,13 @@ class Holds:
             return False
         before = dict(self._sources)
         self._sources.clear()  # alerts may have ended before their incident was kept
-        for tenant, needle in before:
-            await self._read(tenant, needle)
+        for key in before:
+            await self._read(*key)
         return all({one.incident for one in before[key]} & set(others) <= {one.incident for one in self._sources[key]} for key in before)
 
     async def _fitting(self, tenant: str, dependency: CompiledDependency) -> Mapping[tuple[str, ...], Sequence[OpenSource]]:
         """The open sources of a dependency, by their values of the labels that must be equal."""
-        about, key = dependency.dependency, (tenant, dependency.needle)
+        about, key = dependency.dependency, (tenant, dependency.needle, dependency.severity)
         if (tenant, about.id) not in self._by_values:
             if key not in self._sources:
                 await self._read(*key)
@@ -172,8 +186,8 @@ class Holds:
             self._by_values[tenant, about.id] = found
         return self._by_values[tenant, about.id]
 
-    async def _read(self, tenant: str, needle: str) -> None:
-        found = [*await self._stored_incidents(tenant, needle), *await self._stored_alerts(tenant, needle)]
+    async def _read(self, tenant: str, needle: str, severity: int) -> None:
+        found = [*await self._stored_incidents(tenant, needle, severity), *await self._stored_alerts(tenant, needle, severity)]
         found += [
             OpenSource(one.id, one.held_by, words(one))
             for one in self._incidents.values()
@@ -183,34 +197,35 @@ class Holds:
             incident = self._incidents[alert.incident]
             if alert.tenant == tenant and alert.state is AlertState.OPEN and incident.state is not IncidentState.RESOLVED:
                 found.append(OpenSource(incident.id, incident.held_by, _alert_words(alert, incident.policy)))
-        self._sources[tenant, needle] = found
+        self._sources[tenant, needle, severity] = found
 
-    async def _stored_incidents(self, tenant: str, needle: str) -> Sequence[OpenSource]:
+    async def _stored_incidents(self, tenant: str, needle: str, severity: int) -> Sequence[OpenSource]:
         """Those that group nothing: of groups the alerts count."""
         found: list[OpenSource] = []
-        for identity, held_by, document in await _INCIDENTS.rows(self._connection, tenant, needle):
-            if identity in self._incidents:
-                continue
-            try:
-                incident = _INCIDENT.decode(document)
-            except (msgspec.MsgspecError, ValueError):
-                continue  # whoever takes its steps tells of it
-            if incident.group is None:
-                found.append(OpenSource(identity, held_by, words(incident)))
+        after = ""
+        while rows := await _INCIDENTS.rows(self._connection, tenant, needle, severity, after):
+            for identity, held_by, document in rows:
+                incident = None if identity in self._incidents else _read_or_none(_INCIDENT, document)
+                if incident is not None and incident.group is None:
+                    found.append(OpenSource(identity, held_by, words(incident)))
+            after = rows[-1][0]
+            if len(rows) < _PAGE:
+                break
         return found
 
-    async def _stored_alerts(self, tenant: str, needle: str) -> Sequence[OpenSource]:
+    async def _stored_alerts(self, tenant: str, needle: str, severity: int) -> Sequence[OpenSource]:
         found: list[OpenSource] = []
-        for incident, key, held_by, policy, severity, document in await _ALERTS.rows(self._connection, tenant, needle):
-            if (incident, key) in self._alerts or self._over(incident):
-                continue
-            try:
-                alert = _ALERT.decode(document)
-            except (msgspec.MsgspecError, ValueError):
-                continue
-            held_by = self._incidents[incident].held_by if incident in self._incidents else held_by
-            said = words_of(alert.labels, severity=known(IncidentSeverity, severity), key=key, source=alert.source, policy=policy)
-            found.append(OpenSource(incident, held_by, said))
+        after = ("", "")
+        while rows := await _ALERTS.rows(self._connection, tenant, needle, severity, *after):
+            for incident, key, held_by, policy, badness, document in rows:
+                alert = None if (incident, key) in self._alerts or self._over(incident) else _read_or_none(_ALERT, document)
+                if alert is not None:
+                    held = self._incidents[incident].held_by if incident in self._incidents else held_by
+                    said = words_of(alert.labels, severity=known(IncidentSeverity, badness), key=key, source=alert.source, policy=policy)
+                    found.append(OpenSource(incident, held, said))
+            after = rows[-1][0], rows[-1][1]
+            if len(rows) < _PAGE:
+                break
         return found
 
     def _over(self, incident: str) -> bool:
@@ -219,3 +234,11 @@ class Holds:
 
 def _alert_words(alert: IncidentAlert, policy: str) -> Mapping[str, str]:
     return words_of(alert.labels, severity=alert.severity, key=alert.key, source=alert.source, policy=policy)
+
+
+def _read_or_none(decoder: "msgspec.json.Decoder[_Document]", document: str) -> _Document | None:
+    """What a document says; None of one that nobody can read: whoever takes its steps tells of it."""
+    try:
+        return decoder.decode(document)
+    except (msgspec.MsgspecError, ValueError):
+        return None

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from scheduler_svc.domain import Firing, shard_of
 from scheduler_svc.domain.alert_groups import IncidentAlert
 from scheduler_svc.domain.grouping import alert_of, first_alert, group_key, group_of, joined, left
-from scheduler_svc.domain.incident_words import AlertEvent, By, EventKind, Happened, IncidentState
+from scheduler_svc.domain.incident_words import AlertEvent, By, EventKind, Happened, IncidentState, IncidentTally
 from scheduler_svc.domain.incidents import (
     POLICY,
     Incident,
@@ -87,7 +87,7 @@ class IncidentWork:
             Unavailable: this replica owns no shard.
         """
         self.firings: list[Firing] = []
-        self.happened: list[tuple[Incident, Happened]] = []
+        self.tally = IncidentTally()
         self._connection = connection
         self._fence = fence
         self._rules = rules
@@ -265,7 +265,7 @@ class IncidentWork:
             alert = alert_of(draft.incident, begun)
             self._keep_alert(alert)
             change = change.then(lambda group: first_alert(group, alert, draft.by, now))
-        return change._replace(happened=(*change.happened, *missing))
+        return change._replace(happened=(*change.happened, *missing)) if missing else change
 
     def _plan(self, one: Placed, plans: Plans) -> tuple[Handed, Sequence[Happened]]:
         """What the policy says. That a route names one that is not there is no reason to lose what is triggered: the timeline says it.
@@ -345,7 +345,7 @@ class IncidentWork:
     def _add_event(self, incident: Incident, happened: Happened, request_id: str) -> None:
         number = self._numbers[incident.id]
         self._numbers[incident.id] = number + 1
-        self.happened.append((incident, happened))
+        self.tally.add(happened, severity=incident.severity, created=incident.created, first=number == 0)
         by, firing = happened.by, firing_of_slot(incident, happened.slot) if happened.slot else ""
         facts = None if happened.facts is None else msgspec.json.encode(happened.facts).decode()
         told = (storable(by.actor), storable(by.via), storable(by.note), happened.step, firing, request_id, facts)

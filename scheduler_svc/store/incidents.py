@@ -91,4 +91,4 @@ async def _done(work: IncidentWork, plans: Plans, answers: "Sequence[str | Tocsi
     await work.advance()
     await work.write()
     await plans.take()
-    return Acted([work.latest(answer) for answer in answers], work.firings, work.happened)
+    return Acted([work.latest(answer) for answer in answers], work.firings, work.tally)

@@ -252,7 +252,9 @@ class _UseCases:
         self.imports = Imports(store=storage.imports, hints=hints, checks=self.checks, clock=clock, offset_chooser=self.forecasts.placing)
         self.exports = Exports(store=storage.imports)
         self.replans = Replans(store=storage.replans)
-        self.answers = Answers(storage.database, engine.ownership, engine.publisher, engine.notifier, clock, settings)
+        self.answers = Answers(
+            storage.database, engine.ownership, engine.publisher, engine.notifier, engine.metrics.incidents, clock, settings
+        )
         limit = PingLimit(per_minute=settings.pings_per_minute, clock=clock)
         self.triggers, intake = _triggers(storage.database, engine.ownership, engine.publisher, clock, limit)
         self.watching = Watching(storage.database, clock)
@@ -386,6 +388,7 @@ def _housekeeping_options(settings: SchedulerSettings) -> HousekeepingOptions:
     return HousekeepingOptions(
         interval_seconds=settings.cleanup_interval_seconds,
         ledger_days=settings.ledger_retention_days,
+        incident_days=settings.incident_retention_days,
         request_days=settings.request_retention_days,
         inbound_days=settings.inbound_retention_days,
     )

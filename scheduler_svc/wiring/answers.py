@@ -14,7 +14,7 @@ from scheduler_svc.handlers import (
     SilenceHandlers,
 )
 from scheduler_svc.hints import ChangeNotifier
-from scheduler_svc.ports import Hints
+from scheduler_svc.ports import Hints, IncidentObserver
 from scheduler_svc.ports.incidents import Act, TriggerDraft
 from scheduler_svc.service.escalation_policies import EscalationPolicies
 from scheduler_svc.service.incident_rules import IncidentDependencies, IncidentRoutes
@@ -40,10 +40,17 @@ class Answers:
     """Incidents, escalation policies, routes, dependencies, silences and integrations."""
 
     def __init__(
-        self, database: Database, shards: Ownership, hints: Hints, notifier: ChangeNotifier, clock: Clock, settings: SchedulerSettings
+        self,
+        database: Database,
+        shards: Ownership,
+        hints: Hints,
+        notifier: ChangeNotifier,
+        observer: IncidentObserver,
+        clock: Clock,
+        settings: SchedulerSettings,
     ) -> None:
         store = SqlIncidentStore(database)
-        intake = IncidentIntake(store=store, shards=shards, hints=hints, changed=notifier.changed, clock=clock)
+        intake = IncidentIntake(store=store, shards=shards, hints=hints, changed=notifier.changed, observer=observer, clock=clock)
         triggers = GroupCommit[TriggerDraft, Incident | None](flush=intake.trigger)
         acts = GroupCommit[Act, Incident | None](flush=intake.act)
         escalator = Escalator(store=store, act=intake.act, shards=shards, clock=clock)

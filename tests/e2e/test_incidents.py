@@ -34,6 +34,7 @@ async def test_people_are_asked_until_one_answers_by_the_link_and_hear_the_end(t
     with RunningStack(state=tmp_path / "state", env=env) as stack:
         async with stack.client() as client:
             await night(stack, client, smtp_sink)
+            await cluster(stack, Caller(client), smtp_sink)
 
 
 async def night(stack: RunningStack, client: httpx2.AsyncClient, mails: SmtpSink) -> None:
@@ -107,6 +108,41 @@ async def accounted(stack: RunningStack, caller: Caller, incident: str, alarm: s
     shown = await asyncio.to_thread(stack.command, "incident", "show", incident)
     assert "RESOLVED" in shown.stdout
     assert "recipients/bea (link)" in shown.stdout
+
+
+async def cluster(stack: RunningStack, caller: Caller, mails: SmtpSink) -> None:
+    """Alerts of one cluster are one mail to Ann, what joins is one more with the link, and the end is told once; by the command line."""
+    route = stack.state / "route.json"
+    short = {"wait": "1s", "interval": "1s", "groupBy": ["cluster"], "escalationPolicy": "escalationPolicies/alone"}
+    await caller.ask("POST", "/v1/escalationPolicies", {"name": "escalationPolicies/alone", "steps": [{"targets": ["recipients/ann"]}]})
+    route.write_text(json.dumps({"name": "incidentRoutes/clusters", "matchers": [{"label": "cluster", "value": "c*"}], **short}))
+    run = stack.command
+    await asyncio.to_thread(run, "route", "apply", str(route))
+    matched = await asyncio.to_thread(run, "route", "match", "--label", "cluster=c1")
+    assert "incidentRoutes/clusters takes it, to escalationPolicies/alone" in matched.stdout
+    before = len(mails.messages)
+    await asyncio.gather(
+        *(asyncio.to_thread(run, "incident", "trigger", f"Disk of {host} is full", "--key", host, "--label", "cluster=c1") for host in "ab")
+    )
+    await mails.received(before + 1)
+    await caller.ask("POST", "/v1/incidents", {"title": "Disk of c is full", "dedupKey": "c", "labels": {"cluster": "c1"}})
+    await mails.received(before + 2)
+    more = mails.messages[before + 1]
+    assert "1 more alert" in body(more)
+    assert "Disk of c is full" in body(more)
+    assert link_of(more)
+    [group] = (await caller.ask("GET", "/v1/incidents", filter='state="TRIGGERED"'))["incidents"]
+    listed = await asyncio.to_thread(run, "incident", "alerts", group["name"])
+    assert [line.split()[0] for line in listed.stdout.splitlines()[1:]] == ["a", "b", "c"]
+    await caller.ask("POST", f"/v1/{group['name']}:resolve", {})
+    await mails.received(before + 3)
+    assert [mail.recipients for mail in mails.messages[before:]] == [("ann@example.com",)] * 3
+    depends = {"name": "incidentDependencies/d", "source": [{"label": "name", "value": "down"}], "target": [{"label": "is", "value": "*"}]}
+    (stack.state / "dependency.json").write_text(json.dumps(depends))
+    await asyncio.to_thread(run, "dependency", "apply", str(stack.state / "dependency.json"))
+    assert "name=down" in (await asyncio.to_thread(run, "dependency", "list")).stdout
+    windows = await asyncio.to_thread(run, "silence", "preview", "--cron", "0 2 * * SUN", "--for", "2h", "--count", "3")
+    assert len(windows.stdout.splitlines()) == 4
 
 
 def body(mail: Any) -> str:

@@ -81,6 +81,9 @@ class Sight:
     def counted(self, alarms: Mapping[str, int]) -> None:
         """See `scheduler_svc.service.housekeeping.CountSink`."""
 
+    def incidents_counted(self, incidents: Mapping[str, int]) -> None:
+        """See `scheduler_svc.service.housekeeping.CountSink`."""
+
 
 class SimLiveness:
     """See `scheduler_svc.shards.Liveness`."""

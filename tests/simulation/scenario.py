@@ -206,7 +206,7 @@ def _options(draw: random.Random) -> ReplicaOptions:
             retry_horizon=round(draw.choice([60.0, 600.0]) * SECOND),
             heal_seconds=draw.choice([60.0, 180.0]),
         ),
-        housekeeping=HousekeepingOptions(interval_seconds=600.0, ledger_days=0, request_days=7.0, inbound_days=7.0),
+        housekeeping=HousekeepingOptions(interval_seconds=600.0, ledger_days=0, incident_days=0, request_days=7.0, inbound_days=7.0),
         lease_seconds=draw.choice([60.0, 120.0]),
         outage_seconds=180.0,
     )

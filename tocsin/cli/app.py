@@ -17,7 +17,8 @@ from tocsin.cli.firings import watch
 from tocsin.cli.heartbeats import make_heartbeat, make_status_page
 from tocsin.cli.imports.commands import make_import
 from tocsin.cli.inbox import inbox
-from tocsin.cli.incidents import make_incident, make_policy, make_silence
+from tocsin.cli.incident_rules import make_dependency, make_policy, make_route
+from tocsin.cli.incidents import make_incident
 from tocsin.cli.mesh import make_mesh
 from tocsin.cli.notifications import make_notification, notify
 from tocsin.cli.output import EXIT_CODES, write_line
@@ -29,6 +30,7 @@ from tocsin.cli.recipients import make_recipient
 from tocsin.cli.rotations import make_rotation
 from tocsin.cli.security import make_security
 from tocsin.cli.services import migrate, serve
+from tocsin.cli.silences import make_silence
 from tocsin.cli.spool import make_spool
 from tocsin.cli.stack import down, status, up
 from tocsin.cli.tasks import cancel_task, follow_task, run
@@ -47,6 +49,8 @@ _USE: Final = (
     ("notification", make_notification),
     ("incident", make_incident),
     ("policy", make_policy),
+    ("route", make_route),
+    ("dependency", make_dependency),
     ("silence", make_silence),
     ("heartbeat", make_heartbeat),
     ("statuspage", make_status_page),

@@ -1,11 +1,8 @@
-"""`tocsin incident`, `tocsin policy`, `tocsin silence`: what needs an answer, and whom it goes to until somebody answers."""
+"""`tocsin incident`: what needs an answer."""
 
-import json
 import secrets
-import sys
 from itertools import islice
-from pathlib import Path
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -35,9 +32,9 @@ def trigger(
     """Open an incident, or count one more trigger of the open one with the same key."""
     body: dict[str, Any] = {"title": title, "severity": severity.upper(), "dedupKey": key, "description": description, "url": link}
     if policy:
-        body["escalationPolicy"] = _named("escalationPolicies", policy)
+        body["escalationPolicy"] = named("escalationPolicies", policy)
     if label:
-        body["labels"] = dict(_label(text) for text in label)
+        body["labels"] = dict(label_of(text) for text in label)
     with connect(state=state, url=url, api_key=api_key) as client:
         made = client.call("POST", "/v1/incidents", body=body, params={"requestId": secrets.token_hex(16)})
     _tell(made, as_json=as_json)
@@ -68,7 +65,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show an incident and its timeline: who was told, by what, and who answered."""
-    name = _named("incidents", incident)
+    name = named("incidents", incident)
     with connect(state=state, url=url, api_key=api_key) as client:
         found = client.call("GET", f"/v1/{name}")
         events = list(client.pages(f"/v1/{name}/events", "events", {}))
@@ -76,9 +73,33 @@ def show(
         write_json({**found, "events": events})
         return
     write_line("  ".join(_row(found)))
+    if found.get("alertCount"):
+        write_line(f"It groups {found['alertCount']} alerts, {found.get('openAlertCount', 0)} of them open.")
+    if found.get("heldBy"):
+        write_line(f"Its steps are held back by {found['heldBy']}.")
     if found.get("nextStepTime"):
         write_line(f"The next step is due at {found['nextStepTime']}.")
     write_table(("time", "what", "who", "what was said"), map(_event, events), empty="Nothing has happened.")
+
+
+def alerts(
+    incident: _Incident,
+    state: StateOption = STATE,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the alerts that an incident groups."""
+    with connect(state=state, url=url, api_key=api_key) as client:
+        found = list(client.pages(f"/v1/{named('incidents', incident)}/alerts", "alerts", {}))
+    if as_json:
+        write_json({"alerts": found})
+        return
+    rows = [
+        (item["dedupKey"], item.get("createTime", ""), item.get("state", ""), item.get("severity", ""), item.get("title", ""))
+        for item in found
+    ]
+    write_table(("alert", "since", "state", "severity", "title"), rows, empty="It groups no alerts.")
 
 
 def _answer(verb: str, about: str) -> Any:
@@ -91,7 +112,7 @@ def _answer(verb: str, about: str) -> Any:
         as_json: JsonOption = False,
     ) -> None:
         with connect(state=state, url=url, api_key=api_key) as client:
-            found = client.call("POST", f"/v1/{_named('incidents', incident)}:{verb}", body={"note": note})
+            found = client.call("POST", f"/v1/{named('incidents', incident)}:{verb}", body={"note": note})
         _tell(found, as_json=as_json)
 
     command.__doc__ = about
@@ -110,7 +131,7 @@ def snooze(
     """Take no step until a time; then begin again with the first one."""
     end = rfc3339(instant(until, now=SystemClock().now(), zone=None, option="UNTIL"))
     with connect(state=state, url=url, api_key=api_key) as client:
-        found = client.call("POST", f"/v1/{_named('incidents', incident)}:snooze", body={"until": end, "note": note})
+        found = client.call("POST", f"/v1/{named('incidents', incident)}:snooze", body={"until": end, "note": note})
     _tell(found, as_json=as_json)
 
 
@@ -127,9 +148,9 @@ def reassign(
     """Give it to another policy, or to people, who are told at once."""
     body: dict[str, Any] = {"note": note, "targets": to or []}
     if policy:
-        body["escalationPolicy"] = _named("escalationPolicies", policy)
+        body["escalationPolicy"] = named("escalationPolicies", policy)
     with connect(state=state, url=url, api_key=api_key) as client:
-        found = client.call("POST", f"/v1/{_named('incidents', incident)}:reassign", body=body)
+        found = client.call("POST", f"/v1/{named('incidents', incident)}:reassign", body=body)
     _tell(found, as_json=as_json)
 
 
@@ -143,136 +164,8 @@ def merge(
 ) -> None:
     """Make it part of another incident, with which it ends."""
     with connect(state=state, url=url, api_key=api_key) as client:
-        found = client.call("POST", f"/v1/{_named('incidents', incident)}:merge", body={"into": _named("incidents", into)})
+        found = client.call("POST", f"/v1/{named('incidents', incident)}:merge", body={"into": named("incidents", into)})
     _tell(found, as_json=as_json)
-
-
-def policies(
-    state: StateOption = STATE,
-    url: UrlOption = None,
-    api_key: KeyOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """List escalation policies, by name."""
-    with connect(state=state, url=url, api_key=api_key) as client:
-        found = list(client.pages("/v1/escalationPolicies", "escalationPolicies", {}))
-    if as_json:
-        write_json({"escalationPolicies": found})
-        return
-    rows = [(item["name"].rpartition("/")[2], item.get("displayName", ""), _steps(item)) for item in found]
-    write_table(("policy", "name", "steps"), rows, empty="No escalation policies.")
-
-
-def policy(
-    name: Annotated[str, typer.Argument(help="Id of the policy.")],
-    state: StateOption = STATE,
-    url: UrlOption = None,
-    api_key: KeyOption = None,
-) -> None:
-    """Show an escalation policy as JSON: what `apply` takes."""
-    with connect(state=state, url=url, api_key=api_key) as client:
-        write_json(client.call("GET", f"/v1/{_named('escalationPolicies', name)}"))
-
-
-def apply(
-    file: Annotated[Path, typer.Argument(help="The policy as JSON, with its name; - reads the standard input.", allow_dash=True)],
-    state: StateOption = STATE,
-    url: UrlOption = None,
-    api_key: KeyOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Make an escalation policy, or change the one of that name into it."""
-    try:
-        document: object = json.loads(sys.stdin.read() if str(file) == "-" else file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        msg = f"{file} cannot be read: {error}"
-        raise typer.BadParameter(msg) from None
-    body = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
-    if not isinstance(body.get("name"), str):
-        msg = 'the file must be a JSON object with a name, such as "escalationPolicies/nights"'
-        raise typer.BadParameter(msg)
-    name = _named("escalationPolicies", body["name"])
-    with connect(state=state, url=url, api_key=api_key) as client:
-        known = any(item["name"] == name for item in client.pages("/v1/escalationPolicies", "escalationPolicies", {}))
-        if known:
-            made = client.call("PATCH", f"/v1/{name}", body={**body, "name": name}, params={"updateMask": "*"})
-        else:
-            made = client.call("POST", "/v1/escalationPolicies", body={**body, "name": name})
-    write_json(made) if as_json else write_line(f"{made['name']}: {_steps(made)}")
-
-
-def remove(
-    name: Annotated[str, typer.Argument(help="Id of the policy.")],
-    state: StateOption = STATE,
-    url: UrlOption = None,
-    api_key: KeyOption = None,
-) -> None:
-    """Remove an escalation policy; open incidents keep the steps that they began with."""
-    with connect(state=state, url=url, api_key=api_key) as client:
-        client.call("DELETE", f"/v1/{_named('escalationPolicies', name)}")
-    write_line(f"{_named('escalationPolicies', name)} is removed")
-
-
-def silence_add(
-    match: Annotated[list[str], typer.Option("--match", help="name=value or name!=value; a * stands for any characters; repeatable.")],
-    length: Annotated[str, typer.Option("--for", help="For how long: 90s, 30m, 2h, 7d.")],
-    comment: Annotated[str, typer.Option("--comment", help="Why.")],
-    start: Annotated[str | None, typer.Option("--from", help="When it begins: 2026-12-01T09:00:00Z, or 'in 1h'; now unless given.")] = None,
-    state: StateOption = STATE,
-    url: UrlOption = None,
-    api_key: KeyOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Tell nobody about some incidents for a time."""
-    now = SystemClock().now()
-    begin = now if start is None else instant(start, now=now, zone=None, option="--from")
-    end = instant(f"in {length}", now=begin, zone=None, option="--for")
-    body: dict[str, Any] = {"matchers": [_matcher(text) for text in match], "endTime": rfc3339(end), "comment": comment}
-    if start is not None:
-        body["startTime"] = rfc3339(begin)
-    with connect(state=state, url=url, api_key=api_key) as client:
-        made = client.call("POST", "/v1/silences", body=body)
-    write_json(made) if as_json else write_line(f"{made['name']} is {made.get('state', '')} until {made.get('endTime', '')}")
-
-
-def silence_list(
-    state: StateOption = STATE,
-    url: UrlOption = None,
-    api_key: KeyOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """List silences, newest first."""
-    with connect(state=state, url=url, api_key=api_key) as client:
-        found = list(client.pages("/v1/silences", "silences", {}))
-    if as_json:
-        write_json({"silences": found})
-        return
-    rows = [
-        (item["name"].rpartition("/")[2], item.get("state", ""), item.get("endTime", ""), _matchers(item), item.get("comment", ""))
-        for item in found
-    ]
-    write_table(("silence", "state", "until", "about", "why"), rows, empty="No silences.")
-
-
-def silence_expire(
-    silence: Annotated[str, typer.Argument(help="Name of the silence, or its id.")],
-    state: StateOption = STATE,
-    url: UrlOption = None,
-    api_key: KeyOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """End a silence now; what it held back goes on."""
-    with connect(state=state, url=url, api_key=api_key) as client:
-        ended = client.call("POST", f"/v1/{_named('silences', silence)}:expire", body={})
-    write_json(ended) if as_json else write_line(f"{ended['name']} is {ended.get('state', '')}")
-
-
-def make_silence() -> typer.Typer:
-    """The commands of `tocsin silence`."""
-    app = typer.Typer(no_args_is_help=True, help="Tell nobody about some incidents for a time.", epilog=EXIT_CODES)
-    for word, command in {"add": silence_add, "list": silence_list, "expire": silence_expire}.items():
-        app.command(word, epilog=EXIT_CODES)(command)
-    return app
 
 
 def make_incident() -> typer.Typer:
@@ -282,6 +175,7 @@ def make_incident() -> typer.Typer:
         "trigger": trigger,
         "list": show_all,
         "show": show,
+        "alerts": alerts,
         "ack": _answer("acknowledge", "Say that you have it: later steps are not taken."),
         "unack": _answer("unacknowledge", "Give it back: its steps begin again."),
         "resolve": _answer("resolve", "Say that it is over."),
@@ -295,36 +189,18 @@ def make_incident() -> typer.Typer:
     return app
 
 
-def make_policy() -> typer.Typer:
-    """The commands of `tocsin policy`."""
-    app = typer.Typer(no_args_is_help=True, help="List, show and change escalation policies.", epilog=EXIT_CODES)
-    for word, command in {"list": policies, "show": policy, "apply": apply, "delete": remove}.items():
-        app.command(word, epilog=EXIT_CODES)(command)
-    return app
-
-
-def _named(collection: str, text: str) -> str:
+def named(collection: str, text: str) -> str:
+    """The resource name of what may be given by its id."""
     return text if text.startswith(f"{collection}/") else f"{collection}/{text}"
 
 
-def _label(text: str) -> tuple[str, str]:
+def label_of(text: str) -> tuple[str, str]:
+    """What ``name=value`` says."""
     name, equals, value = text.partition("=")
     if not (name and equals):
         msg = f"{text!r} is no name=value"
         raise typer.BadParameter(msg, param_hint="--label")
     return name, value
-
-
-def _matcher(text: str) -> dict[str, Any]:
-    name, equals, value = text.partition("=")
-    if not (name.removesuffix("!") and equals):
-        msg = f"{text!r} is neither name=value nor name!=value"
-        raise typer.BadParameter(msg, param_hint="--match")
-    return {"label": name.removesuffix("!"), "value": value, "negate": name.endswith("!")}
-
-
-def _matchers(silence: dict[str, Any]) -> str:
-    return ", ".join(f"{each['label']}{'!=' if each.get('negate') else '='}{each.get('value', '')}" for each in silence.get("matchers", ()))
 
 
 def _tell(incident: dict[str, Any], *, as_json: bool) -> None:
@@ -344,9 +220,3 @@ def _event(item: dict[str, Any]) -> tuple[str, str, str, str]:
     what = item.get("kind", "") + (f" {item['step']}" if item.get("step") else "")
     who = item.get("actor", "") + (f" ({item['via']})" if item.get("via") else "")
     return item.get("time", ""), what, who, item.get("text", "") or item.get("firing", "")
-
-
-def _steps(item: dict[str, Any]) -> str:
-    told = [", ".join(step.get("targets", ())) + f" (wait {step.get('wait', '0s')})" for step in item.get("steps", ())]
-    times = f", {item['repeat'] + 1} times" if item.get("repeat") else ""
-    return " > ".join(told) + times

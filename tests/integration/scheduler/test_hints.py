@@ -112,9 +112,13 @@ class _Sink:
 
     def __init__(self) -> None:
         self.alarms: Mapping[str, int] = {}
+        self.incidents: Mapping[str, int] = {}
 
     def counted(self, alarms: Mapping[str, int]) -> None:
         self.alarms = alarms
+
+    def incidents_counted(self, incidents: Mapping[str, int]) -> None:
+        self.incidents = incidents
 
 
 async def test_a_round_of_housekeeping_forgets_what_is_too_old(stores: Stores, clock: FakeClock) -> None:
@@ -126,7 +130,7 @@ async def test_a_round_of_housekeeping_forgets_what_is_too_old(stores: Stores, c
     await stores.ledger.record(done={one.id: Succeeded() for one in (*old, *young)}, failed_attempts=(), now=NOW)
     await stores.add(alarm(due=NOW + day, trigger=Trigger(spec=At(NOW + day))), alarm(state=AlarmState.PAUSED))
     sink = _Sink()
-    options = HousekeepingOptions(interval_seconds=60, ledger_days=2, request_days=1, inbound_days=1)
+    options = HousekeepingOptions(interval_seconds=60, ledger_days=2, incident_days=2, request_days=1, inbound_days=1)
     keeper = Housekeeper(store=stores.housekeeping, sink=sink, clock=clock, options=options)
     await keeper.start()
 
@@ -137,6 +141,7 @@ async def test_a_round_of_housekeeping_forgets_what_is_too_old(stores: Stores, c
     await eventually(done)
     await keeper.stop()
     assert sink.alarms == {"ACTIVE": 1, "PAUSED": 1, "COMPLETED": 0}
+    assert sink.incidents == {"CRITICAL": 0, "ERROR": 0, "WARNING": 0, "INFO": 0}
 
 
 async def test_the_ledger_is_kept_for_ever_if_so_set(stores: Stores, clock: FakeClock) -> None:
@@ -144,6 +149,6 @@ async def test_the_ledger_is_kept_for_ever_if_so_set(stores: Stores, clock: Fake
     one = firing(due=NOW - 10**15)
     await stores.ledger.enqueue([one], owner=OWNER, held=stores.held)
     await stores.ledger.record(done={one.id: Succeeded()}, failed_attempts=(), now=NOW)
-    options = HousekeepingOptions(interval_seconds=60, ledger_days=0, request_days=1, inbound_days=1)
+    options = HousekeepingOptions(interval_seconds=60, ledger_days=0, incident_days=0, request_days=1, inbound_days=1)
     await Housekeeper(store=stores.housekeeping, sink=_Sink(), clock=clock, options=options).round()
     assert [row.id for row in await stores.all_firings()] == [one.id]

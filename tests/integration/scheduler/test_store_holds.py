@@ -78,6 +78,26 @@ async def test_of_a_ring_the_first_is_told(kept: Kept) -> None:
     assert [(await kept.get(ids[name])).step for name in "bc"] == [1, 0]
 
 
+async def test_of_a_ring_in_one_transaction_one_is_told(kept: Kept) -> None:
+    """The first of them, whatever their order."""
+    for name, following in (("a", "b"), ("b", "c"), ("c", "a")):
+        await kept.depend(id=name, source=(SilenceMatcher("is", name),), target=(SilenceMatcher("is", following),), equal=())
+    found = await kept.trigger(*(alone(name, labels={"is": name}) for name in "cab"))
+    first = min(one.id for one in found)
+    assert {one.id: one.step for one in found} == {one.id: int(one.id == first) for one in found}
+
+
+async def test_the_worse_holds_back_the_less_bad(kept: Kept) -> None:
+    """However many open ones there are, and only of the same name: sources are found by their severity."""
+    critical, warning = (SilenceMatcher("severity", name) for name in ("critical", "warning"))
+    await kept.depend(source=(critical,), target=(warning,), equal=("alertname",))
+    worse = [alone(f"c{number}", severity=IncidentSeverity.CRITICAL, labels={"alertname": f"n{number}"}) for number in range(1100)]
+    await kept.trigger(*worse)
+    names = ("n1099", "n0", "other")
+    found = await kept.trigger(*(alone(name, severity=IncidentSeverity.WARNING, labels={"alertname": name}) for name in names))
+    assert [bool(one.held_by) for one in found] == [True, True, False]
+
+
 async def test_a_dependency_that_goes_lets_go(kept: Kept) -> None:
     """Deleted, or changed so that it does not fit any more."""
     await kept.depend()

@@ -13,6 +13,7 @@ from scheduler_svc.domain.grouping import alert_of, first_alert, group_key, grou
 from scheduler_svc.domain.incident_words import By, EventKind, Hold, IncidentSeverity, IncidentState
 from scheduler_svc.domain.incidents import Incident, IncidentChange, acknowledged, advance, opened, resolved, snoozed, unacknowledged
 from scheduler_svc.domain.routes import IncidentRoute
+from tests.integration.states import drawn
 from tocsin.clock import HOUR, SECOND
 
 T0 = 1_000_000 * SECOND
@@ -186,6 +187,17 @@ def test_what_is_held_back_is_said_when_that_is_over() -> None:
         "STEP_SKIPPED",
         "RELEASED",
     ]
+
+
+def test_the_states_of_alerts_are_those_of_the_page() -> None:
+    """Whatever is said of one leads where the diagram says; that an incident ends its alerts is a statement of the store."""
+    group, seen = Group(), {("[*]", "OPEN"), ("RESOLVED", "[*]")}
+    group.trigger("b")
+    for act in (group.trigger, group.end, group.end, group.trigger):
+        before = group.alerts["a"].state
+        act("a")
+        seen.add((before.name, group.alerts["a"].state.name))
+    assert {edge for edge in seen if edge[0] != edge[1]} == drawn("Alert")
 
 
 def test_a_snoozed_group_says_nothing_and_begins_anew() -> None:

@@ -48,7 +48,7 @@ class IncidentDependency(_message.Message):
     @_builtins.property
     def source(self) -> _containers.RepeatedCompositeFieldContainer[_silence_service_pb2.SilenceMatcher]:
         """What is the cause: incidents that are open, and alerts of groups, that all of these match. One of them must name a value of a label,
-        of source or of dedupKey, without a * and not negated: by it open ones are found.
+        of severity, source or dedupKey, without a * and not negated: by it open ones are found.
         """
 
     @_builtins.property
