@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import aio_pika
@@ -15,7 +16,7 @@ from pamqp import encode
 from processor_svc.brokers import BrokerAway, MessageRefused, SourceStream, parse_brokers, parse_sources, source_of
 from processor_svc.brokers.kinds import publisher_of
 from processor_svc.brokers.messages import BrokerMessage
-from tests.integration.processor.broker_ends import Seen, account, publish_all, publishing, round_trip
+from tests.integration.processor.broker_ends import Seen, account, publish_all, publishing, round_trip, secured
 from tests.integration.processor.support import Neighbours
 from tocsin.testing.rabbitmq import RabbitServer
 from tocsin.testing.waiting import eventually
@@ -117,6 +118,13 @@ async def test_what_the_broker_refuses_is_told_and_harms_nobody_else(rabbit: Rab
     await publisher.close()
     assert told == ["", "UNROUTABLE", "NO_SUCH_DESTINATION", "UNROUTABLE"] * 10
     assert len(await far.all("good", 10)) == 10
+
+
+async def test_by_tls_with_a_password(rabbit: RabbitServer, far: RabbitEnd, tmp_path: Path) -> None:
+    """Neither an authority that is not ours nor a wrong password lets anything through."""
+    await far.make("secured")
+    await secured("amqps", "guest:guest", rabbit.port, tmp_path, "secured")
+    assert [one.id for one in await far.all("secured", 1)] == ["f"]
 
 
 async def test_a_message_that_no_library_can_read_stops_nothing(

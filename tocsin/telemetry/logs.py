@@ -41,8 +41,8 @@ _JWT_START: Final = "eyJ"
 _DOTTED: Final = re.compile(r"(?<![\w.-])[\w-]++(?:\.[\w-]*+)++")
 # Libraries that tell of every request at INFO; Tocsin's own records say it better.
 _CHATTY: Final = ("httpx2", "httpcore2", "asyncio", "aiosqlite", "hpack", "mail.log", "mail.debug")
-_SILENT: Final = ("apprise",)
-"""Libraries whose lines hold the addresses of people."""
+_SILENT: Final = ("apprise", "aiormq", "aio_pika", "aiokafka")
+"""Libraries whose lines hold the addresses of people, or what messages say."""
 # Libraries that tell of their own set-up at INFO; whoever looks for a mistake in a migration asks for DEBUG.
 _QUIET_UNLESS_DEBUG: Final = ("alembic",)
 # Loggers that arrive with handlers of their own.
@@ -89,6 +89,7 @@ def configure_logging(*, service: str, level: str = "INFO", log_format: LogForma
     quiet = max(root.level, logging.WARNING)
     for name in _SILENT:
         logging.getLogger(name).propagate = False
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # without a handler, warnings would go to stderr
     for name in _CHATTY:
         logging.getLogger(name).setLevel(quiet)
     for name in _QUIET_UNLESS_DEBUG:

@@ -6,14 +6,17 @@ import random
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import aiokafka
 import redis.asyncio as redis_client
 
 from processor_svc.actions.publish import PublishKind
-from processor_svc.brokers import Brokers, parse_brokers
+from processor_svc.brokers import BrokerAway, BrokerMessage, Brokers, parse_brokers
+from processor_svc.brokers.kinds import publisher_of
 from processor_svc.domain import JobFailed, JobSucceeded
+from tests.integration.mailer.support import certificate
 from tests.integration.processor.support import Neighbours
 from tests.unit.processor.kinds import publish_kind
 from tests.unit.processor.test_worker import job
@@ -228,6 +231,58 @@ async def logged(neighbours: Neighbours, count: int) -> list[dict[str, Any]]:
     assert {entry.source for entry in found} == {"sources/orders"}
     assert {entry.topic for entry in found} == {"orders.made"}
     return [dict(entry.data) for entry in found]
+
+
+@asynccontextmanager
+async def behind_tls(port: int, folder: Path) -> AsyncGenerator[tuple[int, Path]]:
+    """The port at localhost that speaks TLS before the one given, and the authority to trust for it."""
+    context, authority = await asyncio.to_thread(certificate, folder)
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            pass  # one end is gone
+        finally:
+            writer.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context)
+    async with server:
+        yield server.sockets[0].getsockname()[1], authority
+
+
+async def secured(scheme: str, credentials: str, port: int, folder: Path, queue: str) -> None:
+    """A message goes by TLS to a broker whose authority is named; to one whose is not, and with a wrong password, nothing goes."""
+    async with behind_tls(port, folder) as (secure, authority):
+        trusted, wrong = f"&ca={authority}", credentials.replace(":", ":not-")
+        told = [
+            await _tried(f"b={scheme}://{user}@localhost:{secure}?prefix={option}", queue)
+            for user, option in ((credentials, trusted), (credentials, ""), (wrong, trusted))
+        ]
+    assert told[0] == ""
+    assert "certificate" in told[1].lower()
+    assert told[2]
+    assert wrong.partition(":")[2] not in told[2]
+
+
+async def _tried(text: str, queue: str) -> str:
+    """Why no message goes there; empty when one does."""
+    (spec,) = parse_brokers(text).values()
+    publisher = publisher_of(spec)
+    try:
+        await publisher.open()
+        await publisher.send(BrokerMessage(id="f", to=queue, body=b"{}"))
+    except BrokerAway as error:
+        return error.message
+    finally:
+        await publisher.close()
+    return ""
 
 
 @asynccontextmanager

@@ -2,10 +2,24 @@
 
 import asyncio
 from collections.abc import Callable, Generator
+from pathlib import Path
 
 import pytest
+import redis.asyncio as redis_client
 
-from tests.integration.processor.broker_ends import QUEUE, FarEnd, KafkaEnd, RedisEnd, account, logged, publish_all, publishing, round_trip
+from processor_svc.brokers import SourceStream, parse_sources, source_of
+from tests.integration.processor.broker_ends import (
+    QUEUE,
+    FarEnd,
+    KafkaEnd,
+    RedisEnd,
+    account,
+    logged,
+    publish_all,
+    publishing,
+    round_trip,
+    secured,
+)
 from tests.integration.processor.kafka_cluster import KafkaCluster
 from tests.integration.processor.support import Neighbours
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2, alarm_service_pb2_grpc
@@ -108,6 +122,11 @@ async def test_a_source_survives_its_broker_its_scheduler_and_its_processor(dura
     await eventually(lambda: written >= 120)
     await neighbours.start("scheduler_svc")
     durable_redis.kill()
+
+    async def told() -> bool:
+        return (await neighbours.health("processor_svc"))["sources"].startswith("orders: Redis: ")
+
+    await eventually(told)
     await asyncio.to_thread(durable_redis.start)
     await eventually(lambda: written >= 180)
     await neighbours.stop("processor_svc")
@@ -118,6 +137,40 @@ async def test_a_source_survives_its_broker_its_scheduler_and_its_processor(dura
     numbers = sorted(int(event["n"]) for event in events)
     assert set(numbers) == set(range(count))
     assert len(numbers) == len(await far.all(QUEUE, count))
+
+
+async def test_replicas_share_a_stream_and_what_a_dead_one_left_comes_to_another(own_redis_server: RedisServer) -> None:
+    """Each entry to one of them; one that was taken and not done, a second later to whoever is there."""
+    far = RedisEnd(own_redis_server.port)
+    (spec,) = parse_sources(f"o={far.source(QUEUE)}?tenant=t1&event=e&claim=1")
+    dead, first, second = (source_of(spec, consumer=name) for name in ("dead", "first", "second"))
+    for source in (dead, first, second):
+        await source.open()
+    await far.put(QUEUE, *(b'{"n": %d}' % number for number in range(30)))
+    lost = await dead.take(10)
+    await dead.close()
+    found: list[str] = []
+
+    async def read(source: SourceStream) -> None:
+        while len(found) < 30:
+            taken = await source.take(5)
+            await source.done(taken)
+            found.extend(message.id for message in taken)
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(read(first), read(second))
+    for source in (first, second):
+        await source.close()
+    assert len(lost) == 10
+    assert len(set(found)) == len(found) == 30
+    assert await far.left(QUEUE) == 0
+
+
+async def test_redis_by_tls_with_a_password(own_redis_server: RedisServer, tmp_path: Path) -> None:
+    """Neither an authority that is not ours nor a wrong password lets anything through."""
+    async with redis_client.Redis(host="127.0.0.1", port=own_redis_server.port) as client:
+        await client.execute_command("CONFIG", "SET", "requirepass", "s3cret")
+    await secured("rediss", "default:s3cret", own_redis_server.port, tmp_path, QUEUE)
 
 
 REFUSED = [

@@ -125,6 +125,15 @@ def test_a_secret_inside_of_a_traceback_is_masked(written: io.StringIO) -> None:
     assert "tocsin:[redacted]@db" in str(record["exception"])
 
 
+@pytest.mark.parametrize("library", ["apprise", "aiormq.channel", "aio_pika", "aiokafka.conn"])
+def test_libraries_whose_lines_hold_addresses_and_texts_say_nothing(
+    written: io.StringIO, capsys: pytest.CaptureFixture[str], library: str
+) -> None:
+    """Neither in the log nor, as a logger without a handler would, on stderr."""
+    logging.getLogger(library).error("Unhandled message body=%r", b"secret")
+    assert (written.getvalue(), capsys.readouterr().err) == ("", "")
+
+
 def test_console_lines_are_for_people(written: io.StringIO) -> None:
     """The console format tells the same facts without JSON."""
     stream = io.StringIO()
