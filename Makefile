@@ -17,7 +17,7 @@ STAMP := .venv/.setup-done
 BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --verify --quiet main || true)
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help setup gen fmt lint types arch test check up bench peers chaos brokers browser hostile side-by-side simulate lock clean contract deps spell lock-check links metrics workflows
+.PHONY: help setup gen fmt lint types arch test check up bench peers chaos brokers browser operate hostile side-by-side simulate lock clean contract deps spell lock-check links metrics workflows
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -119,7 +119,7 @@ up: setup ## run the five services on this machine: make up ARGS="--port-base 95
 	@$(BIN)/tocsin up $(ARGS)
 
 test: setup ## run the tests, three workers for two cores; some of them: make test ARGS="tests/unit -k alarm"
-	@$(BIN)/pytest $(if $(ARGS),$(ARGS),-n $(JOBS) --dist loadfile -m "not thorough and not browser and not brokers" --durations 15)
+	@$(BIN)/pytest $(if $(ARGS),$(ARGS),-n $(JOBS) --dist loadfile -m "not thorough and not browser and not brokers and not operate" --durations 15)
 
 chaos: setup ## run all chaos tests, minutes each; in their short form, seconds each: make chaos CHAOS=short
 	@CHAOS=$(or $(CHAOS),full) $(BIN)/pytest tests/chaos $(ARGS)
@@ -129,6 +129,9 @@ browser: setup ## show Web Push in a real Chromium, which comes from the system 
 
 brokers: setup ## publish to a real RabbitMQ and read from it, which comes from the system (apt-get install rabbitmq-server)
 	@$(BIN)/pytest tests/brokers $(ARGS)
+
+operate: setup ## let a real Alertmanager open incidents, which comes from the system (apt-get install prometheus-alertmanager)
+	@$(BIN)/pytest tests/operate $(ARGS)
 
 hostile: setup ## send every hostile value in every field at both doors, on either database, and spoil every stored column (SQLite); minutes
 	@HOSTILE=full $(BIN)/pytest tests/hostile $(ARGS)

@@ -96,6 +96,8 @@ def code_of(answer: httpx2.Response) -> str:
         return "OK"
     if answer.request.url.path.startswith(("/u/", "/i/")) and answer.headers.get("content-type", "").startswith("text/html"):
         return "NOT_FOUND"  # a page for people, whose link is none of ours
+    if answer.request.url.path == "/v2/enqueue" and answer.status_code == 400 and answer.json().get("status") == "invalid event":
+        return "INVALID_ARGUMENT"  # as PagerDuty says it
     if not answer.headers.get("content-type", "").startswith("application/problem+json"):
         return f"no problem document: {answer.status_code} {answer.text[:100]}"
     return str(answer.json().get("code", f"no problem code: {answer.status_code}"))

@@ -19,6 +19,7 @@ from tocsin.cli.imports.commands import make_import
 from tocsin.cli.inbox import inbox
 from tocsin.cli.incident_rules import make_dependency, make_policy, make_route
 from tocsin.cli.incidents import make_incident
+from tocsin.cli.integrations import make_integration
 from tocsin.cli.mesh import make_mesh
 from tocsin.cli.notifications import make_notification, notify
 from tocsin.cli.output import EXIT_CODES, write_line
@@ -52,6 +53,7 @@ _USE: Final = (
     ("route", make_route),
     ("dependency", make_dependency),
     ("silence", make_silence),
+    ("integration", make_integration),
     ("heartbeat", make_heartbeat),
     ("statuspage", make_status_page),
     ("recipient", make_recipient),
