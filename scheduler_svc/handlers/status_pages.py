@@ -50,11 +50,11 @@ _REFRESH: Final = '\n<meta http-equiv="refresh" content="60">'
 _NO_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LONGEST: Final = 60
 _WIDE: Final = 0x2E80
+# Without any id: several may stand in one document.
 _SVG: Final = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="20" role="img" aria-label="{label}: {word}">'
-    '<title>{label}: {word}</title><clipPath id="r"><rect width="{width}" height="20" rx="3"/></clipPath>'
-    '<g clip-path="url(#r)"><rect width="{left}" height="20" fill="#444"/>'
-    '<rect x="{left}" width="{right}" height="20" fill="{colour}"/></g>'
+    '<title>{label}: {word}</title><rect width="{width}" height="20" rx="3" fill="{colour}"/>'
+    '<path d="M3 0H{left}V20H3A3 3 0 0 1 0 17V3A3 3 0 0 1 3 0Z" fill="#444"/>'
     '<g fill="#fff" text-anchor="middle" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">'
     '<text x="{left_middle}" y="14" textLength="{left_text}">{label}</text>'
     '<text x="{right_middle}" y="14" textLength="{right_text}">{word}</text></g></svg>'
@@ -137,7 +137,6 @@ def badge_svg(badge: ShownBadge) -> str:
         colour=_COLOURS[badge.state],
         width=left + right,
         left=left,
-        right=right,
         left_middle=left / 2,
         right_middle=left + right / 2,
         left_text=left_text,

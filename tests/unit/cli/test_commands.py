@@ -42,7 +42,8 @@ def gateway() -> Iterator[Gateway]:
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             path = self.path.partition("?")[0]
-            found.asked.append((self.command, path, self.headers.get("authorization"), json.loads(body) if body else None))
+            said = body.decode() if body and "json" not in self.headers.get("content-type", "") else json.loads(body or b"null")
+            found.asked.append((self.command, path, self.headers.get("authorization"), said))
             status, answer = found.answers.get((self.command, path), (404, {"code": "NOT_FOUND", "detail": "no such route", "details": []}))
             data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)

@@ -74,3 +74,64 @@ def test_a_ping_tells_its_deadline(gateway: Gateway, state: Path) -> None:
 def test_a_wrong_command_line_is_told(state: Path, arguments: tuple[str, ...]) -> None:
     """Nothing is sent."""
     assert tocsin(*arguments, "--state", str(state)).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "path", "said"),
+    [
+        (("--start",), "/ping/hb/start", None),
+        (("--fail", "--text", "disk full"), "/ping/hb/fail", "disk full"),
+        (("--log", "--text", "Ü"), "/ping/hb/log", "Ü"),
+        (("--exit-status", "0"), "/ping/hb/0", None),
+        (("--exit-status", "3", "--run-id", "11111111-1111-4111-8111-111111111111"), "/ping/hb/3", None),
+        (("--text", "done"), "/ping/hb", "done"),
+    ],
+)
+def test_a_ping_says_more(gateway: Gateway, state: Path, flags: tuple[str, ...], path: str, said: str | None) -> None:
+    """A start, a failure, an exit status, the run and what the job says go where healthchecks.io has them."""
+    gateway.answers["POST", path] = (200, {})
+    done = tocsin("ping", "hb", *flags, "--state", str(state))
+    assert (done.returncode, done.stdout) == (0, "kept\n"), done.stderr
+    assert [(method, asked, body) for method, asked, _, body in gateway.asked] == [("POST", path, said)]
+
+
+@pytest.mark.parametrize("flags", [("--start", "--fail"), ("--log", "--exit-status", "0"), ("--exit-status", "256")])
+def test_a_ping_says_one_thing(gateway: Gateway, state: Path, flags: tuple[str, ...]) -> None:
+    """Two at once, or what is no exit status, is a mistake of usage."""
+    assert tocsin("ping", "hb", *flags, "--state", str(state)).returncode == 2
+    assert gateway.asked == []
+
+
+def test_what_is_watched_is_listed(gateway: Gateway, state: Path) -> None:
+    """A line each; the pings of one with what they said."""
+    standing = {"alarm": "alarms/1", "displayName": "Backup", "kind": "HEARTBEAT", "state": "DOWN", "incident": "incidents/7"}
+    gateway.answers["GET", "/v1/status"] = (200, {"standings": [standing]})
+    done = tocsin("heartbeat", "list", "--state", str(state))
+    assert (done.returncode, done.stdout.splitlines()[1].split()) == (0, ["alarms/1", "Backup", "HEARTBEAT", "DOWN", "incidents/7"])
+    ping = {"receiveTime": "2026-12-01T09:00:00Z", "kind": "PING_KIND_FAIL", "exitStatus": 3, "text": "disk full\nmore"}
+    gateway.answers["GET", "/v1/alarms/1/pings"] = (200, {"pings": [ping]})
+    done = tocsin("heartbeat", "pings", "1", "--state", str(state))
+    assert (done.returncode, done.stdout.splitlines()[1].split()) == (0, ["2026-12-01T09:00:00Z", "fail", "3", "disk", "full"])
+
+
+def test_the_ping_key_keeps_what_it_was_not_asked_to_change(gateway: Gateway, state: Path) -> None:
+    """It is shown, made where there is none, and keeps its policy when it is made anew."""
+    gateway.answers["GET", "/v1/pingKey"] = (200, {"key": "k" * 22, "escalationPolicy": "escalationPolicies/nights"})
+    gateway.answers["PUT", "/v1/pingKey"] = (200, {"key": "n" * 22})
+    shown = tocsin("heartbeat", "key", "--state", str(state))
+    assert shown.stdout == f"{'k' * 22}  (/ping/{'k' * 22}/SLUG)\n"
+    assert tocsin("heartbeat", "key", "--rotate", "--state", str(state)).returncode == 0
+    assert tocsin("heartbeat", "key", "--policy", "days", "--state", str(state)).returncode == 0
+    assert [body for method, _, _, body in gateway.asked if method == "PUT"] == [
+        {"escalationPolicy": "escalationPolicies/nights"},
+        {"key": "k" * 22, "escalationPolicy": "escalationPolicies/days"},
+    ]
+
+
+def test_a_status_page_is_set(gateway: Gateway, state: Path) -> None:
+    """Names, labels and title; where it is, and its badges, in one line."""
+    gateway.answers["PUT", "/v1/statusPage"] = (200, {"slug": "acme", "badgeKey": "b1"})
+    done = tocsin("statuspage", "set", "acme", "--title", "Acme", "--alarm", "1", "--label", "public=yes", "--state", str(state))
+    assert done.stdout == "/status/acme; badges: /badge/b1/NAME.svg\n"
+    ((*_, body),) = gateway.asked
+    assert body == {"enabled": True, "slug": "acme", "title": "Acme", "alarms": ["alarms/1"], "labels": {"public": "yes"}}

@@ -1,0 +1,86 @@
+"""Status pages and badges: whatever a name is, it stands there as a text."""
+
+import json
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+
+import pytest
+
+from scheduler_svc.domain.standings import Standing, StandingState, WatchKind
+from scheduler_svc.handlers.status_pages import badge_json, badge_svg, status_html, status_json
+from scheduler_svc.service.standings import ShownBadge
+
+NOW = 1_790_000_000_000_000
+NAMES = [
+    "Backup",
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onload='x",
+    "</title></svg>",
+    "&amp;&#60;",
+    "\u202eevil\u2066",
+    "{word}{0}%s",
+    "日本語",
+    "\ufffe\uffff\x0b\x1b",
+    "x" * 5000,
+    "",
+]
+
+
+def standing(name: str, state: StandingState = StandingState.UP) -> Standing:
+    """Something of this name."""
+    return Standing(alarm="a", name=name, labels={}, kind=WatchKind.HEARTBEAT, state=state, seen=NOW)
+
+
+class _Tags(HTMLParser):
+    """Remembers tags, and what stands in <bdi>."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.texts: list[str] = []
+        self._inside = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Notes it."""
+        assert not any(name.startswith("on") for name, _ in attrs)
+        self.tags.add(tag)
+        if tag == "bdi":
+            self._inside = True
+            self.texts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        """Notes the end of a name."""
+        self._inside = self._inside and tag != "bdi"
+
+    def handle_data(self, data: str) -> None:
+        """Notes a name."""
+        if self._inside:
+            self.texts[-1] += data
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_a_text(name: str) -> None:
+    """In the title, in the list, in a badge; it makes no tag and no attribute."""
+    read = _Tags()
+    read.feed(status_html(name, [standing(name)], now=NOW))
+    assert read.tags <= {
+        "html", "head", "meta", "title", "style", "body", "main", "h1", "bdi", "p", "b", "ul", "li", "span", "small", "time",
+    }  # fmt: skip
+    assert read.texts == [name or "Status", name]
+    badge = ShownBadge(name, StandingState.LATE)
+    root = ET.fromstring(badge_svg(badge))  # noqa: S314  our own
+    assert {each.tag.rpartition("}")[2] for each in root.iter()} == {"svg", "title", "rect", "path", "g", "text"}
+    assert not any(key.startswith("on") or key == "id" for each in root.iter() for key in each.attrib)
+    label, word = (each.text or "" for each in root.iter("{http://www.w3.org/2000/svg}text"))
+    assert (len(label) <= 60, word) == (True, "late")
+    assert json.loads(badge_json(badge))["label"] == label
+    assert json.loads(status_json(name, [standing(name)]))["items"][0]["name"] == name
+
+
+@pytest.mark.parametrize("state", list(StandingState))
+def test_every_state_has_a_word_and_a_colour(state: StandingState) -> None:
+    """On the page and in a badge."""
+    assert f'class="{state.name.lower()}"' in status_html("x", [standing("x", state)], now=NOW)
+    assert state.name.lower() in badge_svg(ShownBadge("x", state))
+    assert json.loads(badge_json(ShownBadge("x", state)))["isError"] == (state is StandingState.DOWN)
