@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from google.protobuf.message import DecodeError
 from google.protobuf.struct_pb2 import Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,6 +17,9 @@ from scheduler_svc.store.triggered import Listener, Subscriptions, TriggeredFiri
 from scheduler_svc.triggers import EventAnswer, InboundKind, Published, Subscription, listens
 from tocsin.database import Database
 from tocsin.recurrence import Micros
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 _SHOWN: Final = 100
 _UNFINISHED: Final = both("SELECT id FROM inbound WHERE rest IS NOT NULL AND received_at < $1 ORDER BY id LIMIT $2")
@@ -156,9 +160,13 @@ def _first(event: Published, waiting: Sequence[Subscription], most: int) -> _Mat
 
 
 def _published(row: Fields) -> tuple[Published, str]:
-    """An event as it was logged, and how far it came."""
+    """An event as it was logged, and how far it came; what nobody can read of it is left out: it holds up no other."""
     log, tenant, identity, topic, source, happened, received, body, rest = row
-    data = plain(Struct.FromString(body)) if body else {}
+    try:
+        data = plain(Struct.FromString(body)) if body else {}
+    except (DecodeError, TypeError) as error:
+        _log.error("a stored event cannot be read", entry=log, exc_info=error)
+        body, data = b"", {}
     event = Published(
         log=log, tenant=tenant, id=identity, topic=topic, source=source, happened=happened, received=received, data=data, body=body or b""
     )

@@ -46,7 +46,11 @@ LISTS: Final = (
     "/v1/apiKeys",
     "/v1/users",
     "/v1/tenant",
+    "/v1/status",
+    "/v1/statusPage",
+    "/v1/pingKey",
 )
+_PUT: Final = ("/v1/records", "/v1/statusPage", "/v1/pingKey")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +111,8 @@ def _garbage(column: Column, number: int | None) -> Sequence[Any]:
     return all_of_it if number is None else (all_of_it[number % len(all_of_it)],)
 
 
-async def _populate(client: httpx2.AsyncClient) -> None:
-    """Something of every kind: each table has rows of the tenant."""
+async def _populate(client: httpx2.AsyncClient) -> Sequence[str]:
+    """Something of every kind: each table has rows of the tenant. The paths of what is listed below something else."""
     notify = {"notify": {"to": ["ann@example.com"], "subject": "s", "text": "t"}}
     bodies: list[tuple[str, dict[str, Any]]] = [
         ("/v1/templates", {"name": "templates/t", "subject": "s", "text": "t"}),
@@ -125,25 +129,30 @@ async def _populate(client: httpx2.AsyncClient) -> None:
         ("/v1/readings", {"metric": "m", "value": 2}),
         ("/v1/tasks", {"handler": "uppercase", "input": {"text": "t"}}),
         ("/v1/records/r", {"value": "v"}),
+        ("/v1/statusPage", {"enabled": True, "slug": f"s{os.urandom(6).hex()}", "labels": {"k": "v"}}),
+        ("/v1/pingKey", {}),
         ("/v1/apiKeys", {"displayName": "k", "scopes": ["alarms:read"]}),
         ("/v1/users", {"email": f"{os.urandom(6).hex()}@example.com", "password": "correct horse battery"}),
     ]
     for path, body in bodies:
-        answer = await client.request("PUT" if path.startswith("/v1/records") else "POST", path, json=body)
+        answer = await client.request("PUT" if path.startswith(_PUT) else "POST", path, json=body)
         assert answer.status_code == 200, f"{path}: {answer.text}"
+    made = await client.post("/v1/alarms", json={"trigger": {"heartbeat": {"every": "3600s", "slug": "s"}}, "action": notify})
+    assert (await client.post(f"/ping/{made.json()['trigger']['heartbeat']['key']}/3", content=b"x")).status_code == 200
 
     async def mailed() -> bool:
         return len((await client.get("/v1/inbox/messages")).json().get("messages", ())) >= 4
 
     await eventually(mailed, seconds=30)
+    return (f"/v1/{made.json()['name']}/pings",)
 
 
-async def _looks(client: httpx2.AsyncClient) -> list[str]:
+async def _looks(client: httpx2.AsyncClient, paths: Sequence[str]) -> list[str]:
     """Every list that does not answer well."""
-    answers = await asyncio.gather(*(client.get(path, timeout=30) for path in LISTS))
+    answers = await asyncio.gather(*(client.get(path, timeout=30) for path in paths))
     return [
         f"{path}: {answer.status_code} {answer.text[:200]}"
-        for path, answer in zip(LISTS, answers, strict=True)
+        for path, answer in zip(paths, answers, strict=True)
         if answer.status_code >= 500
     ]
 
@@ -153,7 +162,7 @@ async def test_no_stored_row_stops_the_bell(tmp_path: Path, record_property: Any
     with RunningStack(state=tmp_path / "state") as stack:
         hostile, quiet = await sign_up(stack), await sign_up(stack)
         async with stack.client(key=hostile) as client, stack.client(key=quiet) as neighbour_client:
-            await _populate(client)
+            lists = (*LISTS, *await _populate(client))
             tenant = (await client.get("/v1/tenant")).json()["name"].partition("/")[2]
             neighbour = Neighbour(neighbour_client)
             await neighbour.begin()
@@ -168,7 +177,7 @@ async def test_no_stored_row_stops_the_bell(tmp_path: Path, record_property: Any
                         forbidden += 1
                         continue
                     spoiled += 1
-                    wrong += [f"{column} = {garbage!r:.40}: {problem}" for problem in await _looks(client)]
+                    wrong += [f"{column} = {garbage!r:.40}: {problem}" for problem in await _looks(client, lists)]
                     column.write(rows)
             suffered = await neighbour.end()
         record_property("account", f"{spoiled} spoiled columns of {len(found)}, {forbidden} forbidden by a constraint; {suffered}")

@@ -2,8 +2,10 @@
 
 import asyncio
 import socket
+import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from gateway.config import GatewaySettings
 from gateway.wiring import build
 from tests.integration.starting import no_lame_duck
+from tocsin.api.scheduler.v1 import trigger_service_pb2 as pb
 from tocsin.clock import SystemClock
 from tocsin.lifecycle import App
 from tocsin.mesh.identity import ensure_pki
@@ -126,3 +129,18 @@ async def test_two_gateways_on_one_folder_have_a_spool_each(away: Door) -> None:
         assert (await second.get("/v1/spooledCalls/nonsense")).status_code == 400
         assert (await second.delete("/v1/spooledCalls/2-99")).status_code == 404
         assert (await second.post("/v1/spooledCalls/2-99:retry", json={})).status_code == 404
+
+
+async def test_pings_of_healthchecks_wait_with_their_time(away: Door) -> None:
+    """A word of an answer, as its clients want it; what was said, when, and the beginning of the body are kept for the scheduler."""
+    key = "5bf66975-d4c7-4bf5-bcc8-b8d8a82ea278"
+    async with await away.start() as client:
+        for method, path in (("GET", key), ("HEAD", f"{key}/start"), ("POST", f"{key}/3?rid={key}")):
+            answer = await client.request(method, f"/ping/{path}", content=b"x" * 200_000 if method == "POST" else None)
+            assert (answer.status_code, answer.text) == (202, "" if method == "HEAD" else "OK")
+        with closing(sqlite3.connect(away.folder / "gateway-spool.db")) as kept:
+            requests = [pb.ReceivePingRequest.FromString(raw) for (raw,) in kept.execute("SELECT request FROM calls ORDER BY number")]
+    assert [(each.method, each.first, each.query, len(each.body.data)) for each in requests] == [
+        ("GET", "", "", 0), ("HEAD", "start", "", 0), ("POST", "3", f"rid={key}", 100_000),
+    ]  # fmt: skip
+    assert all(each.HasField("time") and each.address == "127.0.0.1" for each in requests)
