@@ -17,7 +17,7 @@ STAMP := .venv/.setup-done
 BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --verify --quiet main || true)
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help setup gen fmt lint types arch test check up bench peers chaos brokers browser operate hostile side-by-side simulate lock clean contract deps spell lock-check links metrics workflows
+.PHONY: help setup gen fmt lint types arch test check up night bench peers chaos brokers browser operate hostile side-by-side simulate lock clean contract deps spell lock-check links metrics workflows
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -118,7 +118,10 @@ check: setup ## run every check but the tests, offline
 up: setup ## run the five services on this machine: make up ARGS="--port-base 9500"
 	@$(BIN)/tocsin up $(ARGS)
 
-test: setup ## run the tests, three workers for two cores; some of them: make test ARGS="tests/unit -k alarm"
+night: setup ## live through a night on call in two minutes, from an alert to the audit: make night ARGS="--wait 5m"
+	@$(BIN)/python examples/night.py $(ARGS)
+
+test: setup ## run the tests, a worker for each core; some of them: make test ARGS="tests/unit -k alarm"
 	@$(BIN)/pytest $(if $(ARGS),$(ARGS),-n $(JOBS) --dist loadfile -m "not thorough and not browser and not brokers and not operate" --durations 15)
 
 chaos: setup ## run all chaos tests, minutes each; in their short form, seconds each: make chaos CHAOS=short

@@ -107,7 +107,8 @@ class Layout:
     def environment(self, service: str, env: Mapping[str, str]) -> dict[str, str]:
         """The environment of one child: the user's over the stack's own; the ports are as planned, where the user's had their say."""
         targets = {f"TOCSIN_{name.removesuffix('_svc').upper()}_TARGET": self.address(name) for name in SERVICES if name != GATEWAY}
-        defaults = {**targets, "TOCSIN_DRAIN_SECONDS": "0.5", "TOCSIN_HOST": self.host, "PYTHONUNBUFFERED": "1"}
+        defaults = {**targets, "TOCSIN_DRAIN_SECONDS": "0.5", "TOCSIN_HOST": self.host, "TOCSIN_PUBLIC_URL": self.http_url}
+        defaults["PYTHONUNBUFFERED"] = "1"
         given = {name: value for name, value in env.items() if value and not name.startswith("TOCSIN_CLIENT_")}
         if given.pop("PYTHONDONTWRITEBYTECODE", None) and "PYTHONPYCACHEPREFIX" not in given:
             # The source tree stays clean, but compiling every library at each start would take longer than all the rest of it.

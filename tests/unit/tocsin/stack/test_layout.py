@@ -101,6 +101,8 @@ def test_the_environment_of_a_child() -> None:
     assert env["HOME"] == "/h"
     assert "TOCSIN_CLIENT_API_KEY" not in env
     assert env["TOCSIN_DRAIN_SECONDS"] == "9"
+    assert env["TOCSIN_PUBLIC_URL"] == "http://127.0.0.1:100", "links in messages lead to this machine, unless the user knows better"
+    assert layout.environment("auth_svc", {"TOCSIN_PUBLIC_URL": "https://a.example"})["TOCSIN_PUBLIC_URL"] == "https://a.example"
     assert env["TOCSIN_MAILER_SMTP_HOST"] == "mx"
     assert (env["TOCSIN_AUTH_PORT"], env["TOCSIN_AUTH_METRICS_PORT"]) == ("111", "121")
     assert env["TOCSIN_SCHEDULER_TARGET"] == "127.0.0.1:112"
