@@ -61,7 +61,8 @@ class _Beats:
         """What an entry runs: a task of that name, or else a message on a topic."""
         task = str(job["task"])
         if self._action != "task":
-            return {"publish": {"destination": self._action, "body": dict(job)}}
+            broker, _, to = self._action.partition(":")
+            return {"publish": {"broker": broker, "to": to, "body": dict(job)}}
         if _HANDLER.fullmatch(task):
             return {"task": {"handler": task, "input": {"args": job["args"], "kwargs": job["kwargs"]}}}
         handler = re.sub(r"[^a-z0-9_.]", "_", task.lower()).strip("._")[:63]
@@ -76,7 +77,7 @@ def read_beats(text: str, *, action: str, time_zone: str, now: int) -> ImportPla
 
     Args:
         text: the JSON.
-        action: ``task``, or the destination of the messages that are published.
+        action: ``task``, or where messages are published: ``broker:queue``.
         time_zone: of crontabs that name none.
         now: microseconds since the epoch.
 

@@ -154,8 +154,9 @@ def import_ics(
 
 def import_celery(
     file: FileArgument,
-    destination: Annotated[
-        str, typer.Option("--publish", help="Publish a message there instead of running a handler of the task's name.")
+    publish: Annotated[
+        str,
+        typer.Option("--publish", help="Publish messages there instead of running handlers: broker:queue, broker:stream or broker:topic."),
     ] = "",
     time_zone: ImportZoneOption = "UTC",
     dry_run: DryRunOption = False,
@@ -167,7 +168,10 @@ def import_celery(
 ) -> None:
     """Import a beat schedule of Celery: its JSON, or a dump of django-celery-beat."""
     zone_of(time_zone)
-    plan = read_beats(read_text(file), action=destination or "task", time_zone=time_zone, now=SystemClock().micros())
+    if publish and not all(publish.partition(":")):
+        msg = f"{publish!r} is not broker:queue"
+        raise typer.BadParameter(msg, param_hint="--publish")
+    plan = read_beats(read_text(file), action=publish or "task", time_zone=time_zone, now=SystemClock().micros())
     _carry_out(plan, dry_run=dry_run, partial=partial, state=state, url=url, api_key=api_key, as_json=as_json)
 
 

@@ -179,14 +179,14 @@ def _take(job: _CrontabJob, line: str, plan: ImportPlan, options: CrontabOptions
             plan.refuse(place, shown, "nobody is told: there is no MAILTO with an address; give --to or --policy")
             return
         ping = ping or options.pings.get(key) or options.new_ping()
-        body["trigger"] = {"heartbeat": _heartbeat(job, ping, options)}
+        body["trigger"] = _trigger(job, ping, options)
         body["action"] = audience.notify(f"{body['displayName']} did not run on {options.host}", _told(facts))
         plan.crontab[-1] = _wrapped(line, job, command, ping, options, plan)
     plan.take("alarms", key, body, place)
 
 
-def _heartbeat(job: _CrontabJob, ping: str, options: CrontabOptions) -> dict[str, Any]:
-    return {"key": ping, "schedule": job.schedule, "timeZone": job.zone, "grace": f"{options.grace}s"}
+def _trigger(job: _CrontabJob, ping: str, options: CrontabOptions) -> dict[str, Any]:
+    return {"heartbeat": {"key": ping, "cron": job.schedule, "grace": f"{options.grace}s"}, "timeZone": job.zone}
 
 
 def _labels(job: _CrontabJob, options: CrontabOptions) -> dict[str, str]:

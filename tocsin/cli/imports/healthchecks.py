@@ -13,7 +13,7 @@ from tocsin.recurrence.cron import read_cron
 MOST_CHECKS: Final = 10_000
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
-_SLUG: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
+_SLUG: Final = re.compile(r"[a-z0-9_-]{1,100}")
 _MAIL_RULES: Final = (
     "success_kw",
     "failure_kw",
@@ -44,11 +44,11 @@ def read_checks(text: str, audience: Audience, *, now: int) -> ImportPlan:
         raise wrong("checks", "is not there: this is no answer of GET /api/v3/checks/")
     if len(found) > MOST_CHECKS:
         raise wrong("checks", f"has more than {MOST_CHECKS} items")
-    plan = ImportPlan()
+    plan, slugs = ImportPlan(), set[str]()
     for number, value in enumerate(found):
         place = f"checks[{number}]"
         try:
-            _take(members(value, place), place, audience, plan, now)
+            _take(members(value, place), place, audience, plan, slugs, now)
         except InvalidInput as error:
             name = one_line(str(value.get("name") or "")) if isinstance(value, dict) else ""  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
             violation = error.violations[0]
@@ -56,23 +56,27 @@ def read_checks(text: str, audience: Audience, *, now: int) -> ImportPlan:
     return plan
 
 
-def _take(check: Mapping[str, Any], place: str, audience: Audience, plan: ImportPlan, now: int) -> None:
+def _take(check: Mapping[str, Any], place: str, audience: Audience, plan: ImportPlan, slugs: set[str], now: int) -> None:
     ping = _ping(check, place)
     name = one_line(text_of(check, "name", place)) or text_of(check, "slug", place) or ping
     heartbeat: dict[str, Any] = {"key": ping, "grace": f"{_seconds(check, 'grace', place, default=3600)}s"}
-    slug = text_of(check, "slug", place)
-    if slug:
-        heartbeat["slug"] = slug
+    trigger: dict[str, Any] = {"heartbeat": heartbeat}
     schedule = text_of(check, "schedule", place)
     if schedule:
-        heartbeat["schedule"] = _schedule(check, schedule, place, now)
-        heartbeat["timeZone"] = text_of(check, "tz", place, default="UTC") or "UTC"
+        heartbeat[_check_schedule(check, schedule, place, now)] = schedule
+        trigger["timeZone"] = text_of(check, "tz", place, default="UTC") or "UTC"
     else:
         heartbeat["every"] = f"{_seconds(check, 'timeout', place, default=86_400)}s"
+    slug = text_of(check, "slug", place)
+    if slug in slugs or (slug and not _SLUG.fullmatch(slug)):
+        plan.change(f"{place}.slug", name, f"the slug {slug[:40]!r} is taken by another check, or no slug here: ping by the UUID")
+    elif slug:
+        slugs.add(slug)
+        heartbeat["slug"] = slug
     body = {
         "displayName": name,
         "labels": _labels(text_of(check, "tags", place)),
-        "trigger": {"heartbeat": heartbeat},
+        "trigger": trigger,
         "action": audience.notify(f"{name} is down", text_of(check, "desc", place)),
         "state": "PAUSED" if check.get("status") == "paused" else "",
     }
@@ -96,18 +100,17 @@ def _seconds(check: Mapping[str, Any], key: str, place: str, *, default: int) ->
     return found
 
 
-def _schedule(check: Mapping[str, Any], schedule: str, place: str, now: int) -> str:
+def _check_schedule(check: Mapping[str, Any], schedule: str, place: str, now: int) -> str:
+    """The field that a schedule is given in: a cron expression, or a calendar expression of systemd."""
     zone = text_of(check, "tz", place, default="UTC") or "UTC"
     calendar = len(schedule.split()) < 5 or "\n" in schedule.strip()
     try:
-        if calendar:
-            checked_due(Trigger(spec=OnCalendar(schedule), time_zone=zone), now=now)
-        else:
+        if not calendar:
             read_cron(schedule)
-            checked_due(Trigger(spec=Cron(schedule), time_zone=zone), now=now)
+        checked_due(Trigger(spec=OnCalendar(schedule) if calendar else Cron(schedule), time_zone=zone), now=now)
     except InvalidInput as error:
         raise wrong(f"{place}.schedule", error.violations[0].description if error.violations else error.message) from None
-    return schedule
+    return "onCalendar" if calendar else "cron"
 
 
 def _labels(tags: str) -> dict[str, str]:
