@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urljoin
 
 from mailer_svc.domain import DeliveryState, PendingReport
 from mailer_svc.ports import Uses
 from mailer_svc.ports.incidents import IncidentFacts, IncidentKey, IncidentStanding, LinkAnswer
+from mailer_svc.ports.rotation_calendars import CalendarUnreadable
 from mailer_svc.ports.status_callbacks import CallbackAttempt, CallbackResult, StatusCallback
 from tocsin.api.scheduler.v1 import (
     dispatch_service_pb2,
@@ -23,6 +25,8 @@ from tocsin.mesh.client import Mesh
 from tocsin.standard_webhooks import WebhookSecret, signed, tenant_secret
 
 _GONE = 410
+_MOVED = (301, 302, 303, 307, 308)
+_REDIRECTIONS = 3
 _ANSWER = incident_service_pb2.AnswerIncidentRequest
 _ANSWERS = {
     LinkAnswer.ASK: _ANSWER.ANSWER_UNSPECIFIED,
@@ -149,3 +153,40 @@ class StatusCallbackPoster:
 def _retry_after(text: str | None) -> float | None:
     """Seconds that the far end asks to wait (RFC 9110, 10.2.3); a date is not heeded."""
     return float(text) if text and text.isascii() and text.isdigit() and len(text) < 7 else None
+
+
+class HttpCalendars:
+    """Calendars of users behind URLs, as text; see `mailer_svc.ports.rotation_calendars.CalendarSource`. A component."""
+
+    def __init__(self, *, client: HttpClient) -> None:
+        self._client = client
+
+    async def start(self) -> None:
+        """Connects to nothing yet."""
+
+    async def stop(self) -> None:
+        """Closes every connection."""
+        await self._client.close()
+
+    async def fetch(self, url: str) -> str:
+        """The text of a calendar, behind three redirections at most, each of which is checked as the URL is."""
+        for _ in range(_REDIRECTIONS + 1):
+            request = HttpRequest(method="GET", url=url, headers={"accept": "text/calendar, */*;q=0.1", "user-agent": "tocsin"})
+            try:
+                answer = await self._client.send(request)
+            except RequestRefused as error:
+                raise CalendarUnreadable(f"it may not be read: {error}") from None
+            except (NotConnected, NoAnswer, TimeoutError) as error:
+                raise CalendarUnreadable(f"no answer: {error or 'not in time'}") from None
+            if answer.status in _MOVED and answer.headers.get("location"):
+                url = urljoin(url, answer.headers["location"])
+                continue
+            if not answer.ok:
+                raise CalendarUnreadable(f"the server answered {answer.status}")
+            if not answer.whole:
+                raise CalendarUnreadable("it is larger than 1 MiB")
+            try:
+                return answer.body.decode("utf-8-sig")
+            except UnicodeDecodeError:
+                raise CalendarUnreadable("it is not UTF-8") from None
+        raise CalendarUnreadable(f"it is moved more than {_REDIRECTIONS} times")

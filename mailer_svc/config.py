@@ -52,6 +52,9 @@ class MailerSettings(ChannelSettings, HttpSettings, EgressSettings, StoreSetting
     delivery_retention_seconds: float = Field(
         30 * 86400.0, gt=0, description="Finished deliveries are kept this long; until then a repeated message is recognised."
     )
+    rotation_retention_seconds: float = Field(
+        400 * 86400.0, gt=0, description="What rotations were, and overrides that have ended, are kept this long."
+    )
     bounce_port: int = Field(
         0,
         ge=0,

@@ -4,12 +4,15 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from mailer_svc.domain.rotation_shifts import checked_event
 from mailer_svc.domain.rotations import LONGEST, OverrideKind, RotationLayer, RotationOverride, RotationPlan, TurnUnit
 from tocsin.clock import DAY
 from tocsin.errors import InvalidInput
 from tocsin.recurrence.errors import UnknownZone
 from tocsin.recurrence.offsets import offsets
 
+MOST_SHIFT_TEXT: Final = 1_048_576
+"""Characters of the events of all shifts of a rotation."""
 MOST_HOURS: Final = 100
 """Hours of the week that the layers of a rotation have together."""
 LONGEST_OVERRIDE: Final = 366 * DAY
@@ -22,24 +25,53 @@ def checked_plan(plan: RotationPlan, *, field: str = "rotation") -> RotationPlan
     Raises:
         InvalidInput: it cannot, with the field below ``field`` and the reason.
     """
-    if not plan.time_zone:
-        raise InvalidInput.at(f"{field}.timeZone", "must be given, such as Europe/Paris")
-    try:
-        offsets(plan.time_zone)
-    except UnknownZone as error:
-        raise InvalidInput.at(f"{field}.timeZone", error.violations[0].description if error.violations else error.message) from None
+    checked_zone(plan.time_zone, field=field)
     if not plan.layers:
         raise InvalidInput.at(f"{field}.layers", "must have at least one layer")
     if sum(len(layer.hours) for layer in plan.layers) > MOST_HOURS:
         raise InvalidInput.at(f"{field}.layers", f"must have at most {MOST_HOURS} hours of the week together")
     for place, layer in enumerate(plan.layers):
-        _check_layer(layer, f"{field}.layers[{place}]")
+        if layer.by_calendar:
+            _check_shifts(layer, plan.time_zone, f"{field}.layers[{place}]")
+        else:
+            _check_layer(layer, f"{field}.layers[{place}]")
+    if sum(len(shift.event) for layer in plan.layers for shift in layer.shifts) > MOST_SHIFT_TEXT:
+        raise InvalidInput.at(f"{field}.layers", f"must have shifts of at most {MOST_SHIFT_TEXT // 1024} KiB together")
     return plan
 
 
+def checked_zone(name: str, *, field: str = "rotation") -> str:
+    """The name of a time zone that there is.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    if not name:
+        raise InvalidInput.at(f"{field}.timeZone", "must be given, such as Europe/Paris")
+    try:
+        offsets(name)
+    except UnknownZone as error:
+        raise InvalidInput.at(f"{field}.timeZone", error.violations[0].description if error.violations else error.message) from None
+    return name
+
+
+def _check_shifts(layer: RotationLayer, zone: str, field: str) -> None:
+    if not layer.shifts and not layer.calendar_url and not layer.unmatched:
+        raise InvalidInput.at(f"{field}.participants", "must have at least one participant; or give shifts, calendar_url or ics")
+    if layer.end is not None and layer.end <= layer.start:
+        raise InvalidInput.at(f"{field}.end", "must be after the start")
+    for place, shift in enumerate(layer.shifts):
+        _check_people(shift.people, f"{field}.shifts[{place}].recipients")
+        try:
+            checked_event(shift.event, zone=zone)
+        except InvalidInput as error:
+            why = error.violations[0].description if error.violations else error.message
+            raise InvalidInput.at(f"{field}.shifts[{place}].event", why) from None
+
+
 def _check_layer(layer: RotationLayer, field: str) -> None:
-    if not layer.participants:
-        raise InvalidInput.at(f"{field}.participants", "must have at least one participant")
+    if layer.shifts or layer.calendar_url or layer.ics:
+        raise InvalidInput.at(f"{field}.shifts", "go without participants: give one of participants, shifts, calendar_url and ics")
     for place, together in enumerate(layer.participants):
         _check_people(together, f"{field}.participants[{place}].recipients")
     if layer.unit not in LONGEST:

@@ -9,6 +9,7 @@ from enum import IntEnum
 from itertools import pairwise
 from typing import Final, NamedTuple, TypeVar
 
+from mailer_svc.domain.rotation_shifts import shift_covers
 from mailer_svc.domain.rotations import OverrideKind, RotationHistory, RotationLayer, RotationOverride, RotationPlan
 from mailer_svc.domain.weeks import WeeklyWindow, cover_the_week, offsets_or_utc, weekly_windows
 from tocsin.clock import SECOND
@@ -130,7 +131,7 @@ def _cost(plan: RotationPlan, length: int) -> int:
     seconds = length // SECOND + 2 * _DAY
     weeks = seconds // _WEEK + 2
     return sum(
-        min(seconds, seconds if layer.end is None else max(0, layer.end - layer.start)) // layer.turn_seconds
+        (0 if layer.by_calendar else min(seconds, seconds if layer.end is None else max(0, layer.end - layer.start)) // layer.turn_seconds)
         + 2
         + 2 * weeks * len(layer.hours)
         for layer in plan.layers
@@ -230,12 +231,17 @@ def _same(one: DutyInterval, other: DutyInterval) -> bool:
 
 def _turns(layer: RotationLayer, zone: str, start: int, end: int) -> Iterator[_Turn]:
     """The turns of a layer that meet a stretch of time, cut to its hours."""
-    known, first, n = offsets_or_utc(zone), _first_hand_over(layer), len(layer.participants)
-    turns = Turns(first=first, length=layer.turn_seconds, offsets=known)
-    began = (layer.start - first) // layer.turn_seconds
+    known = offsets_or_utc(zone)
     low, high = max(start, known.instant(layer.start) * SECOND), end
     if layer.end is not None:
         high = min(end, known.instant(layer.end) * SECOND)
+    if layer.by_calendar:
+        for stretch in _stretches(layer.hours, zone, low, high):
+            yield from _shift_turns(layer, zone, *stretch)
+        return
+    first, n = _first_hand_over(layer), len(layer.participants)
+    turns = Turns(first=first, length=layer.turn_seconds, offsets=known)
+    began = (layer.start - first) // layer.turn_seconds
     for stretch in _stretches(layer.hours, zone, low, high):
         for turn in turns.between(*stretch):
             number = turn.number - began
@@ -243,6 +249,26 @@ def _turns(layer: RotationLayer, zone: str, start: int, end: int) -> Iterator[_T
             shifted = known.local(known.instant(hand_over)) != hand_over
             people = layer.participants[number % n]
             yield _Turn(max(turn.start, stretch.start), min(turn.end, stretch.end), number, people, shifted)
+
+
+def _shift_turns(layer: RotationLayer, zone: str, start: int, end: int) -> Iterator[_Turn]:
+    """The stretches of a layer of shifts: of those that overlap all of the greatest level are on call together."""
+    changes: dict[int, list[tuple[bool, int]]] = {}
+    covers = shift_covers(layer.shifts, offsets_or_utc(zone).key)
+    for place, each in enumerate(covers):
+        for stretch in each.cover.stretches(start, end):
+            changes.setdefault(stretch.start, []).append((True, place))
+            changes.setdefault(stretch.end, []).append((False, place))
+            if len(changes) > 2 * MOST_PIECES:
+                raise ScheduleTooLong.at("to", f"would be a schedule of more than {MOST_PIECES} parts; ask for less time")
+    held: set[int] = set()
+    for begin, until in pairwise(sorted(changes)):
+        for begins, place in changes[begin]:
+            (held.add if begins else held.discard)(place)
+        top = max((covers[place].level for place in held), default=0)
+        people = dict.fromkeys(one for place in sorted(held) if covers[place].level == top for one in covers[place].people)
+        if people:
+            yield _Turn(begin, until, 0, tuple(people), shifted=False)
 
 
 def _first_hand_over(layer: RotationLayer) -> int:

@@ -3,8 +3,10 @@
 Local times are seconds since 1970-01-01T00:00 of the rotation's own clock, instants microseconds since the epoch.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import chain
 from typing import Annotated, Final
 
 import msgspec
@@ -15,6 +17,7 @@ MAX_LAYERS: Final = 20
 MAX_PARTICIPANTS: Final = 100
 MAX_TOGETHER: Final = 20
 MAX_WINDOWS: Final = 50
+MAX_SHIFTS: Final = 2000
 HOUR_SECONDS: Final = 3600
 _LAST_WALL: Final = 253_000_000_000  # in the year 9987
 
@@ -39,8 +42,22 @@ _Wall = Annotated[int, msgspec.Meta(ge=-_LAST_WALL, le=_LAST_WALL)]
 _Together = Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=MAX_TOGETHER)]
 
 
+class RotationShift(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who is on call in the occurrences of an event.
+
+    Attributes:
+        people: ids of recipients.
+        event: when: VEVENTs, with X-WR-TIMEZONE in a VCALENDAR if that is not the rotation's zone.
+        level: where shifts of several levels overlap, those of the greatest hold.
+    """
+
+    people: _Together
+    event: str
+    level: int = 0
+
+
 class RotationLayer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """People who take turns, whose lengths are those of local time.
+    """People who take turns, whose lengths are those of local time; or, without participants, shifts.
 
     Attributes:
         display_name: for people.
@@ -52,17 +69,30 @@ class RotationLayer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         start: local time at which the first turn begins.
         end: local time at which the layer ends; None: never.
         hours: of the week in which it holds; none: always.
+        shifts: who is on call when, instead of participants.
+        calendar_url: where the shifts come from; empty: they were given.
+        ics: the text of a calendar that they are to be made of; never stored.
+        unmatched: events of the calendar that are nobody's shift, for people.
     """
 
     display_name: str = ""
-    participants: Annotated[tuple[_Together, ...], msgspec.Meta(min_length=1, max_length=MAX_PARTICIPANTS)]
-    unit: TurnUnit
-    count: Annotated[int, msgspec.Meta(ge=1, le=8784)]
-    hand_over: Annotated[int, msgspec.Meta(ge=0, lt=DAY_MINUTES)]
+    participants: Annotated[tuple[_Together, ...], msgspec.Meta(max_length=MAX_PARTICIPANTS)] = ()
+    unit: TurnUnit = TurnUnit.DAYS
+    count: Annotated[int, msgspec.Meta(ge=1, le=8784)] = 1
+    hand_over: Annotated[int, msgspec.Meta(ge=0, lt=DAY_MINUTES)] = 0
     weekday: Annotated[int, msgspec.Meta(ge=0, le=7)] = 0
-    start: _Wall
+    start: _Wall = 0
     end: _Wall | None = None
     hours: Annotated[tuple[WeeklyWindow, ...], msgspec.Meta(max_length=MAX_WINDOWS)] = ()
+    shifts: Annotated[tuple[RotationShift, ...], msgspec.Meta(max_length=MAX_SHIFTS)] = ()
+    calendar_url: str = ""
+    ics: str = ""
+    unmatched: tuple[str, ...] = ()
+
+    @property
+    def by_calendar(self) -> bool:
+        """Whether it has shifts instead of turns."""
+        return not self.participants
 
     @property
     def turn_seconds(self) -> int:
@@ -88,7 +118,22 @@ class RotationPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     @property
     def people(self) -> frozenset[str]:
         """Ids of all participants."""
-        return frozenset(one for layer in self.layers for together in layer.participants for one in together)
+        turns = (together for layer in self.layers for together in layer.participants)
+        shifts = (shift.people for layer in self.layers for shift in layer.shifts)
+        return frozenset(one for together in chain(turns, shifts) for one in together)
+
+    @property
+    def calendar_urls(self) -> frozenset[str]:
+        """Calendars that its shifts come from."""
+        return frozenset(layer.calendar_url for layer in self.layers if layer.calendar_url)
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarReading:
+    """How reading a calendar went: when it was read last (None: never), and why it cannot be read now (empty: it can)."""
+
+    read: int | None
+    error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +147,7 @@ class Rotation:
         revision: grows by one with each change, also over removals.
         created: when it was made, or made again.
         updated: when it changed last; of a past revision: since when it was in force.
+        calendars: how its calendars stand, by their URLs.
     """
 
     tenant: str
@@ -110,6 +156,7 @@ class Rotation:
     revision: int = 1
     created: int = 0
     updated: int = 0
+    calendars: Mapping[str, CalendarReading] = field(default_factory=dict[str, CalendarReading])
 
 
 class OverrideKind(IntEnum):

@@ -1,13 +1,22 @@
 """Messages of rotations: from protobuf to the domain and back."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 
 from mailer_svc.domain.rotation_schedules import DutyInterval
-from mailer_svc.domain.rotations import OverrideKind, Rotation, RotationLayer, RotationOverride, RotationPlan, TurnUnit
+from mailer_svc.domain.rotations import (
+    CalendarReading,
+    OverrideKind,
+    Rotation,
+    RotationLayer,
+    RotationOverride,
+    RotationPlan,
+    RotationShift,
+    TurnUnit,
+)
 from mailer_svc.domain.weeks import WeeklyWindow
 from mailer_svc.handlers.deliveries import timestamp
 from mailer_svc.service import OnCallAnswer
@@ -35,6 +44,8 @@ def changed_plan(plan: RotationPlan, given: pb.Rotation, names: Collection[str])
 
 
 def _layer(given: pb.RotationLayer, field: str) -> RotationLayer:
+    if not given.participants and (given.shifts or given.calendar_url or given.ics):
+        return _calendar_layer(given, field)
     start = _wall(given.start, f"{field}.start")
     weeks = given.turn_unit == pb.RotationLayer.WEEKS
     weekday = given.hand_over_weekday or (weeks and (start // _DAY + _THURSDAY) % 7 + 1)
@@ -47,7 +58,39 @@ def _layer(given: pb.RotationLayer, field: str) -> RotationLayer:
         weekday=int(weekday),
         start=start,
         end=_wall(given.end, f"{field}.end") if given.end else None,
-        hours=tuple(WeeklyWindow(each.weekday, minutes_of(each.start), minutes_of(each.end)) for each in given.hours),
+        hours=_hours(given),
+        shifts=_shifts(given),
+        calendar_url=given.calendar_url,
+        ics=given.ics,
+    )
+
+
+def _calendar_layer(given: pb.RotationLayer, field: str) -> RotationLayer:
+    """A layer of shifts. What it shall be made of is one thing; shifts beside a URL are those that were read from it."""
+    if given.ics and (given.calendar_url or given.shifts):
+        raise InvalidInput.at(f"{field}.ics", "is given instead of shifts and calendar_url")
+    for name in ("turn_unit", "turn_count", "hand_over_time", "hand_over_weekday"):
+        if getattr(given, name):
+            raise InvalidInput.at(f"{field}.{name}", "goes with participants")
+    return RotationLayer(
+        display_name=given.display_name,
+        start=_wall(given.start, f"{field}.start") if given.start else 0,
+        end=_wall(given.end, f"{field}.end") if given.end else None,
+        hours=_hours(given),
+        shifts=_shifts(given),
+        calendar_url=given.calendar_url,
+        ics=given.ics,
+    )
+
+
+def _hours(given: pb.RotationLayer) -> tuple[WeeklyWindow, ...]:
+    return tuple(WeeklyWindow(each.weekday, minutes_of(each.start), minutes_of(each.end)) for each in given.hours)
+
+
+def _shifts(given: pb.RotationLayer) -> tuple[RotationShift, ...]:
+    return tuple(
+        RotationShift(people=tuple(one.removeprefix(PEOPLE) for one in each.recipients), event=each.event, level=each.level)
+        for each in given.shifts
     )
 
 
@@ -83,11 +126,13 @@ def rotation_message(item: Rotation) -> pb.Rotation:
     )
     if item.plan is not None:
         message.display_name, message.time_zone, message.owner = item.plan.display_name, item.plan.time_zone, item.plan.owner
-        message.layers.extend(map(_shown_layer, item.plan.layers))
+        message.layers.extend(_shown_layer(layer, item.calendars) for layer in item.plan.layers)
     return message
 
 
-def _shown_layer(layer: RotationLayer) -> pb.RotationLayer:
+def _shown_layer(layer: RotationLayer, calendars: Mapping[str, CalendarReading]) -> pb.RotationLayer:
+    if layer.by_calendar:
+        return _shown_calendar(layer, calendars)
     return pb.RotationLayer(
         display_name=layer.display_name,
         participants=[pb.RotationLayer.Participant(recipients=[PEOPLE + one for one in each]) for each in layer.participants],
@@ -99,6 +144,28 @@ def _shown_layer(layer: RotationLayer) -> pb.RotationLayer:
         end=_local_text(layer.end) if layer.end is not None else "",
         hours=[pb.WeeklyWindow(weekday=each.weekday, start=clock_of(each.start), end=clock_of(each.end)) for each in layer.hours],
     )
+
+
+def _shown_calendar(layer: RotationLayer, calendars: Mapping[str, CalendarReading]) -> pb.RotationLayer:
+    message = pb.RotationLayer(
+        display_name=layer.display_name,
+        start=_local_text(layer.start) if layer.start else "",
+        end=_local_text(layer.end) if layer.end is not None else "",
+        hours=[pb.WeeklyWindow(weekday=each.weekday, start=clock_of(each.start), end=clock_of(each.end)) for each in layer.hours],
+        shifts=[
+            pb.RotationLayer.Shift(recipients=[PEOPLE + one for one in each.people], event=each.event, level=each.level)
+            for each in layer.shifts
+        ],
+        calendar_url=layer.calendar_url,
+    )
+    reading = calendars.get(layer.calendar_url)
+    if reading is not None or layer.unmatched:
+        message.calendar_state.unmatched.extend(layer.unmatched)
+    if reading is not None:
+        message.calendar_state.error = reading.error
+        if reading.read is not None:
+            message.calendar_state.read_time.CopyFrom(timestamp(reading.read))
+    return message
 
 
 def _local_text(wall: int) -> str:

@@ -4,8 +4,12 @@ from typing import Protocol
 
 
 class DeliveryHousekeepingStore(Protocol):
-    """Removes inbox messages and finished deliveries that are too old."""
+    """Removes inbox messages, finished deliveries and what rotations were that are too old."""
 
     async def clean(self, *, inbox_before: int, deliveries_before: int, limit: int) -> int:
         """Removes up to ``limit`` rows of each kind that are older than the instants (microseconds). Returns how many."""
+        ...
+
+    async def clean_rotations(self, *, before: int, limit: int) -> int:
+        """Removes up to ``limit`` revisions of rotations, and overrides, that were over before an instant. Returns how many."""
         ...

@@ -19,6 +19,7 @@ class Retention:
 
     inbox: float
     deliveries: float
+    rotations: float
     waiting: float
     interval: float
 
@@ -55,6 +56,9 @@ class DeliveryHousekeeper:
             deliveries_before=now - round(self._retention.deliveries * 1e6),
             limit=_BATCH,
         ):
+            total += removed
+            await asyncio.sleep(0)
+        while removed := await self._store.clean_rotations(before=now - round(self._retention.rotations * 1e6), limit=_BATCH):
             total += removed
             await asyncio.sleep(0)
         return total

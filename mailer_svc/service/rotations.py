@@ -1,13 +1,15 @@
 """Rotations and their overrides: made, changed, taken back."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
 from mailer_svc.domain import OverrideNotFound, RotationChanged, RotationNotFound, TooManyOverrides
-from mailer_svc.domain.rotation_checks import checked_override, checked_plan
+from mailer_svc.domain.rotation_checks import checked_override, checked_plan, checked_zone
 from mailer_svc.domain.rotations import Rotation, RotationOverride, RotationPlan
 from mailer_svc.ports import RotationStore
+from mailer_svc.service.rotation_calendars import ShiftReader
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
 
@@ -21,8 +23,9 @@ _UNREADABLE: Final = RotationPlan(time_zone="", layers=())
 class Rotations:
     """The rotations of all tenants."""
 
-    def __init__(self, *, store: RotationStore, clock: Clock, new_id: Callable[[], str]) -> None:
+    def __init__(self, *, store: RotationStore, reader: ShiftReader, clock: Clock, new_id: Callable[[], str]) -> None:
         self._store = store
+        self._reader = reader
         self._clock = clock
         self._new_id = new_id
 
@@ -33,7 +36,7 @@ class Rotations:
             InvalidInput: no schedule can be made of it, or it names somebody who cannot take turns.
             RotationExists: the id is in use.
         """
-        await self._check(tenant, checked_plan(plan), known=_UNREADABLE)
+        plan = await self._checked(tenant, plan, known=_UNREADABLE)
         now = self._clock.micros()
         return await self._store.create(Rotation(tenant=tenant, id=id or self._new_id(), plan=plan, created=now, updated=now))
 
@@ -63,10 +66,9 @@ class Rotations:
         for _ in range(_ATTEMPTS):
             found = await self.get(tenant=tenant, id=id)
             before = found.plan or _UNREADABLE
-            plan = checked_plan(change(before))
+            plan = await self._checked(tenant, change(before), known=before)
             if plan == found.plan:
                 return found
-            await self._check(tenant, plan, known=before)
             changed = await self._store.change(tenant=tenant, id=id, revision=found.revision, plan=plan, now=self._clock.micros())
             if changed is not None:
                 return changed
@@ -117,6 +119,22 @@ class Rotations:
         if not await self._store.delete_override(tenant=tenant, rotation=rotation, id=id, now=self._clock.micros()):
             raise OverrideNotFound(f"There is no override rotations/{rotation}/overrides/{id} that has not ended")
 
+    async def _checked(self, tenant: str, plan: RotationPlan, *, known: RotationPlan) -> RotationPlan:
+        """The plan as it is stored: with the shifts of its calendars.
+
+        Raises:
+            InvalidInput: no schedule can be made of it, or it names somebody new who cannot take turns.
+        """
+        if any(layer.by_calendar for layer in plan.layers):
+            checked_zone(plan.time_zone)
+            plan = await self._reader.resolved(tenant=tenant, plan=plan, before=known)
+            await asyncio.to_thread(checked_plan, plan)
+        else:
+            checked_plan(plan)
+        if plan != known:
+            await self._check(tenant, plan, known=known)
+        return plan
+
     async def _check(self, tenant: str, plan: RotationPlan, *, known: RotationPlan) -> None:
         """Refuses people who cannot take turns, but those that it had already: they may have gone since."""
         for problem in await self._store.problems(tenant=tenant, recipients=plan.people - known.people):
@@ -130,3 +148,6 @@ def _places(plan: RotationPlan, one: str) -> Iterator[str]:
         for place, together in enumerate(layer.participants):
             if one in together:
                 yield f"rotation.layers[{number}].participants[{place}].recipients[{together.index(one)}]"
+        for place, shift in enumerate(layer.shifts):
+            if one in shift.people:
+                yield f"rotation.layers[{number}].shifts[{place}].recipients[{shift.people.index(one)}]"

@@ -1,12 +1,13 @@
-"""Housekeeping: remove inbox messages, finished deliveries, notifications, digests and what providers told, once they are too old."""
+"""Housekeeping: remove old inbox messages, finished deliveries, notifications, digests, what providers told and what rotations were."""
 
 from typing import Any
 
-from sqlalchemy import Table, delete, select
+from sqlalchemy import Table, delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import ENDED, UNEXPANDED
 from mailer_svc.store.people_tables import digest_members, digests, notifications, provider_events
+from mailer_svc.store.rotation_tables import rotation_overrides, rotation_revisions, rotations
 from mailer_svc.store.tables import contents, deliveries, events, inbox_messages
 from tocsin.database import Database
 
@@ -35,6 +36,18 @@ class SqlDeliveryHousekeepingStore:
             told = select(provider_events.c.id).where(provider_events.c.received < deliveries_before).limit(limit)
             removed += (await connection.execute(delete(provider_events).where(provider_events.c.id.in_(told)))).rowcount
         return removed + len(ids)
+
+    async def clean_rotations(self, *, before: int, limit: int) -> int:
+        """Removes revisions that were over, of removed rotations the last one too, and overrides that had ended; never what is in force."""
+        was, held = rotation_revisions.c, rotation_overrides.c
+        there = select(rotations.c.id).where(rotations.c.tenant == was.tenant, rotations.c.id == was.rotation)
+        gone = was.until.is_(None) & (was.since < before) & ~there.exists()
+        old = select(was.tenant, was.rotation, was.revision).where((was.until < before) | gone).limit(limit)
+        ended = select(held.tenant, held.rotation, held.id).where(held.ends < before).limit(limit)
+        revisions = delete(rotation_revisions).where(tuple_(was.tenant, was.rotation, was.revision).in_(old))
+        overrides = delete(rotation_overrides).where(tuple_(held.tenant, held.rotation, held.id).in_(ended))
+        async with self._database.transaction() as connection:
+            return (await connection.execute(revisions)).rowcount + (await connection.execute(overrides)).rowcount
 
 
 async def _remove_notifications(connection: AsyncConnection, before: int, limit: int) -> int:

@@ -51,6 +51,19 @@ rotation_overrides = Table(
     Index("ix_rotation_overrides_ends", "ends"),
 )
 
+rotation_calendars = Table(
+    "rotation_calendars",
+    metadata,
+    # Calendars that layers take their shifts from.
+    Column("tenant", Text, primary_key=True),
+    Column("rotation", ID, primary_key=True),
+    Column("url", Text, primary_key=True),
+    Column("due", BigInteger, nullable=False, comment="When it is read again."),
+    Column("read", BigInteger, comment="When it was read last; null: never."),
+    Column("error", Text, nullable=False, comment="Why it cannot be read now; empty: it can."),
+    Index("ix_rotation_calendars_due", "due"),
+)
+
 calendar_feeds = Table(
     "calendar_feeds",
     metadata,

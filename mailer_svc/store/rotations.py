@@ -9,10 +9,10 @@ from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import AddressState, MemberKind, RotationExists, RotationNotFound
-from mailer_svc.domain.rotations import OverrideKind, Rotation, RotationOverride, RotationPlan, decoded_plan, encoded_plan
+from mailer_svc.domain.rotations import CalendarReading, OverrideKind, Rotation, RotationOverride, RotationPlan, decoded_plan, encoded_plan
 from mailer_svc.ports.rotations import ParticipantProblem
 from mailer_svc.store.people_tables import addresses, group_members, groups, recipients
-from mailer_svc.store.rotation_tables import calendar_feeds, rotation_overrides, rotation_revisions, rotations
+from mailer_svc.store.rotation_tables import calendar_feeds, rotation_calendars, rotation_overrides, rotation_revisions, rotations
 from tocsin.database import Database, insert_ignore
 from tocsin.stored import known, texts
 from tocsin.telemetry import get_logger
@@ -42,19 +42,20 @@ class SqlRotations:
             if await connection.scalar(insert_ignore(rotations).values(row).returning(rotations.c.id)) is None:
                 raise RotationExists(f"rotations/{rotation.id} exists already")
             await connection.execute(insert(rotation_revisions).values(_revision(made)))
+            await keep_calendars(connection, made)
         return made
 
     async def get(self, *, tenant: str, id: str) -> Rotation | None:  # noqa: A002 - the word of the contract
         """One rotation."""
         async with self._database.read() as connection:
             row = (await connection.execute(select(rotations).where(*_one(tenant, id)))).first()
-        return _rotation(row) if row is not None else None
+            return (await _with_calendars(connection, [_rotation(row)]))[0] if row is not None else None
 
     async def page(self, *, tenant: str, after: str, limit: int) -> list[Rotation]:
         """Rotations by id, those behind the id ``after``."""
         query = select(rotations).where(rotations.c.tenant == tenant, rotations.c.id > after).order_by(rotations.c.id).limit(limit)
         async with self._database.read() as connection:
-            return [_rotation(row) for row in await connection.execute(query)]
+            return await _with_calendars(connection, [_rotation(row) for row in await connection.execute(query)])
 
     async def change(self, *, tenant: str, id: str, revision: int, plan: RotationPlan, now: int) -> Rotation | None:  # noqa: A002
         """Puts a plan in place of that of ``revision``. None: there is no such rotation, or it has another revision by now."""
@@ -66,7 +67,8 @@ class SqlRotations:
                 return None
             await _close(connection, tenant, id, now)
             await connection.execute(insert(rotation_revisions).values(_revision(new)))
-        return _rotation(row)
+            await keep_calendars(connection, new)
+            return (await _with_calendars(connection, [_rotation(row)]))[0]
 
     async def delete(self, *, tenant: str, id: str, now: int) -> bool:  # noqa: A002 - the word of the contract
         """Removes a rotation, also from groups, and takes back its overrides. False: there was none."""
@@ -83,6 +85,7 @@ class SqlRotations:
             await connection.execute(insert(rotation_revisions).values(_revision(removed)))
             await connection.execute(update(rotation_overrides).where(left).values(ends=now, deleted=now))
             await connection.execute(delete(group_members).where(inside))
+            await keep_calendars(connection, removed)
             await connection.execute(delete(calendar_feeds).where(feeds.tenant == tenant, feeds.subject == f"rotations/{id}"))
         return True
 
@@ -150,6 +153,29 @@ class SqlRotations:
         table = _TABLES[collection]
         async with self._database.read() as connection:
             return await connection.scalar(select(table.c.id).where(table.c.tenant == tenant, table.c.id == identity)) is not None
+
+
+async def keep_calendars(connection: AsyncConnection, rotation: Rotation) -> None:
+    """Has the calendars read that its layers name, and no other; those that are new at once."""
+    urls = rotation.plan.calendar_urls if rotation.plan is not None else frozenset[str]()
+    kept = rotation_calendars.c
+    mine = (kept.tenant == rotation.tenant) & (kept.rotation == rotation.id)
+    await connection.execute(delete(rotation_calendars).where(mine, kept.url.not_in(sorted(urls))))
+    for url in sorted(urls):
+        row = {"tenant": rotation.tenant, "rotation": rotation.id, "url": url, "due": 0, "error": ""}
+        await connection.execute(insert_ignore(rotation_calendars).values(row))
+
+
+async def _with_calendars(connection: AsyncConnection, found: list[Rotation]) -> list[Rotation]:
+    """The rotations, all of one tenant, with how their calendars stand."""
+    ids = [one.id for one in found if one.plan is not None and one.plan.calendar_urls]
+    if not ids:
+        return found
+    kept, held = rotation_calendars.c, dict[str, dict[str, CalendarReading]]()
+    query = select(rotation_calendars).where(kept.tenant == found[0].tenant, kept.rotation.in_(ids))
+    for row in await connection.execute(query):
+        held.setdefault(row.rotation, {})[row.url] = CalendarReading(row.read, row.error)
+    return [replace(one, calendars=held.get(one.id, {})) for one in found]
 
 
 async def _problems(connection: AsyncConnection, tenant: str, named: Sequence[str]) -> list[ParticipantProblem]:

@@ -38,5 +38,14 @@ def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = N
     callbacks = Callbacks(node, settings, clock, storage, sending, reporting)
     server = mail_server(node, clock, storage, templating, sending, notifying, unsubscribing, reporting, callbacks)
     returned = returned_mail(node, settings, reporting, unsubscribing)
-    parts = [node.installation_key, *storage.parts, templating.pool, *sending.parts, *notifying.parts, *callbacks.parts, *returned]
+    parts = [
+        node.installation_key,
+        *storage.parts,
+        templating.pool,
+        *sending.parts,
+        *notifying.parts,
+        *callbacks.parts,
+        *storage.watches,
+        *returned,
+    ]
     return App(name=node.name, components=[*node.components, *parts], server=server)

@@ -48,7 +48,6 @@ from mailer_svc.store import (
     SqlPreferences,
     SqlRecipientImports,
     SqlRecipients,
-    SqlRotations,
     SqlSuppressionImports,
     SqlSuppressions,
 )
@@ -69,7 +68,15 @@ from tocsin.node import Node
 
 
 def people_handlers(
-    node: Node, clock: Clock, *, database: Database, channels: Channels, accepting: Accepting, on_call: OnCall, feeds: CalendarFeeds
+    node: Node,
+    clock: Clock,
+    *,
+    database: Database,
+    channels: Channels,
+    accepting: Accepting,
+    on_call: OnCall,
+    rotations: Rotations,
+    feeds: CalendarFeeds,
 ) -> tuple[Sequence[tuple[Any, Any]], Callable[[], None]]:
     """What serves people, each with what adds it to a server; and what asks imports to go on elsewhere."""
     groups = Groups(store=SqlGroups(database=database), clock=clock, new_id=_new_id)
@@ -101,7 +108,7 @@ def people_handlers(
         (group_service_pb2_grpc.add_GroupServiceServicer_to_server, GroupHandlers(groups=groups, imports=imports, codecs=codecs)),
         (
             rotation_service_pb2_grpc.add_RotationServiceServicer_to_server,
-            RotationHandlers(rotations=Rotations(store=SqlRotations(database=database), clock=clock, new_id=_new_id), on_call=on_call),
+            RotationHandlers(rotations=rotations, on_call=on_call),
         ),
         (feed_service_pb2_grpc.add_FeedServiceServicer_to_server, FeedHandlers(feeds=feeds)),
         (

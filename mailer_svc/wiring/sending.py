@@ -168,6 +168,7 @@ def _retention(settings: MailerSettings) -> Retention:
     return Retention(
         inbox=settings.inbox_retention_seconds,
         deliveries=settings.delivery_retention_seconds,
+        rotations=settings.rotation_retention_seconds,
         waiting=settings.expiry_seconds,
         interval=settings.cleanup_interval_seconds,
     )

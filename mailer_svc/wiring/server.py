@@ -80,6 +80,7 @@ def mail_server(
         channels=channels,
         accepting=notifying.accepting,
         on_call=storage.on_call,
+        rotations=storage.rotations,
         feeds=storage.feeds,
     )
     server = node.server(

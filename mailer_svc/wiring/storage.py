@@ -4,15 +4,17 @@ from collections.abc import Sequence
 
 from ulid import ULID
 
-from mailer_svc.clients import SchedulerUses
+from mailer_svc.clients import HttpCalendars, SchedulerUses
 from mailer_svc.config import MailerSettings
 from mailer_svc.rendering import RenderLimits, RenderPool, TemplateRenderer
 from mailer_svc.service import (
     OnCall,
+    Rotations,
     TemplateChecks,
     Templates,
 )
 from mailer_svc.service.feeds import CalendarFeeds
+from mailer_svc.service.rotation_calendars import CalendarWatch, ShiftReader
 from mailer_svc.store import (
     ChangeOrder,
     SqlDeliveryEndings,
@@ -25,12 +27,16 @@ from mailer_svc.store import (
     SqlTemplateStore,
 )
 from mailer_svc.store.feeds import SqlCalendarFeeds
+from mailer_svc.store.rotation_calendars import SqlRotationCalendars
 from mailer_svc.templates_builtin import built_in_templates
 from tocsin.channels import CHANNELS
 from tocsin.clock import Clock
+from tocsin.egress.client import HttpClient, HttpLimits
 from tocsin.lifecycle import Component
 from tocsin.node import Node
 from tocsin.redis import EventBus, Redis
+
+_CALENDAR_LIMITS = HttpLimits(connections=10, total_seconds=20.0, answer_bytes=1_048_576)
 
 
 class MailStorage:
@@ -46,9 +52,15 @@ class MailStorage:
         self.people = SqlPeopleFacts(database=self.database)
         self.histories = SqlRotationHistories(database=self.database)
         self.on_call = OnCall(histories=self.histories, clock=clock)
+        rotations = SqlRotations(database=self.database)
+        calendars = SqlRotationCalendars(database=self.database)
+        self.shift_reader = ShiftReader(store=calendars, clock=clock)
+        self.rotations = Rotations(store=rotations, reader=self.shift_reader, clock=clock, new_id=lambda: str(ULID()))
+        self._pages = HttpCalendars(client=HttpClient(allowed=settings.allowed_targets, https_only=True, limits=_CALENDAR_LIMITS))
+        self._watch = CalendarWatch(store=calendars, rotations=rotations, reader=self.shift_reader, source=self._pages, clock=clock)
         self.feeds = CalendarFeeds(
             store=SqlCalendarFeeds(database=self.database),
-            rotations=SqlRotations(database=self.database),
+            rotations=rotations,
             histories=self.histories,
             clock=clock,
             link=settings.public_link,
@@ -60,6 +72,11 @@ class MailStorage:
     def parts(self) -> Sequence[Component]:
         """What is opened first, in this order."""
         return (self.database, self.redis, self.hints, self.journal)
+
+    @property
+    def watches(self) -> Sequence[Component]:
+        """What reads what people keep elsewhere."""
+        return (self._pages, self._watch)
 
 
 class Templating:

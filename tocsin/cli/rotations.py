@@ -81,8 +81,10 @@ def list_rotations(
     if as_json:
         write_json({"rotations": found})
         return
-    rows = [(one["name"], one.get("displayName", ""), one.get("timeZone", ""), str(len(one.get("layers", [])))) for one in found]
-    write_table(("rotation", "name", "time zone", "layers"), rows, empty="No rotations.")
+    rows = [
+        (one["name"], one.get("displayName", ""), one.get("timeZone", ""), str(len(one.get("layers", []))), _calendars(one)) for one in found
+    ]
+    write_table(("rotation", "name", "time zone", "layers", "calendars"), rows, empty="No rotations.")
 
 
 def show_rotation(rotation: RotationArgument, state: StateOption = STATE, url: UrlOption = None, api_key: KeyOption = None) -> None:
@@ -281,6 +283,14 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag in {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:null"}]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+
+
+def _calendars(rotation: dict[str, Any]) -> str:
+    """What is wrong with the calendars of its layers."""
+    states = [layer.get("calendarState", {}) for layer in rotation.get("layers", ())]
+    errors = [state["error"] for state in states if state.get("error")]
+    lost = sum(len(state.get("unmatched", ())) for state in states)
+    return "; ".join([*errors, *([f"{lost} events of nobody"] if lost else [])]) or "-"
 
 
 def _applicable(rotation: dict[str, Any]) -> dict[str, Any]:

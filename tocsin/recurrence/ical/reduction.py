@@ -29,7 +29,7 @@ def reduced(text: str) -> CalendarText:
             if found.single and not found.excluded and not found.excluded_rules:
                 dates.append(_date(found))
             else:
-                windows.append(TimeWindow(spec=Recurrence(_event_text(group.lines))))
+                windows.append(TimeWindow(spec=Recurrence(event_text(group.lines))))
                 break
     return CalendarText(time_zone=default or "", dates=tuple(dict.fromkeys(dates)), windows=tuple(windows))
 
@@ -66,7 +66,7 @@ def _range(begin: str, end: str) -> str:
     return begin if begin == end else f"{begin}/{end}"
 
 
-def _event_text(lines: Iterable[Iterable[Property]]) -> str:
+def event_text(lines: Iterable[Iterable[Property]]) -> str:
     """Events with the lines that say when they are, and no other."""
     return "\n".join(line for event in lines for line in ("BEGIN:VEVENT", *map(_line, event), "END:VEVENT"))
 

@@ -31,7 +31,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+tocsin/api/mailer/v1/rotation_service.proto\x12\x14tocsin.api.mailer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xc9\x03\n\x08Rotation\x12K\n\x04name\x18\x01 \x01(\tB=\xe2\x41\x01\x08\xbaH6r422^(rotations/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63})?$\x12\x33\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xc8\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x1e\n\ttime_zone\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x02\xbaH\x04r\x02\x18@\x12\x41\n\x06layers\x18\x04 \x03(\x0b\x32#.tocsin.api.mailer.v1.RotationLayerB\x0c\xe2\x41\x01\x02\xbaH\x05\x92\x01\x02\x10\x14\x12R\n\x05owner\x18\x05 \x01(\tBC\xbaH@r>2<^((recipients|groups)/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63})?$\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x08 \x01(\x05\x42\x04\xe2\x41\x01\x03\"\x87\x06\n\rRotationLayer\x12\x32\n\x0c\x64isplay_name\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x18\x64\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12S\n\x0cparticipants\x18\x02 \x03(\x0b\x32/.tocsin.api.mailer.v1.RotationLayer.ParticipantB\x0c\xe2\x41\x01\x02\xbaH\x05\x92\x01\x02\x10\x64\x12M\n\tturn_unit\x18\x03 \x01(\x0e\x32,.tocsin.api.mailer.v1.RotationLayer.TurnUnitB\x0c\xe2\x41\x01\x02\xbaH\x05\x82\x01\x02\x10\x01\x12\x1e\n\nturn_count\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xd0\x44(\x00\x12\x41\n\x0ehand_over_time\x18\x05 \x01(\tB)\xbaH&r$2\"^(([01][0-9]|2[0-3]):[0-5][0-9])?$\x12$\n\x11hand_over_weekday\x18\x06 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x07(\x00\x12W\n\x05start\x18\x07 \x01(\tBH\xe2\x41\x01\x02\xbaHAr?2=^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?)?$\x12Q\n\x03\x65nd\x18\x08 \x01(\tBD\xbaHAr?2=^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?)?$\x12;\n\x05hours\x18\t \x03(\x0b\x32\".tocsin.api.mailer.v1.WeeklyWindowB\x08\xbaH\x05\x92\x01\x02\x10\x32\x1a\x65\n\x0bParticipant\x12V\n\nrecipients\x18\x01 \x03(\tBB\xe2\x41\x01\x02\xbaH;\x92\x01\x38\x10\x14\"4r220^recipients/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63}$\"E\n\x08TurnUnit\x12\x19\n\x15TURN_UNIT_UNSPECIFIED\x10\x00\x12\t\n\x05HOURS\x10\x01\x12\x08\n\x04\x44\x41YS\x10\x02\x12\t\n\x05WEEKS\x10\x03\"\x9e\x01\n\x0cWeeklyWindow\x12\x1a\n\x07weekday\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x07(\x01\x12\x39\n\x05start\x18\x02 \x01(\tB*\xe2\x41\x01\x02\xbaH#r!2\x1f^([01][0-9]|2[0-3]):[0-5][0-9]$\x12\x37\n\x03\x65nd\x18\x03 \x01(\tB*\xe2\x41\x01\x02\xbaH#r!2\x1f^([01][0-9]|2[0-3]):[0-5][0-9]$\"\xe9\x03\n\x10RotationOverride\x12\x1a\n\x04name\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x03\xbaH\x05r\x03\x18\xc8\x01\x12G\n\x04kind\x18\x02 \x01(\x0e\x32+.tocsin.api.mailer.v1.RotationOverride.KindB\x0c\xe2\x41\x01\x02\xbaH\x05\x82\x01\x02\x10\x01\x12V\n\nrecipients\x18\x03 \x03(\tBB\xe2\x41\x01\x02\xbaH;\x92\x01\x38\x10\x14\"4r220^recipients/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63}$\x12\x34\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\x12\x32\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\x12\x19\n\x07\x63omment\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x1c\n\x06\x61uthor\x18\x07 \x01(\tB\x0c\xe2\x41\x01\x03\xbaH\x05r\x03\x18\xc8\x01\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\">\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x07\n\x03\x41\x44\x44\x10\x01\x12\n\n\x06REMOVE\x10\x02\x12\x0b\n\x07REPLACE\x10\x03\"\x8a\x01\n\x06OnCall\x12\x10\n\x08rotation\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x08interval\x18\x03 \x01(\x0b\x32\".tocsin.api.mailer.v1.DutyInterval\x12\x10\n\x08revision\x18\x04 \x01(\x05\"\x89\x03\n\x0c\x44utyInterval\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrecipients\x18\x03 \x03(\t\x12\r\n\x05layer\x18\x04 \x01(\x05\x12\x1a\n\x12layer_display_name\x18\x05 \x01(\t\x12\x19\n\x11overridden_layers\x18\x06 \x03(\x05\x12\x11\n\toverrides\x18\x07 \x03(\t\x12\x38\n\x06labels\x18\x08 \x03(\x0e\x32(.tocsin.api.mailer.v1.DutyInterval.Label\"t\n\x05Label\x12\x15\n\x11LABEL_UNSPECIFIED\x10\x00\x12\x07\n\x03GAP\x10\x01\x12\x10\n\x0c\x44OUBLE_COVER\x10\x02\x12\x15\n\x11OVERRIDES_OVERLAP\x10\x03\x12\x0b\n\x07SHIFTED\x10\x04\x12\x15\n\x11UNKNOWN_RECIPIENT\x10\x05\"U\n\x15\x43reateRotationRequest\x12<\n\x08rotation\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.mailer.v1.RotationB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"E\n\x12GetRotationRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^rotations/[^/]{1,64}$\"S\n\x14ListRotationsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"c\n\x15ListRotationsResponse\x12\x31\n\trotations\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.mailer.v1.Rotation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x86\x01\n\x15UpdateRotationRequest\x12<\n\x08rotation\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.mailer.v1.RotationB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"H\n\x15\x44\x65leteRotationRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^rotations/[^/]{1,64}$\"\x8c\x01\n\x1cListRotationRevisionsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12/\n\x04name\x18\x03 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^rotations/[^/]{1,64}$\"k\n\x1dListRotationRevisionsResponse\x12\x31\n\trevisions\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.mailer.v1.Rotation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"k\n\x10GetOnCallRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^rotations/[^/]{1,64}$\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc7\x01\n\x11ListOnCallRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12M\n\trecipient\x18\x04 \x01(\tB:\xbaH7r523^(recipients/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63})?$\"\\\n\x12ListOnCallResponse\x12-\n\x07on_call\x18\x01 \x03(\x0b\x32\x1c.tocsin.api.mailer.v1.OnCall\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9b\x01\n\x16PreviewRotationRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^rotations/[^/]{1,64}$\x12(\n\x04\x66rom\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"P\n\x17PreviewRotationResponse\x12\x35\n\tintervals\x18\x01 \x03(\x0b\x32\".tocsin.api.mailer.v1.DutyInterval\"\x98\x01\n\x1d\x43reateRotationOverrideRequest\x12\x31\n\x06parent\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^rotations/[^/]{1,64}$\x12\x44\n\x08override\x18\x02 \x01(\x0b\x32&.tocsin.api.mailer.v1.RotationOverrideB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xa2\x01\n\x1cListRotationOverridesRequest\x12\x31\n\x06parent\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^rotations/[^/]{1,64}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x12\n\nshow_ended\x18\x04 \x01(\x08\"s\n\x1dListRotationOverridesResponse\x12\x39\n\toverrides\x18\x01 \x03(\x0b\x32&.tocsin.api.mailer.v1.RotationOverride\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"e\n\x1d\x44\x65leteRotationOverrideRequest\x12\x44\n\x04name\x18\x01 \x01(\tB6\xe2\x41\x01\x02\xbaH/r-2+^rotations/[^/]{1,64}/overrides/[^/]{1,64}$2\xb4\x0f\n\x0fRotationService\x12~\n\x0e\x43reateRotation\x12+.tocsin.api.mailer.v1.CreateRotationRequest\x1a\x1e.tocsin.api.mailer.v1.Rotation\"\x1f\x82\xd3\xe4\x93\x02\x19\"\r/v1/rotations:\x08rotation\x12\x95\x01\n\x0bGetRotation\x12(.tocsin.api.mailer.v1.GetRotationRequest\x1a\x1e.tocsin.api.mailer.v1.Rotation\"<\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04read\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/{name=rotations/*}\x12\x9d\x01\n\rListRotations\x12*.tocsin.api.mailer.v1.ListRotationsRequest\x1a+.tocsin.api.mailer.v1.ListRotationsResponse\"3\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04list\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/rotations\x12\x90\x01\n\x0eUpdateRotation\x12+.tocsin.api.mailer.v1.UpdateRotationRequest\x1a\x1e.tocsin.api.mailer.v1.Rotation\"1\x82\xd3\xe4\x93\x02+2\x1f/v1/{rotation.name=rotations/*}:\x08rotation\x12u\n\x0e\x44\x65leteRotation\x12+.tocsin.api.mailer.v1.DeleteRotationRequest\x1a\x16.google.protobuf.Empty\"\x1e\x82\xd3\xe4\x93\x02\x18*\x16/v1/{name=rotations/*}\x12\xc8\x01\n\x15ListRotationRevisions\x12\x32.tocsin.api.mailer.v1.ListRotationRevisionsRequest\x1a\x33.tocsin.api.mailer.v1.ListRotationRevisionsResponse\"F\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04list\x82\xd3\xe4\x93\x02\"\x12 /v1/{name=rotations/*}/revisions\x12\x96\x01\n\tGetOnCall\x12&.tocsin.api.mailer.v1.GetOnCallRequest\x1a\x1c.tocsin.api.mailer.v1.OnCall\"C\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04read\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/{name=rotations/*}:onCall\x12\x91\x01\n\nListOnCall\x12\'.tocsin.api.mailer.v1.ListOnCallRequest\x1a(.tocsin.api.mailer.v1.ListOnCallResponse\"0\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04list\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/onCall\x12\xb4\x01\n\x0fPreviewRotation\x12,.tocsin.api.mailer.v1.PreviewRotationRequest\x1a-.tocsin.api.mailer.v1.PreviewRotationResponse\"D\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04list\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{name=rotations/*}:preview\x12\xab\x01\n\x16\x43reateRotationOverride\x12\x33.tocsin.api.mailer.v1.CreateRotationOverrideRequest\x1a&.tocsin.api.mailer.v1.RotationOverride\"4\x82\xd3\xe4\x93\x02.\"\"/v1/{parent=rotations/*}/overrides:\x08override\x12\xca\x01\n\x15ListRotationOverrides\x12\x32.tocsin.api.mailer.v1.ListRotationOverridesRequest\x1a\x33.tocsin.api.mailer.v1.ListRotationOverridesResponse\"H\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04list\x82\xd3\xe4\x93\x02$\x12\"/v1/{parent=rotations/*}/overrides\x12\x91\x01\n\x16\x44\x65leteRotationOverride\x12\x33.tocsin.api.mailer.v1.DeleteRotationOverrideRequest\x1a\x16.google.protobuf.Empty\"*\x82\xd3\xe4\x93\x02$*\"/v1/{name=rotations/*/overrides/*}\x1a!\x8a\xe7\x18\x1d\n\x02\x08\n\"\x10recipients:write*\x05writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+tocsin/api/mailer/v1/rotation_service.proto\x12\x14tocsin.api.mailer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xc9\x03\n\x08Rotation\x12K\n\x04name\x18\x01 \x01(\tB=\xe2\x41\x01\x08\xbaH6r422^(rotations/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63})?$\x12\x33\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xc8\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x1e\n\ttime_zone\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x02\xbaH\x04r\x02\x18@\x12\x41\n\x06layers\x18\x04 \x03(\x0b\x32#.tocsin.api.mailer.v1.RotationLayerB\x0c\xe2\x41\x01\x02\xbaH\x05\x92\x01\x02\x10\x14\x12R\n\x05owner\x18\x05 \x01(\tBC\xbaH@r>2<^((recipients|groups)/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63})?$\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x08 \x01(\x05\x42\x04\xe2\x41\x01\x03\"\xf1\t\n\rRotationLayer\x12\x32\n\x0c\x64isplay_name\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x18\x64\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12O\n\x0cparticipants\x18\x02 \x03(\x0b\x32/.tocsin.api.mailer.v1.RotationLayer.ParticipantB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12I\n\tturn_unit\x18\x03 \x01(\x0e\x32,.tocsin.api.mailer.v1.RotationLayer.TurnUnitB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1e\n\nturn_count\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xd0\x44(\x00\x12\x41\n\x0ehand_over_time\x18\x05 \x01(\tB)\xbaH&r$2\"^(([01][0-9]|2[0-3]):[0-5][0-9])?$\x12$\n\x11hand_over_weekday\x18\x06 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x07(\x00\x12S\n\x05start\x18\x07 \x01(\tBD\xbaHAr?2=^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?)?$\x12Q\n\x03\x65nd\x18\x08 \x01(\tBD\xbaHAr?2=^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?)?$\x12;\n\x05hours\x18\t \x03(\x0b\x32\".tocsin.api.mailer.v1.WeeklyWindowB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12\x44\n\x06shifts\x18\n \x03(\x0b\x32).tocsin.api.mailer.v1.RotationLayer.ShiftB\t\xbaH\x06\x92\x01\x03\x10\xd0\x0f\x12\x41\n\x0c\x63\x61lendar_url\x18\x0b \x01(\tB+\xbaH(r&\x18\x80\x10\x32!^(https?://[\\x21-\\x7e\xc2\xa1-\xf4\x8f\xbf\xbf]+)?$\x12\x1a\n\x03ics\x18\x0c \x01(\tB\r\xe2\x41\x01\x04\xbaH\x06r\x04(\x80\x80@\x12O\n\x0e\x63\x61lendar_state\x18\r \x01(\x0b\x32\x31.tocsin.api.mailer.v1.RotationLayer.CalendarStateB\x04\xe2\x41\x01\x03\x1a\x9b\x01\n\x05Shift\x12X\n\nrecipients\x18\x01 \x03(\tBD\xe2\x41\x01\x02\xbaH=\x92\x01:\x08\x01\x10\x14\"4r220^recipients/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63}$\x12\x1e\n\x05\x65vent\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x02\xbaH\x08r\x06\x10\x01(\x80\x80\x04\x12\x18\n\x05level\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x63(\x00\x1a`\n\rCalendarState\x12-\n\tread_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\x11\n\tunmatched\x18\x03 \x03(\t\x1a\x65\n\x0bParticipant\x12V\n\nrecipients\x18\x01 \x03(\tBB\xe2\x41\x01\x02\xbaH;\x92\x01\x38\x10\x14\"4r220^recipients/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63}$\"E\n\x08TurnUnit\x12\x19\n\x15TURN_UNIT_UNSPECIFIED\x10\x00\x12\t\n\x05HOURS\x10\x01\x12\x08\n\x04\x44\x41YS\x10\x02\x12\t\n\x05WEEKS\x10\x03\"\x9e\x01\n\x0cWeeklyWindow\x12\x1a\n\x07weekday\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x07(\x01\x12\x39\n\x05start\x18\x02 \x01(\tB*\xe2\x41\x01\x02\xbaH#r!2\x1f^([01][0-9]|2[0-3]):[0-5][0-9]$\x12\x37\n\x03\x65nd\x18\x03 \x01(\tB*\xe2\x41\x01\x02\xbaH#r!2\x1f^([01][0-9]|2[0-3]):[0-5][0-9]$\"\xe9\x03\n\x10RotationOverride\x12\x1a\n\x04name\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x03\xbaH\x05r\x03\x18\xc8\x01\x12G\n\x04kind\x18\x02 \x01(\x0e\x32+.tocsin.api.mailer.v1.RotationOverride.KindB\x0c\xe2\x41\x01\x02\xbaH\x05\x82\x01\x02\x10\x01\x12V\n\nrecipients\x18\x03 \x03(\tBB\xe2\x41\x01\x02\xbaH;\x92\x01\x38\x10\x14\"4r220^recipients/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63}$\x12\x34\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\x12\x32\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\x12\x19\n\x07\x63omment\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x1c\n\x06\x61uthor\x18\x07 \x01(\tB\x0c\xe2\x41\x01\x03\xbaH\x05r\x03\x18\xc8\x01\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\">\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x07\n\x03\x41\x44\x44\x10\x01\x12\n\n\x06REMOVE\x10\x02\x12\x0b\n\x07REPLACE\x10\x03\"\x8a\x01\n\x06OnCall\x12\x10\n\x08rotation\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x08interval\x18\x03 \x01(\x0b\x32\".tocsin.api.mailer.v1.DutyInterval\x12\x10\n\x08revision\x18\x04 \x01(\x05\"\x89\x03\n\x0c\x44utyInterval\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrecipients\x18\x03 \x03(\t\x12\r\n\x05layer\x18\x04 \x01(\x05\x12\x1a\n\x12layer_display_name\x18\x05 \x01(\t\x12\x19\n\x11overridden_layers\x18\x06 \x03(\x05\x12\x11\n\toverrides\x18\x07 \x03(\t\x12\x38\n\x06labels\x18\x08 \x03(\x0e\x32(.tocsin.api.mailer.v1.DutyInterval.Label\"t\n\x05Label\x12\x15\n\x11LABEL_UNSPECIFIED\x10\x00\x12\x07\n\x03GAP\x10\x01\x12\x10\n\x0c\x44OUBLE_COVER\x10\x02\x12\x15\n\x11OVERRIDES_OVERLAP\x10\x03\x12\x0b\n\x07SHIFTED\x10\x04\x12\x15\n\x11UNKNOWN_RECIPIENT\x10\x05\"U\n\x15\x43reateRotationRequest\x12<\n\x08rotation\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.mailer.v1.RotationB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"E\n\x12GetRotationRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^rotations/[^/]{1,64}$\"S\n\x14ListRotationsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"c\n\x15ListRotationsResponse\x12\x31\n\trotations\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.mailer.v1.Rotation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x86\x01\n\x15UpdateRotationRequest\x12<\n\x08rotation\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.mailer.v1.RotationB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"H\n\x15\x44\x65leteRotationRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^rotations/[^/]{1,64}$\"\x8c\x01\n\x1cListRotationRevisionsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12/\n\x04name\x18\x03 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^rotations/[^/]{1,64}$\"k\n\x1dListRotationRevisionsResponse\x12\x31\n\trevisions\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.mailer.v1.Rotation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"k\n\x10GetOnCallRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^rotations/[^/]{1,64}$\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc7\x01\n\x11ListOnCallRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12M\n\trecipient\x18\x04 \x01(\tB:\xbaH7r523^(recipients/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63})?$\"\\\n\x12ListOnCallResponse\x12-\n\x07on_call\x18\x01 \x03(\x0b\x32\x1c.tocsin.api.mailer.v1.OnCall\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9b\x01\n\x16PreviewRotationRequest\x12/\n\x04name\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^rotations/[^/]{1,64}$\x12(\n\x04\x66rom\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"P\n\x17PreviewRotationResponse\x12\x35\n\tintervals\x18\x01 \x03(\x0b\x32\".tocsin.api.mailer.v1.DutyInterval\"\x98\x01\n\x1d\x43reateRotationOverrideRequest\x12\x31\n\x06parent\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^rotations/[^/]{1,64}$\x12\x44\n\x08override\x18\x02 \x01(\x0b\x32&.tocsin.api.mailer.v1.RotationOverrideB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xa2\x01\n\x1cListRotationOverridesRequest\x12\x31\n\x06parent\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^rotations/[^/]{1,64}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x12\n\nshow_ended\x18\x04 \x01(\x08\"s\n\x1dListRotationOverridesResponse\x12\x39\n\toverrides\x18\x01 \x03(\x0b\x32&.tocsin.api.mailer.v1.RotationOverride\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"e\n\x1d\x44\x65leteRotationOverrideRequest\x12\x44\n\x04name\x18\x01 \x01(\tB6\xe2\x41\x01\x02\xbaH/r-2+^rotations/[^/]{1,64}/overrides/[^/]{1,64}$2\xc7\x0f\n\x0fRotationService\x12\x87\x01\n\x0e\x43reateRotation\x12+.tocsin.api.mailer.v1.CreateRotationRequest\x1a\x1e.tocsin.api.mailer.v1.Rotation\"(\x8a\xe7\x18\x05X\x80\x80\x80\x01\x82\xd3\xe4\x93\x02\x19\"\r/v1/rotations:\x08rotation\x12\x95\x01\n\x0bGetRotation\x12(.tocsin.api.mailer.v1.GetRotationRequest\x1a\x1e.tocsin.api.mailer.v1.Rotation\"<\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04read\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/{name=rotations/*}\x12\x9d\x01\n\rListRotations\x12*.tocsin.api.mailer.v1.ListRotationsRequest\x1a+.tocsin.api.mailer.v1.ListRotationsResponse\"3\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04list\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/rotations\x12\x99\x01\n\x0eUpdateRotation\x12+.tocsin.api.mailer.v1.UpdateRotationRequest\x1a\x1e.tocsin.api.mailer.v1.Rotation\":\x8a\xe7\x18\x05X\x80\x80\x80\x01\x82\xd3\xe4\x93\x02+2\x1f/v1/{rotation.name=rotations/*}:\x08rotation\x12u\n\x0e\x44\x65leteRotation\x12+.tocsin.api.mailer.v1.DeleteRotationRequest\x1a\x16.google.protobuf.Empty\"\x1e\x82\xd3\xe4\x93\x02\x18*\x16/v1/{name=rotations/*}\x12\xc8\x01\n\x15ListRotationRevisions\x12\x32.tocsin.api.mailer.v1.ListRotationRevisionsRequest\x1a\x33.tocsin.api.mailer.v1.ListRotationRevisionsResponse\"F\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04list\x82\xd3\xe4\x93\x02\"\x12 /v1/{name=rotations/*}/revisions\x12\x96\x01\n\tGetOnCall\x12&.tocsin.api.mailer.v1.GetOnCallRequest\x1a\x1c.tocsin.api.mailer.v1.OnCall\"C\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04read\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/{name=rotations/*}:onCall\x12\x91\x01\n\nListOnCall\x12\'.tocsin.api.mailer.v1.ListOnCallRequest\x1a(.tocsin.api.mailer.v1.ListOnCallResponse\"0\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04list\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/onCall\x12\xb4\x01\n\x0fPreviewRotation\x12,.tocsin.api.mailer.v1.PreviewRotationRequest\x1a-.tocsin.api.mailer.v1.PreviewRotationResponse\"D\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04list\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{name=rotations/*}:preview\x12\xab\x01\n\x16\x43reateRotationOverride\x12\x33.tocsin.api.mailer.v1.CreateRotationOverrideRequest\x1a&.tocsin.api.mailer.v1.RotationOverride\"4\x82\xd3\xe4\x93\x02.\"\"/v1/{parent=rotations/*}/overrides:\x08override\x12\xca\x01\n\x15ListRotationOverrides\x12\x32.tocsin.api.mailer.v1.ListRotationOverridesRequest\x1a\x33.tocsin.api.mailer.v1.ListRotationOverridesResponse\"H\x90\x02\x01\x8a\xe7\x18\x17\"\x0frecipients:read*\x04list\x82\xd3\xe4\x93\x02$\x12\"/v1/{parent=rotations/*}/overrides\x12\x91\x01\n\x16\x44\x65leteRotationOverride\x12\x33.tocsin.api.mailer.v1.DeleteRotationOverrideRequest\x1a\x16.google.protobuf.Empty\"*\x82\xd3\xe4\x93\x02$*\"/v1/{name=rotations/*/overrides/*}\x1a!\x8a\xe7\x18\x1d\n\x02\x08\n\"\x10recipients:write*\x05writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,14 +54,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROTATION'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
   _globals['_ROTATION'].fields_by_name['revision']._loaded_options = None
   _globals['_ROTATION'].fields_by_name['revision']._serialized_options = b'\342A\001\003'
+  _globals['_ROTATIONLAYER_SHIFT'].fields_by_name['recipients']._loaded_options = None
+  _globals['_ROTATIONLAYER_SHIFT'].fields_by_name['recipients']._serialized_options = b'\342A\001\002\272H=\222\001:\010\001\020\024\"4r220^recipients/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63}$'
+  _globals['_ROTATIONLAYER_SHIFT'].fields_by_name['event']._loaded_options = None
+  _globals['_ROTATIONLAYER_SHIFT'].fields_by_name['event']._serialized_options = b'\342A\001\002\272H\010r\006\020\001(\200\200\004'
+  _globals['_ROTATIONLAYER_SHIFT'].fields_by_name['level']._loaded_options = None
+  _globals['_ROTATIONLAYER_SHIFT'].fields_by_name['level']._serialized_options = b'\272H\006\032\004\030c(\000'
   _globals['_ROTATIONLAYER_PARTICIPANT'].fields_by_name['recipients']._loaded_options = None
   _globals['_ROTATIONLAYER_PARTICIPANT'].fields_by_name['recipients']._serialized_options = b'\342A\001\002\272H;\222\0018\020\024\"4r220^recipients/[A-Za-z0-9][A-Za-z0-9_.@+=~-]{0,63}$'
   _globals['_ROTATIONLAYER'].fields_by_name['display_name']._loaded_options = None
   _globals['_ROTATIONLAYER'].fields_by_name['display_name']._serialized_options = b'\272H\031r\027\030d2\023^[^\\x00-\\x1f\\x7f]*$'
   _globals['_ROTATIONLAYER'].fields_by_name['participants']._loaded_options = None
-  _globals['_ROTATIONLAYER'].fields_by_name['participants']._serialized_options = b'\342A\001\002\272H\005\222\001\002\020d'
+  _globals['_ROTATIONLAYER'].fields_by_name['participants']._serialized_options = b'\272H\005\222\001\002\020d'
   _globals['_ROTATIONLAYER'].fields_by_name['turn_unit']._loaded_options = None
-  _globals['_ROTATIONLAYER'].fields_by_name['turn_unit']._serialized_options = b'\342A\001\002\272H\005\202\001\002\020\001'
+  _globals['_ROTATIONLAYER'].fields_by_name['turn_unit']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_ROTATIONLAYER'].fields_by_name['turn_count']._loaded_options = None
   _globals['_ROTATIONLAYER'].fields_by_name['turn_count']._serialized_options = b'\272H\007\032\005\030\320D(\000'
   _globals['_ROTATIONLAYER'].fields_by_name['hand_over_time']._loaded_options = None
@@ -69,11 +75,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROTATIONLAYER'].fields_by_name['hand_over_weekday']._loaded_options = None
   _globals['_ROTATIONLAYER'].fields_by_name['hand_over_weekday']._serialized_options = b'\272H\006\032\004\030\007(\000'
   _globals['_ROTATIONLAYER'].fields_by_name['start']._loaded_options = None
-  _globals['_ROTATIONLAYER'].fields_by_name['start']._serialized_options = b'\342A\001\002\272HAr?2=^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?)?$'
+  _globals['_ROTATIONLAYER'].fields_by_name['start']._serialized_options = b'\272HAr?2=^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?)?$'
   _globals['_ROTATIONLAYER'].fields_by_name['end']._loaded_options = None
   _globals['_ROTATIONLAYER'].fields_by_name['end']._serialized_options = b'\272HAr?2=^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?)?$'
   _globals['_ROTATIONLAYER'].fields_by_name['hours']._loaded_options = None
   _globals['_ROTATIONLAYER'].fields_by_name['hours']._serialized_options = b'\272H\005\222\001\002\0202'
+  _globals['_ROTATIONLAYER'].fields_by_name['shifts']._loaded_options = None
+  _globals['_ROTATIONLAYER'].fields_by_name['shifts']._serialized_options = b'\272H\006\222\001\003\020\320\017'
+  _globals['_ROTATIONLAYER'].fields_by_name['calendar_url']._loaded_options = None
+  _globals['_ROTATIONLAYER'].fields_by_name['calendar_url']._serialized_options = b'\272H(r&\030\200\0202!^(https?://[\\x21-\\x7e\302\241-\364\217\277\277]+)?$'
+  _globals['_ROTATIONLAYER'].fields_by_name['ics']._loaded_options = None
+  _globals['_ROTATIONLAYER'].fields_by_name['ics']._serialized_options = b'\342A\001\004\272H\006r\004(\200\200@'
+  _globals['_ROTATIONLAYER'].fields_by_name['calendar_state']._loaded_options = None
+  _globals['_ROTATIONLAYER'].fields_by_name['calendar_state']._serialized_options = b'\342A\001\003'
   _globals['_WEEKLYWINDOW'].fields_by_name['weekday']._loaded_options = None
   _globals['_WEEKLYWINDOW'].fields_by_name['weekday']._serialized_options = b'\272H\006\032\004\030\007(\001'
   _globals['_WEEKLYWINDOW'].fields_by_name['start']._loaded_options = None
@@ -139,13 +153,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROTATIONSERVICE']._loaded_options = None
   _globals['_ROTATIONSERVICE']._serialized_options = b'\212\347\030\035\n\002\010\n\"\020recipients:write*\005write'
   _globals['_ROTATIONSERVICE'].methods_by_name['CreateRotation']._loaded_options = None
-  _globals['_ROTATIONSERVICE'].methods_by_name['CreateRotation']._serialized_options = b'\202\323\344\223\002\031\"\r/v1/rotations:\010rotation'
+  _globals['_ROTATIONSERVICE'].methods_by_name['CreateRotation']._serialized_options = b'\212\347\030\005X\200\200\200\001\202\323\344\223\002\031\"\r/v1/rotations:\010rotation'
   _globals['_ROTATIONSERVICE'].methods_by_name['GetRotation']._loaded_options = None
   _globals['_ROTATIONSERVICE'].methods_by_name['GetRotation']._serialized_options = b'\220\002\001\212\347\030\027\"\017recipients:read*\004read\202\323\344\223\002\030\022\026/v1/{name=rotations/*}'
   _globals['_ROTATIONSERVICE'].methods_by_name['ListRotations']._loaded_options = None
   _globals['_ROTATIONSERVICE'].methods_by_name['ListRotations']._serialized_options = b'\220\002\001\212\347\030\027\"\017recipients:read*\004list\202\323\344\223\002\017\022\r/v1/rotations'
   _globals['_ROTATIONSERVICE'].methods_by_name['UpdateRotation']._loaded_options = None
-  _globals['_ROTATIONSERVICE'].methods_by_name['UpdateRotation']._serialized_options = b'\202\323\344\223\002+2\037/v1/{rotation.name=rotations/*}:\010rotation'
+  _globals['_ROTATIONSERVICE'].methods_by_name['UpdateRotation']._serialized_options = b'\212\347\030\005X\200\200\200\001\202\323\344\223\002+2\037/v1/{rotation.name=rotations/*}:\010rotation'
   _globals['_ROTATIONSERVICE'].methods_by_name['DeleteRotation']._loaded_options = None
   _globals['_ROTATIONSERVICE'].methods_by_name['DeleteRotation']._serialized_options = b'\202\323\344\223\002\030*\026/v1/{name=rotations/*}'
   _globals['_ROTATIONSERVICE'].methods_by_name['ListRotationRevisions']._loaded_options = None
@@ -165,57 +179,61 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROTATION']._serialized_start=291
   _globals['_ROTATION']._serialized_end=748
   _globals['_ROTATIONLAYER']._serialized_start=751
-  _globals['_ROTATIONLAYER']._serialized_end=1526
-  _globals['_ROTATIONLAYER_PARTICIPANT']._serialized_start=1354
-  _globals['_ROTATIONLAYER_PARTICIPANT']._serialized_end=1455
-  _globals['_ROTATIONLAYER_TURNUNIT']._serialized_start=1457
-  _globals['_ROTATIONLAYER_TURNUNIT']._serialized_end=1526
-  _globals['_WEEKLYWINDOW']._serialized_start=1529
-  _globals['_WEEKLYWINDOW']._serialized_end=1687
-  _globals['_ROTATIONOVERRIDE']._serialized_start=1690
-  _globals['_ROTATIONOVERRIDE']._serialized_end=2179
-  _globals['_ROTATIONOVERRIDE_KIND']._serialized_start=2117
-  _globals['_ROTATIONOVERRIDE_KIND']._serialized_end=2179
-  _globals['_ONCALL']._serialized_start=2182
-  _globals['_ONCALL']._serialized_end=2320
-  _globals['_DUTYINTERVAL']._serialized_start=2323
-  _globals['_DUTYINTERVAL']._serialized_end=2716
-  _globals['_DUTYINTERVAL_LABEL']._serialized_start=2600
-  _globals['_DUTYINTERVAL_LABEL']._serialized_end=2716
-  _globals['_CREATEROTATIONREQUEST']._serialized_start=2718
-  _globals['_CREATEROTATIONREQUEST']._serialized_end=2803
-  _globals['_GETROTATIONREQUEST']._serialized_start=2805
-  _globals['_GETROTATIONREQUEST']._serialized_end=2874
-  _globals['_LISTROTATIONSREQUEST']._serialized_start=2876
-  _globals['_LISTROTATIONSREQUEST']._serialized_end=2959
-  _globals['_LISTROTATIONSRESPONSE']._serialized_start=2961
-  _globals['_LISTROTATIONSRESPONSE']._serialized_end=3060
-  _globals['_UPDATEROTATIONREQUEST']._serialized_start=3063
-  _globals['_UPDATEROTATIONREQUEST']._serialized_end=3197
-  _globals['_DELETEROTATIONREQUEST']._serialized_start=3199
-  _globals['_DELETEROTATIONREQUEST']._serialized_end=3271
-  _globals['_LISTROTATIONREVISIONSREQUEST']._serialized_start=3274
-  _globals['_LISTROTATIONREVISIONSREQUEST']._serialized_end=3414
-  _globals['_LISTROTATIONREVISIONSRESPONSE']._serialized_start=3416
-  _globals['_LISTROTATIONREVISIONSRESPONSE']._serialized_end=3523
-  _globals['_GETONCALLREQUEST']._serialized_start=3525
-  _globals['_GETONCALLREQUEST']._serialized_end=3632
-  _globals['_LISTONCALLREQUEST']._serialized_start=3635
-  _globals['_LISTONCALLREQUEST']._serialized_end=3834
-  _globals['_LISTONCALLRESPONSE']._serialized_start=3836
-  _globals['_LISTONCALLRESPONSE']._serialized_end=3928
-  _globals['_PREVIEWROTATIONREQUEST']._serialized_start=3931
-  _globals['_PREVIEWROTATIONREQUEST']._serialized_end=4086
-  _globals['_PREVIEWROTATIONRESPONSE']._serialized_start=4088
-  _globals['_PREVIEWROTATIONRESPONSE']._serialized_end=4168
-  _globals['_CREATEROTATIONOVERRIDEREQUEST']._serialized_start=4171
-  _globals['_CREATEROTATIONOVERRIDEREQUEST']._serialized_end=4323
-  _globals['_LISTROTATIONOVERRIDESREQUEST']._serialized_start=4326
-  _globals['_LISTROTATIONOVERRIDESREQUEST']._serialized_end=4488
-  _globals['_LISTROTATIONOVERRIDESRESPONSE']._serialized_start=4490
-  _globals['_LISTROTATIONOVERRIDESRESPONSE']._serialized_end=4605
-  _globals['_DELETEROTATIONOVERRIDEREQUEST']._serialized_start=4607
-  _globals['_DELETEROTATIONOVERRIDEREQUEST']._serialized_end=4708
-  _globals['_ROTATIONSERVICE']._serialized_start=4711
-  _globals['_ROTATIONSERVICE']._serialized_end=6683
+  _globals['_ROTATIONLAYER']._serialized_end=2016
+  _globals['_ROTATIONLAYER_SHIFT']._serialized_start=1589
+  _globals['_ROTATIONLAYER_SHIFT']._serialized_end=1744
+  _globals['_ROTATIONLAYER_CALENDARSTATE']._serialized_start=1746
+  _globals['_ROTATIONLAYER_CALENDARSTATE']._serialized_end=1842
+  _globals['_ROTATIONLAYER_PARTICIPANT']._serialized_start=1844
+  _globals['_ROTATIONLAYER_PARTICIPANT']._serialized_end=1945
+  _globals['_ROTATIONLAYER_TURNUNIT']._serialized_start=1947
+  _globals['_ROTATIONLAYER_TURNUNIT']._serialized_end=2016
+  _globals['_WEEKLYWINDOW']._serialized_start=2019
+  _globals['_WEEKLYWINDOW']._serialized_end=2177
+  _globals['_ROTATIONOVERRIDE']._serialized_start=2180
+  _globals['_ROTATIONOVERRIDE']._serialized_end=2669
+  _globals['_ROTATIONOVERRIDE_KIND']._serialized_start=2607
+  _globals['_ROTATIONOVERRIDE_KIND']._serialized_end=2669
+  _globals['_ONCALL']._serialized_start=2672
+  _globals['_ONCALL']._serialized_end=2810
+  _globals['_DUTYINTERVAL']._serialized_start=2813
+  _globals['_DUTYINTERVAL']._serialized_end=3206
+  _globals['_DUTYINTERVAL_LABEL']._serialized_start=3090
+  _globals['_DUTYINTERVAL_LABEL']._serialized_end=3206
+  _globals['_CREATEROTATIONREQUEST']._serialized_start=3208
+  _globals['_CREATEROTATIONREQUEST']._serialized_end=3293
+  _globals['_GETROTATIONREQUEST']._serialized_start=3295
+  _globals['_GETROTATIONREQUEST']._serialized_end=3364
+  _globals['_LISTROTATIONSREQUEST']._serialized_start=3366
+  _globals['_LISTROTATIONSREQUEST']._serialized_end=3449
+  _globals['_LISTROTATIONSRESPONSE']._serialized_start=3451
+  _globals['_LISTROTATIONSRESPONSE']._serialized_end=3550
+  _globals['_UPDATEROTATIONREQUEST']._serialized_start=3553
+  _globals['_UPDATEROTATIONREQUEST']._serialized_end=3687
+  _globals['_DELETEROTATIONREQUEST']._serialized_start=3689
+  _globals['_DELETEROTATIONREQUEST']._serialized_end=3761
+  _globals['_LISTROTATIONREVISIONSREQUEST']._serialized_start=3764
+  _globals['_LISTROTATIONREVISIONSREQUEST']._serialized_end=3904
+  _globals['_LISTROTATIONREVISIONSRESPONSE']._serialized_start=3906
+  _globals['_LISTROTATIONREVISIONSRESPONSE']._serialized_end=4013
+  _globals['_GETONCALLREQUEST']._serialized_start=4015
+  _globals['_GETONCALLREQUEST']._serialized_end=4122
+  _globals['_LISTONCALLREQUEST']._serialized_start=4125
+  _globals['_LISTONCALLREQUEST']._serialized_end=4324
+  _globals['_LISTONCALLRESPONSE']._serialized_start=4326
+  _globals['_LISTONCALLRESPONSE']._serialized_end=4418
+  _globals['_PREVIEWROTATIONREQUEST']._serialized_start=4421
+  _globals['_PREVIEWROTATIONREQUEST']._serialized_end=4576
+  _globals['_PREVIEWROTATIONRESPONSE']._serialized_start=4578
+  _globals['_PREVIEWROTATIONRESPONSE']._serialized_end=4658
+  _globals['_CREATEROTATIONOVERRIDEREQUEST']._serialized_start=4661
+  _globals['_CREATEROTATIONOVERRIDEREQUEST']._serialized_end=4813
+  _globals['_LISTROTATIONOVERRIDESREQUEST']._serialized_start=4816
+  _globals['_LISTROTATIONOVERRIDESREQUEST']._serialized_end=4978
+  _globals['_LISTROTATIONOVERRIDESRESPONSE']._serialized_start=4980
+  _globals['_LISTROTATIONOVERRIDESRESPONSE']._serialized_end=5095
+  _globals['_DELETEROTATIONOVERRIDEREQUEST']._serialized_start=5097
+  _globals['_DELETEROTATIONOVERRIDEREQUEST']._serialized_end=5198
+  _globals['_ROTATIONSERVICE']._serialized_start=5201
+  _globals['_ROTATIONSERVICE']._serialized_end=7192
 # @@protoc_insertion_point(module_scope)

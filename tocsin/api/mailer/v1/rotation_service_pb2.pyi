@@ -81,7 +81,7 @@ Global___Rotation: _TypeAlias = Rotation  # noqa: Y015
 
 @_typing.final
 class RotationLayer(_message.Message):
-    """People who take turns."""
+    """People who take turns; or shifts, as a calendar has them."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -111,6 +111,70 @@ class RotationLayer(_message.Message):
     """Days."""
     WEEKS: RotationLayer.TurnUnit.ValueType  # 3
     """Weeks."""
+
+    @_typing.final
+    class Shift(_message.Message):
+        """Who is on call in the occurrences of an event."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        RECIPIENTS_FIELD_NUMBER: _builtins.int
+        EVENT_FIELD_NUMBER: _builtins.int
+        LEVEL_FIELD_NUMBER: _builtins.int
+        event: _builtins.str
+        """When: a VEVENT with DTSTART and DTEND or DURATION, and RRULE, EXDATE and what else says when (RFC 5545); or a VCALENDAR of some."""
+        level: _builtins.int
+        """Where shifts of several levels overlap, those of the greatest hold."""
+        @_builtins.property
+        def recipients(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+            """"recipients/{id}"; each must exist."""
+
+        def __init__(
+            self,
+            *,
+            recipients: _abc.Iterable[_builtins.str] | None = ...,
+            event: _builtins.str = ...,
+            level: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "level", b"level", "recipients", b"recipients"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class CalendarState(_message.Message):
+        """How a calendar stands."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        READ_TIME_FIELD_NUMBER: _builtins.int
+        ERROR_FIELD_NUMBER: _builtins.int
+        UNMATCHED_FIELD_NUMBER: _builtins.int
+        error: _builtins.str
+        """Why it cannot be read now; empty: it can. The shifts are those of the last time."""
+        @_builtins.property
+        def read_time(self) -> _timestamp_pb2.Timestamp:
+            """When it was read last; unset: it was not yet."""
+
+        @_builtins.property
+        def unmatched(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+            """Events of nobody: title and addresses of those that match no recipient by mail address, id or name, or what is wrong with an event;
+            20 at most.
+            """
+
+        def __init__(
+            self,
+            *,
+            read_time: _timestamp_pb2.Timestamp | None = ...,
+            error: _builtins.str = ...,
+            unmatched: _abc.Iterable[_builtins.str] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["read_time", b"read_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "read_time", b"read_time", "unmatched", b"unmatched"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     @_typing.final
     class Participant(_message.Message):
@@ -143,10 +207,14 @@ class RotationLayer(_message.Message):
     START_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
     HOURS_FIELD_NUMBER: _builtins.int
+    SHIFTS_FIELD_NUMBER: _builtins.int
+    CALENDAR_URL_FIELD_NUMBER: _builtins.int
+    ICS_FIELD_NUMBER: _builtins.int
+    CALENDAR_STATE_FIELD_NUMBER: _builtins.int
     display_name: _builtins.str
     """Name for people, such as "Nights"."""
     turn_unit: Global___RotationLayer.TurnUnit.ValueType
-    """Unit of a turn's length."""
+    """Unit of a turn's length; for participants."""
     turn_count: _builtins.int
     """Units in a turn, at least 1: up to 8,784 hours, 366 days or 52 weeks. Lengths are those of local time: a turn of a week, or of 12 hours,
     ends at the same time of day on all days.
@@ -156,16 +224,32 @@ class RotationLayer(_message.Message):
     hand_over_weekday: _builtins.int
     """Day on which turns of weeks change, 1 (Monday) to 7 (Sunday); that of the start unless given."""
     start: _builtins.str
-    """Local time at which the first turn begins, such as "2027-01-04T09:00". It may begin between two hand-overs; then it is shorter."""
+    """Local time at which the first turn begins, such as "2027-01-04T09:00". It may begin between two hand-overs; then it is shorter. Required
+    for participants.
+    """
     end: _builtins.str
     """Local time at which the layer ends; empty: never."""
+    calendar_url: _builtins.str
+    """Instead of participants: URL of a calendar (.ics) whose events are the shifts, read every 15 minutes; https://…, http:// only to what the
+    operator opened. Whoever may read the rotation sees it. While it cannot be read the shifts stay as they were.
+    """
+    ics: _builtins.str
+    """Instead of participants: the text of a calendar (.ics), whose events become the shifts."""
     @_builtins.property
     def participants(self) -> _containers.RepeatedCompositeFieldContainer[Global___RotationLayer.Participant]:
-        """Who takes turns, in this order; the first one begins."""
+        """Who takes turns, in this order; the first one begins. A layer has participants, or else shifts, a calendar_url or an ics."""
 
     @_builtins.property
     def hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___WeeklyWindow]:
         """Hours of the week in which it holds; none: always. Turns go on counting outside of them."""
+
+    @_builtins.property
+    def shifts(self) -> _containers.RepeatedCompositeFieldContainer[Global___RotationLayer.Shift]:
+        """Instead of participants: who is on call in each occurrence of an event. Where they overlap, all of them are."""
+
+    @_builtins.property
+    def calendar_state(self) -> Global___RotationLayer.CalendarState:
+        """How the calendar stands that the shifts come from; unset for other layers."""
 
     def __init__(
         self,
@@ -179,10 +263,14 @@ class RotationLayer(_message.Message):
         start: _builtins.str = ...,
         end: _builtins.str = ...,
         hours: _abc.Iterable[Global___WeeklyWindow] | None = ...,
+        shifts: _abc.Iterable[Global___RotationLayer.Shift] | None = ...,
+        calendar_url: _builtins.str = ...,
+        ics: _builtins.str = ...,
+        calendar_state: Global___RotationLayer.CalendarState | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["calendar_state", b"calendar_state"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "end", b"end", "hand_over_time", b"hand_over_time", "hand_over_weekday", b"hand_over_weekday", "hours", b"hours", "participants", b"participants", "start", b"start", "turn_count", b"turn_count", "turn_unit", b"turn_unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar_state", b"calendar_state", "calendar_url", b"calendar_url", "display_name", b"display_name", "end", b"end", "hand_over_time", b"hand_over_time", "hand_over_weekday", b"hand_over_weekday", "hours", b"hours", "ics", b"ics", "participants", b"participants", "shifts", b"shifts", "start", b"start", "turn_count", b"turn_count", "turn_unit", b"turn_unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
