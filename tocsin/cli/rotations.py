@@ -82,7 +82,8 @@ def list_rotations(
         write_json({"rotations": found})
         return
     rows = [
-        (one["name"], one.get("displayName", ""), one.get("timeZone", ""), str(len(one.get("layers", []))), _calendars(one)) for one in found
+        (one["name"], one.get("displayName", ""), one.get("timeZone", ""), str(len(one.get("layers", []))), _calendars(one))
+        for one in found
     ]
     write_table(("rotation", "name", "time zone", "layers", "calendars"), rows, empty="No rotations.")
 
