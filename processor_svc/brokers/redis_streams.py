@@ -22,7 +22,7 @@ _BODY, _ID, _TYPE = b"body", b"id", b"content-type"
 _BLOCK_MILLISECONDS: Final = 1_000
 _FORGOTTEN_MILLISECONDS: Final = 86_400_000
 _MOST_DEAD: Final = 10_000
-_ROUNDS: Final = 10
+_ROUNDS: Final = 3
 """So often is something new looked for before what others left behind."""
 _PIPELINE: Final = 200
 _LOST: Final = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OSError)

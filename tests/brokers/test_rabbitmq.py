@@ -84,7 +84,9 @@ async def test_there_and_back(far: RabbitEnd, neighbours: Neighbours) -> None:
     await round_trip(far, neighbours)
 
 
-async def test_a_broker_that_is_killed_in_the_middle_of_confirms_loses_nothing(far: RabbitEnd, rabbit: RabbitServer) -> None:
+async def test_a_broker_that_is_killed_in_the_middle_of_confirms_loses_nothing(
+    far: RabbitEnd, rabbit: RabbitServer, record_property: Callable[[str, object], None]
+) -> None:
     """Killed under load: each message is there, and what is there twice bears the same id."""
     count = 3_000
     await far.make("load")
@@ -96,7 +98,7 @@ async def test_a_broker_that_is_killed_in_the_middle_of_confirms_loses_nothing(f
 
     async with publishing(rabbit.url) as kind:
         tries = await publish_all(kind, "load", count, trouble=kill)
-    account(await far.all("load", count), count)
+    account(await far.all("load", count), count, tries, record_property)
     assert tries > count
 
 

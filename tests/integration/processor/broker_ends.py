@@ -323,9 +323,9 @@ async def publish_all(kind: PublishKind, to: str, count: int, *, trouble: Callab
     return tries
 
 
-def account(seen: Sequence[Seen], count: int) -> Counter[str]:
-    """Every message is there; what is there twice bears the same id. How often each is."""
+def account(seen: Sequence[Seen], count: int, tries: int, note: Callable[[str, object], None]) -> None:
+    """Every message is there; what is there twice bears the same id."""
     found = Counter(one.id for one in seen)
+    note("account", f"{count} messages, {tries} tries, {len(found)} there, {len(seen) - len(found)} again by the same id")
     assert found.keys() == {f"f{number}" for number in range(count)}
     assert {one.body for one in seen} == {b"x" * 200}
-    return found
