@@ -55,6 +55,10 @@ def test_users_become_recipients(oncall: ImportPlan) -> None:
     assert list(people) == ["recipients/alex", "recipients/bea", "recipients/U7S8H84ARFTGN"]
     assert people["recipients/alex"]["addresses"] == [{"channel": "email", "value": "alex@example.com", "state": "ACTIVE"}]
     assert people["recipients/alex"]["timeZone"] == "Europe/Berlin"
+    assert people["recipients/alex"]["rules"] == {
+        "urgent": [{"channel": "sms"}],
+        "other": [{"channel": "email"}, {"channel": "sms", "after": "300s"}],
+    }
     assert "addresses" not in people["recipients/U7S8H84ARFTGN"]
 
 
@@ -114,7 +118,7 @@ def test_what_oncall_has_and_we_do_not_is_said(oncall: ImportPlan) -> None:
         "escalation_policies.results[8]",
         "escalation_chains[1]",
         "routes[0]",
-        "personal_notification_rules",
+        "personal_notification_rules[3].type",
     }
     assert bodies(oncall, "integrations")["integrations/CZABBIX"]["kind"] == "GENERIC"
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from tocsin import zones
 from tocsin.cli.imports.oncall_policies import take_chains
+from tocsin.cli.imports.oncall_rules import personal_rules
 from tocsin.cli.imports.oncall_shifts import OnCallShift, layers_of, shift_of
 from tocsin.cli.imports.plan import ImportPlan, one_line
 from tocsin.cli.imports.reading import items, members, read_json, text_of, texts_of, wrong
@@ -106,7 +107,8 @@ def read_oncall(text: str, *, name: str, now: int) -> ImportPlan:
     for other in document:
         if other not in _PARTS and other not in _IGNORED:
             plan.refuse(one_line(other, most=80), "", "is not known")
-    export.each("users", lambda item, place: _take_user(item, place, export))
+    rules = personal_rules(export.parts.get("personal_notification_rules", ()), plan)
+    export.each("users", lambda item, place: _take_user(item, place, export, rules))
     shifts = {text_of(item, "id", place): (item, place) for item, place in export.parts.get("on_call_shifts", ())}
     export.each("schedules", lambda item, place: _take_schedule(item, place, export, shifts, now))
     take_chains(export.parts, export.plan, people=export.people, rotations=export.rotations, policies=export.policies)
@@ -115,9 +117,6 @@ def read_oncall(text: str, *, name: str, now: int) -> ImportPlan:
         if not item.get("is_the_last_route"):
             regex = one_line(str(item.get("routing_regex") or ""), most=60)
             plan.refuse(place, regex, "routes by a regular expression over the payload are not taken: make one by labels")
-    rules = export.parts.get("personal_notification_rules", ())
-    if rules:
-        plan.refuse("personal_notification_rules", f"{len(rules)} rules", "personal rules are not taken: each recipient sets them")
     return plan
 
 
@@ -142,7 +141,7 @@ def _items(value: object, part: str, plan: ImportPlan) -> Iterator[tuple[Mapping
             yield members(row, at), at
 
 
-def _take_user(user: Mapping[str, Any], place: str, export: OnCallExport) -> None:
+def _take_user(user: Mapping[str, Any], place: str, export: OnCallExport, rules: Mapping[str, dict[str, Any]]) -> None:
     identity, username, email = (text_of(user, key, place) for key in ("id", "username", "email"))
     own = next((one for one in (username, identity) if _ID.fullmatch(one)), None)
     if own is None:
@@ -156,6 +155,7 @@ def _take_user(user: Mapping[str, Any], place: str, export: OnCallExport) -> Non
         "displayName": one_line(text_of(user, "name", place) or username),
         "timeZone": _zone(user, "timezone", place),
         "addresses": addresses,
+        "rules": rules.get(identity, {}),
     }
     export.plan.take("recipients", name, {"name": name, **body}, place)
     for key, words in (("slack", "Slack"), ("is_phone_number_verified", "the verified phone number")):
