@@ -41,7 +41,7 @@ async def test_oncall_comes_in_once(bring: Import, stranger: httpx2.AsyncClient)
     assert (first["counts"]["created"], first["counts"]["unchanged"]) == (9, 0), first["notTaken"]
     assert first["created"]["integrations/CFRPV98RPR1U8"]["key"]
     rules = (await stranger.get("/v1/recipients/alex/rules")).json()
-    assert rules["other"] == [{"channel": "email"}, {"channel": "sms", "after": "300s"}]
+    assert rules["other"] == [{"channel": "email", "after": "0s"}, {"channel": "sms", "after": "300s"}]
     second = await asyncio.to_thread(bring, "oncall", str(FILES / "oncall.json"), code=1)
     assert second["counts"] == {"created": 0, "changed": 0, "unchanged": 9}
     assert second["notTaken"] == first["notTaken"]
