@@ -1,9 +1,10 @@
 """How heartbeats, checks and thresholds stand, and what a tenant shows of it to everybody."""
 
+import asyncio
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -26,7 +27,8 @@ Shown = TypeVar("Shown")
 _SECRET_BYTES: Final = 16
 _PAGE: Final = 500
 _RECENT_SECONDS: Final = 10.0
-_MOST_RECENT: Final = 1000
+_MOST_PAGES: Final = 200
+_MOST_TENANTS: Final = 20
 _ALL: Final = "all"
 _LABEL: Final = re.compile(r"([^=]{1,63})=(.{0,256})\Z")
 
@@ -76,14 +78,12 @@ class Standings:
         found = await self.named(tenant, [alarm]) if alarm else ()
         return found[0] if found else None
 
-    async def labelled(self, tenant: str, labels: dict[str, str]) -> Sequence[Standing]:
-        """How those stand that have all of the labels: the first `MOST_SHOWN` among the first `MOST_LOOKED_AT`."""
+    async def first(self, tenant: str) -> Sequence[Standing]:
+        """How the first `MOST_LOOKED_AT` stand."""
         found: list[Standing] = []
-        after, looked = "", 0
-        while len(found) < MOST_SHOWN and looked < MOST_LOOKED_AT and (page := await self.page(tenant, after=after, size=_PAGE)):
-            found += [each for each in page if has_labels(each, labels)]
-            after, looked = page[-1].alarm, looked + len(page)
-        return found[:MOST_SHOWN]
+        while len(found) < MOST_LOOKED_AT and (page := await self.page(tenant, after=found[-1].alarm if found else "", size=_PAGE)):
+            found += page
+        return found
 
     async def pings(self, tenant: str, alarm: str, *, before: str, size: int) -> Sequence[KeptPing]:
         """Pings of a heartbeat, the newest first."""
@@ -110,23 +110,31 @@ class Standings:
 
 
 class _Recent(Generic[Shown]):
-    """What was shown within the last seconds: who looks at it again and again costs nothing."""
+    """What was read within the last seconds: who looks again and again, or all at once, makes it read once."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, most: int) -> None:
         self._clock = clock
-        self._known: OrderedDict[tuple[str, ...], tuple[float, Shown]] = OrderedDict()
+        self._most = most
+        self._known: OrderedDict[str, tuple[float, Shown]] = OrderedDict()
+        self._reading: dict[str, asyncio.Lock] = {}
 
-    async def get(self, key: tuple[str, ...], read: Callable[[], Awaitable[Shown]]) -> Shown:
+    async def get(self, key: str, read: Callable[[], Awaitable[Shown]]) -> Shown:
         """What was read for ``key``, or is read now; an error is not remembered."""
-        known = self._known.get(key)
-        if known is not None and known[0] > self._clock.monotonic():
-            return known[1]
-        found = await read()
-        self._known[key] = (self._clock.monotonic() + _RECENT_SECONDS, found)
-        self._known.move_to_end(key)
-        if len(self._known) > _MOST_RECENT:
-            self._known.popitem(last=False)
-        return found
+        lock = self._reading.setdefault(key, asyncio.Lock())
+        try:
+            async with lock:
+                known = self._known.get(key)
+                if known is not None and known[0] > self._clock.monotonic():
+                    return known[1]
+                found = await read()
+                self._known[key] = (self._clock.monotonic() + _RECENT_SECONDS, found)
+                self._known.move_to_end(key)
+                if len(self._known) > self._most:
+                    self._known.popitem(last=False)
+                return found
+        finally:
+            if not lock.locked():
+                self._reading.pop(key, None)
 
 
 class StatusPages:
@@ -135,8 +143,8 @@ class StatusPages:
     def __init__(self, *, store: StatusPageStore, standings: Standings, clock: Clock) -> None:
         self._store = store
         self._standings = standings
-        self._pages = _Recent[tuple[StatusPage, Sequence[Standing]]](clock)
-        self._badges = _Recent[ShownBadge](clock)
+        self._pages = _Recent[tuple[StatusPage, Sequence[Standing]]](clock, most=_MOST_PAGES)
+        self._watched = _Recent[Sequence[Standing]](clock, most=_MOST_TENANTS)
 
     async def get(self, tenant: str) -> StatusPage:
         """What a tenant shows: nothing, unless it has said so."""
@@ -163,7 +171,7 @@ class StatusPages:
         Raises:
             StatusPageNotFound: there is none of that name, or it is not shown.
         """
-        return await self._pages.get((slug,), lambda: self._shown(slug))
+        return await self._pages.get(slug, lambda: self._shown(slug))
 
     async def _shown(self, slug: str) -> tuple[StatusPage, Sequence[Standing]]:
         page = await self._store.page_at(slug)
@@ -171,7 +179,7 @@ class StatusPages:
             raise StatusPageNotFound
         named = await self._standings.named(page.tenant, page.alarms) if page.alarms else ()
         listed = {each.alarm for each in named}
-        labelled = await self._standings.labelled(page.tenant, dict(page.labels)) if page.labels else ()
+        labelled = await self._labelled(page.tenant, page.labels) if page.labels else ()
         return page, [*named, *(each for each in labelled if each.alarm not in listed)][:MOST_SHOWN]
 
     async def badge(self, secret: str, name: str) -> ShownBadge:
@@ -180,21 +188,23 @@ class StatusPages:
         Raises:
             BadgeNotFound: the key is nobody's, or there is nothing of that name.
         """
-        return await self._badges.get((secret, name), lambda: self._badge(secret, name))
-
-    async def _badge(self, secret: str, name: str) -> ShownBadge:
         page = await self._store.page_with_badges(secret)
         if page is None:
             raise BadgeNotFound
         if name == _ALL:
-            found = await self._standings.labelled(page.tenant, {})
+            found = await self._labelled(page.tenant, {})
             return ShownBadge(page.title or _ALL, worst(each.state for each in found))
         one = await self._standings.find(page.tenant, name)
         if one is not None:
             return ShownBadge(one.name, one.state)
         if (label := _LABEL.match(name)) is None:
             raise BadgeNotFound
-        found = await self._standings.labelled(page.tenant, {label[1]: label[2]})
+        found = await self._labelled(page.tenant, {label[1]: label[2]})
         if not found:
             raise BadgeNotFound
         return ShownBadge(label[2], worst(each.state for each in found))
+
+    async def _labelled(self, tenant: str, labels: Mapping[str, str]) -> Sequence[Standing]:
+        """Those of the first `MOST_LOOKED_AT` that have all of the labels."""
+        found = await self._watched.get(tenant, lambda: self._standings.first(tenant))
+        return [each for each in found if has_labels(each, labels)]

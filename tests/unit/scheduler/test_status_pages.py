@@ -1,14 +1,18 @@
 """Status pages and badges: whatever a name is, it stands there as a text."""
 
+import asyncio
 import json
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from scheduler_svc.domain.standings import Standing, StandingState, WatchKind
 from scheduler_svc.handlers.status_pages import badge_json, badge_svg, status_html, status_json
-from scheduler_svc.service.standings import ShownBadge
+from scheduler_svc.ports.status import StatusPage
+from scheduler_svc.service.standings import BadgeNotFound, ShownBadge, StatusPageNotFound, StatusPages
+from tocsin.testing.clock import FakeClock
 
 NOW = 1_790_000_000_000_000
 NAMES = [
@@ -84,3 +88,52 @@ def test_every_state_has_a_word_and_a_colour(state: StandingState) -> None:
     assert f'class="{state.name.lower()}"' in status_html("x", [standing("x", state)], now=NOW)
     assert state.name.lower() in badge_svg(ShownBadge("x", state))
     assert json.loads(badge_json(ShownBadge("x", state)))["isError"] == (state is StandingState.DOWN)
+
+
+class _Standings:
+    """Two that are watched, and how often that was read."""
+
+    reads = 0
+
+    async def first(self, tenant: str) -> list[Standing]:
+        """Both."""
+        self.reads += 1
+        await asyncio.sleep(0)
+        return [replace(standing("a"), labels={"team": "web"}), replace(standing("b", StandingState.DOWN), alarm="b")]
+
+    async def find(self, tenant: str, name: str) -> None:
+        """Nothing has a name."""
+
+
+class _Pages:
+    """One page."""
+
+    page = StatusPage(tenant="t1", enabled=True, slug="acme", labels={"team": "web"}, badge_secret="s1")
+
+    async def page_at(self, slug: str) -> StatusPage | None:
+        """It, by its name."""
+        return self.page if slug == "acme" else None
+
+    async def page_with_badges(self, secret: str) -> StatusPage | None:
+        """It, by its key."""
+        return self.page if secret == "s1" else None
+
+
+async def test_a_flood_of_looks_reads_once() -> None:
+    """Whatever labels a stranger makes up, the tenant's alarms are read once in ten seconds."""
+    clock, standings = FakeClock(), _Standings()
+    pages = StatusPages(store=_Pages(), standings=standings, clock=clock)  # pyright: ignore[reportArgumentType]  what it needs of them
+    names = ["all", "team=web", *(f"team={number}" for number in range(100))]
+    found = await asyncio.gather(*(pages.badge("s1", name) for name in names), pages.shown("acme"), return_exceptions=True)
+    assert found[0] == ShownBadge("all", StandingState.DOWN)
+    assert found[1] == ShownBadge("web", StandingState.UP)
+    assert {type(each) for each in found[2:-1]} == {BadgeNotFound}
+    assert standings.reads == 1
+    await clock.advance(11)
+    await pages.badge("s1", "all")
+    assert standings.reads == 2
+    for unknown in (pages.badge("s2", "all"), pages.badge("s1", "nobody")):
+        with pytest.raises(BadgeNotFound):
+            await unknown
+    with pytest.raises(StatusPageNotFound):
+        await pages.shown("nobody")
