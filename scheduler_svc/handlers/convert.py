@@ -10,7 +10,7 @@ from scheduler_svc.domain import PLAIN_FIELDS, Priority, RetryPolicy
 from scheduler_svc.domain.planning import upcoming
 from scheduler_svc.handlers.convert_trigger import set_trigger, trigger_of
 from scheduler_svc.handlers.stored import show
-from scheduler_svc.handlers.times import length_of, set_instant, set_length
+from scheduler_svc.handlers.times import length_of, set_instant, set_length, set_measured
 from scheduler_svc.service import Draft
 from scheduler_svc.service.checks import path_of
 from scheduler_svc.triggers import Signal
@@ -145,8 +145,7 @@ def _set_signal(message: alarm_pb2.Signal, signal: Signal) -> None:
     set_instant(message.started_time, signal.started)
     if signal.value is not None:
         message.value = signal.value
-    if signal.duration is not None:
-        set_length(message.last_duration, signal.duration)
+    set_measured(message.last_duration, signal.duration)
 
 
 def _set_retry(message: alarm_pb2.RetryPolicy, retry: RetryPolicy) -> None:

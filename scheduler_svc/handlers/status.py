@@ -9,7 +9,7 @@ from google.api.httpbody_pb2 import HttpBody
 
 from scheduler_svc.domain.standings import Standing
 from scheduler_svc.handlers.status_pages import badge_json, badge_svg, status_html, status_json
-from scheduler_svc.handlers.times import set_instant, set_length
+from scheduler_svc.handlers.times import set_instant, set_measured
 from scheduler_svc.ports.status import StatusPage
 from scheduler_svc.service.standings import BadgeNotFound, Standings, StatusPageNotFound, StatusPages
 from scheduler_svc.triggers import KeptPing
@@ -146,8 +146,7 @@ def _standing(each: Standing) -> pb.Standing:
     set_instant(message.expected_time, each.expected)
     set_instant(message.deadline, each.deadline)
     set_instant(message.started_time, each.started)
-    if each.duration is not None:
-        set_length(message.last_duration, each.duration)
+    set_measured(message.last_duration, each.duration)
     return message
 
 
@@ -165,8 +164,7 @@ def _ping(alarm: str, ping: KeptPing, *, most: int) -> pb.KeptPing:
     )
     set_instant(message.receive_time, ping.received)
     set_instant(message.time, ping.sent)
-    if ping.duration is not None:
-        set_length(message.duration, ping.duration)
+    set_measured(message.duration, ping.duration)
     return message
 
 

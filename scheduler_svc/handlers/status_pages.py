@@ -4,13 +4,13 @@ import json
 import re
 from collections.abc import Sequence
 from html import escape
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from scheduler_svc.contexts import rfc3339
 from scheduler_svc.domain.standings import Standing, StandingState, WatchKind, worst
 from scheduler_svc.service.standings import ShownBadge
 from tocsin.html_page import html_page
-from tocsin.recurrence import Micros
+from tocsin.recurrence import END_OF_TIME, Micros
 
 _WORDS: Final = {
     StandingState.NEW: "new",
@@ -75,9 +75,9 @@ def status_html(title: str, shown: Sequence[Standing], *, now: Micros) -> str:
 
 def _item(each: Standing) -> str:
     notes: list[str] = []
-    if each.seen is not None:
+    if _sayable(each.seen):
         notes.append(f"{'last ping' if each.kind is WatchKind.HEARTBEAT else 'last reading'} {_time(each.seen)}")
-    if each.state is StandingState.DOWN and each.since is not None:
+    if each.state is StandingState.DOWN and _sayable(each.since):
         notes.insert(0, f"since {_time(each.since)}")
     small = f"<small>{', '.join(notes)}</small>" if notes else ""
     word = _WORDS[each.state]
@@ -111,7 +111,12 @@ def status_json(title: str, shown: Sequence[Standing]) -> str:
 
 
 def _or_none(instant: Micros | None) -> str | None:
-    return None if instant is None else rfc3339(instant)
+    return rfc3339(instant) if _sayable(instant) else None
+
+
+def _sayable(instant: Micros | None) -> TypeGuard[Micros]:
+    """Whether there is an instant, in years that a calendar has: a stored one may be any number."""
+    return instant is not None and 0 <= instant <= END_OF_TIME
 
 
 def badge_json(badge: ShownBadge) -> str:

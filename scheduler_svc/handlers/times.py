@@ -9,6 +9,8 @@ from tocsin.recurrence import END_OF_TIME, Micros
 
 _FIRST_SECOND = -62_135_596_800
 _NANOS = 1_000_000_000
+_LONGEST = 315_576_000_000 * SECOND
+"""What a Duration can be (google/protobuf/duration.proto)."""
 
 
 def micros_of(value: Timestamp, *, field: str) -> Micros:
@@ -42,3 +44,9 @@ def set_length(target: Duration, micros: Micros) -> None:
     sign = -1 if micros < 0 else 1  # both parts have the sign of the whole
     target.seconds, target.nanos = sign * seconds, sign * rest * 1000
     target.SetInParent()
+
+
+def set_measured(target: Duration, micros: Micros | None) -> None:
+    """Writes a stored length of time, if there is one, and it is one that a Duration can be."""
+    if micros is not None and abs(micros) <= _LONGEST:
+        set_length(target, micros)

@@ -30,6 +30,7 @@ from scheduler_svc.triggers import (
 from tocsin.database import Database
 from tocsin.errors import TocsinError
 from tocsin.recurrence import Heartbeat, Micros
+from tocsin.stored import known
 
 _CHOSEN: Final = Statement(
     sqlite=(
@@ -137,7 +138,7 @@ class _Pinging:
     def _know(self, row: Fields) -> None:
         alarm, topic, slug, secret, status, since, seen, started, run, duration = row
         self._signals[alarm] = Signal(
-            status=Status(status), since=since, seen=seen, secret=secret, started=started, run=run, duration=duration
+            status=known(Status, status), since=since, seen=seen, secret=secret, started=started, run=run, duration=duration
         )
         tenant = self._alarms[alarm].tenant
         self._named[tenant, slug] = alarm

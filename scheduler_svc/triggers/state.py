@@ -132,7 +132,7 @@ def _expected(trigger: Trigger, spec: Heartbeat, *, begun: Micros) -> Micros | N
         return begun + spec.every
     try:
         found = _schedule(trigger.time_zone, spec).next_after(begun)
-    except TooCostly:
+    except (TooCostly, ValueError, ArithmeticError):
         return begun  # better a false alarm than none: whoever made it has to hear of it
     return None if found is None else found.due
 

@@ -137,3 +137,11 @@ async def test_a_flood_of_looks_reads_once() -> None:
             await unknown
     with pytest.raises(StatusPageNotFound):
         await pages.shown("nobody")
+
+
+@pytest.mark.parametrize("instant", [-1, 2**62, -(2**62)])
+def test_a_stored_time_that_is_none_is_left_out(instant: int) -> None:
+    """It costs neither the page nor what stands beside it."""
+    odd = replace(standing("odd", StandingState.DOWN), since=instant, seen=instant, expected=instant)
+    assert status_html("x", [odd, standing("b")], now=NOW).count("<li>") == 2
+    assert json.loads(status_json("x", [odd]))["items"][0]["seenTime"] is None
