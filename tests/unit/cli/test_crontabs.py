@@ -101,7 +101,7 @@ def test_what_other_shells_run_is_wrapped_by_hand() -> None:
 def test_100_000_lines_are_read() -> None:
     """And one more is refused."""
     line = "* * * * * x\n"
-    plan = read_crontab((line * 1000) + "# y\n" * 98_999, options(audience=ANN), now=NOW)
+    plan = read_crontab((line * 1000) + "# y\n" * 99_000, options(audience=ANN), now=NOW)
     assert len(bodies(plan)) == 1000, "the same job twice is two"
     with pytest.raises(InvalidInput, match="100000 lines"):
         read_crontab("\n" * 100_001, options(), now=NOW)

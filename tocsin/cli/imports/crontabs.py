@@ -90,7 +90,7 @@ def read_crontab(text: str, options: CrontabOptions, *, now: int) -> ImportPlan:
     Raises:
         InvalidInput: it has too many lines.
     """
-    lines = text.split("\n")
+    lines = text.removesuffix("\n").split("\n")
     if len(lines) > MOST_LINES:
         raise InvalidInput.at("FILE", f"has more than {MOST_LINES} lines")
     plan, around, seen = ImportPlan(), _Surroundings(), Counter[str]()
@@ -100,8 +100,6 @@ def read_crontab(text: str, options: CrontabOptions, *, now: int) -> ImportPlan:
         plan.crontab.append(line)
         if job is not None:
             _take(job, line, plan, options, seen, now)
-    if plan.crontab and not plan.crontab[-1]:
-        plan.crontab.pop()
     return plan
 
 
