@@ -23,6 +23,7 @@ from bench import (
     drain,
     escalations,
     fire,
+    intake,
     lists,
     mesh_tax,
     neighbours,
@@ -45,6 +46,7 @@ LISTED = 1_000_000
 STEADY = 50_000
 INSTANT = 60_000
 INCIDENTS = 10_000
+ALERTS = 5000
 
 
 async def _mesh() -> dict[str, Any]:
@@ -103,6 +105,10 @@ async def _incidents() -> dict[str, Any]:
     return await _on_both(lambda url: escalations.measure(url=url, incidents=INCIDENTS))
 
 
+async def _intake() -> dict[str, Any]:
+    return await _on_both(lambda url: intake.measure(url=url, alerts=ALERTS))
+
+
 async def _fire() -> dict[str, Any]:
     return {
         "steady": await _on_postgresql(lambda url: fire.measure(url=url, alarms=STEADY, per_second=1000)),
@@ -133,6 +139,7 @@ MEASUREMENTS: dict[str, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {
     "critical": _critical,
     "instant": _instant,
     "incidents": _incidents,
+    "intake": _intake,
     "checks": _checks,
     "fire": _fire,
     "neighbours": _neighbours,
@@ -161,6 +168,8 @@ ABOUT = {
     "[many-at-once.md](many-at-once.md).",
     "incidents": "Incidents with three-step policies opened at one instant: when their first steps were handed to a processor; and others "
     "that are acknowledged at random moments between their steps, as by the link in a mail.",
+    "intake": "A webhook of Alertmanager with 5,000 alerts, through the gateway of a whole stack, until its answer: alerts that are "
+    "incidents of their own, without a policy and each with a first step, and alerts that a route groups.",
     "lists": "A page of 50 alarms of a million by each filter, the first page and one in the middle; milliseconds.",
     "mesh": "A unary call through the whole chain (deadline, identity, breaker, retry, validation, metrics) against bare grpc.aio.",
     "rejected": "A call to a dead service whose circuit is open, through the whole chain; microseconds, one call after the other.",
@@ -187,6 +196,11 @@ AIMS = {
             "doubled": "0",
             "acknowledged: latest ms after the answer": "under 100",
         }.items()
+    },
+    **{
+        f"intake: {store}: {figure}": "under 500"
+        for store in ("sqlite", "postgresql")
+        for figure in ("no policy: opened ms", "policy: opened ms", "route: counted ms")
     },
     "fire: steady: late p99 ms": "under 50",
     "fire: steady: early": "0",

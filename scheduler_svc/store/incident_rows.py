@@ -32,7 +32,7 @@ _EVENT_COLUMNS: Final = (
     "facts",
 )
 INSERT_EVENTS: Final = insert(incident_events, _EVENT_COLUMNS, extra="change_no", extra_value=CHANGE)
-_READ: Final = "SELECT id, tenant, events, document FROM incidents"
+_READ: Final = "SELECT id, tenant, dedup_key, events, document FROM incidents"
 LOCKED: Final = Statement(
     sqlite=f"{_READ} WHERE id IN (SELECT value FROM json_each(?1))",
     postgresql=f"{_READ} WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE",

@@ -1,5 +1,6 @@
 """One transaction on incidents: those that it has locked, and what becomes of them, of their alerts and of the ledger."""
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -49,6 +50,9 @@ from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
 
+TURN: Final = 250
+"""Incidents that a transaction works on between two turns of others."""
+
 _NO_POLICY: Final = "ESCALATION_POLICY_NOT_FOUND"
 
 
@@ -96,7 +100,7 @@ class IncidentWork:
         self._alerts: dict[tuple[str, str], IncidentAlert] = {}
         self._groups: dict[tuple[str, str], str] = {}
         self._numbers: dict[str, int] = {}
-        self._damaged: set[str] = set()
+        self._damaged: dict[str, tuple[str, str]] = {}
         self._new: set[str] = set()
         self._touched: set[str] = set()
         self._changed_alerts: set[tuple[str, str]] = set()
@@ -117,12 +121,12 @@ class IncidentWork:
     async def load(self, ids: Iterable[str]) -> None:
         """Reads incidents and locks them, in the order of their ids."""
         wanted = sorted(set(ids) - self._known.keys())
-        for identity, tenant, events, document in await LOCKED.rows(self._connection, wanted) if wanted else ():
+        for identity, tenant, key, events, document in await LOCKED.rows(self._connection, wanted) if wanted else ():
             try:
                 self._keep(INCIDENT_DECODER.decode(document))
             except (msgspec.MsgspecError, ValueError) as error:
                 _log.error("a stored incident cannot be read", tenant=tenant, incident=identity, exc_info=error)
-                self._damaged.add(identity)
+                self._damaged[identity] = tenant, key
                 await LET_LIE.run(self._connection, identity)
             self._numbers[identity] = events
 
@@ -170,6 +174,7 @@ class IncidentWork:
             return seen[request]
         there = self._there(one)
         if there is None:
+            self._require_readable(draft.incident.tenant, {draft.incident.key, one.key})
             if draft.event is not AlertEvent.TRIGGER:
                 return None
             change = self._open(one, plans)
@@ -204,7 +209,9 @@ class IncidentWork:
         due = [one for one in concerned if one.held_by or ((wake := one.wake) is not None and wake <= now)]
         holds = Holds(self._connection, rules=self._rules, known_incidents=self._known, known_alerts=self._alerts, now=now)
         held = await holds.of(due)
-        for incident in due:
+        for place, incident in enumerate(due, 1):
+            if place % TURN == 0:
+                await asyncio.sleep(0)
             self._take(advance(incident, now, hold=held.get(incident.id)), "")
         await self._end_parts()
 
@@ -306,6 +313,14 @@ class IncidentWork:
         if incident is None or incident.tenant != tenant:
             raise IncidentNotFound
         return incident
+
+    def _require_readable(self, tenant: str, keys: set[str]) -> None:
+        """None of the keys is that of an incident that is open and that nobody can read: another one of it cannot be opened beside it."""
+        if not self._damaged:
+            return
+        broken = next((identity for identity, (whose, key) in self._damaged.items() if whose == tenant and key in keys), None)
+        if broken is not None:
+            raise DataLoss(f"incidents/{broken} is stored, and cannot be read.")
 
     def _require_whole(self, act: Act) -> None:
         """What another one becomes part of is open, no part itself, and not that one."""

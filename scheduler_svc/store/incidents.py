@@ -4,6 +4,7 @@ Whoever changes an incident has its row locked, so that an acknowledgement and a
 other: a step is in the ledger before the acknowledgement, or never.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -14,7 +15,7 @@ from scheduler_svc.domain.rules import TenantRules
 from scheduler_svc.ports.incidents import Act, Acted, Fence, TriggerDraft
 from scheduler_svc.store.escalation_policies import Plans, hand_out
 from scheduler_svc.store.incident_rules import RuleMemory
-from scheduler_svc.store.incident_work import IncidentWork, placed
+from scheduler_svc.store.incident_work import TURN, IncidentWork, placed
 from scheduler_svc.store.sql import Statement
 from tocsin.database import ConstraintBroken, Database
 from tocsin.errors import Aborted, TocsinError
@@ -55,7 +56,11 @@ class IncidentWriter:
             drafts = [placed(draft, rules) for draft in batch]
             await work.find(drafts)
             plans = await hand_out(connection, work.opening(drafts, seen))
-            answers = [work.answered(lambda draft=draft: work.trigger(draft, plans, seen)) for draft in drafts]
+            answers: list[str | TocsinError | None] = []
+            for place, draft in enumerate(drafts, 1):
+                if place % TURN == 0:
+                    await asyncio.sleep(0)
+                answers.append(work.answered(lambda draft=draft: work.trigger(draft, plans, seen)))
             return await _done(work, plans, answers)
 
     async def act(self, batch: Sequence[Act], fence: Fence) -> Acted:

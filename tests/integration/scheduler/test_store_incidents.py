@@ -135,6 +135,8 @@ async def test_a_row_that_cannot_be_read_costs_itself(kept: Kept) -> None:
     assert isinstance(await kept.act(broken, lambda one: acknowledged(one, ANN, later)), DataLoss)
     assert (await kept.incidents.get("t1", broken)).key == "broken"
     assert await kept.due(later) == []
+    again = await kept.trigger("broken", "whole", "other")
+    assert [type(answer).__name__ for answer in again] == ["DataLoss", "Incident", "Incident"]
 
 
 async def test_a_policy_that_cannot_be_read_opens_nothing(kept: Kept) -> None:
