@@ -93,7 +93,7 @@ def _row(
         shard=shard,
         origin=Origin.ESCALATION,
         due=due,
-        fired=None if skipped else now,
+        fired=None if skipped else max(now, due),  # an answer can come while the transaction is on its way
         outcome=outcome,
         reason=reason,
         state=FiringState.CLOSED if skipped else FiringState.PENDING,

@@ -55,8 +55,8 @@ class Answers:
         acts = GroupCommit[Act, Incident | None](flush=intake.act)
         escalator = Escalator(store=store, act=intake.act, shards=shards, clock=clock)
         policies = SqlEscalationPolicyStore(database)
-        self._policies = EscalationPolicies(store=policies, clock=clock)
-        self._incidents = Incidents(
+        self.policies = EscalationPolicies(store=policies, clock=clock)
+        self.incidents = Incidents(
             store=store,
             trigger=triggers.submit,
             take=intake.trigger,
@@ -65,31 +65,31 @@ class Answers:
             woken=escalator.wake,
             clock=clock,
         )
-        self._silences = Silences(store=SqlSilenceStore(database), woken=escalator.wake, clock=clock)
-        self._routes = IncidentRoutes(
+        self.silences = Silences(store=SqlSilenceStore(database), woken=escalator.wake, clock=clock)
+        self.routes = IncidentRoutes(
             store=SqlIncidentRuleStore.of_routes(database), policies=policies, incidents=store, woken=escalator.wake, clock=clock
         )
-        self._dependencies = IncidentDependencies(store=SqlIncidentRuleStore.of_dependencies(database), woken=escalator.wake, clock=clock)
-        self._integrations = IntegrationParts(database, self._incidents, clock, per_second=settings.intake_payloads_per_second)
+        self.dependencies = IncidentDependencies(store=SqlIncidentRuleStore.of_dependencies(database), woken=escalator.wake, clock=clock)
+        self._integrations = IntegrationParts(database, self.incidents, clock, per_second=settings.intake_payloads_per_second)
         self.parts: Sequence[Component] = (triggers, acts, *self._integrations.parts, escalator)
         """What runs; what takes steps comes last."""
 
     def handlers(self, validator: RequestValidator) -> Sequence[tuple[Any, Any]]:
         """What serves them, each with what adds it to a server."""
         return [
-            (incident_service_pb2_grpc.add_IncidentServiceServicer_to_server, IncidentHandlers(incidents=self._incidents)),
+            (incident_service_pb2_grpc.add_IncidentServiceServicer_to_server, IncidentHandlers(incidents=self.incidents)),
             (
                 escalation_policy_service_pb2_grpc.add_EscalationPolicyServiceServicer_to_server,
-                EscalationPolicyHandlers(policies=self._policies, validator=validator),
+                EscalationPolicyHandlers(policies=self.policies, validator=validator),
             ),
-            (silence_service_pb2_grpc.add_SilenceServiceServicer_to_server, SilenceHandlers(silences=self._silences, validator=validator)),
+            (silence_service_pb2_grpc.add_SilenceServiceServicer_to_server, SilenceHandlers(silences=self.silences, validator=validator)),
             (
                 incident_route_service_pb2_grpc.add_IncidentRouteServiceServicer_to_server,
-                IncidentRouteHandlers(routes=self._routes, validator=validator),
+                IncidentRouteHandlers(routes=self.routes, validator=validator),
             ),
             (
                 incident_dependency_service_pb2_grpc.add_IncidentDependencyServiceServicer_to_server,
-                IncidentDependencyHandlers(dependencies=self._dependencies, validator=validator),
+                IncidentDependencyHandlers(dependencies=self.dependencies, validator=validator),
             ),
             *self._integrations.handlers(validator),
         ]

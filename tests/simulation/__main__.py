@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
         # Sets of texts have the same order in each process only if their hashes are the same.
         command = [sys.executable, "-m", "tests.simulation", *arguments]
         os.execve(sys.executable, command, {**os.environ, "PYTHONHASHSEED": _HASH_SEED})  # noqa: S606  there is no shell to start
-    if options.mutants:
+    if options.mutants is not None:
         return _try_mutants(options)
     words, total = Counter[str](), Counter[str]()
     for seed in seeds_of(options.seeds):
@@ -59,13 +59,19 @@ def main(arguments: Sequence[str]) -> int:
 def _try_mutants(options: argparse.Namespace) -> int:
     """Says of each broken variant which of the seeds is the first to notice it; the exit code is 1 when one is not noticed."""
     unnoticed = 0
-    for name, change in sorted(MUTANTS.items()):
+    for name, change in sorted((name, change) for name, change in MUTANTS.items() if options.mutants in name):
         seed, days = soon(name)
         others = (replace(scenario_of(seed), **_changes(options)) for seed in seeds_of(options.seeds))
-        verdicts = (run(scenario, change=change) for scenario in chain([replace(scenario_of(seed), days=days)], others))
-        found = next((verdict for verdict in verdicts if verdict.problems), None)
-        unnoticed += found is None
-        _say(f"{name}: " + ("nobody noticed" if found is None else f"noticed by seed {found.seed}: {found.problems[0]}"))
+        runs, attempts = 0, 0
+        for scenario in chain([replace(scenario_of(seed), days=days)], others):
+            verdict = run(scenario, change=change)
+            runs, attempts = runs + 1, attempts + verdict.counts["occurrences"]
+            if verdict.problems:
+                _say(f"{name}: noticed by seed {verdict.seed}, run {runs}: {verdict.problems[0]}")
+                break
+        else:
+            unnoticed += 1
+            _say(f"{name}: {'nobody noticed' if attempts else 'unknown, for nothing was due'} in {runs} runs")
     return 1 if unnoticed else 0
 
 
@@ -81,7 +87,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--faults", help="only these classes, with commas between")
     parser.add_argument("--replicas", type=int, help="another number of replicas")
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="breaks the scheduler in this way")
-    parser.add_argument("--mutants", action="store_true", help="breaks it in each way, until somebody notices")
+    parser.add_argument(
+        "--mutants", nargs="?", const="", help="breaks it in each way of which the name has this text, until somebody notices"
+    )
     parser.add_argument("--stop", action="store_true", help="ends at the first run that is not valid")
     return parser.parse_args(arguments)
 

@@ -13,6 +13,7 @@ from scheduler_svc.engine import Engine
 from scheduler_svc.store.due import owned
 from scheduler_svc.store.tables import firings
 from tests.simulation.broken import everywhere, replaced
+from tests.simulation.incident_mutants import INCIDENTS
 from tests.simulation.machine import SimClock
 from tests.simulation.outside_mutants import OUTSIDE
 
@@ -120,6 +121,7 @@ MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
     "blaming-bystanders": _blaming_bystanders,
     "believing-anybody": _believing_anybody,
     **OUTSIDE,
+    **INCIDENTS,
 }
 _SOON: Final = {
     "dropping-an-occurrence": (3, 0.03),
@@ -130,6 +132,12 @@ _SOON: Final = {
     "without-fence": (7, 0.03),
     "without-hysteresis": (10, 0.03),
     "without-uniqueness": (3, 0.1),
+    **dict.fromkeys(INCIDENTS, (4, 0.03)),
+    "incident-silence-unheeded": (6, 0.03),
+    "incident-silence-without-end": (10, 0.03),
+    "part-goes-on": (12, 0.03),
+    "snooze-forgotten": (10, 0.03),
+    "step-after-an-answer": (14, 0.03),
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from scheduler_svc.config import SchedulerSettings
 from scheduler_svc.dispatch import Dispatcher, DispatchOptions
 from scheduler_svc.domain import Alarm, Firing, FiringState
 from scheduler_svc.engine import Engine, EngineOptions
@@ -31,6 +32,7 @@ from scheduler_svc.store import (
     SqlSignalStore,
 )
 from scheduler_svc.triggers import EventAnswer, Measured, PingAnswer, Pinged, Published, ReadingAnswer
+from scheduler_svc.wiring.answers import Answers
 from tests.simulation.loop import Process
 from tests.simulation.machine import SimBus, SimClock
 from tests.simulation.storage import Locks, SimDatabase, Storage
@@ -207,8 +209,9 @@ class Replica:
             limit=PingLimit(per_minute=0, clock=clock),
             clock=clock,
         )
+        self.answers = Answers(database, ownership, publisher, notifier, clock, SchedulerSettings())
         listening = (events, readings, pings, Finisher(events=signals, finish=intake.finish, clock=clock), outages)
-        firing = (self.dispatcher, self.engine, publisher, self.keeper, housekeeper)
+        firing = (self.dispatcher, self.engine, publisher, self.keeper, housekeeper, *self.answers.parts)
         self._parts: Iterable[Component] = (creates, enqueues, *listening, *firing)
         self.ready = False
 

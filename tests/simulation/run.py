@@ -19,18 +19,22 @@ import structlog
 from structlog.typing import Processor
 from ulid import ULID
 
+from scheduler_svc.engine import escalator
 from scheduler_svc.service import signals
 from scheduler_svc.shards import keeper
 from tests.simulation.checker import Checker
 from tests.simulation.faults import Injector
+from tests.simulation.incidents_checker import LOOKS, IncidentsChecker
 from tests.simulation.loop import Livelock, SimLoop
 from tests.simulation.outside_checker import OutsideChecker
 from tests.simulation.outsiders import Outsiders
+from tests.simulation.responders import Responders
 from tests.simulation.scenario import Scenario
 from tests.simulation.users import Users
 from tests.simulation.world import World
 
 _GLANCE: Final = "_GLANCE_SECONDS"
+_LOOK: Final = "_LONGEST_SECONDS"
 _MOST: Final = "MOST_FIRINGS"
 _URANDOM: Final = "_urandom"
 _LOGGERS: Final = ("tocsin", "scheduler_svc")
@@ -43,6 +47,9 @@ PARTS: Final = {
     "thresholds": ("readings attempted", "readings accepted", "thresholds raised"),
     "heartbeats": ("pings attempted", "pings accepted", "heartbeats raised"),
     "imports": ("imports attempted", "imports accepted", "keyed alarms made"),
+    "incidents": ("triggers attempted", "triggers accepted", "step"),
+    "answers": ("acknowledgements attempted", "acknowledgements accepted", "acknowledgements kept"),
+    "silences": ("silences attempted", "silences accepted", "steps held back"),
 }
 """What comes from outside: the counts of what was attempted, what was accepted, and what came of it."""
 
@@ -150,6 +157,9 @@ async def _life(world: World) -> None:
         now=world.loop.time,
         counts=world.counts,
     )
+    responders = Responders(
+        desk=world, draw=random.Random(f"responders {scenario.seed}"), duty=scenario.duty, now=world.loop.time, counts=world.counts
+    )
     checker = Checker(world)
     for host in world.hosts:
         world.start_host(host)
@@ -157,7 +167,7 @@ async def _life(world: World) -> None:
         world.start_bench(bench)
     injector = Injector(world)
     injector.start()
-    busy = (world.keep_connected(), _make_alarms(world, users), _edit(world, users), *outsiders.begin())
+    busy = (world.keep_connected(), _make_alarms(world, users), _edit(world, users), *outsiders.begin(), *responders.begin())
     crowd = [asyncio.ensure_future(each) for each in busy]
     await asyncio.sleep(scenario.days * 86_400)
     injector.stop()
@@ -167,6 +177,7 @@ async def _life(world: World) -> None:
     await asyncio.sleep(_QUIET_SECONDS)
     checker.check()
     OutsideChecker(world, outsiders.accepted).check()
+    await IncidentsChecker(world, responders.promised).check()
 
 
 async def _make_alarms(world: World, users: Users) -> None:
@@ -199,9 +210,12 @@ def _deterministic(seed: int) -> Generator[None]:
     setattr(random, _URANDOM, draw.randbytes)  # what `secrets` draws from
     glance: float = vars(keeper)[_GLANCE]
     setattr(keeper, _GLANCE, 3600.0)  # a sixth of a lease then: days would be long otherwise
+    look: float = vars(escalator)[_LOOK]
+    setattr(escalator, _LOOK, LOOKS)
     try:
         yield
     finally:
+        setattr(escalator, _LOOK, look)
         setattr(keeper, _GLANCE, glance)
         setattr(random, _URANDOM, secret)
         os.urandom, ULID.provider = urandom, provider

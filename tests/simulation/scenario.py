@@ -91,6 +91,16 @@ class Chatter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Duty:
+    """How much happens to incidents: mean seconds between two triggers, answers, silences, and changes of policies; 0 triggers: none."""
+
+    triggers: float
+    answers: float
+    silences: float
+    policies: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """One run.
 
@@ -121,6 +131,7 @@ class Scenario:
     storage_faults: StorageFaults
     manners: Manners
     chatter: Chatter
+    duty: Duty
     options: ReplicaOptions
 
 
@@ -146,6 +157,7 @@ def scenario_of(seed: int) -> Scenario:
         storage_faults=_storage_faults(draw),
         manners=_manners(draw),
         chatter=_chatter(random.Random(f"chatter {seed}")),
+        duty=_duty(random.Random(f"duty {seed}")),
         options=_options(draw),
     )
 
@@ -182,6 +194,15 @@ def _chatter(draw: random.Random) -> Chatter:
         readings=draw.choice([30.0, 120.0, 300.0]),
         imports=draw.choice([300.0, 900.0]),
         most=draw.choice([1, 2, 2000]),
+    )
+
+
+def _duty(draw: random.Random) -> Duty:
+    return Duty(
+        triggers=draw.choice([0.0, 20.0, 60.0, 60.0, 180.0]),
+        answers=draw.choice([30.0, 60.0, 180.0]),
+        silences=draw.choice([120.0, 300.0, 900.0]),
+        policies=draw.choice([300.0, 1200.0]),
     )
 
 
