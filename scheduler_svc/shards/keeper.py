@@ -176,7 +176,7 @@ class ShardKeeper:
         if not self._alone:
             await self.clocks.measure()
         if self.clocks.wrong:
-            await self._stand_down()
+            await self._stand_down(telling=bool(self._ownership.claimed))  # two that are wrong would wake each other for ever
             self._next_turn = begun + self._lease / 3
             return
         lease = round(self._lease * SECOND)
@@ -197,13 +197,14 @@ class ShardKeeper:
             self._shed(len(held) - len(self._leaving) - self._share)
         self._next_turn = begun + self._lease / 3
 
-    async def _stand_down(self) -> None:
-        """Takes no part, and lets nothing go."""
+    async def _stand_down(self, *, telling: bool = True) -> None:
+        """Takes no part, and lets nothing go; the others hear of it if there is something to tell."""
         self._leaving.clear()
         self._ownership.renewed({}, until=float("-inf"))
         self._tell(late=False)
         await self._store.release(self._ownership.owner)
-        await self._tell_others()
+        if telling:
+            await self._tell_others()
 
     def _claim(self, held: Held, *, begun: float) -> None:
         late = self._ownership.expired  # what was dropped meanwhile, because nothing was held, must be read again
