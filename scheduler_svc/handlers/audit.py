@@ -3,6 +3,7 @@
 from scheduler_svc.handlers.times import set_instant
 from scheduler_svc.service.audit import AuditFinding, Summary
 from tocsin.api.scheduler.v1 import firing_service_pb2
+from tocsin.stored import int32
 
 
 def audit_message(told: AuditFinding | Summary) -> firing_service_pb2.AuditFiringsResponse:
@@ -11,7 +12,10 @@ def audit_message(told: AuditFinding | Summary) -> firing_service_pb2.AuditFirin
     if isinstance(told, AuditFinding):
         finding = message.finding
         finding.kind = firing_service_pb2.AuditFiringsResponse.Finding.Kind.ValueType(told.kind)
-        finding.alarm = f"alarms/{told.alarm}"
+        finding.alarm = f"alarms/{told.alarm}" if told.alarm else ""
+        finding.incident = f"incidents/{told.incident}" if told.incident else ""
+        finding.step = int32(told.step)
+        finding.detail = told.detail
         finding.firing = f"firings/{told.firing}" if told.firing else ""
         set_instant(finding.due_time, told.due)
     else:
@@ -21,6 +25,8 @@ def audit_message(told: AuditFinding | Summary) -> firing_service_pb2.AuditFirin
 
 def _set_summary(message: firing_service_pb2.AuditFiringsResponse.Summary, told: Summary) -> None:
     message.alarms = told.alarms
+    message.incidents = told.incidents
+    message.steps = told.steps
     message.expected = told.expected
     message.found = told.found
     message.missing = told.missing

@@ -66,7 +66,8 @@ class FiringHandlers(firing_service_pb2_grpc.FiringServiceServicer):
         """Compares the rules with the ledger."""
         start = micros_of(request.start_time, field="startTime")
         end = micros_of(request.end_time, field="endTime") if request.HasField("end_time") else None
-        async for told in self._audits.audit(caller(), start=start, end=end, alarm=alarm_id(request.alarm)):
+        incident = request.incident.removeprefix("incidents/")
+        async for told in self._audits.audit(caller(), start=start, end=end, alarm=alarm_id(request.alarm), incident=incident):
             yield audit_message(told)
 
     async def ReplayFiring(self, request: firing_service_pb2.ReplayFiringRequest, context: Context) -> firing_service_pb2.Firing:

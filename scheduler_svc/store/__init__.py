@@ -9,6 +9,7 @@ from scheduler_svc.store.forecast import SqlForecastStore
 from scheduler_svc.store.history import SqlAuditStore
 from scheduler_svc.store.housekeeping import SqlHousekeepingStore
 from scheduler_svc.store.imports import SqlImportStore
+from scheduler_svc.store.incident_history import SqlIncidentAuditStore
 from scheduler_svc.store.incident_pages import SqlIncidentStore
 from scheduler_svc.store.incident_rules import SqlIncidentRuleStore
 from scheduler_svc.store.integrations import SqlIntegrationStore
@@ -38,6 +39,7 @@ __all__ = [
     "SqlForecastStore",
     "SqlHousekeepingStore",
     "SqlImportStore",
+    "SqlIncidentAuditStore",
     "SqlIncidentRuleStore",
     "SqlIncidentStore",
     "SqlIntegrationStore",

@@ -28,6 +28,7 @@ _GOING: Final = Statement(
     postgresql=f"SELECT {_FIELDS} FROM silences WHERE tenant = ANY($1::text[]) AND end_at > $2 ORDER BY id",
 )
 _LOOK_AGAIN: Final = both("UPDATE incidents SET wake_at = $3 WHERE tenant = $1 AND held_by = $2 AND held_by <> ''")
+_ENDING: Final = both(f"SELECT {_FIELDS} FROM silences WHERE tenant = $1 AND end_at >= $2 ORDER BY id")
 
 
 async def read_silences(connection: AsyncConnection, tenants: Collection[str], *, now: Micros) -> Mapping[str, Sequence[Silence]]:
@@ -42,6 +43,11 @@ async def read_silences(connection: AsyncConnection, tenants: Collection[str], *
         else:
             found[silence.tenant].append(silence)
     return found
+
+
+async def silences_ending(connection: AsyncConnection, tenant: str, *, since: Micros) -> Sequence[Silence]:
+    """The silences of a tenant that end at an instant or later."""
+    return [_silence(row) for row in await _ENDING.rows(connection, tenant, since)]
 
 
 class SqlSilenceStore:

@@ -51,6 +51,7 @@ from scheduler_svc.store import (
     SqlForecastStore,
     SqlHousekeepingStore,
     SqlImportStore,
+    SqlIncidentAuditStore,
     SqlLedger,
     SqlOutages,
     SqlReplanStore,
@@ -240,7 +241,8 @@ class _UseCases:
             clock=clock,
         )
         days = settings.ledger_retention_days
-        self.audits = Audits(store=SqlAuditStore(storage.database), clock=clock, ledger_days=days)
+        audited = SqlIncidentAuditStore(storage.database)
+        self.audits = Audits(store=SqlAuditStore(storage.database), incidents=audited, clock=clock, ledger_days=days)
         self.backfills = Backfills(
             alarms=storage.alarms,
             enqueue=self._enqueue,

@@ -25,17 +25,20 @@ def audit(
     since: FromOption = "24h ago",
     until: ToOption = None,
     alarm: Annotated[str, typer.Option("--alarm", help="Audit only this alarm.")] = "",
+    incident: Annotated[str, typer.Option("--incident", help="Audit only this incident.")] = "",
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Recompute the due times of a period from the rules and compare them with the ledger. Exit code 1 on any difference."""
+    """Recompute what a period must contain from rules and escalation policies, and compare the ledger. Exit code 1 on any difference."""
     params = {"startTime": rfc3339(past(since, option="--from"))}
     if until is not None:
         params["endTime"] = rfc3339(past(until, option="--to"))
     if alarm:
         params["alarm"] = alarm if "/" in alarm else f"alarms/{alarm}"
+    if incident:
+        params["incident"] = incident if "/" in incident else f"incidents/{incident}"
     with connect(state=state, url=url, api_key=api_key) as client:
         summary = _audit(client, params, as_json=as_json)
     if any(int(summary.get(count, 0)) for count in ("missing", "unexpected", "unreadable")):
@@ -103,7 +106,9 @@ def _audit(client: Client, params: dict[str, str], *, as_json: bool) -> dict[str
 
 
 def _line(finding: dict[str, Any]) -> str:
-    return "  ".join(part for part in (finding["kind"], finding["dueTime"], finding["alarm"], finding.get("firing", "")) if part)
+    step = f"step {finding['step']}" if finding.get("step") else ""
+    words = (finding.get("alarm") or finding.get("incident", ""), step, finding.get("firing", ""), finding.get("detail", ""))
+    return "  ".join(part for part in (finding["kind"], finding["dueTime"], *words) if part)
 
 
 def _account(summary: dict[str, Any]) -> None:
@@ -111,11 +116,13 @@ def _account(summary: dict[str, Any]) -> None:
     rows = [
         ("period", f"{summary['startTime']} to {summary['endTime']}"),
         ("alarms", summary.get("alarms", 0)),
+        ("incidents", summary.get("incidents", 0)),
         ("due times", summary.get("expected", 0)),
+        ("  of incidents", summary.get("steps", 0)),
         ("rows", summary.get("found", 0)),
         *((f"  {outcome.lower()}", count) for outcome, count in outcomes),
         ("missing", summary.get("missing", 0)),
         ("unexpected", summary.get("unexpected", 0)),
-        *([("unreadable alarms", summary["unreadable"])] if int(summary.get("unreadable", 0)) else []),
+        *([("unreadable", summary["unreadable"])] if int(summary.get("unreadable", 0)) else []),
     ]
     write_table(("audit", ""), [(name, str(value)) for name, value in rows], empty="")

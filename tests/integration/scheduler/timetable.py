@@ -9,7 +9,7 @@ from scheduler_svc.service import Alarms, Audits, Backfills, CalendarRefresher, 
 from scheduler_svc.service.alarms import Place
 from scheduler_svc.service.audit import AuditFinding, Summary
 from scheduler_svc.service.checks import ActionChecks
-from scheduler_svc.store import SqlAuditStore, SqlCalendarStore
+from scheduler_svc.store import SqlAuditStore, SqlCalendarStore, SqlIncidentAuditStore
 from tests.integration.scheduler.stores import ACTION, NOW, OWNER, Stores
 from tocsin.errors import TocsinError
 from tocsin.recurrence import Trigger
@@ -51,7 +51,8 @@ class Timetable:
         self.refresher = CalendarRefresher(store=calendars, hints=NoHints(), clock=clock)
         self.calendars = Calendars(store=calendars, refresher=self.refresher, clock=clock)
         self.alarms = self._alarms()
-        self.audits = Audits(store=SqlAuditStore(stores.database), clock=clock, ledger_days=ledger_days)
+        audited = SqlIncidentAuditStore(stores.database)
+        self.audits = Audits(store=SqlAuditStore(stores.database), incidents=audited, clock=clock, ledger_days=ledger_days)
 
         self.backfills = Backfills(
             alarms=stores.alarms, enqueue=self._enqueue, shards=self, hints=NoHints(), clock=clock, ledger_days=ledger_days

@@ -531,8 +531,11 @@ class AuditFiringsRequest(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     ALARM_FIELD_NUMBER: _builtins.int
+    INCIDENT_FIELD_NUMBER: _builtins.int
     alarm: _builtins.str
-    """Only this alarm; all unless given."""
+    """Only this alarm; all alarms and incidents unless one is given."""
+    incident: _builtins.str
+    """Only this incident, and no alarm."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """First due time looked at."""
@@ -547,10 +550,11 @@ class AuditFiringsRequest(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         alarm: _builtins.str = ...,
+        incident: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "end_time", b"end_time", "incident", b"incident", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -579,7 +583,11 @@ class AuditFiringsResponse(_message.Message):
             MISSING: AuditFiringsResponse.Finding._Kind.ValueType  # 1
             """The rule means it, and the ledger has no row."""
             UNEXPECTED: AuditFiringsResponse.Finding._Kind.ValueType  # 2
-            """The ledger has a row, and no rule meant it."""
+            """The ledger has a row, and nothing meant it."""
+            WRONG_TIME: AuditFiringsResponse.Finding._Kind.ValueType  # 3
+            """It happened at another time than the incident's policy means."""
+            AFTER_ANSWER: AuditFiringsResponse.Finding._Kind.ValueType  # 4
+            """A step was taken although somebody had answered, or had put it off."""
 
         class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
             """What is wrong."""
@@ -589,18 +597,31 @@ class AuditFiringsResponse(_message.Message):
         MISSING: AuditFiringsResponse.Finding.Kind.ValueType  # 1
         """The rule means it, and the ledger has no row."""
         UNEXPECTED: AuditFiringsResponse.Finding.Kind.ValueType  # 2
-        """The ledger has a row, and no rule meant it."""
+        """The ledger has a row, and nothing meant it."""
+        WRONG_TIME: AuditFiringsResponse.Finding.Kind.ValueType  # 3
+        """It happened at another time than the incident's policy means."""
+        AFTER_ANSWER: AuditFiringsResponse.Finding.Kind.ValueType  # 4
+        """A step was taken although somebody had answered, or had put it off."""
 
         KIND_FIELD_NUMBER: _builtins.int
         ALARM_FIELD_NUMBER: _builtins.int
         DUE_TIME_FIELD_NUMBER: _builtins.int
         FIRING_FIELD_NUMBER: _builtins.int
+        INCIDENT_FIELD_NUMBER: _builtins.int
+        STEP_FIELD_NUMBER: _builtins.int
+        DETAIL_FIELD_NUMBER: _builtins.int
         kind: Global___AuditFiringsResponse.Finding.Kind.ValueType
         """What is wrong."""
         alarm: _builtins.str
-        """The alarm, "alarms/{id}"."""
+        """The alarm, "alarms/{id}"; empty when it is about an incident."""
         firing: _builtins.str
         """The row in the ledger, "firings/{id}"; empty when it is missing."""
+        incident: _builtins.str
+        """The incident, "incidents/{id}"; empty when it is about an alarm."""
+        step: _builtins.int
+        """Number of the incident's step, from 1 on and through all repetitions; 0: it is about none."""
+        detail: _builtins.str
+        """What was meant, in words; empty for an alarm."""
         @_builtins.property
         def due_time(self) -> _timestamp_pb2.Timestamp:
             """The due time."""
@@ -612,10 +633,13 @@ class AuditFiringsResponse(_message.Message):
             alarm: _builtins.str = ...,
             due_time: _timestamp_pb2.Timestamp | None = ...,
             firing: _builtins.str = ...,
+            incident: _builtins.str = ...,
+            step: _builtins.int = ...,
+            detail: _builtins.str = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "due_time", b"due_time", "firing", b"firing", "kind", b"kind"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "detail", b"detail", "due_time", b"due_time", "firing", b"firing", "incident", b"incident", "kind", b"kind", "step", b"step"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -654,18 +678,24 @@ class AuditFiringsResponse(_message.Message):
         START_TIME_FIELD_NUMBER: _builtins.int
         END_TIME_FIELD_NUMBER: _builtins.int
         UNREADABLE_FIELD_NUMBER: _builtins.int
+        INCIDENTS_FIELD_NUMBER: _builtins.int
+        STEPS_FIELD_NUMBER: _builtins.int
         alarms: _builtins.int
         """Alarms whose rules were recomputed, those that are gone included."""
         expected: _builtins.int
-        """Due times that the rules mean."""
+        """Due times that the rules mean, and steps and messages that policies mean."""
         found: _builtins.int
         """Rows in the ledger."""
         missing: _builtins.int
         """Due times without a row."""
         unexpected: _builtins.int
-        """Rows without a due time."""
+        """Rows without a due time, at the wrong one, or after an answer."""
         unreadable: _builtins.int
-        """Alarms with a stored rule that cannot be read: they and their rows are counted nowhere else."""
+        """Alarms with a stored rule that cannot be read, and incidents that cannot be judged: they and their rows are counted nowhere else."""
+        incidents: _builtins.int
+        """Incidents whose timelines were replayed."""
+        steps: _builtins.int
+        """Of the expected due times those of incidents: their steps, and the messages that somebody has it or that it is over."""
         @_builtins.property
         def outcomes(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
             """Rows by outcome, such as {"FIRED": 10}."""
@@ -690,10 +720,12 @@ class AuditFiringsResponse(_message.Message):
             start_time: _timestamp_pb2.Timestamp | None = ...,
             end_time: _timestamp_pb2.Timestamp | None = ...,
             unreadable: _builtins.int = ...,
+            incidents: _builtins.int = ...,
+            steps: _builtins.int = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["alarms", b"alarms", "end_time", b"end_time", "expected", b"expected", "found", b"found", "missing", b"missing", "outcomes", b"outcomes", "start_time", b"start_time", "unexpected", b"unexpected", "unreadable", b"unreadable"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["alarms", b"alarms", "end_time", b"end_time", "expected", b"expected", "found", b"found", "incidents", b"incidents", "missing", b"missing", "outcomes", b"outcomes", "start_time", b"start_time", "steps", b"steps", "unexpected", b"unexpected", "unreadable", b"unreadable"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 

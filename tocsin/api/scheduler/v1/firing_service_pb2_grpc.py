@@ -88,7 +88,8 @@ class FiringServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AuditFirings(self, request, context):
-        """Recomputes from the rules which due times a period must contain, and compares them with the ledger: sends every difference, then a summary.
+        """Recomputes which due times a period must contain, from the rules of alarms and from the policies and timelines of incidents, and compares
+        them with the ledger: sends every difference, then a summary.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,9 @@ class FiringServiceStub:
     WatchFirings: _grpc.UnaryStreamMultiCallable[_firing_service_pb2.WatchFiringsRequest, _firing_service_pb2.WatchFiringsResponse]
     """Streams every change of a firing from now on, or from a resume token on. A firing is sent again when it changes."""
     AuditFirings: _grpc.UnaryStreamMultiCallable[_firing_service_pb2.AuditFiringsRequest, _firing_service_pb2.AuditFiringsResponse]
-    """Recomputes from the rules which due times a period must contain, and compares them with the ledger: sends every difference, then a summary."""
+    """Recomputes which due times a period must contain, from the rules of alarms and from the policies and timelines of incidents, and compares
+    them with the ledger: sends every difference, then a summary.
+    """
     ReplayFiring: _grpc.UnaryUnaryMultiCallable[_firing_service_pb2.ReplayFiringRequest, _firing_service_pb2.Firing]
     """Lets a dead firing go once more, with fresh attempts."""
 
@@ -56,7 +58,9 @@ class FiringServiceAsyncStub(FiringServiceStub):
     WatchFirings: _aio.UnaryStreamMultiCallable[_firing_service_pb2.WatchFiringsRequest, _firing_service_pb2.WatchFiringsResponse]  # type: ignore[assignment]
     """Streams every change of a firing from now on, or from a resume token on. A firing is sent again when it changes."""
     AuditFirings: _aio.UnaryStreamMultiCallable[_firing_service_pb2.AuditFiringsRequest, _firing_service_pb2.AuditFiringsResponse]  # type: ignore[assignment]
-    """Recomputes from the rules which due times a period must contain, and compares them with the ledger: sends every difference, then a summary."""
+    """Recomputes which due times a period must contain, from the rules of alarms and from the policies and timelines of incidents, and compares
+    them with the ledger: sends every difference, then a summary.
+    """
     ReplayFiring: _aio.UnaryUnaryMultiCallable[_firing_service_pb2.ReplayFiringRequest, _firing_service_pb2.Firing]  # type: ignore[assignment]
     """Lets a dead firing go once more, with fresh attempts."""
 
@@ -93,7 +97,9 @@ class FiringServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _firing_service_pb2.AuditFiringsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_firing_service_pb2.AuditFiringsResponse], _abc.AsyncIterator[_firing_service_pb2.AuditFiringsResponse]]:
-        """Recomputes from the rules which due times a period must contain, and compares them with the ledger: sends every difference, then a summary."""
+        """Recomputes which due times a period must contain, from the rules of alarms and from the policies and timelines of incidents, and compares
+        them with the ledger: sends every difference, then a summary.
+        """
 
     @_abc_1.abstractmethod
     def ReplayFiring(
