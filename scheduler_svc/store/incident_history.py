@@ -11,7 +11,7 @@ from scheduler_svc.domain import Origin, Outcome
 from scheduler_svc.domain.incident_words import EventKind, IncidentState
 from scheduler_svc.domain.silences import Silence
 from scheduler_svc.ports.incident_audit import AuditedIncident, RecordedEvent, StepRow
-from scheduler_svc.store.incidents import INCIDENT_DECODER
+from scheduler_svc.store.incident_rows import INCIDENT_DECODER
 from scheduler_svc.store.silences import silences_ending
 from scheduler_svc.store.sql import Fields, Statement, both
 from tocsin.database import Database

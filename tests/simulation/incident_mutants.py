@@ -10,11 +10,12 @@ from scheduler_svc import escalating
 from scheduler_svc.domain import incidents
 from scheduler_svc.domain.escalation import EscalationPlan
 from scheduler_svc.domain.incidents import Incident, IncidentChange
-from scheduler_svc.domain.silences import hold_of
+from scheduler_svc.domain.rules import TenantRules
 from scheduler_svc.ports.incidents import Act, Acted, Fence
 from scheduler_svc.store import escalation_policies, incident_tables
-from scheduler_svc.store import incidents as store
+from scheduler_svc.store import incident_work as store
 from scheduler_svc.store.incidents import IncidentWriter
+from scheduler_svc.store.sql import begin_change
 from tests.simulation.broken import everywhere, replaced
 
 _HOUR: Final = 3_600_000_000
@@ -60,7 +61,7 @@ def _row_in_another_transaction() -> None:
             acted = await whole(self, batch, fence)
             if acted.firings:
                 async with vars(self)["_database"].transaction() as connection:
-                    await store.begin_change(connection)
+                    await begin_change(connection)
                     await before(connection, acted.firings)
             return acted
 
@@ -74,7 +75,7 @@ def _row_in_another_transaction() -> None:
 def _step_again_when_it_is_taken_on() -> None:
     """Steps get other ids at each attempt, and their rows are kept before the incident moves on: who takes it on takes the step again."""
     before, whole = escalating.firing_of_slot, IncidentWriter.act
-    parts, salt = {name: vars(store)[name] for name in ("_UPDATE", "_INSERT_EVENTS")}, [""]
+    parts, salt = {name: vars(store)[name] for name in ("write_incidents", "INSERT_EVENTS")}, [""]
 
     async def twice(self: IncidentWriter, batch: Sequence[Act], fence: Fence) -> Acted:
         salt[0] = os.urandom(4).hex()
@@ -93,11 +94,14 @@ def _step_again_when_it_is_taken_on() -> None:
 
 
 class _Nothing:
-    """A statement that changes nothing."""
+    """A statement, or what runs one, that changes nothing."""
 
     async def many(self, connection: object, rows: object) -> int:
         """See `scheduler_svc.store.sql.Statement`."""
         return 0
+
+    async def __call__(self, connection: object, **given: object) -> None:
+        """See `scheduler_svc.store.incident_rows.write_incidents`."""
 
 
 def _once_too_often() -> None:
@@ -107,18 +111,18 @@ def _once_too_often() -> None:
 
 def _silence_without_end() -> None:
     """What a silence holds back is not looked at any more when it is over."""
-    before = hold_of
+    before = TenantRules.silenced
 
     def endless(*given: Any) -> Any:
         hold = before(*given)
-        return None if hold is None else hold._replace(until=(hold.until or 0) + 24 * _HOUR)
+        return None if hold is None else hold._replace(until=hold.until + 24 * _HOUR)
 
-    everywhere(before, endless)
+    replaced(TenantRules, "silenced", endless)
 
 
 def _silence_unheeded() -> None:
     """A silence holds nothing back."""
-    everywhere(hold_of, lambda *given: None)
+    replaced(TenantRules, "silenced", lambda *given: None)
 
 
 def _wait_from_the_plan() -> None:
@@ -162,7 +166,7 @@ def _snooze_forgotten() -> None:
 
 def _never_given_back() -> None:
     """An acknowledgement lasts for ever, whatever its policy says."""
-    replaced(Incident, "_given_back", property(lambda self: None))
+    replaced(Incident, "given_back", property(lambda self: None))
 
 
 def _resolved_too_soon() -> None:
@@ -182,7 +186,7 @@ def _trigger_counted_twice() -> None:
     async def unknown(self: Any, requests: Any) -> dict[Any, Any]:
         return {}
 
-    replaced(vars(store)["_Work"], "requested", unknown)
+    replaced(store.IncidentWork, "requested", unknown)
     for index in [index for index in incident_tables.incident_events.indexes if index.unique]:
         incident_tables.incident_events.indexes.discard(index)
 

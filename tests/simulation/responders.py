@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from scheduler_svc.domain.escalation import EscalationPlan, EscalationStep, WeeklyHours
-from scheduler_svc.domain.incident_words import By, IncidentSeverity
-from scheduler_svc.domain.silences import SilenceMatcher
+from scheduler_svc.domain.incident_words import AlertEvent, By, IncidentSeverity
+from scheduler_svc.domain.matchers import SilenceMatcher
 from scheduler_svc.service.incidents import Answerer, IncidentDraft
+from scheduler_svc.service.silences import SilenceDraft
 from tests.simulation.replica import Replica
 from tests.simulation.scenario import Duty
 from tests.simulation.users import Desk
@@ -183,7 +184,9 @@ class Responders:
         """What had triggered it is well again."""
 
         async def well(replica: Replica) -> str:
-            ended = await replica.answers.incidents.triggering(tenant, drafted, by=By("alarms/a"), request_id=request, ends=True)
+            ended = await replica.answers.incidents.triggering(
+                tenant, drafted, by=By("alarms/a"), request_id=request, event=AlertEvent.RESOLVE
+            )
             return "" if ended is None else ended.id
 
         asked = self._now()
@@ -254,13 +257,13 @@ class Responders:
         made = await self._ask(
             "silences",
             lambda replica: replica.answers.silences.create(
-                Answerer(tenant, "users/1"), matchers=[self._matcher()], start=start, end=end, comment="work"
+                Answerer(tenant, "users/1"), SilenceDraft(matchers=[self._matcher()], start=start, end=end, comment="work")
             ),
             attempts=1,
         )
         if made is not None:
-            self.promised.silences.add(made.id)
-            self._silences.append((tenant, made.id))
+            self.promised.silences.add(made.silence.id)
+            self._silences.append((tenant, made.silence.id))
 
     def _matcher(self) -> SilenceMatcher:
         return self._draw.choice(

@@ -5,13 +5,14 @@ from typing import Final
 
 from scheduler_svc.domain import Outcome
 from scheduler_svc.domain.incidents import IncidentNotFound
-from scheduler_svc.domain.silences import Silence
+from scheduler_svc.domain.silences import SilenceTimes
 from scheduler_svc.ports.incident_audit import AuditedIncident, IncidentAuditStore, RecordedEvent, StepRow
 from scheduler_svc.service.audit.parts import AuditFinding, FindingKind, Summary
 from scheduler_svc.service.audit.run import OVERDUE
 from scheduler_svc.service.audit.timelines import SKEW, Finding, Replay, TimelineUnreadable, followed
 from scheduler_svc.service.cooperative import CooperativeYield
 from tocsin.clock import Clock
+from tocsin.errors import InvalidInput
 from tocsin.recurrence import Micros
 from tocsin.telemetry import get_logger
 
@@ -35,7 +36,7 @@ class EscalationRun:
 
     async def of_all(self) -> AsyncGenerator[AuditFinding]:
         """Every incident of the tenant, and rows of none."""
-        silences = await self._store.silences(self._tenant, since=self._summary.start)
+        silences = await self._silences()
         after = ""
         while batch := await self._store.incidents_after(self._tenant, after=after, since=self._summary.start, most=_INCIDENTS):
             after = batch[-1].id
@@ -53,10 +54,21 @@ class EscalationRun:
         found = await self._store.one(self._tenant, incident)
         if found is None:
             raise IncidentNotFound
-        for finding in await self._of([found], await self._store.silences(self._tenant, since=self._summary.start)):
+        for finding in await self._of([found], await self._silences()):
             yield finding
 
-    async def _of(self, batch: Sequence[AuditedIncident], silences: Sequence[Silence]) -> list[AuditFinding]:
+    async def _silences(self) -> Mapping[str, SilenceTimes]:
+        """The silences of the period that can be read, by id."""
+        found = dict[str, SilenceTimes]()
+        for silence in await self._store.silences(self._tenant, since=self._summary.start - self._skew):
+            await self._checkpoint()
+            try:
+                found[silence.id] = SilenceTimes(silence)
+            except InvalidInput:
+                _log.warning("a silence cannot be read", silence=silence.id, tenant=self._tenant)
+        return found
+
+    async def _of(self, batch: Sequence[AuditedIncident], silences: Mapping[str, SilenceTimes]) -> list[AuditFinding]:
         """What is wrong with these incidents, in order of their ids."""
         replays = await self._replays(batch, silences)
         lengths = {each.id: each.events for each in batch}
@@ -73,7 +85,7 @@ class EscalationRun:
             findings += self._settle(replay)
         return findings
 
-    async def _replays(self, batch: Sequence[AuditedIncident], silences: Sequence[Silence]) -> dict[str, Replay]:
+    async def _replays(self, batch: Sequence[AuditedIncident], silences: Mapping[str, SilenceTimes]) -> dict[str, Replay]:
         lengths = {each.id: each.events for each in batch}
         reassigned: dict[str, list[RecordedEvent]] = {identity: [] for identity in lengths}
         for event in await self._store.reassignments(self._tenant, list(lengths)):

@@ -12,10 +12,13 @@ from typing import Final, NamedTuple
 import msgspec
 
 from scheduler_svc.domain import ON_TIME, Outcome, requested_firing_id
+from scheduler_svc.domain.alert_groups import RESOLVED_IN_WAIT
+from scheduler_svc.domain.dependencies import DEPENDENCY
 from scheduler_svc.domain.escalation import OUTSIDE_HOURS, TOO_FEW_OCCURRENCES, EscalationPlan, EscalationStep, WeeklyHours
 from scheduler_svc.domain.incident_words import EventFacts, EventKind
 from scheduler_svc.domain.incidents import POLICY, Incident
-from scheduler_svc.domain.silences import Silence
+from scheduler_svc.domain.rules import words
+from scheduler_svc.domain.silences import SilenceTimes
 from scheduler_svc.ports.incident_audit import RecordedEvent, StepRow
 from scheduler_svc.service.audit.parts import AuditFinding, FindingKind
 from tocsin.clock import SECOND
@@ -25,6 +28,7 @@ from tocsin.recurrence.errors import UnknownZone
 SKEW: Final[Micros] = 60 * SECOND
 """By how much the clocks of two replicas, and the beginning of a silence and its commit, may differ."""
 _SILENCES: Final = "silences/"
+_HOLDERS: Final = (_SILENCES, "incidents/")
 _FACTS: Final = msgspec.json.Decoder(EventFacts)
 
 
@@ -90,7 +94,7 @@ class Replay:
         incident: Incident,
         plans: Sequence[Followed],
         *,
-        silences: Sequence[Silence],
+        silences: Mapping[str, SilenceTimes],
         rows: Callable[[RecordedEvent], StepRow | None],
         skew: Micros = SKEW,
     ) -> None:
@@ -99,7 +103,7 @@ class Replay:
         Args:
             incident: of which what nobody changes is read: id, tenant, key, labels, severity, source.
             plans: what it followed; see `followed`.
-            silences: of its tenant.
+            silences: of its tenant, by id.
             rows: the row of the ledger that an event names; None: there is none.
             skew: by how much clocks may differ.
         """
@@ -108,7 +112,7 @@ class Replay:
         self.findings: list[Finding] = []
         self._incident = incident
         self._plans = list(plans)
-        self._silences = {silence.id: silence for silence in silences}
+        self._silences = silences
         self._rows = rows
         self._followed = self._plans.pop(0)
         self._begun = False
@@ -124,6 +128,10 @@ class Replay:
         self._due: Micros | None = None
         self._loose = False
         self._held = ""
+        self._held_at: Micros = 0
+        self._released: Micros | None = None
+        self._alerts = 0
+        self._messages = 0
         self._told = False
         self._owes: RecordedEvent | None = None
         self._acts: Mapping[EventKind, Callable[[RecordedEvent], None]] = {
@@ -140,6 +148,9 @@ class Replay:
             EventKind.NOTED: self._noted,
             EventKind.MERGED: self._merged_away,
             EventKind.UPDATE_SENT: self._update,
+            EventKind.ALERT_OPENED: self._joined,
+            EventKind.ALERT_RESOLVED: self._noted,
+            EventKind.RELEASED: self._freed,
         }
 
     def take(self, event: RecordedEvent) -> None:
@@ -159,13 +170,20 @@ class Replay:
 
     # -- what somebody does ---------------------------------------------------------------------------------------------------------
 
+    def _joined(self, event: RecordedEvent) -> None:
+        """An alert of a group: the first one opens it, each further one is a trigger."""
+        self._alerts += 1
+        if self._alerts > 1:
+            self._triggered(event)
+
     def _triggered(self, event: RecordedEvent) -> None:
         memory = max((step.occurrences for step in self._followed.plan.steps if step.window), default=0)
         self._count, self._last = self._count + 1, max(self._last, event.at)
         self._recent = (*self._recent, event.at)[-memory:] if memory else self._recent
         if not self._begun:
             self._begun = True
-            self._restart(event.at)
+            group = self._incident.group
+            self._restart(event.at + (0 if group is None else group.wait))
 
     def _acknowledged(self, event: RecordedEvent) -> None:
         self._answered, self._snoozed = event.at, None
@@ -216,7 +234,7 @@ class Replay:
         """Changes nothing."""
 
     def _restart(self, at: Micros) -> None:
-        self._number, self._held, self._loose = 0, "", False
+        self._number, self._held, self._loose, self._released = 0, "", False, None
         self._due = at if self._followed.plan.steps else None
 
     def _again(self, event: RecordedEvent) -> None:
@@ -225,15 +243,25 @@ class Replay:
         self._restart(event.at)
 
     def _stop(self) -> None:
-        self._due, self._held, self._loose = None, "", False
+        self._due, self._held, self._loose, self._released = None, "", False, None
+
+    def _freed(self, event: RecordedEvent) -> None:
+        """What held back the next step, or a message, does so no more: the step is due."""
+        if self._held:
+            self._held, self._due = "", event.at
+        else:
+            self._released = event.at
 
     # -- what comes by itself -------------------------------------------------------------------------------------------------------
 
     def _step(self, event: RecordedEvent) -> None:
-        if event.actor != POLICY and not event.actor.startswith(_SILENCES):
+        if event.actor != POLICY and not event.actor.startswith(_HOLDERS):
             msg = f"{event.actor} holds back a step, which an audit does not know"
             raise TimelineUnreadable(msg)
         row = self._rows(event)
+        if row is not None and self._is_message(event, f"@{row.due}"):  # it is held back, and comes later
+            self.right.append(row)
+            return
         forbidden = self._forbidden()
         if forbidden:
             self._against(FindingKind.AFTER_ANSWER, event, row, forbidden)
@@ -251,8 +279,10 @@ class Replay:
 
     def _go_on(self, event: RecordedEvent, row: StepRow | None) -> None:
         """What comes after a step."""
+        if event.note == RESOLVED_IN_WAIT and event.actor == POLICY:
+            return  # it is over
         if event.actor != POLICY:
-            self._held, self._due, self._loose = event.actor, None, False
+            self._held, self._held_at, self._due, self._loose = event.actor, event.at, None, False
             return
         due = row.due if row is not None else self._due if self._due is not None else event.at
         self._loose = row is None and bool(self._held)
@@ -260,7 +290,7 @@ class Replay:
         skipped = event.kind is EventKind.STEP_SKIPPED
         self._told |= not skipped
         wait = 0 if skipped else self._plan_step().wait
-        self._number, self._held = self._number + 1, ""
+        self._number, self._held, self._released = self._number + 1, "", None
         self._due = base + wait if self._number < self._length else None
 
     def _differs(self, event: RecordedEvent, row: StepRow | None) -> tuple[FindingKind, str] | None:
@@ -271,7 +301,8 @@ class Replay:
         if late:
             return (FindingKind.WRONG_TIME, late)
         slot = f"{self._round}/{self._number}"
-        slot = slot if event.actor == POLICY else f"{slot}@{row.due}"
+        alone = event.actor == POLICY and event.note != RESOLVED_IN_WAIT
+        slot = slot if alone else f"{slot}@{row.due}"
         if event.firing != requested_firing_id(self._incident.tenant, self._incident.id, slot):
             return (FindingKind.UNEXPECTED, f"it is not the row of the step {self._round}/{self._number}")
         meant = self._left_out(event) if event.kind is EventKind.STEP_SKIPPED else self._let_go(event)
@@ -286,7 +317,7 @@ class Replay:
         return None
 
     def _mistimed(self, event: RecordedEvent, row: StepRow) -> str:
-        if self._due is None:
+        if self._due is None or row.due == self._released:
             return "" if row.due <= event.at else f"it was taken at {event.at}, before it was due"
         off = abs(row.due - self._due)
         if off > (ON_TIME if self._loose else 0):
@@ -295,15 +326,15 @@ class Replay:
 
     def _left_out(self, event: RecordedEvent) -> str:
         """Why a step should not have been left out; empty: it should."""
+        if event.note == RESOLVED_IN_WAIT:
+            return "" if self._incident.group is not None and not self._told else "it is no group that waits"
+        if event.note == DEPENDENCY:
+            return ""  # which dependencies there were at that time nobody knows any more
         if event.actor == POLICY:
             meant = self._skipped(event.at)
             return "" if meant == event.note else f"it was left out as {event.note!r}, and {meant or 'nothing'!r} was meant"
-        silence = self._silences.get(event.actor.removeprefix(_SILENCES))
-        if (
-            silence is None
-            or not silence.silences(self._as_it_was)
-            or not silence.start - self._skew <= event.at <= silence.end + self._skew
-        ):
+        times = self._silences.get(event.actor.removeprefix(_SILENCES))
+        if times is None or not any(self._holds(times, event.at)):
             return f"{event.actor} did not hold it back then"
         return ""
 
@@ -312,17 +343,28 @@ class Replay:
         meant = self._skipped(event.at)
         if meant:
             return f"{meant} forbade it"
-        incident = self._as_it_was
-        for silence in self._silences.values():
-            begun = max(silence.start, silence.created) + self._skew
-            if begun < event.at < silence.end - self._skew and silence.silences(incident):
-                return f"silences/{silence.id} forbade it"
+        for times in self._silences.values():
+            if times.silence.created + self._skew < event.at and self._incident.group is None and all(self._holds(times, event.at)):
+                return f"silences/{times.silence.id} forbade it"
         return ""
+
+    def _holds(self, times: SilenceTimes, at: Micros) -> list[bool]:
+        """Whether a silence held a little before an instant, then, and a little after; nobody knows what a group said of itself then."""
+        if self._incident.group is None and not times.matchers.fit(words(self._as_it_was)):
+            return [False]
+        return [times.until(moment) is not None for moment in (at - self._skew, at, at + self._skew)]
 
     def _update(self, event: RecordedEvent) -> None:
         """Those who were told hear of an answer, or that it is over; never of anything else, and never twice."""
         row, owed = self._rows(event), self._owes
         self._owes = None
+        if owed is None and self._is_message(event) and not self._over and not self._merged and self._snoozed is None:
+            self._messages += 1
+            if row is None:
+                self.findings.append(self._missing(event.at, "the ledger has no row of the message that tells what is new in the group"))
+            else:
+                self.right.append(row)
+            return
         if owed is None:
             self._against(FindingKind.UNEXPECTED, event, row, "nobody had to hear of anything")
         elif row is None:
@@ -343,7 +385,7 @@ class Replay:
         elif self._answered is not None and plan.unacknowledge_after:
             due.append((self._answered + plan.unacknowledge_after, "its policy should have given it back"))
         elif self._held:
-            due.append((self._free(), f"{self._held} holds it back no more"))
+            due.append((self._free(until), f"{self._held} holds it back no more"))
         elif self._due is not None:
             due.append((self._due, "the step was not taken"))
         return late + [self._missing(at, said) for at, said in due if at < until]
@@ -362,10 +404,23 @@ class Replay:
     def _plan_step(self) -> EscalationStep:
         return self._followed.plan.steps[self._number % len(self._followed.plan.steps)]
 
-    def _free(self) -> Micros:
-        """When what holds back the next step is over."""
-        silence = self._silences.get(self._held.removeprefix(_SILENCES))
-        return 0 if silence is None else silence.end
+    def _free(self, now: Micros) -> Micros:
+        """When what holds back the next step was over; ``now`` or later: it is not."""
+        if not self._held.startswith(_SILENCES):
+            return now
+        times = self._silences.get(self._held.removeprefix(_SILENCES))
+        if times is None:
+            return self._held_at
+        found = times.until(self._held_at)
+        while found is not None and found < now and (further := times.until(found)) is not None:
+            found = further
+        return self._held_at if found is None else found
+
+    def _is_message(self, event: RecordedEvent, behind: str = "") -> bool:
+        """Whether an event is the next message that tells what is new in a group."""
+        if self._incident.group is None:
+            return False
+        return event.firing == requested_firing_id(self._incident.tenant, self._incident.id, f"alerts/{self._messages}{behind}")
 
     def _forbidden(self) -> str:
         if self._over:

@@ -9,7 +9,8 @@ from sqlalchemy import text
 from scheduler_svc.domain import Outcome
 from scheduler_svc.domain.escalation import EscalationPlan, EscalationPolicy, EscalationStep
 from scheduler_svc.domain.incidents import Incident, IncidentChange, IncidentNotFound, acknowledged, merged, reassigned, resolved, snoozed
-from scheduler_svc.domain.silences import Silence, SilenceMatcher
+from scheduler_svc.domain.matchers import SilenceMatcher
+from scheduler_svc.domain.silences import Silence
 from scheduler_svc.service import Audits
 from scheduler_svc.service.audit import AuditFinding, FindingKind, Summary
 from scheduler_svc.store import SqlAuditStore, SqlIncidentAuditStore
