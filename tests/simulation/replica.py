@@ -209,7 +209,7 @@ class Replica:
             limit=PingLimit(per_minute=0, clock=clock),
             clock=clock,
         )
-        self.answers = Answers(database, ownership, publisher, notifier, clock, SchedulerSettings())
+        self.answers = Answers(database, ownership, publisher, notifier, clock, SchedulerSettings.model_validate({}))
         listening = (events, readings, pings, Finisher(events=signals, finish=intake.finish, clock=clock), outages)
         firing = (self.dispatcher, self.engine, publisher, self.keeper, housekeeper, *self.answers.parts)
         self._parts: Iterable[Component] = (creates, enqueues, *listening, *firing)
