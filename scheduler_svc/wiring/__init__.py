@@ -242,7 +242,13 @@ class _UseCases:
         )
         days = settings.ledger_retention_days
         audited = SqlIncidentAuditStore(storage.database)
-        self.audits = Audits(store=SqlAuditStore(storage.database), incidents=audited, clock=clock, ledger_days=days)
+        self.audits = Audits(
+            store=SqlAuditStore(storage.database),
+            incidents=audited,
+            clock=clock,
+            ledger_days=days,
+            incident_days=settings.incident_retention_days,
+        )
         self.backfills = Backfills(
             alarms=storage.alarms,
             enqueue=self._enqueue,

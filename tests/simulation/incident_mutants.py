@@ -9,6 +9,7 @@ from msgspec import structs
 from scheduler_svc import escalating
 from scheduler_svc.domain import incidents
 from scheduler_svc.domain.escalation import EscalationPlan
+from scheduler_svc.domain.incident_words import IncidentTally
 from scheduler_svc.domain.incidents import Incident, IncidentChange
 from scheduler_svc.domain.rules import TenantRules
 from scheduler_svc.ports.incidents import Act, Acted, Fence
@@ -41,7 +42,7 @@ def _answer_before_it_is_kept() -> None:
         count[0] += bool(made)
         if not made or count[0] % 3:
             return await before(self, batch, fence)
-        return Acted([await self.get(one.tenant, one.incident) for one in batch], ())  # pyright: ignore[reportAttributeAccessIssue]
+        return Acted([await self.get(one.tenant, one.incident) for one in batch], (), IncidentTally())  # pyright: ignore[reportAttributeAccessIssue]
 
     replaced(IncidentWriter, "act", act)
 

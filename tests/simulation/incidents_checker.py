@@ -119,6 +119,7 @@ class IncidentsChecker:
                 clock=world.storage.clock,
                 tenant=tenant,
                 summary=summary,
+                kept=summary.start,
                 skew=SKEW + skew_of(world.scenario),
             )
             async for finding in run.of_all():

@@ -9,6 +9,7 @@ from typing import Protocol
 from scheduler_svc.config import SchedulerSettings
 from scheduler_svc.dispatch import Dispatcher, DispatchOptions
 from scheduler_svc.domain import Alarm, Firing, FiringState
+from scheduler_svc.domain.incident_words import IncidentTally
 from scheduler_svc.engine import Engine, EngineOptions
 from scheduler_svc.engine.outages import Finisher, Outages
 from scheduler_svc.hints import ChangeNotifier, HintPublisher
@@ -85,6 +86,9 @@ class Sight:
 
     def incidents_counted(self, incidents: Mapping[str, int]) -> None:
         """See `scheduler_svc.service.housekeeping.CountSink`."""
+
+    def happened(self, tally: IncidentTally) -> None:
+        """See `scheduler_svc.ports.metrics.IncidentObserver`."""
 
 
 class SimLiveness:
@@ -209,7 +213,7 @@ class Replica:
             limit=PingLimit(per_minute=0, clock=clock),
             clock=clock,
         )
-        self.answers = Answers(database, ownership, publisher, notifier, clock, SchedulerSettings.model_validate({}))
+        self.answers = Answers(database, ownership, publisher, notifier, sight, clock, SchedulerSettings.model_validate({}))
         listening = (events, readings, pings, Finisher(events=signals, finish=intake.finish, clock=clock), outages)
         firing = (self.dispatcher, self.engine, publisher, self.keeper, housekeeper, *self.answers.parts)
         self._parts: Iterable[Component] = (creates, enqueues, *listening, *firing)

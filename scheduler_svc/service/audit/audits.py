@@ -21,7 +21,7 @@ _CLEANUP: Final[Micros] = HOUR
 class Audits:
     """Audits of the caller's tenant."""
 
-    def __init__(self, *, store: AuditStore, incidents: IncidentAuditStore, clock: Clock, ledger_days: float) -> None:
+    def __init__(self, *, store: AuditStore, incidents: IncidentAuditStore, clock: Clock, ledger_days: float, incident_days: float) -> None:
         """Takes what it stands on.
 
         Args:
@@ -29,11 +29,13 @@ class Audits:
             incidents: where incidents and their timelines are.
             clock: source of time.
             ledger_days: how long the ledger keeps rows; 0: for ever.
+            incident_days: how long incidents that are over are kept; 0: for ever.
         """
         self._store = store
         self._incidents = incidents
         self._clock = clock
         self._ledger_days = ledger_days
+        self._incident_days = incident_days
 
     async def audit(
         self, caller: Caller, *, start: Micros, end: Micros | None, alarm: str = "", incident: str = ""
@@ -56,7 +58,8 @@ class Audits:
         first = min(max(start, oldest, facts.get("history", start)), last)
         summary = Summary(start=first, end=last)
         run = Run(store=self._store, clock=self._clock, tenant=caller.tenant, summary=summary, moved=facts.get("tzdata/changed"))
-        steps = EscalationRun(store=self._incidents, clock=self._clock, tenant=caller.tenant, summary=summary)
+        kept = now - round(self._incident_days * DAY) + _CLEANUP if self._incident_days else first
+        steps = EscalationRun(store=self._incidents, clock=self._clock, tenant=caller.tenant, summary=summary, kept=kept)
         if alarm and not await self._store.rules(caller.tenant, [alarm], since=first):
             raise AlarmNotFound
         parts = (run.of_alarms([alarm]),) if alarm else (steps.of_one(incident),) if incident else (run.of_all(), steps.of_all())

@@ -25,20 +25,33 @@ _ROWS: Final = 2000
 class EscalationRun:
     """One audit of a tenant's incidents, page by page: first what their timelines mean, then the rows that no timeline names."""
 
-    def __init__(self, *, store: IncidentAuditStore, clock: Clock, tenant: str, summary: Summary, skew: Micros = SKEW) -> None:
+    def __init__(
+        self, *, store: IncidentAuditStore, clock: Clock, tenant: str, summary: Summary, kept: Micros, skew: Micros = SKEW
+    ) -> None:
+        """Begins with the first incident.
+
+        Args:
+            store: where incidents and the ledger are.
+            clock: source of time.
+            tenant: whose.
+            summary: counts what is found; its period is looked at.
+            kept: from when on all incidents are still there: the period begins no sooner.
+            skew: by how much the clocks of replicas may differ.
+        """
         self._store = store
         self._tenant = tenant
         self._summary = summary
         self._overdue = min(clock.micros() - OVERDUE, summary.end)
         self._checkpoint = CooperativeYield(clock)
         self._skew = skew
+        self._start = min(max(summary.start, kept), summary.end)
         self._rows: Mapping[str, StepRow] = {}
 
     async def of_all(self) -> AsyncGenerator[AuditFinding]:
         """Every incident of the tenant, and rows of none."""
         silences = await self._silences()
         after = ""
-        while batch := await self._store.incidents_after(self._tenant, after=after, since=self._summary.start, most=_INCIDENTS):
+        while batch := await self._store.incidents_after(self._tenant, after=after, since=self._start, most=_INCIDENTS):
             after = batch[-1].id
             for finding in await self._of(batch, silences):
                 yield finding
@@ -60,7 +73,7 @@ class EscalationRun:
     async def _silences(self) -> Mapping[str, SilenceTimes]:
         """The silences of the period that can be read, by id."""
         found = dict[str, SilenceTimes]()
-        for silence in await self._store.silences(self._tenant, since=self._summary.start - self._skew):
+        for silence in await self._store.silences(self._tenant, since=self._start - self._skew):
             await self._checkpoint()
             try:
                 found[silence.id] = SilenceTimes(silence)
@@ -123,11 +136,11 @@ class EscalationRun:
         summary = self._summary
         summary.incidents += 1
         for row in replay.right:
-            if summary.start <= row.due < summary.end:
+            if self._start <= row.due < summary.end:
                 summary.expected += 1
                 summary.steps += 1
                 self._found(row)
-        within = [found for found in replay.findings if summary.start <= found.finding.due < summary.end]
+        within = [found for found in replay.findings if self._start <= found.finding.due < summary.end]
         for found in (*within, *replay.end(self._overdue)):
             yield self._wrong(found)
 
@@ -148,11 +161,9 @@ class EscalationRun:
 
     async def _strays(self) -> AsyncGenerator[AuditFinding]:
         """Rows that the timeline of no incident names."""
-        after: tuple[Micros, str] | None = (self._summary.start - 1, "")
+        after: tuple[Micros, str] | None = (self._start - 1, "")
         while after is not None:
-            rows, after = await self._store.rows_between(
-                self._tenant, start=self._summary.start, end=self._summary.end, after=after, most=_ROWS
-            )
+            rows, after = await self._store.rows_between(self._tenant, start=self._start, end=self._summary.end, after=after, most=_ROWS)
             named = await self._store.named(self._tenant, {row.incident for row in rows})
             for row in rows:
                 await self._checkpoint()

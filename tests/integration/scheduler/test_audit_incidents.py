@@ -32,7 +32,11 @@ class Night:
         self.clock = clock
         self.now = NOW
         self.audits = Audits(
-            store=SqlAuditStore(stores.database), incidents=SqlIncidentAuditStore(stores.database), clock=clock, ledger_days=0
+            store=SqlAuditStore(stores.database),
+            incidents=SqlIncidentAuditStore(stores.database),
+            clock=clock,
+            ledger_days=0,
+            incident_days=1,
         )
 
     async def policy(self, **fields: Any) -> None:
@@ -202,6 +206,18 @@ async def test_incidents_go_page_by_page(night: Night, monkeypatch: pytest.Monke
     findings, summary = await night.audit()
     assert sum(found.detail == "no timeline names it" for found in findings) == gone > 15
     assert summary.found == whole.found
+
+
+async def test_what_may_be_cleaned_up_is_not_missed(night: Night) -> None:
+    """Incidents that are over may be gone sooner than their rows in the ledger: before that time nobody can say what had to be."""
+    await night.policy()
+    alone = await night.trigger("alone")
+    await night.act(alone, lambda one: resolved(one, ANN, night.now))
+    await night.pass_minutes(25 * 60)
+    await night.spoil("DELETE FROM incidents")
+    await night.spoil("DELETE FROM incident_events")
+    findings, summary = await night.audit()
+    assert (findings, summary.steps) == ([], 0)
 
 
 async def test_it_is_asked_for_one_thing(night: Night) -> None:

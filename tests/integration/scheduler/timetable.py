@@ -52,7 +52,7 @@ class Timetable:
         self.calendars = Calendars(store=calendars, refresher=self.refresher, clock=clock)
         self.alarms = self._alarms()
         audited = SqlIncidentAuditStore(stores.database)
-        self.audits = Audits(store=SqlAuditStore(stores.database), incidents=audited, clock=clock, ledger_days=ledger_days)
+        self.audits = Audits(store=SqlAuditStore(stores.database), incidents=audited, clock=clock, ledger_days=ledger_days, incident_days=0)
 
         self.backfills = Backfills(
             alarms=stores.alarms, enqueue=self._enqueue, shards=self, hints=NoHints(), clock=clock, ledger_days=ledger_days
