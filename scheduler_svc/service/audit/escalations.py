@@ -9,7 +9,7 @@ from scheduler_svc.domain.silences import SilenceTimes
 from scheduler_svc.ports.incident_audit import AuditedIncident, IncidentAuditStore, RecordedEvent, StepRow
 from scheduler_svc.service.audit.parts import AuditFinding, FindingKind, Summary
 from scheduler_svc.service.audit.run import OVERDUE
-from scheduler_svc.service.audit.timelines import SKEW, Finding, Replay, TimelineUnreadable, followed
+from scheduler_svc.service.audit.timelines import SKEW, Difference, Replay, TimelineUnreadable, followed
 from scheduler_svc.service.cooperative import CooperativeYield
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
@@ -144,7 +144,7 @@ class EscalationRun:
         for found in (*within, *replay.end(self._overdue)):
             yield self._wrong(found)
 
-    def _wrong(self, found: Finding) -> AuditFinding:
+    def _wrong(self, found: Difference) -> AuditFinding:
         if found.finding.kind is FindingKind.MISSING:
             self._summary.expected += 1
             self._summary.steps += 1
@@ -176,4 +176,4 @@ class EscalationRun:
                         incident=row.incident,
                         detail="no timeline names it",
                     )
-                    yield self._wrong(Finding(finding, row))
+                    yield self._wrong(Difference(finding, row))

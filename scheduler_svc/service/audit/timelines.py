@@ -36,7 +36,7 @@ class TimelineUnreadable(Exception):
     """This version cannot judge the timeline."""
 
 
-class Finding(NamedTuple):
+class Difference(NamedTuple):
     """What is wrong, and the row that is; None: there is none."""
 
     finding: AuditFinding
@@ -109,7 +109,7 @@ class Replay:
         """
         self._skew = skew
         self.right: list[StepRow] = []
-        self.findings: list[Finding] = []
+        self.findings: list[Difference] = []
         self._incident = incident
         self._plans = list(plans)
         self._silences = silences
@@ -372,7 +372,7 @@ class Replay:
         else:
             self.right.append(row)
 
-    def end(self, until: Micros) -> list[Finding]:
+    def end(self, until: Micros) -> list[Difference]:
         """After the last event: what was due before ``until`` and has not happened."""
         late = [] if self._owes is None else [self._untold(self._owes)]
         if self._over or self._merged or not self._begun:
@@ -446,18 +446,20 @@ class Replay:
         due = row.due if row is not None else self._due if self._due is not None else event.at
         self.findings.append(self._finding(kind, due, event.step + 1, said, row))
 
-    def _missing(self, due: Micros, said: str) -> Finding:
+    def _missing(self, due: Micros, said: str) -> Difference:
         return self._finding(FindingKind.MISSING, due, self._number + 1, said)
 
-    def _untold(self, owed: RecordedEvent) -> Finding:
+    def _untold(self, owed: RecordedEvent) -> Difference:
         return self._finding(FindingKind.MISSING, owed.at, 0, f"nobody was told of {owed.kind.name}")
 
     def _wrong(self, kind: FindingKind, due: Micros, said: str) -> None:
         self.findings.append(self._finding(kind, due, 0, said))
 
-    def _finding(self, kind: FindingKind, due: Micros, step: int, said: str, row: StepRow | None = None) -> Finding:
+    def _finding(self, kind: FindingKind, due: Micros, step: int, said: str, row: StepRow | None = None) -> Difference:
         firing = "" if row is None else row.firing
-        return Finding(AuditFinding(kind=kind, alarm="", due=due, firing=firing, incident=self._incident.id, step=step, detail=said), row)
+        return Difference(
+            AuditFinding(kind=kind, alarm="", due=due, firing=firing, incident=self._incident.id, step=step, detail=said), row
+        )
 
 
 def within(hours: Sequence[WeeklyHours], zone_name: str, at: Micros) -> bool:
