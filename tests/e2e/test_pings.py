@@ -64,6 +64,7 @@ async def standing(client: httpx2.AsyncClient, alarm: dict[str, Any]) -> dict[st
 CURL: Final = "curl -fsS -m 10 --retry 5 -o /dev/null"
 LINES: Final = [
     (f"{CURL} $URL", ("GET", "PING_KIND_SUCCESS", None, "")),
+    (f"{CURL} --http1.0 $URL", ("GET", "PING_KIND_SUCCESS", None, "")),
     (f"{CURL} --head $URL", ("HEAD", "PING_KIND_SUCCESS", None, "")),
     (f"{CURL} $URL/start", ("GET", "PING_KIND_START", None, "")),
     (f"{CURL} $URL/fail", ("GET", "PING_KIND_FAIL", None, "")),
