@@ -6,7 +6,7 @@ from urllib.parse import urljoin
 
 from mailer_svc.domain import DeliveryState, PendingReport
 from mailer_svc.ports import Uses
-from mailer_svc.ports.incidents import IncidentFacts, IncidentKey, IncidentStanding, LinkAnswer
+from mailer_svc.ports.incidents import IncidentFacts, IncidentKey, IncidentStanding, LinkAnswer, PersonalAnswer
 from mailer_svc.ports.rotation_calendars import CalendarUnreadable
 from mailer_svc.ports.status_callbacks import CallbackAttempt, CallbackResult, StatusCallback
 from tocsin.api.scheduler.v1 import (
@@ -15,6 +15,8 @@ from tocsin.api.scheduler.v1 import (
     firing_service_pb2,
     incident_service_pb2,
     incident_service_pb2_grpc,
+    intake_service_pb2,
+    intake_service_pb2_grpc,
     scheduler_service_pb2,
     scheduler_service_pb2_grpc,
 )
@@ -32,6 +34,8 @@ _ANSWERS = {
     LinkAnswer.ASK: _ANSWER.ANSWER_UNSPECIFIED,
     LinkAnswer.ACKNOWLEDGE: _ANSWER.ACKNOWLEDGE,
     LinkAnswer.RESOLVE: _ANSWER.RESOLVE,
+    LinkAnswer.SNOOZE: _ANSWER.SNOOZE,
+    LinkAnswer.NOTE: _ANSWER.NOTE,
 }
 _STANDINGS = {
     incident_service_pb2.Incident.ACKNOWLEDGED: IncidentStanding.ACKNOWLEDGED,
@@ -92,11 +96,19 @@ class IncidentClient:
     def __init__(self, *, mesh: Mesh) -> None:
         self._stub: Any = incident_service_pb2_grpc.IncidentServiceStub(mesh.channel("scheduler_svc"))
 
-    async def answer(self, key: IncidentKey, *, actor: str, via: str, answer: LinkAnswer) -> IncidentFacts:
+    async def answer(self, key: IncidentKey, *, actor: str, via: str, answer: PersonalAnswer) -> IncidentFacts:
         """Passes an answer on."""
         request = incident_service_pb2.AnswerIncidentRequest(
-            tenant=key.tenant, name=f"incidents/{key.incident}", actor=actor, via=via, answer=_ANSWERS[answer]
+            tenant=key.tenant,
+            name=f"incidents/{key.incident}",
+            actor=actor,
+            via=via,
+            answer=_ANSWERS[answer.kind],
+            note=answer.note,
+            message_id=answer.message_id,
         )
+        if answer.snooze:
+            request.snooze.FromMicroseconds(answer.snooze)
         incident = await self._stub.AnswerIncident(request)
         standing = _STANDINGS.get(incident.state, IncidentStanding.WAITING)
         return IncidentFacts(incident.title, standing, incident.resolved_by or incident.acknowledged_by)
@@ -105,6 +117,18 @@ class IncidentClient:
         """Which of them wait."""
         asked = [incident_service_pb2.CheckIncidentsRequest.Asked(tenant=key.tenant, name=f"incidents/{key.incident}") for key in keys]
         return list((await self._stub.CheckIncidents(incident_service_pb2.CheckIncidentsRequest(incidents=asked))).waiting)
+
+
+class IntakeClient:
+    """The scheduler as the one that takes alerts; see `mailer_svc.ports.incidents.MailIntake`."""
+
+    def __init__(self, *, mesh: Mesh) -> None:
+        self._stub: Any = intake_service_pb2_grpc.IntakeServiceStub(mesh.channel("scheduler_svc"))
+
+    async def receive(self, *, key: str, message_id: str, sender: str, subject: str, text: str) -> None:
+        """Hands a mail over."""
+        mail = {"key": key, "message_id": message_id, "from": sender, "subject": subject, "text": text}
+        await self._stub.ReceiveMail(intake_service_pb2.ReceiveMailRequest(**mail))
 
 
 class StatusCallbackPoster:

@@ -59,7 +59,15 @@ class MailerSettings(ChannelSettings, HttpSettings, EgressSettings, StoreSetting
         0,
         ge=0,
         le=65535,
-        description="Port that takes returned mail, by SMTP or LMTP, for TOCSIN_MAILER_SMTP_RETURN_PATH; 0: none is taken.",
+        description="Port that takes mail, by SMTP or LMTP: what comes back to TOCSIN_MAILER_SMTP_RETURN_PATH, replies to mails about "
+        "incidents, and alerts for TOCSIN_MAILER_INTAKE_DOMAIN; 0: none is taken.",
+    )
+    intake_domain: str = Field(
+        "",
+        max_length=253,
+        pattern=r"^([A-Za-z0-9]([A-Za-z0-9-]{0,62}\.)*[A-Za-z0-9-]{0,63})?$",
+        description="Domain of the mail addresses of integrations, <key>@<domain>; mail to it has to reach TOCSIN_MAILER_BOUNCE_PORT. "
+        "Empty: alerts do not come by mail.",
     )
     cleanup_interval_seconds: float = Field(3600.0, gt=0, description="How often what is too old is removed.")
 
@@ -73,8 +81,13 @@ class MailerSettings(ChannelSettings, HttpSettings, EgressSettings, StoreSetting
 
     @model_validator(mode="after")
     def _return_path(self) -> "MailerSettings":
-        if self.bounce_port and not self.smtp_return_path:
-            raise ValueError("TOCSIN_MAILER_BOUNCE_PORT needs TOCSIN_MAILER_SMTP_RETURN_PATH, the address of what comes there")
+        if self.bounce_port and not (self.smtp_return_path or self.intake_domain):
+            raise ValueError(
+                "TOCSIN_MAILER_BOUNCE_PORT needs TOCSIN_MAILER_SMTP_RETURN_PATH, the address of what comes there, or "
+                "TOCSIN_MAILER_INTAKE_DOMAIN"
+            )
+        if self.intake_domain and not self.bounce_port:
+            raise ValueError("TOCSIN_MAILER_INTAKE_DOMAIN needs TOCSIN_MAILER_BOUNCE_PORT, the port that its mail comes to")
         return self
 
     @model_validator(mode="after")
@@ -90,6 +103,11 @@ class MailerSettings(ChannelSettings, HttpSettings, EgressSettings, StoreSetting
                     f"TOCSIN_MAILER_PROVIDER_{setting}: no provider {min(unknown)!r} is configured; there is {', '.join(sorted(names))}"
                 )
         return self
+
+    @property
+    def reply_address(self) -> str:
+        """What the addresses are made of that people answer mails about incidents at; empty: nobody reads answers."""
+        return self.smtp_return_path if self.bounce_port else ""
 
     @property
     def resolved_default_channel(self) -> str:

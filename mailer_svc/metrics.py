@@ -11,12 +11,12 @@ _BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60)
 
 
 class BounceMetrics:
-    """Counts what comes to the listener for returned mail."""
+    """Counts what comes to the listener for mail."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._returned = Counter(
             "tocsin_returned_mails",
-            "Mails that came back, by what they say; unknown_address and unknown_token: refused, for nobody made them.",
+            "Mails that came to the listener, by what they say; unknown_address, unknown_key, unknown_token: refused, nobody made them.",
             ("kind",),
             registry=registry,
         )

@@ -1,4 +1,4 @@
-// Runs without the page: shows what comes, and opens what is clicked.
+// Runs without the page: shows what comes, answers incidents, and opens what is clicked.
 "use strict";
 
 const message = (data) => {
@@ -21,9 +21,23 @@ self.addEventListener("push", (event) => {
   event.waitUntil(shown.then(() => self.clients.matchAll({ type: "window" })).then(tell));
 });
 
+// The page behind the link says how it stands, so it is opened if this device cannot tell whether the answer came through.
+const answer = async (url, { title, data }) => {
+  try {
+    const answered = await fetch(url, { method: "POST" });
+    if (!answered.ok) throw new Error(answered.statusText);
+    await self.registration.showNotification(title, { body: "✓", data: { delivery: data.delivery, url }, tag: data.delivery });
+  } catch {
+    await self.clients.openWindow(url);
+  }
+};
+
 self.addEventListener("notificationclick", (event) => {
-  event.notification.close();
-  // A button's action is its URL; a click beside the buttons means the first one.
-  const url = event.action || event.notification.data?.url;
-  if (/^https?:/.test(url ?? "")) event.waitUntil(self.clients.openWindow(url));
+  const { notification, action } = event;
+  notification.close();
+  // A button's action is its URL; a click beside the buttons means the first one, and opens it.
+  const url = action || notification.data?.url;
+  if (!/^https?:/.test(url ?? "")) return;
+  const answers = action && (notification.data?.answers ?? []).includes(action);
+  event.waitUntil(answers ? answer(url, notification) : self.clients.openWindow(url));
 });

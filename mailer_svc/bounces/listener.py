@@ -1,54 +1,35 @@
-"""An SMTP and LMTP server for mails that come back. It stands on hostile ground: everything about it is bounded.
+"""An SMTP and LMTP server for mails that come back, or are for us. It stands on hostile ground: everything about it is bounded.
 
-It takes mail for return paths that we made, and nothing else; who guesses is refused, and counted. A mail is acknowledged once what it says
+It takes mail for addresses that we made, and nothing else; who guesses is refused, and counted. A mail is acknowledged once what it says
 is stored (RFC 5321, 6.1).
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Final
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from mailer_svc.bounces.reader import BounceReader
-from mailer_svc.bounces.reading import MAX_BYTES, BounceFinding
-from mailer_svc.domain import ReportKind, ReturnPaths, StatusReport, UnsubscribeTokenInvalid
+from mailer_svc.bounces.reading import MAX_BYTES
+from mailer_svc.bounces.takers import MailTaker, MailVerdict
 from mailer_svc.metrics import BounceMetrics
-from mailer_svc.ports.reporting import StatusReports
-from mailer_svc.service import Unsubscribing
 from tocsin.errors import TocsinError
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
-PROVIDER: Final = "bounces"
 _CONNECTIONS: Final = 50
 _SESSION_SECONDS: Final = 120.0
 _SILENCE_SECONDS: Final = 30.0
 _MOST_COMMANDS: Final = 50
-_MOST_TOKEN: Final = 1000
-_HEAD: Final = 64 * 1024
 
 
 class BounceDoor:
-    """Decides what is taken, and what follows from it; the hooks are those of aiosmtpd."""
+    """Decides what is taken, and by whom; the hooks are those of aiosmtpd."""
 
-    def __init__(
-        self, *, paths: ReturnPaths, leave_address: str, reports: StatusReports, unsubscribing: Unsubscribing, metrics: BounceMetrics
-    ) -> None:
-        """Makes it.
-
-        Args:
-            paths: reads return paths.
-            leave_address: the address that List-Unsubscribe names; empty: none.
-            reports: takes what mails say.
-            unsubscribing: takes tokens that come as the subjects of mails.
-            metrics: counts.
-        """
-        self._paths = paths
-        self._leave_address = leave_address.lower()
-        self._reports = reports
-        self._unsubscribing = unsubscribing
+    def __init__(self, *, takers: Sequence[MailTaker], metrics: BounceMetrics) -> None:
+        """Takes who takes mails, the first of them that knows an address, and what counts."""
+        self._takers = takers
         self._metrics = metrics
-        self._reader = BounceReader()
 
     async def handle_RCPT(  # noqa: N802 - the library's name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
@@ -56,7 +37,7 @@ class BounceDoor:
         """Takes one recipient, whom we made."""
         if envelope.rcpt_tos:
             return "452 4.5.3 one recipient at a time"
-        if not self._leaves(address) and not self._paths.delivery(address):
+        if self._taker(address) is None:
             self._metrics.counted("unknown_address")
             return "550 5.1.1 no such address"
         envelope.rcpt_tos.append(address)
@@ -66,41 +47,22 @@ class BounceDoor:
         """Takes the mail once what follows from it is stored."""
         data = bytes(envelope.content or b"") if not isinstance(envelope.content, str) else envelope.content.encode()
         (address,) = envelope.rcpt_tos
+        taker = self._taker(address)
         try:
-            kind = await self._left(data) if self._leaves(address) else await self._returned(self._paths.delivery(address), data)
+            verdict = await taker.take(address, data) if taker is not None else MailVerdict("unknown_address", "550 5.1.1 no such address")
         except TocsinError as error:
-            _log.warning("returned mail not stored", error=error.message)
+            _log.warning("mail not taken", error=error.message)
             return "451 4.3.0 try again later"
-        self._metrics.counted(kind)
-        return "250 2.0.0 taken"
+        self._metrics.counted(verdict.kind)
+        return verdict.reply
 
     async def handle_exception(self, error: Exception) -> str:
         """What else goes wrong ends one conversation."""
         _log.warning("conversation ended", error=f"{type(error).__name__}: {error}"[:200])
         return "421 4.3.0 try again later"
 
-    def _leaves(self, address: str) -> bool:
-        return bool(self._leave_address) and address.lower() == self._leave_address
-
-    async def _returned(self, delivery: str, data: bytes) -> str:
-        finding = await self._reader.read(data)
-        await self._reports.report([_report(delivery, finding)])
-        return finding.kind.value
-
-    async def _left(self, data: bytes) -> str:
-        """A mail that leaves: its subject is the token, and nothing else of it is looked at."""
-        head = data[:_HEAD].partition(b"\r\n\r\n")[0]
-        lines = [line for line in head.split(b"\r\n") if line[:8].lower() == b"subject:"]
-        token = lines[0][8:].strip()[:_MOST_TOKEN].decode("ascii", "replace") if lines else ""
-        try:
-            await self._unsubscribing.leave(token)
-        except UnsubscribeTokenInvalid:
-            return "unknown_token"
-        return ReportKind.UNSUBSCRIBED.value
-
-
-def _report(delivery: str, finding: BounceFinding) -> StatusReport:
-    return StatusReport(kind=finding.kind, delivery=delivery, provider=PROVIDER, detail=finding.detail, soft=finding.soft)
+    def _taker(self, address: str) -> MailTaker | None:
+        return next((taker for taker in self._takers if taker.takes(address)), None)
 
 
 class BounceProtocol(SMTP):

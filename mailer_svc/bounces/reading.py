@@ -83,13 +83,14 @@ def other_finding(message: AnyMessage, failed: bool | None) -> BounceFinding:
 
 def _recipients(part: AnyMessage) -> Iterator[BounceFinding]:
     """One for each block that names a recipient (RFC 3464, 2.1): the parser makes a message of each block."""
-    for block in _messages_in(part):
+    for block in messages_in(part):
         action = _text(block["Action"]).strip().lower()
         if action:
             yield _recipient(block, action)
 
 
-def _messages_in(part: AnyMessage) -> list[AnyMessage]:
+def messages_in(part: AnyMessage) -> list[AnyMessage]:
+    """The messages that a part holds, or its parts."""
     payload: object = part.get_payload()
     return cast("list[AnyMessage]", payload) if isinstance(payload, list) else []
 
@@ -116,7 +117,7 @@ def _worst(findings: Iterator[BounceFinding]) -> BounceFinding | None:
 
 def _complaint(part: AnyMessage) -> BounceFinding:
     """RFC 5965, 3.1; the fields are the body of the part, which the parser takes for the header of a message."""
-    fields = next(iter(_messages_in(part)), part)
+    fields = next(iter(messages_in(part)), part)
     kind = _text(fields["Feedback-Type"]).strip().lower()
     return BounceFinding(_FEEDBACK.get(kind, ReportKind.NOTED), f"feedback report: {kind} {_text(fields['User-Agent'])}"[:_DETAIL])
 

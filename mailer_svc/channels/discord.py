@@ -9,11 +9,13 @@ from mailer_svc.channels.http import HttpProviderConfig, http_kind
 from mailer_svc.channels.limits import HttpSettings, limits_of
 from mailer_svc.channels.spec import ChannelSpec, Configured
 from mailer_svc.channels.texts import cut, plain_body, utf16
-from mailer_svc.domain import Priority, SendJob, SendOutcome, SendResult
+from mailer_svc.domain import Content, Priority, SendJob, SendOutcome, SendResult
 from tocsin.egress.client import HttpAnswer, HttpRequest
 
 _TITLE_UNITS: Final = 256
-_DESCRIPTION_UNITS: Final = 3500  # of 4,096: links of actions come behind it
+_DESCRIPTION_UNITS: Final = 4096
+_LINKS_UNITS: Final = 2400  # of these; a link by which somebody answers an incident has some 200
+_BETWEEN: Final = " · "
 _ACTIONS: Final = 3
 _COLOURS: Final = {Priority.CRITICAL: 0xD92D20, Priority.NORMAL: 0x2E90FA, Priority.BULK: 0x98A2B3}
 _UNKNOWN_WEBHOOK: Final = 10015
@@ -27,11 +29,21 @@ class DiscordConfig(HttpProviderConfig):
 def build(job: SendJob, _config: DiscordConfig) -> HttpRequest:
     """The request for a message; nobody is mentioned by what it says."""
     content = job.content
-    links = [f"[{cut(action.label, 80)}]({action.url})" for action in content.actions[:_ACTIONS] if len(action.url) <= 100]
-    description = "\n\n".join(part for part in (cut(plain_body(content), _DESCRIPTION_UNITS, utf16), " · ".join(links)) if part)
+    links = _links(content)
+    body = cut(plain_body(content), _DESCRIPTION_UNITS - utf16(links) - 2, utf16)
+    description = "\n\n".join(part for part in (body, links) if part)
     embed = {"title": cut(content.subject, _TITLE_UNITS, utf16), "description": description, "color": _COLOURS[job.priority]}
     url = f"{job.to}{'&' if '?' in job.to else '?'}wait=true"
     return HttpRequest.of_json(url, {"embeds": [embed], "allowed_mentions": {"parse": []}})
+
+
+def _links(content: Content) -> str:
+    """A link for each action, as long as there is room."""
+    links = ""
+    for action in content.actions[:_ACTIONS]:
+        longer = f"{links}{_BETWEEN if links else ''}[{cut(action.label, 80)}]({action.url})"
+        links = longer if utf16(longer) <= _LINKS_UNITS else links
+    return links
 
 
 def classify(answer: HttpAnswer) -> SendOutcome:

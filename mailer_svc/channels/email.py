@@ -200,6 +200,7 @@ def outgoing_mail(config: SmtpConfig | SendGridConfig, parts: Parts) -> Outgoing
         sender=sender,
         composer=MailComposer(sender=sender, reply_to=config.reply_to, links=links),
         return_paths=return_paths(config.return_path, parts.key) if isinstance(config, SmtpConfig) else None,
+        reply_paths=parts.reply_paths,
         tokens=unsubscribe_tokens(parts.key) if links.url or links.mailto else None,
     )
 
@@ -207,6 +208,11 @@ def outgoing_mail(config: SmtpConfig | SendGridConfig, parts: Parts) -> Outgoing
 def return_paths(address: str, key: InstallationKey) -> ReturnPaths | None:
     """Where reports of failures come back to; None if that is not set."""
     return ReturnPaths(address=address, key=key.derive("return paths")) if address else None
+
+
+def reply_paths(address: str, key: InstallationKey) -> ReturnPaths | None:
+    """Where people answer mails about incidents; None if that is not set."""
+    return ReturnPaths(address=address, key=key.derive("reply paths")) if address else None
 
 
 def leave_link(key: InstallationKey, public_link: Callable[[str], str]) -> Callable[[Unsubscription], str]:

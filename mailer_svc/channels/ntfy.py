@@ -11,7 +11,7 @@ from mailer_svc.channels.http import BaseUrl, HttpProvider, HttpProviderConfig, 
 from mailer_svc.channels.limits import HttpSettings, limits_of
 from mailer_svc.channels.spec import ChannelSpec, Configured, Parts, ProviderKind
 from mailer_svc.channels.texts import cut, octets, plain_body
-from mailer_svc.domain import Priority, SendJob, SendOutcome
+from mailer_svc.domain import MessageAction, Priority, SendJob, SendOutcome
 from mailer_svc.ports import Provider
 from tocsin.egress.client import HttpAnswer, HttpRequest
 
@@ -45,7 +45,7 @@ def build(job: SendJob, config: NtfyConfig) -> HttpRequest:
 
 def _document(job: SendJob, topic: str) -> dict[str, Any]:
     content = job.content
-    actions = [{"action": "view", "label": action.label, "url": action.url} for action in content.actions[:_ACTIONS]]
+    actions = [_button(action) for action in content.actions[:_ACTIONS]]
     return {
         "topic": topic,
         "title": cut(content.subject, _TITLE_OCTETS, octets),
@@ -53,6 +53,13 @@ def _document(job: SendJob, topic: str) -> dict[str, Any]:
         "priority": _PRIORITIES[job.priority],
         **({"actions": actions, "click": content.actions[0].url} if actions else {}),
     }
+
+
+def _button(action: MessageAction) -> dict[str, Any]:
+    """A button that opens a page, or answers on the phone itself, and takes the notification away (ntfy's "http" action)."""
+    if action.answers:
+        return {"action": "http", "label": action.label, "url": action.url, "method": "POST", "clear": True}
+    return {"action": "view", "label": action.label, "url": action.url}
 
 
 def classify(answer: HttpAnswer) -> SendOutcome:

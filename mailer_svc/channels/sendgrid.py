@@ -94,8 +94,8 @@ def build(job: SendJob, config: SendGridConfig, outgoing: OutgoingMail) -> HttpR
     }
     if images:
         document["attachments"] = [_attachment(number, image) for number, image in enumerate(images, 1)]
-    if config.reply_to:
-        document["reply_to"] = _parsed(config.reply_to)
+    if answers := outgoing.reply_to(job) or config.reply_to:
+        document["reply_to"] = _parsed(answers)
     return HttpRequest.of_json(f"{config.url}/v3/mail/send", document, {"authorization": f"Bearer {config.api_key.get_secret_value()}"})
 
 

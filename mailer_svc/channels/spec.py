@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mailer_svc.domain import Channel
+from mailer_svc.domain import Channel, ReturnPaths
 from mailer_svc.domain.channels import nobody
 from mailer_svc.domain.status_reports import StatusReport
 from mailer_svc.ports import Meter, Provider
@@ -51,6 +51,7 @@ class Parts:
         key: secrets of the installation are derived from it.
         web_push_key: the private key of Web Push as it is set; empty: it is derived from ``key``.
         public_link: the URL at which people reach a path of the gateway; empty: nobody knows.
+        reply_paths: where people answer mails about incidents; None: nobody reads answers.
         egress: what requests to addresses that users give may reach besides the public internet.
         trusted: the provider's own URL is the operator's, from settings, and may lead anywhere.
     """
@@ -60,6 +61,7 @@ class Parts:
     meter: Meter
     key: InstallationKey
     public_link: Callable[[str], str]
+    reply_paths: ReturnPaths | None = None
     web_push_key: str = field(default="", repr=False)
     egress: AllowedTargets = field(default_factory=AllowedTargets)
     trusted: bool = True

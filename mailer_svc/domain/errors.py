@@ -1,6 +1,6 @@
 """The states that this service's errors name."""
 
-from tocsin.errors import Aborted, AlreadyExists, FailedPrecondition, InvalidInput, NotFound, ResourceExhausted
+from tocsin.errors import Aborted, AlreadyExists, FailedPrecondition, InvalidInput, NotFound, PermissionDenied, ResourceExhausted
 
 
 class DeliveryNotFound(NotFound):
@@ -57,6 +57,10 @@ class AnswerLinkExpired(FailedPrecondition):
 
 class FeedNotFound(NotFound):
     """There is no such calendar feed."""
+
+
+class ReplyOfAnother(PermissionDenied):
+    """Only the address that the message went to may answer it."""
 
 
 class NotificationNotFound(NotFound):

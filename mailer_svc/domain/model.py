@@ -83,10 +83,11 @@ PASSED = GateRuling()
 
 @dataclass(frozen=True, slots=True)
 class MessageAction:
-    """A button of a message, where the channel has buttons."""
+    """A button of a message, where the channel has buttons; ``answers``: an empty POST to the URL acknowledges the incident."""
 
     label: str
     url: str
+    answers: bool = False
 
 
 class MessageEvent(IntEnum):

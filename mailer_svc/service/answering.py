@@ -1,7 +1,10 @@
 """Answering an incident by the link of a message."""
 
+from dataclasses import replace
+
+from mailer_svc.domain import Content
 from mailer_svc.domain.answers import LASTING, AnswerLink, AnswerTokens
-from mailer_svc.ports.incidents import IncidentFacts, IncidentKey, IncidentLookup, LinkAnswer
+from mailer_svc.ports.incidents import IncidentFacts, IncidentKey, IncidentLookup, LinkAnswer, PersonalAnswer
 from tocsin.clock import Clock
 
 ANSWER_PATH = "/i/"
@@ -11,7 +14,7 @@ ANSWER_PATH = "/i/"
 class Answering:
     """Makes links, reads them, and passes on what people say by them."""
 
-    def __init__(self, *, tokens: AnswerTokens, incidents: IncidentLookup, base: str, clock: Clock) -> None:
+    def __init__(self, *, tokens: AnswerTokens, incidents: IncidentLookup, base: str, clock: Clock, replies: bool = False) -> None:
         """Makes it.
 
         Args:
@@ -19,7 +22,9 @@ class Answering:
             incidents: of the scheduler.
             base: the URL of the pages, with a slash at its end; empty: nobody knows how people reach us, so that there are no links.
             clock: source of time.
+            replies: whether somebody reads what people answer to mails.
         """
+        self.replies = replies
         self._tokens = tokens
         self._incidents = incidents
         self._base = base
@@ -31,6 +36,13 @@ class Answering:
             return ""
         expires = self._clock.micros() + LASTING
         return self._base + self._tokens.seal(AnswerLink(tenant, incident.removeprefix("incidents/"), recipient, expires))
+
+    def marked(self, content: Content) -> Content:
+        """The content, with a mark on the buttons that lead to pages of ours: a program may press them by itself."""
+        if not self._base or not any(action.url.startswith(self._base) for action in content.actions):
+            return content
+        actions = tuple(replace(action, answers=action.url.startswith(self._base)) for action in content.actions)
+        return replace(content, actions=actions)
 
     def read(self, token: str) -> AnswerLink:
         """What a link says.
@@ -52,5 +64,5 @@ class Answering:
         """
         link = self.read(token)
         key = IncidentKey(link.tenant, link.incident)
-        facts = await self._incidents.answer(key, actor=f"recipients/{link.recipient_id}", via="link", answer=answer)
+        facts = await self._incidents.answer(key, actor=f"recipients/{link.recipient_id}", via="link", answer=PersonalAnswer(answer))
         return link.recipient_id, facts

@@ -53,6 +53,9 @@ Known = Mapping[tuple[str, str], Template]
 
 _NOTHING: Final = Content("")
 _SLICE_SECONDS: Final = 0.002
+_EMAIL: Final = "email"
+REPLY_VARIABLE: Final = "replies"
+"""The variable of templates that holds what a recipient may reply to a mail about an incident."""
 ANSWER_VARIABLE: Final = "acknowledge_url"
 """The variable of templates that holds the link by which a recipient answers an incident."""
 
@@ -222,6 +225,8 @@ class Composer:
         item, question = each.item, each.question
         if link := self._answering.link(tenant=item.tenant, incident=item.incident, recipient=answer.recipient_id):
             use = replace(use, variables={**use.variables, ANSWER_VARIABLE: link})
+        if self._answering.replies and item.incident and answer.recipient_id and question.channel == _EMAIL:
+            use = replace(use, variables={**use.variables, REPLY_VARIABLE: "ack, resolve, snooze 1h"})
         if answer.may_leave and any(map(about_recipient, template.variables.used)):
             left = Unsubscription(item.tenant, answer.recipient_id, question.to, item.category, question.address_channel)
             use = replace(use, recipient={**(use.recipient or {}), "unsubscribe_url": self._leave_link(left)})
@@ -246,7 +251,7 @@ class Composer:
             channel=question.channel,
             to=question.to,
             priority=question.priority,
-            content=content if item.alert == NO_ALERT else replace(content, alert=item.alert),
+            content=self._answering.marked(content if item.alert == NO_ALERT else replace(content, alert=item.alert)),
             message_id=message_id(each.id, self._domain),
             resend=resend or each.repeatable,
             traceparent=checked_traceparent(item.traceparent),

@@ -16,6 +16,7 @@ from tocsin.errors import TocsinError
 INCIDENTS: Final = "incidents/"
 
 Active = Sequence[ActiveAddress]
+_NOBODY: Final[Mapping[str, Active]] = {}
 
 
 class Reaching:
@@ -37,14 +38,12 @@ class Reaching:
             Unavailable: the database is away.
         """
         keys = [TenantKey(item.tenant, person) for person in people]
-        active = await self._people.active_addresses(keys)
-        rules = await self._people.personal_rules(keys if item.incident and not item.channels else ())
-        told = await self._told(item, people)
-        return [self._plan(item, active.get(key, ()), rules.get(key, UNRULED), told.get(key.id, ()), channels) for key in keys]
-
-    async def _told(self, item: Notification, people: Sequence[str]) -> Mapping[str, Active]:
         incidents = [target.removeprefix(INCIDENTS) for target in item.recipients if target.startswith(INCIDENTS)]
-        return await self._people.told(item.tenant, incidents, people) if incidents and not item.channels else {}
+        step = item.incident and not (item.channels or incidents)
+        active = await self._people.active_addresses(keys)
+        rules = await self._people.personal_rules(keys if step else ())
+        told = await self._people.told(item.tenant, incidents, people) if incidents and not item.channels else _NOBODY
+        return [self._plan(item, active.get(key, ()), rules.get(key, UNRULED), told.get(key.id, ()), channels) for key in keys]
 
     def _plan(
         self, item: Notification, active: Active, rules: PersonalRules, told: Active, channels: Sequence[str]

@@ -6,7 +6,9 @@ from sqlalchemy import Row, and_, func, select, tuple_
 
 from mailer_svc.domain import Delivery, DeliveryState, TimelineEntry
 from mailer_svc.ports import DeliveryChange, DeliveryQuery, Position
+from mailer_svc.ports.incidents import AskedPerson
 from mailer_svc.store.changes import ChangeOrder
+from mailer_svc.store.people_tables import notifications
 from mailer_svc.store.tables import deliveries, events
 from tocsin.database import Database
 from tocsin.stored import known
@@ -46,6 +48,20 @@ class SqlDeliveryReader:
                 )
             ).all()
         return _delivery(row, _timeline(row, tuple(_entry(event) for event in history)))
+
+    async def asked(self, delivery: str) -> AskedPerson | None:
+        """What a delivery asked about an incident; its id is a secret that its recipient was given, so that it is of any tenant."""
+        about = notifications.c.id == deliveries.c.notification
+        query = (
+            select(deliveries, notifications.c.incident)
+            .join_from(deliveries, notifications, about & (notifications.c.tenant == deliveries.c.tenant))
+            .where(deliveries.c.id == delivery, notifications.c.incident != "", deliveries.c.recipient_id != "")
+        )
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).first()
+        if row is None:
+            return None
+        return AskedPerson(row.tenant, row.incident, row.recipient_id, row.channel, row.recipient, int(row.created))
 
     async def page(self, query: DeliveryQuery, *, before: tuple[int, str] | None, limit: int) -> list[Delivery]:
         """Deliveries, the newest first, without timelines; those older than ``before`` (created, id)."""

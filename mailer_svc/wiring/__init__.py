@@ -9,7 +9,7 @@ from mailer_svc.service import (
 from mailer_svc.store import (
     SqlStatusReports,
 )
-from mailer_svc.wiring.callbacks import Callbacks, returned_mail
+from mailer_svc.wiring.callbacks import Callbacks, incoming_mail
 from mailer_svc.wiring.notifying import Notifying
 from mailer_svc.wiring.people import unsubscribing_of
 from mailer_svc.wiring.sending import Sending
@@ -37,7 +37,7 @@ def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = N
     unsubscribing = unsubscribing_of(node, clock, database=storage.database)
     callbacks = Callbacks(node, settings, clock, storage, sending, reporting)
     server = mail_server(node, clock, storage, templating, sending, notifying, unsubscribing, reporting, callbacks)
-    returned = returned_mail(node, settings, reporting, unsubscribing)
+    incoming = incoming_mail(node, settings, reporting, unsubscribing, notifying.replying)
     parts = [
         node.installation_key,
         *storage.parts,
@@ -46,6 +46,6 @@ def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = N
         *notifying.parts,
         *callbacks.parts,
         *storage.watches,
-        *returned,
+        *incoming,
     ]
     return App(name=node.name, components=[*node.components, *parts], server=server)

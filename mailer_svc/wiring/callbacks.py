@@ -3,9 +3,10 @@
 import secrets
 from collections.abc import Sequence
 
-from mailer_svc.bounces import BounceDoor, BounceListener
-from mailer_svc.channels.email import return_paths
-from mailer_svc.clients import StatusCallbackPoster
+from mailer_svc.bounces import AlertMail, BounceDoor, BounceListener, LeavingMail, MailTaker, ReplyMail, ReturnedMail
+from mailer_svc.channels.email import reply_paths, return_paths
+from mailer_svc.channels.mime import Sender
+from mailer_svc.clients import IntakeClient, StatusCallbackPoster
 from mailer_svc.config import MailerSettings
 from mailer_svc.metrics import BounceMetrics
 from mailer_svc.service import (
@@ -14,6 +15,7 @@ from mailer_svc.service import (
     StatusReporting,
     Unsubscribing,
 )
+from mailer_svc.service.replying import Replying
 from mailer_svc.store import (
     SqlStatusCallbackStore,
 )
@@ -62,17 +64,22 @@ class Callbacks:
         return (self.poster, self._told)
 
 
-def returned_mail(node: Node, settings: MailerSettings, reporting: StatusReporting, unsubscribing: Unsubscribing) -> Sequence[Component]:
-    """The listener for mails that come back, if there is to be one."""
-    paths = return_paths(settings.smtp_return_path, node.installation_key)
+def incoming_mail(
+    node: Node, settings: MailerSettings, reporting: StatusReporting, unsubscribing: Unsubscribing, replying: Replying
+) -> Sequence[Component]:
+    """The listener for mails that come back, or are for us, if there is to be one."""
     metrics = BounceMetrics(node.telemetry.registry)
-    if not settings.bounce_port or paths is None:
+    if not settings.bounce_port:
         return ()
-    door = BounceDoor(
-        paths=paths,
-        leave_address=settings.smtp_unsubscribe_address,
-        reports=reporting,
-        unsubscribing=unsubscribing,
-        metrics=metrics,
-    )
+    takers: list[MailTaker] = []
+    if paths := return_paths(settings.smtp_return_path, node.installation_key):
+        takers.append(ReturnedMail(paths=paths, reports=reporting))
+    if settings.smtp_unsubscribe_address:
+        takers.append(LeavingMail(address=settings.smtp_unsubscribe_address, unsubscribing=unsubscribing))
+    if paths := reply_paths(settings.reply_address, node.installation_key):
+        takers.append(ReplyMail(paths=paths, replying=replying))
+    if settings.intake_domain:
+        own = Sender.parse(settings.smtp_from).domain
+        takers.append(AlertMail(domain=settings.intake_domain, intake=IntakeClient(mesh=node.mesh), own_domain=own))
+    door = BounceDoor(takers=takers, metrics=metrics)
     return (BounceListener(host=settings.host, port=settings.bounce_port, door=door),)

@@ -26,7 +26,9 @@ from mailer_svc.service import (
 )
 from mailer_svc.service.answering import ANSWER_PATH, Answering
 from mailer_svc.service.digest_texts import templated_text
+from mailer_svc.service.replying import Replying
 from mailer_svc.store import (
+    SqlDeliveryReader,
     SqlNotificationQueue,
     SqlNotificationStore,
 )
@@ -53,7 +55,10 @@ class Notifying:
         gates = Gates(people=people, clock=clock)
         incidents = IncidentClient(mesh=node.mesh)
         tokens = AnswerTokens(node.installation_key.derive("answers", length=KEY_BYTES))
-        self.answering = Answering(tokens=tokens, incidents=incidents, base=settings.public_link(ANSWER_PATH), clock=clock)
+        base = settings.public_link(ANSWER_PATH)
+        self.answering = Answering(tokens=tokens, incidents=incidents, base=base, clock=clock, replies=bool(settings.reply_address))
+        asked = SqlDeliveryReader(database=storage.database, order=storage.order)
+        self.replying = Replying(asked=asked, incidents=incidents, clock=clock)
         composer = Composer(
             templates=templating.templates,
             renderer=templating.renderer,

@@ -8,6 +8,7 @@ from functools import partial
 from ulid import ULID
 
 from mailer_svc.channels import Parts, table
+from mailer_svc.channels.email import reply_paths
 from mailer_svc.channels.kinds import KindTable
 from mailer_svc.channels.push import given_key, push_keys
 from mailer_svc.clients import SchedulerClient
@@ -53,6 +54,7 @@ class FarEnds:
             meter=meter,
             key=node.installation_key,
             public_link=settings.public_link,
+            reply_paths=reply_paths(settings.reply_address, node.installation_key),
             web_push_key=given_key(settings),
             egress=settings.allowed_targets,
         )

@@ -1,8 +1,10 @@
-"""An incident through all five services: an alarm opens it, people are asked by mail one after the other, and one answers by the link."""
+"""An incident through all five services: an alarm opens it, people are asked by mail in turn, and answer by links and replies."""
 
 import asyncio
 import json
 import re
+import smtplib
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import httpx2
 import pytest
 
 from tests.e2e.test_alarm_people import Caller
+from tocsin.testing.process import free_port
 from tocsin.testing.smtp import SmtpSink
 from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually
@@ -29,12 +32,15 @@ async def test_people_are_asked_until_one_answers_by_the_link_and_hear_the_end(t
         "TOCSIN_MAILER_SMTP_HOST": "127.0.0.1",
         "TOCSIN_MAILER_SMTP_PORT": str(smtp_sink.port),
         "TOCSIN_MAILER_SMTP_TLS": "none",
+        "TOCSIN_MAILER_SMTP_RETURN_PATH": "back@tocsin.example.org",
+        "TOCSIN_MAILER_BOUNCE_PORT": str(port := free_port()),
         "TOCSIN_PUBLIC_URL": PUBLIC,
     }
     with RunningStack(state=tmp_path / "state", env=env) as stack:
         async with stack.client() as client:
             await night(stack, client, smtp_sink)
             await cluster(stack, Caller(client), smtp_sink)
+            await morning(Caller(client), smtp_sink, port)
 
 
 async def night(stack: RunningStack, client: httpx2.AsyncClient, mails: SmtpSink) -> None:
@@ -81,6 +87,30 @@ async def night(stack: RunningStack, client: httpx2.AsyncClient, mails: SmtpSink
     await mails.received(6)
     assert {str(mail.message["Subject"]) for mail in mails.messages[4:]} == {"Resolved: The cellar is too warm"}
     await accounted(stack, caller, incident["name"], alarm["name"])
+
+
+async def morning(caller: Caller, mails: SmtpSink, port: int) -> None:
+    """Ann is told by her own rules, and answers by a reply; Bea hears of it by the channel that told her."""
+    rules = {"urgent": [{"channel": "inbox"}, {"channel": "email", "after": "1s"}, {"channel": "email", "after": "600s"}]}
+    await caller.ask("PUT", "/v1/recipients/ann/rules", rules)
+    before = len(mails.messages)
+    incident = await caller.ask("POST", "/v1/incidents", {"title": "It is warm again", "escalationPolicy": POLICY["name"]})
+    await mails.received(before + 1)
+    [mail] = [mail for mail in mails.messages[before:] if mail.recipients == ("ann@example.com",)]
+    assert "Or reply: ack, resolve, snooze 1h" in body(mail)
+    reply = EmailMessage()
+    reply["From"], reply["To"], reply["Subject"] = "ann@example.com", mail.message["Reply-To"], "Re: It is warm again"
+    reply.set_content("ack\n\nOn Sunday Tocsin wrote:\n> It is warm again\n")
+
+    def hand_in() -> None:
+        with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
+            client.send_message(reply)
+
+    await asyncio.to_thread(hand_in)
+    taken = await caller.ask("GET", f"/v1/{incident['name']}")
+    assert (taken["state"], taken["acknowledgedBy"]) == ("ACKNOWLEDGED", "recipients/ann")
+    told = (await caller.ask("GET", "/v1/deliveries", filter='recipient="ann"'))["deliveries"]
+    assert [(item["channel"], item["reason"]) for item in told if item["state"] == "HELD"] == [("email", "PERSONAL_RULE")]
 
 
 async def accounted(stack: RunningStack, caller: Caller, incident: str, alarm: str) -> None:

@@ -24,12 +24,14 @@ class MailComposer:
             reply_to: where answers go, as `Sender.parse` reads it; empty: to the sender.
             links: how a recipient leaves what a mail belongs to.
         """
-        answers = Sender.parse(reply_to, header="Reply-To").header if reply_to else ""
+        self._answers = Sender.parse(reply_to, header="Reply-To").header if reply_to else ""
         # RFC 3834, 5: nobody's holiday notice answers an alarm.
-        self._head = f"{sender.header}{answers}Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
+        self._head = f"{sender.header}Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
         self.links = links
 
-    def compose(self, *, to: str, content: Content, message_id: str, created: int, name: str = "", leave: str = "") -> bytes:
+    def compose(
+        self, *, to: str, content: Content, message_id: str, created: int, name: str = "", leave: str = "", reply_to: str = ""
+    ) -> bytes:
         """The mail, with CRLF line ends; the same bytes for the same arguments, so that every attempt sends the same mail.
 
         Args:
@@ -39,6 +41,7 @@ class MailComposer:
             created: when the message was accepted, in microseconds since the epoch; its Date.
             name: of the recipient; empty: nobody knows it.
             leave: the token by which the recipient leaves what the mail belongs to; empty: it is nothing that may be left.
+            reply_to: address that answers to this mail go to; empty: those to all mails.
 
         Raises:
             InvalidInput: the subject, the address or the token would not fit into one header.
@@ -46,7 +49,8 @@ class MailComposer:
         date = _date(created // SECOND)
         leaving = self.links.headers(leave) if leave else ""
         who = mailbox_header("To", to, name)
-        head = f"{self._head}Date: {date}\r\nMessage-ID: {message_id}\r\n{who}\r\n{leaving}{subject_header(content.subject)}\r\n"
+        answers = f"{mailbox_header('Reply-To', reply_to)}\r\n" if reply_to else self._answers
+        head = f"{self._head}{answers}Date: {date}\r\nMessage-ID: {message_id}\r\n{who}\r\n{leaving}{subject_header(content.subject)}\r\n"
         return (head + body_of(content)).encode()
 
 

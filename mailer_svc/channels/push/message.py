@@ -33,12 +33,16 @@ class PushProviderConfig(HttpProviderConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushMessage:
-    """The parts of a push message: ``actions`` are buttons (label, URL), ``body`` is as long as it was written."""
+    """The parts of a push message: ``actions`` are buttons (label, URL), ``body`` is as long as it was written.
+
+    ``answers`` are those of the URLs to which an empty POST answers.
+    """
 
     title: str
     body: str
     actions: tuple[tuple[str, str], ...]
     delivery: str
+    answers: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -49,8 +53,14 @@ class PushMessage:
 def message_of(job: SendJob) -> PushMessage:
     """What a delivery says: a title that fits everywhere, and the buttons that are short enough for a push message."""
     content = job.content
-    actions = ((cut(action.label, _LABEL_OCTETS), action.url) for action in content.actions if len(_json(action.url)) <= _URL_OCTETS)
-    return PushMessage(title=cut(content.subject, _TITLE_OCTETS), body=content.text, actions=tuple(actions)[:_ACTIONS], delivery=job.id)
+    buttons = [action for action in content.actions if len(_json(action.url)) <= _URL_OCTETS][:_ACTIONS]
+    return PushMessage(
+        title=cut(content.subject, _TITLE_OCTETS),
+        body=content.text,
+        actions=tuple((cut(action.label, _LABEL_OCTETS), action.url) for action in buttons),
+        delivery=job.id,
+        answers=tuple(action.url for action in buttons if action.answers),
+    )
 
 
 def topic_of(delivery: str) -> str:

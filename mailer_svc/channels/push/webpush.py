@@ -86,12 +86,18 @@ class WebPushApi:
 
 
 def _document(message: PushMessage, body: str) -> dict[str, Any]:
-    """What the service worker gets; ``action`` is what ``notificationclick`` tells of a button, so it is its URL."""
+    """What the service worker gets; ``action`` is what ``notificationclick`` tells of a button, so it is its URL.
+
+    To those of the URLs that are in ``answers`` the worker may send an empty POST itself.
+    """
+    data: dict[str, Any] = {"delivery": f"deliveries/{message.delivery}", "url": message.url}
+    if message.answers:
+        data["answers"] = message.answers
     return {
         "title": message.title,
         "body": body,
         "actions": [{"action": url, "title": label} for label, url in message.actions],
-        "data": {"delivery": f"deliveries/{message.delivery}", "url": message.url},
+        "data": data,
     }
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from mailer_svc.domain.answers import AnswerTokens
-from mailer_svc.ports.incidents import IncidentFacts, IncidentKey, IncidentStanding, LinkAnswer
+from mailer_svc.ports.incidents import IncidentFacts, IncidentKey, IncidentStanding, LinkAnswer, PersonalAnswer
 from mailer_svc.service.answering import Answering
 from tocsin.clock import Clock
-from tocsin.errors import NotFound, Unavailable
+from tocsin.errors import FailedPrecondition, NotFound, Unavailable
 
 KEY = bytes(range(64))
 
@@ -16,6 +16,7 @@ class KnownIncidents:
 
     def __init__(self) -> None:
         self.standing: dict[IncidentKey, IncidentFacts] = {}
+        self.said: list[tuple[IncidentKey, str, str, PersonalAnswer]] = []
         self.away = False
 
     def open(self, incident: str, *, tenant: str = "t1") -> IncidentKey:
@@ -24,16 +25,18 @@ class KnownIncidents:
         self.standing[key] = IncidentFacts("Disk <full>", IncidentStanding.WAITING, "")
         return key
 
-    async def answer(self, key: IncidentKey, *, actor: str, via: str, answer: LinkAnswer) -> IncidentFacts:
+    async def answer(self, key: IncidentKey, *, actor: str, via: str, answer: PersonalAnswer) -> IncidentFacts:
         """As the scheduler does: the first one who acknowledges has it."""
-        assert via == "link"
         self._ask()
+        self.said.append((key, actor, via, answer))
         if key not in self.standing:
             raise NotFound
         facts = self.standing[key]
-        if answer is LinkAnswer.ACKNOWLEDGE and facts.standing is IncidentStanding.WAITING:
+        if answer.kind is LinkAnswer.SNOOZE and facts.standing is IncidentStanding.RESOLVED:
+            raise FailedPrecondition
+        if answer.kind is LinkAnswer.ACKNOWLEDGE and facts.standing is IncidentStanding.WAITING:
             facts = facts._replace(standing=IncidentStanding.ACKNOWLEDGED, actor=actor)
-        elif answer is LinkAnswer.RESOLVE and facts.standing is not IncidentStanding.RESOLVED:
+        elif answer.kind is LinkAnswer.RESOLVE and facts.standing is not IncidentStanding.RESOLVED:
             facts = facts._replace(standing=IncidentStanding.RESOLVED, actor=actor)
         self.standing[key] = facts
         return facts

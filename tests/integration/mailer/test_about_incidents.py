@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from google.api import httpbody_pb2
 
-from mailer_svc.domain import Content
+from mailer_svc.domain import Content, MessageAction
 from mailer_svc.domain.answers import LASTING, AnswerLink, AnswerTokens
 from mailer_svc.domain.preferences import Preferences as Wants
 from mailer_svc.domain.preferences import QuietHours
@@ -113,6 +113,19 @@ class Links:
 def links(clock: FakeClock) -> Links:
     """Without a database."""
     return Links(clock)
+
+
+async def test_only_buttons_that_lead_to_our_pages_answer(links: Links) -> None:
+    """What a template's author wrote does not."""
+    ours = links.answering.link(tenant="t1", incident="i", recipient="ann")
+    content = Content("s", "t", "", (MessageAction("Ack", ours), MessageAction("Open", "https://tocsin.example.org/intranet")))
+    assert [action.answers for action in links.answering.marked(content).actions] == [True, False]
+    assert links.answering.marked(Content("s")) == Content("s")
+    status, page = await links.post(ours.removeprefix("https://tocsin.example.org/i/"), b"", "")
+    assert status == 404, "of an incident that is not there"
+    links.incidents.open("i")
+    status, page = await links.post(ours.removeprefix("https://tocsin.example.org/i/"), b"", "")
+    assert (status, "<b>ann</b> has it" in page) == (200, True), "an empty POST is what such a button sends"
 
 
 async def test_a_link_shows_a_button_and_only_the_button_acts(links: Links) -> None:

@@ -9,7 +9,7 @@ import aiosmtplib
 import pytest
 from prometheus_client import CollectorRegistry
 
-from mailer_svc.bounces import BounceDoor, BounceListener
+from mailer_svc.bounces import BounceDoor, BounceListener, LeavingMail, ReturnedMail
 from mailer_svc.bounces.reading import MAX_BYTES
 from mailer_svc.channels.email import return_paths
 from mailer_svc.domain import ReportKind, ReturnPaths, StatusReport, UnsubscribeTokenInvalid
@@ -64,9 +64,8 @@ def registry() -> CollectorRegistry:
 async def listener(heard: Heard, registry: CollectorRegistry) -> AsyncIterator[BounceListener]:
     """A listener."""
     anything: Any = heard
-    door = BounceDoor(
-        paths=PATHS, leave_address="leave@example.org", reports=anything, unsubscribing=anything, metrics=BounceMetrics(registry)
-    )
+    takers = [ReturnedMail(paths=PATHS, reports=anything), LeavingMail(address="leave@example.org", unsubscribing=anything)]
+    door = BounceDoor(takers=takers, metrics=BounceMetrics(registry))
     made = BounceListener(host="127.0.0.1", port=0, door=door)
     await made.start()
     yield made

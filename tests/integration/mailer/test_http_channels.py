@@ -242,6 +242,27 @@ async def test_ntfy_gets_a_message_with_buttons(sink: HttpSink, far_end: Any) ->
     }
 
 
+async def test_a_button_of_ntfy_answers_by_itself(sink: HttpSink, far_end: Any) -> None:
+    """On the phone, without a page; the notification goes away then. Other buttons open theirs."""
+    buttons = (MessageAction("Acknowledge", "https://tocsin.example/i/1x", answers=True), MessageAction("Open", "https://wiki.example/r"))
+    request = await request_of(sink, far_end, "ntfy", content=Content("Disk full", "t", "", buttons))
+    assert request.json["actions"] == [
+        {"action": "http", "label": "Acknowledge", "url": "https://tocsin.example/i/1x", "method": "POST", "clear": True},
+        {"action": "view", "label": "Open", "url": "https://wiki.example/r"},
+    ]
+    assert request.json["click"] == "https://tocsin.example/i/1x", "a page that only shows a button"
+
+
+async def test_discord_has_room_for_the_link_of_an_answer(sink: HttpSink, far_end: Any) -> None:
+    """However long the text is; a link that is too long costs itself."""
+    link = "https://tocsin.example/i/1" + "x" * 300
+    buttons = (MessageAction("Acknowledge", link, answers=True), MessageAction("No", "https://x.example/" + "y" * 3000))
+    request = await request_of(sink, far_end, "discord", content=Content("Disk full", "t" * 9000, "", buttons))
+    description = request.json["embeds"][0]["description"]
+    assert description.endswith(f"t…\n\n[Acknowledge]({link})")
+    assert len(description) == 4096
+
+
 async def test_the_token_of_ntfy_goes_to_no_other_server(sink: HttpSink, far_end: Any) -> None:
     """A topic may be named by its URL, anywhere; below the operator's server it is the operator's."""
     async with HttpSink() as foreign:

@@ -121,6 +121,9 @@ def test_a_request_of_web_push(priority: Priority, urgency: str) -> None:
         "actions": [{"action": "https://a.example/1", "title": "Open"}],
         "data": {"delivery": "deliveries/" + "d" * 32, "url": "https://a.example/1"},
     }
+    buttons = (MessageAction("Ack", "https://a.example/i/1", answers=True), MessageAction("Open", "https://a.example/1"))
+    answered = web_api().build(job(BROWSER.address(ENDPOINT), content=Content("s", "t", "", buttons)))
+    assert json.loads(BROWSER.decrypt(answered.body))["data"]["answers"] == ["https://a.example/i/1"]
     assert len(topic_of("any text é")) == 32
     with pytest.raises(InvalidInput):
         web_api().build(job("webpush:{}"))
