@@ -49,6 +49,11 @@ LISTS: Final = (
     "/v1/status",
     "/v1/statusPage",
     "/v1/pingKey",
+    "/v1/incidents",
+    "/v1/escalationPolicies",
+    "/v1/silences",
+    "/v1/incidentRoutes",
+    "/v1/incidentDependencies",
 )
 _PUT: Final = ("/v1/records", "/v1/statusPage", "/v1/pingKey")
 
@@ -111,6 +116,21 @@ def _garbage(column: Column, number: int | None) -> Sequence[Any]:
     return all_of_it if number is None else (all_of_it[number % len(all_of_it)],)
 
 
+_MATCHER: Final = {"label": "k", "value": "v"}
+_INCIDENTS: Final[Sequence[tuple[str, dict[str, Any]]]] = (
+    ("/v1/escalationPolicies", {"name": "escalationPolicies/p", "steps": [{"targets": ["recipients/ann"], "wait": "1s"}], "repeat": 5}),
+    ("/v1/incidents", {"title": "i", "escalationPolicy": "escalationPolicies/p", "labels": {"k": "w"}}),
+    (
+        "/v1/incidentRoutes",
+        {"name": "incidentRoutes/r", "matchers": [_MATCHER], "groupBy": ["k"], "escalationPolicy": "escalationPolicies/p"},
+    ),
+    ("/v1/incidentDependencies", {"name": "incidentDependencies/d", "source": [_MATCHER], "target": [{"label": "k", "value": "w"}]}),
+    ("/v1/silences", {"matchers": [{"label": "k", "value": "s"}], "endTime": "2027-06-01T00:00:00Z", "comment": "c"}),
+    ("/v1/incidents", {"title": "g", "labels": {"k": "v"}}),
+)
+"""An incident that goes on asking people, a group, and what is said of incidents in general."""
+
+
 async def _populate(client: httpx2.AsyncClient) -> Sequence[str]:
     """Something of every kind: each table has rows of the tenant. The paths of what is listed below something else."""
     notify = {"notify": {"to": ["ann@example.com"], "subject": "s", "text": "t"}}
@@ -131,6 +151,7 @@ async def _populate(client: httpx2.AsyncClient) -> Sequence[str]:
         ("/v1/records/r", {"value": "v"}),
         ("/v1/statusPage", {"enabled": True, "slug": f"s{os.urandom(6).hex()}", "labels": {"k": "v"}}),
         ("/v1/pingKey", {}),
+        *_INCIDENTS,
         ("/v1/apiKeys", {"displayName": "k", "scopes": ["alarms:read"]}),
         ("/v1/users", {"email": f"{os.urandom(6).hex()}@example.com", "password": "correct horse battery"}),
     ]

@@ -94,8 +94,13 @@ class EscalationRun:
                 if event.incident in replays and event.number < lengths[event.incident]:  # a later one came behind what was read
                     self._take(replays, event)
         findings = list[AuditFinding]()
-        for replay in replays.values():
-            findings += self._settle(replay)
+        for identity, replay in replays.items():
+            try:
+                ended = replay.end(self._overdue)
+            except Exception as error:  # noqa: BLE001  see `_take`
+                self._give_up(identity, str(error))
+            else:
+                findings += self._settle(replay, ended)
         return findings
 
     async def _replays(self, batch: Sequence[AuditedIncident], silences: Mapping[str, SilenceTimes]) -> dict[str, Replay]:
@@ -123,7 +128,7 @@ class EscalationRun:
     def _take(self, replays: dict[str, Replay], event: RecordedEvent) -> None:
         try:
             replays[event.incident].take(event)
-        except TimelineUnreadable as error:
+        except Exception as error:  # noqa: BLE001  whatever is stored there: what it means nobody can say, and the others are judged
             del replays[event.incident]
             self._give_up(event.incident, str(error))
 
@@ -131,7 +136,7 @@ class EscalationRun:
         self._summary.unreadable += 1
         _log.warning("an incident cannot be judged", incident=incident, tenant=self._tenant, reason=reason)
 
-    def _settle(self, replay: Replay) -> Iterable[AuditFinding]:
+    def _settle(self, replay: Replay, ended: Sequence[Difference]) -> Iterable[AuditFinding]:
         """Counts what was found, and tells what is wrong within the period."""
         summary = self._summary
         summary.incidents += 1
@@ -141,7 +146,7 @@ class EscalationRun:
                 summary.steps += 1
                 self._found(row)
         within = [found for found in replay.findings if self._start <= found.finding.due < summary.end]
-        for found in (*within, *replay.end(self._overdue)):
+        for found in (*within, *ended):
             yield self._wrong(found)
 
     def _wrong(self, found: Difference) -> AuditFinding:
