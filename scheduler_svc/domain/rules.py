@@ -9,7 +9,7 @@ from scheduler_svc.domain.matchers import CompiledMatchers, SilenceMatcher, word
 from scheduler_svc.domain.routes import IncidentRoute
 from scheduler_svc.domain.silences import SILENCED, Silence, SilenceTimes
 from tocsin.errors import Aborted, AlreadyExists, NotFound, ResourceExhausted
-from tocsin.recurrence import Micros
+from tocsin.recurrence import Micros, TooCostly
 
 
 class IncidentRuleNotFound(NotFound):
@@ -83,6 +83,14 @@ class TenantRules:
     def _active_at(self, now: Micros) -> Sequence[tuple[Micros, SilenceTimes]]:
         """Those that hold, the one that ends last first."""
         if self._active[0] != now:
-            holding = [(until, times) for times in self._silences if (until := times.until(now)) is not None]
+            holding = [(until, times) for times in self._silences if (until := _until(times, now)) is not None]
             self._active = now, sorted(holding, key=lambda each: (each[0], each[1].silence.id), reverse=True)
         return self._active[1]
+
+
+def _until(times: SilenceTimes, now: Micros) -> Micros | None:
+    """Until when a silence holds; one whose rule nobody can follow any more holds nothing back: what it costs is its own."""
+    try:
+        return times.until(now)
+    except TooCostly:
+        return None

@@ -8,7 +8,7 @@ import msgspec
 
 from scheduler_svc.domain.matchers import CompiledMatchers, SilenceMatcher
 from tocsin.errors import NotFound, ResourceExhausted
-from tocsin.recurrence import Interval, Micros, TimeWindow, Windows, cover_of
+from tocsin.recurrence import Interval, Micros, TimeWindow, cover_of
 from tocsin.recurrence.steps import asked
 
 SILENCED: Final = "SILENCED"
@@ -71,10 +71,14 @@ class SilenceTimes:
         self.silence = silence
         self.matchers = CompiledMatchers(silence.matchers)
         window = silence.window
-        self._windows = None if window is None else Windows([cover_of(window, window.time_zone or silence.zone or "UTC")])
+        self._windows = None if window is None else cover_of(window, window.time_zone or silence.zone or "UTC")
 
     def until(self, now: Micros) -> Micros | None:
-        """Until when it holds at least; None: it does not hold now."""
+        """Until when it holds at least; None: it does not hold now.
+
+        Raises:
+            TooCostly: its rule takes too many steps to tell.
+        """
         silence = self.silence
         if not silence.start <= now < silence.end:
             return None

@@ -80,7 +80,7 @@ class IncidentRouteHandlers(rpc.IncidentRouteServiceServicer):
         """Tells which route a trigger would take."""
         severity = IncidentSeverity(request.severity) if request.severity else IncidentSeverity.ERROR
         said = words_of(request.labels, severity=severity, key=request.dedup_key, source=request.source)
-        match = await self._routes.match(principal().tenant, said)
+        match = await self._routes.match(principal().tenant, said, labels=request.labels)
         return pb.MatchIncidentRouteResponse(
             incident_route=None if match.route is None else _message(match.route),
             group_key=match.group,

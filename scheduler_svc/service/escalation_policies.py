@@ -91,12 +91,15 @@ def _check(plan: EscalationPlan) -> None:
     """Refuses what the contract cannot see.
 
     Raises:
-        InvalidInput: an unknown zone, or steps that all come at once and again.
+        InvalidInput: an unknown zone, a window in which nothing is counted, or steps that all come at once and again.
     """
     if plan.zone:
         try:
             zone(plan.zone)
         except UnknownZone:
             raise InvalidInput.at("escalationPolicy.timeZone", f"{plan.zone!r} is no IANA time zone") from None
+    for number, step in enumerate(plan.steps):
+        if step.window and not step.occurrences:
+            raise InvalidInput.at(f"escalationPolicy.steps[{number}].occurrenceWindow", "needs minOccurrences, which it is the window of")
     if plan.repeat and not any(step.wait for step in plan.steps):
         raise InvalidInput.at("escalationPolicy.repeat", "would repeat steps of which none waits: all of them would come at once")

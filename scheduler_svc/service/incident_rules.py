@@ -129,11 +129,11 @@ class IncidentRoutes(IncidentRuleCases[IncidentRoute]):
         found = sorted(await self._store.all(tenant), key=lambda route: (route.position, route.id))
         return [route for route in found if after is None or (route.position, route.id) > after][:size]
 
-    async def match(self, tenant: str, said: Mapping[str, str]) -> RouteMatch:
-        """Which route something with these words would take, and why none before it."""
+    async def match(self, tenant: str, said: Mapping[str, str], *, labels: Mapping[str, str]) -> RouteMatch:
+        """Which route something with these words, and labels among them, would take, and why none before it."""
         rules = await self._incidents.rules(tenant, now=self._clock.micros())
         route, missed = rules.explain(said)
-        return RouteMatch(route, group_key(route, said) if route is not None and route.group_by else "", missed)
+        return RouteMatch(route, group_key(route, labels) if route is not None and route.group_by else "", missed)
 
     async def _check(self, rule: IncidentRoute) -> None:
         if rule.policy and await self._policies.missing([(rule.tenant, rule.policy)]):

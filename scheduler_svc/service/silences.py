@@ -154,9 +154,12 @@ def _check_windows(silence: Silence, window: TimeWindow, now: Micros) -> None:
     try:
         if window.time_zone or silence.zone:
             zone(window.time_zone or silence.zone)
-        begin = asked(lambda: SilenceTimes(silence).next_start(max(now, silence.start)), most=MOST_NEW_STEPS)
+        times = SilenceTimes(silence)
+        begin = asked(lambda: times.next_start(max(now, silence.start)), most=MOST_NEW_STEPS)
+        if begin is not None:
+            asked(lambda: times.until(begin), most=MOST_NEW_STEPS)
     except TooCostly:
-        raise InvalidInput.at(field, "takes too many steps to find its windows; make the rule simpler") from None
+        raise InvalidInput.at(field, "takes too many steps to find where a window begins or ends; are there gaps between them?") from None
     except InvalidInput as error:
         raise within(error, field) from None
     if begin is None:

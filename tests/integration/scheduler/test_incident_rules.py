@@ -13,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from tests.integration.scheduler.support import Rig
 from tests.integration.scheduler.test_incidents import MINUTE, Duty
 from tocsin.api.scheduler.v1 import alarm_pb2
+from tocsin.api.scheduler.v1 import escalation_policy_service_pb2 as policy_pb
 from tocsin.api.scheduler.v1 import incident_dependency_service_pb2 as dependency_pb
 from tocsin.api.scheduler.v1 import incident_dependency_service_pb2_grpc as dependency_rpc
 from tocsin.api.scheduler.v1 import incident_route_service_pb2 as route_pb
@@ -309,6 +310,38 @@ async def test_a_silence_needs_an_end_or_windows(desk: Desk) -> None:
     for fields in ({}, {"name": "silences/x", "silence": silence_pb.Silence()}):
         with pytest.raises(InvalidInput, match="either name or silence"):
             await desk.preview(**fields)
+
+
+@pytest.mark.parametrize(
+    ("steps", "fields", "field"),
+    [
+        ([], {}, "escalationPolicy.steps"),
+        ([{}], {}, "escalationPolicy.steps[0].targets"),
+        ([{"targets": ["ann"]}], {}, "escalationPolicy.steps[0].targets[0]"),
+        ([{"targets": ["recipients/ann"] * 2}], {}, "escalationPolicy.steps[0].targets"),
+        ([{"targets": ["recipients/ann"], "wait": Duration(seconds=604_801)}], {}, "escalationPolicy.steps[0].wait"),
+        ([{"targets": ["recipients/ann"], "wait": Duration(seconds=-1)}], {}, "escalationPolicy.steps[0].wait"),
+        ([{"targets": ["recipients/ann"], "wait": Duration()}], {"repeat": 1}, "escalationPolicy.repeat"),
+        ([{"targets": ["recipients/ann"], "occurrence_window": Duration(seconds=60)}], {}, "escalationPolicy.steps[0].occurrenceWindow"),
+        (
+            [{"targets": ["recipients/ann"], "hours": [policy_pb.WeeklyHours(start="9:00", end="18:00")]}],
+            {},
+            "escalationPolicy.steps[0].hours",
+        ),
+        ([{"targets": ["recipients/ann"]}], {"repeat": 6}, "escalationPolicy.repeat"),
+        ([{"targets": ["recipients/ann"]}], {"time_zone": "Mars/Olympus"}, "escalationPolicy.timeZone"),
+        ([{"targets": ["recipients/ann"]}], {"unacknowledge_after": Duration(seconds=59)}, "escalationPolicy.unacknowledgeAfter"),
+        ([{"targets": ["recipients/ann"]}] * 21, {}, "escalationPolicy.steps"),
+    ],
+)
+async def test_a_bad_policy_is_refused_by_its_field(desk: Desk, steps: list[dict[str, Any]], fields: dict[str, Any], field: str) -> None:
+    """And is not kept."""
+    message = policy_pb.EscalationPolicy(name="escalationPolicies/p", steps=[policy_pb.EscalationStep(**step) for step in steps], **fields)
+    with desk.user():
+        with pytest.raises(InvalidInput) as caught:
+            await desk.policies.CreateEscalationPolicy(policy_pb.CreateEscalationPolicyRequest(escalation_policy=message))
+        assert violations(caught.value)[0][0].startswith(field)
+        assert not (await desk.policies.ListEscalationPolicies(policy_pb.ListEscalationPoliciesRequest())).escalation_policies
 
 
 async def test_thousands_of_labels_cost_who_sends_them(desk: Desk) -> None:

@@ -135,6 +135,20 @@ async def test_an_incident_goes_from_one_to_the_next_until_somebody_answers(duty
     assert (await duty.acknowledge(incident.name)).etag == answered.etag, "once more changes nothing"
 
 
+async def test_an_answer_twice_and_after_the_end_changes_nothing(duty: Duty) -> None:
+    """No error, no event, nobody told again."""
+    await duty.policy()
+    incident = await duty.trigger()
+    answered = await duty.acknowledge(incident.name)
+    assert await duty.acknowledge(incident.name) == answered
+    with duty.user():
+        over = await duty.incidents.ResolveIncident(pb.ResolveIncidentRequest(name=incident.name))
+        assert await duty.incidents.ResolveIncident(pb.ResolveIncidentRequest(name=incident.name)) == over
+        assert await duty.incidents.UnacknowledgeIncident(pb.UnacknowledgeIncidentRequest(name=incident.name)) == over
+    assert await duty.acknowledge(incident.name) == over
+    assert (await duty.happened(incident.name))[2:] == ["ACKNOWLEDGED", "UPDATE_SENT", "RESOLVED", "UPDATE_SENT"]
+
+
 async def test_no_step_is_taken_after_an_acknowledgement(duty: Duty) -> None:
     """Whatever the policy would still do."""
     await duty.policy(*two_steps(), repeat=5)
