@@ -9,6 +9,7 @@ ALARM: Final = {"display_name": "hostile", "trigger": TRIGGER, "action": {"notif
 EVENT: Final = {"topic": "hostile.x", "data": {"a": 1}}
 READING: Final = {"metric": "hostile", "value": 1}
 TEMPLATE: Final = {"name": "templates/hostile", "subject": "s", "text": "{{ a }}"}
+MAPPING: Final = {"title": {"paths": ["a"]}, "labels": {"x": {"default": "y"}}}
 
 SUBJECT_AND_TEXT: Final = {"subject": "hostile", "text": "t"}
 
@@ -108,5 +109,13 @@ GOOD: Final[Mapping[str, Mapping[str, Any]]] = {
     "RecordReading": {"reading": READING},
     "StreamReadings": {"reading": READING},
     "Ping": {"key": "hostile"},
+    "CreateIntegration": {"integration": {"kind": "GENERIC", "mapping": MAPPING}},
+    "GetIntegration": {"name": "integrations/none"},
+    "UpdateIntegration": {"integration": {"name": "integrations/none", "display_name": "hostile"}},
+    "DeleteIntegration": {"name": "integrations/none"},
+    "RotateIntegrationKey": {"name": "integrations/none"},
+    "TryIntegration": {"name": "integrations/none", "payload": "{}", "mapping": MAPPING},
+    "ListIntegrationPayloads": {"name": "integrations/none"},
+    "ReceivePayload": {"key": "none", "format": "generic", "body": {"content_type": "application/json", "data": "e30="}},
 }
 """By the name of the method, with the names of the contract; RPCs that are not here need nothing."""
