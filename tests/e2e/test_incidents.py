@@ -34,6 +34,7 @@ async def test_people_are_asked_until_one_answers_by_the_link_and_hear_the_end(t
         "TOCSIN_MAILER_SMTP_TLS": "none",
         "TOCSIN_MAILER_SMTP_RETURN_PATH": "back@tocsin.example.org",
         "TOCSIN_MAILER_BOUNCE_PORT": str(port := free_port()),
+        "TOCSIN_MAILER_INTAKE_DOMAIN": "alerts.example.org",
         "TOCSIN_PUBLIC_URL": PUBLIC,
     }
     with RunningStack(state=tmp_path / "state", env=env) as stack:
@@ -90,7 +91,7 @@ async def night(stack: RunningStack, client: httpx2.AsyncClient, mails: SmtpSink
 
 
 async def morning(caller: Caller, mails: SmtpSink, port: int) -> None:
-    """Ann is told by her own rules, and answers by a reply; Bea hears of it by the channel that told her."""
+    """Ann is told by her own rules, and answers by a reply; what a monitoring system mails opens an incident, too."""
     rules = {"urgent": [{"channel": "inbox"}, {"channel": "email", "after": "1s"}, {"channel": "email", "after": "600s"}]}
     await caller.ask("PUT", "/v1/recipients/ann/rules", rules)
     before = len(mails.messages)
@@ -109,6 +110,17 @@ async def morning(caller: Caller, mails: SmtpSink, port: int) -> None:
     await asyncio.to_thread(hand_in)
     taken = await caller.ask("GET", f"/v1/{incident['name']}")
     assert (taken["state"], taken["acknowledgedBy"]) == ("ACKNOWLEDGED", "recipients/ann")
+    key = (await caller.ask("POST", "/v1/integrations", {"name": "integrations/nagios", "kind": "EMAIL"}))["key"]
+    alert = EmailMessage()
+    alert["From"], alert["To"], alert["Subject"] = "nagios@example.com", f"{key}@alerts.example.org", "PROBLEM: Fan of db-1"
+
+    def report() -> None:
+        with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
+            client.send_message(alert)
+
+    await asyncio.to_thread(report)
+    [opened] = (await caller.ask("GET", "/v1/incidents", filter='source="integrations/nagios"'))["incidents"]
+    assert (opened["state"], opened["title"]) == ("TRIGGERED", "PROBLEM: Fan of db-1")
     told = (await caller.ask("GET", "/v1/deliveries", filter='recipient="ann"'))["deliveries"]
     assert [(item["channel"], item["reason"]) for item in told if item["state"] == "HELD"] == [("email", "PERSONAL_RULE")]
 
