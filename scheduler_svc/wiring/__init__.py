@@ -9,7 +9,7 @@ from ulid import ULID
 from scheduler_svc.clients import NotifyChecks, PolicyChecks
 from scheduler_svc.config import SchedulerSettings
 from scheduler_svc.contexts import event_topic, packed
-from scheduler_svc.dispatch import Dispatcher, DispatchOptions, ProcessorChecks
+from scheduler_svc.dispatch import Dispatcher, ProcessorChecks
 from scheduler_svc.domain import Alarm, Firing
 from scheduler_svc.engine import Engine, EngineOptions
 from scheduler_svc.engine.outages import Finisher, Outages
@@ -31,7 +31,7 @@ from scheduler_svc.ports import Hints, NewAlarm
 from scheduler_svc.service import Alarms, Audits, Backfills, CalendarRefresher, Calendars, Exports, Firings, Imports, Previews
 from scheduler_svc.service.checks import ActionChecks, CombinedChecks
 from scheduler_svc.service.forecast import Forecasts
-from scheduler_svc.service.housekeeping import Housekeeper, HousekeepingOptions
+from scheduler_svc.service.housekeeping import Housekeeper
 from scheduler_svc.service.invalidation import ForecastInvalidator
 from scheduler_svc.service.ping_keys import PingLimit
 from scheduler_svc.service.replan import Replans
@@ -61,6 +61,7 @@ from scheduler_svc.store import (
 )
 from scheduler_svc.triggers import EventAnswer, Measured, PingAnswer, Pinged, Published, ReadingAnswer
 from scheduler_svc.wiring.answers import Answers
+from scheduler_svc.wiring.options import dispatch_options, housekeeping_options
 from scheduler_svc.wiring.watching import Watching
 from tocsin.actions import action_kinds
 from tocsin.api.scheduler.v1 import (
@@ -141,7 +142,7 @@ class _TimeEngine:
             changes=self.notifier,
             observer=self.metrics,
             clock=clock,
-            options=_dispatch_options(settings),
+            options=dispatch_options(settings),
             draw=random.Random(),  # noqa: S311  jitter, not a secret
         )
         options = engine_options(settings)
@@ -167,7 +168,7 @@ class _TimeEngine:
         )
         self.replanner = Replanner(store=storage.replans, shards=self.ownership, schedules=self.engine, clock=clock)
         self.keeper = self._keeper(settings, clock, storage)
-        self.housekeeper = Housekeeper(store=storage.housekeeping, sink=self.metrics, clock=clock, options=_housekeeping_options(settings))
+        self.housekeeper = Housekeeper(store=storage.housekeeping, sink=self.metrics, clock=clock, options=housekeeping_options(settings))
         self.redis_memory = RedisMemory(redis=storage.redis, clock=clock)
         self._watch()
 
@@ -368,16 +369,6 @@ def _liveness(settings: SchedulerSettings, owner: str, clock: Clock) -> SessionL
     return SessionLock(database=database, owner=owner)
 
 
-def _dispatch_options(settings: SchedulerSettings) -> DispatchOptions:
-    return DispatchOptions(
-        batch_size=settings.work_batch_size,
-        result_batch=settings.result_batch_size,
-        queue_limit=settings.queue_limit,
-        lease_seconds=settings.work_lease_seconds,
-        lost_deliveries=settings.lost_deliveries,
-    )
-
-
 def engine_options(settings: SchedulerSettings) -> EngineOptions:
     """The bounds of the engine that the settings name."""
     return EngineOptions(
@@ -389,14 +380,4 @@ def engine_options(settings: SchedulerSettings) -> EngineOptions:
         near=round((settings.heal_seconds + 1) * SECOND),
         grace=round(settings.missed_after_seconds * SECOND),
         tick=round(settings.tick_milliseconds * 1000),
-    )
-
-
-def _housekeeping_options(settings: SchedulerSettings) -> HousekeepingOptions:
-    return HousekeepingOptions(
-        interval_seconds=settings.cleanup_interval_seconds,
-        ledger_days=settings.ledger_retention_days,
-        incident_days=settings.incident_retention_days,
-        request_days=settings.request_retention_days,
-        inbound_days=settings.inbound_retention_days,
     )
