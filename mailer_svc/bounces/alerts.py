@@ -12,6 +12,7 @@ from mailer_svc.ports.incidents import MailIntake
 from tocsin.errors import InvalidInput, NotFound, ResourceExhausted
 
 _KEY: Final = re.compile(r"[a-z0-9]{20,64}")
+_OWN: Final = re.compile(r"[0-9a-f]{32}")
 _MOST_HOPS: Final = 30
 _GENERATED: Final = ("no", "auto-generated")  # RFC 3834, 5: what a monitoring system or cron sends is no answer to anything
 _LOOP: Final = MailVerdict("loop", "554 5.4.6 an answer of a program is no alert")
@@ -33,7 +34,7 @@ class AlertMail:
         """
         self._domain = domain.lower()
         self._intake = intake
-        self._own = re.compile(rf"<[0-9a-f]{{32}}@{re.escape(own_domain)}>", re.IGNORECASE)
+        self._own_domain = own_domain.lower()
 
     def takes(self, address: str) -> bool:
         """What could be the key of an integration; whether it is one, the scheduler knows."""
@@ -46,9 +47,13 @@ class AlertMail:
             facts = await asyncio.to_thread(read_mail, data)
         except BounceUnreadable:
             return UNREADABLE
-        if facts.automatic not in _GENERATED or facts.hops > _MOST_HOPS or self._own.fullmatch(facts.message_id):
+        if facts.automatic not in _GENERATED or facts.hops > _MOST_HOPS or self._is_own(facts.message_id):
             return _LOOP
         return await self._handed(address.lower().rpartition("@")[0], facts)
+
+    def _is_own(self, message_id: str) -> bool:
+        own, _, domain = message_id.lower().removeprefix("<").removesuffix(">").rpartition("@")
+        return domain == self._own_domain and _OWN.fullmatch(own) is not None
 
     async def _handed(self, key: str, facts: MailFacts) -> MailVerdict:
         try:

@@ -27,7 +27,7 @@ _MOST_EVENT: Final = 65_536
 _TOGETHER: Final = 400  # events in one text: the engine takes 2,000, and 20,000 lines
 _LEVEL: Final = re.compile(r"\[(?:L|CL)([0-9]{1,2})\]\s*", re.IGNORECASE)
 _PAGERDUTY: Final = re.compile(r"on[- ]call\s*[-:]\s*(.+)", re.IGNORECASE)
-_SEVERAL: Final = re.compile(r"\s*(?:[,;&+/]|\band\b)\s*", re.IGNORECASE)
+_SEVERAL: Final = re.compile(r"[,;&+/]|\band\b", re.IGNORECASE)
 _ZONE: Final = re.compile(r"(?m)^X-WR-TIMEZONE:.*$")
 _EVENTS: Final = re.compile(r"BEGIN:VEVENT.*END:VEVENT", re.DOTALL | re.IGNORECASE)
 _SHOWN: Final = 120
@@ -64,7 +64,7 @@ def candidates_of(entry: CalendarEntry) -> ShiftCandidates:
     """What an event says of whose it is."""
     level = _LEVEL.match(entry.summary)
     title = entry.summary[level.end() :] if level else entry.summary
-    readings = [(title,), tuple(part for part in _SEVERAL.split(title) if part)]
+    readings = [(title,), tuple(part for piece in _SEVERAL.split(title) if (part := piece.strip()))]
     duty = _PAGERDUTY.fullmatch(title.strip())
     if duty is not None:
         readings.append((duty[1].strip(),))

@@ -21,7 +21,7 @@ _MOST_DESCRIPTION: Final = 16_384
 _MOST_BYTES_A_CHARACTER: Final = 4
 
 _URL: Final = re.compile(r"https?://[\x21-\x7e]+\Z")
-_LINE_BREAKS: Final = re.compile(r"\s*[\r\n\u2028\u2029]+\s*")
+_LINE_BREAKS: Final = re.compile(r"[\r\n\u2028\u2029]+")
 
 
 class ReceivedAlert(NamedTuple):
@@ -140,7 +140,8 @@ def _value(value: str) -> str:
 
 def _line(text: str) -> str:
     """A text as one line."""
-    line = _printable(_LINE_BREAKS.sub(" ", text[: 2 * _LONGEST_TITLE].replace("\t", " ")).strip())
+    parts = _LINE_BREAKS.split(text[: 2 * _LONGEST_TITLE].replace("\t", " "))
+    line = _printable(" ".join(part for piece in parts if (part := piece.strip())))
     return line if len(line) <= _LONGEST_TITLE else f"{line[: _LONGEST_TITLE - 1]}…"
 
 

@@ -16,7 +16,7 @@ _REPLY: Final = re.compile(r"(?:re|aw|antw|sv|vs|fwd?|wg|tr|rv)(?:\[\d{1,3}\])?\
 _TAG: Final = re.compile(r"\[\s*([^\[\]]{1,60}?)\s*\]\s*")
 _LEAD: Final = re.compile(r"([A-Za-z]{2,20})(?:\s+in\s+[0-9smhdw .]{1,20})?\s*(?::|\s[-\u2013]\s)\s*")
 _NAGIOS: Final = re.compile(r"([A-Za-z]{2,20})\s+(?:Service|Host)\s+Alert\s*:\s*", re.IGNORECASE)
-_TAIL: Final = re.compile(r"\s+(?:is|are)\s+(?:now\s+)?([A-Za-z]{2,20})\s*[!.]?\Z")
+_STATE_WORD: Final = re.compile(r"[A-Za-z]{2,20}")
 _SPACES: Final = re.compile(r"\s+")
 _MOST_PREFIXES: Final = 10
 
@@ -61,10 +61,22 @@ def _stripped(subject: str, words: list[str]) -> str:
         if behind is None:
             break
         rest = behind.strip("* ")
-    if (tail := _TAIL.search(rest)) and _says(tail[1]):
-        words.append(tail[1])
-        rest = rest[: tail.start()]
+    subject_only, word = _predicate(rest)
+    if _says(word):
+        words.append(word)
+        rest = subject_only
     return rest.strip()
+
+
+def _predicate(text: str) -> tuple[str, str]:
+    """Of "db-1 is now down." what comes before it, and "down"; that word is empty of any other text."""
+    said = text.rstrip()
+    said = said[:-1] if said.endswith(("!", ".")) else said
+    for most, now in ((2, ()), (3, ("now",))):
+        parts = said.rsplit(None, most)
+        if len(parts) > most and parts[1] in ("is", "are") and tuple(parts[2:-1]) == now and _STATE_WORD.fullmatch(parts[-1]):
+            return parts[0], parts[-1]
+    return text, ""
 
 
 def _shorter(rest: str, words: list[str]) -> Iterator[str]:

@@ -21,8 +21,8 @@ MOST_LINES: Final = 100_000
 
 _VARIABLE: Final = re.compile(r"""([A-Za-z_][A-Za-z0-9_]*|"[^"]*"|'[^']*')\s*=\s*(.*)""")
 _MACRO: Final = re.compile(r"@[A-Za-z_]+")
-_PING: Final = re.compile(r";?\s*curl\s[^;|&]*?/ping/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/\$\?\s*$")
-_COMMENT: Final = re.compile(r"""\s#[^'"`]*$""")
+_PING: Final = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/\$\?\s*")
+_COMMENT: Final = re.compile(r"\s#")
 _SHELLS: Final = frozenset(("sh", "bash", "dash", "ash", "ksh", "zsh", "busybox"))
 _MAIL: Final = re.compile(r"[^\s@,<>\"']+@[^\s@,<>\"']+\.[^\s@,<>\"']+")
 _CURL: Final = "curl -fsS -m 10 --retry 5 -o /dev/null"
@@ -218,12 +218,16 @@ class _Command:
 
 def _read_command(command: str) -> _Command:
     before, percent, rest = _stdin_split(command)
-    found = _PING.search(before)
+    told, _, url = before.rpartition("/ping/")
+    start = max(told.rfind(mark) for mark in ";|&") + 1
+    found = _PING.fullmatch(url) if told[start:].lstrip().startswith("curl ") else None
     if found is not None:
-        before = before[: found.start()].rstrip()
+        before = told[:start].removesuffix(";").rstrip()
         before = before[2:-2] if before.startswith("( ") and before.endswith(" )") else before
     else:
-        before = _COMMENT.sub("", before)
+        quoted = max(before.rfind(mark) for mark in "'\"`") + 1
+        comment = _COMMENT.search(before, quoted)
+        before = before[: comment.start()] if comment else before
     return _Command(before.rstrip().rstrip(";").rstrip(), percent + rest, found[1] if found else "")
 
 
