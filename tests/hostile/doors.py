@@ -90,12 +90,19 @@ def over_rest(client: httpx2.AsyncClient) -> Send:
     return send
 
 
+def speaks_plainly(answer: httpx2.Response) -> bool:
+    """Whether it is the page for people who follow a link that is none of ours, or the words of a door that other software knows."""
+    path, kind = answer.request.url.path, answer.headers.get("content-type", "")
+    page = path.startswith(("/u/", "/i/")) and kind.startswith("text/html")
+    return page or (path.startswith(("/ping/", "/status/", "/badge/", "/v1/feeds/")) and kind.startswith("text/plain"))
+
+
 def code_of(answer: httpx2.Response) -> str:
     """The code that an HTTP answer names; what is no problem document is a defect."""
     if answer.is_success:
         return "OK"
-    if answer.request.url.path.startswith(("/u/", "/i/")) and answer.headers.get("content-type", "").startswith("text/html"):
-        return "NOT_FOUND"  # a page for people, whose link is none of ours
+    if speaks_plainly(answer):
+        return "NOT_FOUND"
     if answer.request.url.path == "/v2/enqueue" and answer.status_code == 400 and answer.json().get("status") == "invalid event":
         return "INVALID_ARGUMENT"  # as PagerDuty says it
     if not answer.headers.get("content-type", "").startswith("application/problem+json"):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Generator
 from typing import Any, Final
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from gateway.transcoding.contract import Contract
 from gateway.transcoding.routes import Route, build_routes
 from gateway.transcoding.template import Wildcard
+from tests.hostile.doors import speaks_plainly
 from tests.hostile.values import JSON, VALUES, places, public_rpcs, request_type
 from tocsin.mesh.policy import PACKAGE, MethodKind, MethodPolicy, contract
 from tocsin.testing.postgres import PostgresServer
@@ -96,8 +98,10 @@ def judge(answer: httpx2.Response) -> None:
     assert answer.status_code < 500, (answer.request.method, str(answer.request.url), answer.request.content[:300], answer.text)
     if answer.request.url.path.rstrip("/") == "/token":  # speaks as RFC 6749 does, section 5.2
         assert answer.status_code == 200 or answer.json()["error"], answer.text
-    elif answer.request.url.path.startswith(("/u/", "/i/")) and answer.headers["content-type"].startswith("text/html"):
-        assert "does not work" in answer.text  # a page for people, whose link is none of ours
+    elif answer.request.url.path == "/v2/enqueue" and answer.status_code in (400, 413, 429):  # as PagerDuty says it
+        assert answer.json()["message"], answer.text
+    elif answer.status_code >= 400 and speaks_plainly(answer):
+        assert re.search("does not work|not found|no such|invalid", answer.text, re.IGNORECASE), answer.text
     elif answer.status_code >= 400:
         assert answer.headers["content-type"] == "application/problem+json", answer.text
         document = answer.json()

@@ -7,9 +7,10 @@ from scheduler_svc.domain import Outcome
 from scheduler_svc.domain.incidents import IncidentNotFound
 from scheduler_svc.domain.silences import SilenceTimes
 from scheduler_svc.ports.incident_audit import AuditedIncident, IncidentAuditStore, RecordedEvent, StepRow
+from scheduler_svc.service.audit.facts import Difference, TimelineUnreadable, followed
 from scheduler_svc.service.audit.parts import AuditFinding, FindingKind, Summary
 from scheduler_svc.service.audit.run import OVERDUE
-from scheduler_svc.service.audit.timelines import SKEW, Difference, Replay, TimelineUnreadable, followed
+from scheduler_svc.service.audit.timelines import SKEW, Replay
 from scheduler_svc.service.cooperative import CooperativeYield
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput

@@ -6,79 +6,28 @@ pass: a timeline with an event of a kind that this version cannot judge is unrea
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from functools import cached_property
+from typing import Final
 
 import msgspec
 
 from scheduler_svc.domain import ON_TIME, Outcome, requested_firing_id
 from scheduler_svc.domain.alert_groups import RESOLVED_IN_WAIT
 from scheduler_svc.domain.dependencies import DEPENDENCY
-from scheduler_svc.domain.escalation import OUTSIDE_HOURS, TOO_FEW_OCCURRENCES, EscalationPlan, EscalationStep, WeeklyHours
-from scheduler_svc.domain.incident_words import EventFacts, EventKind
+from scheduler_svc.domain.escalation import OUTSIDE_HOURS, TOO_FEW_OCCURRENCES, EscalationStep
+from scheduler_svc.domain.incident_words import EventKind
 from scheduler_svc.domain.incidents import POLICY, Incident
 from scheduler_svc.domain.rules import words
 from scheduler_svc.domain.silences import SilenceTimes
 from scheduler_svc.ports.incident_audit import RecordedEvent, StepRow
+from scheduler_svc.service.audit.facts import SILENCES, Difference, Followed, TimelineUnreadable, facts_of, when_free, within
 from scheduler_svc.service.audit.parts import AuditFinding, FindingKind
 from tocsin.clock import SECOND
-from tocsin.recurrence import Micros, zone
-from tocsin.recurrence.errors import UnknownZone
+from tocsin.recurrence import Micros
 
 SKEW: Final[Micros] = 60 * SECOND
 """By how much the clocks of two replicas, and the beginning of a silence and its commit, may differ."""
-_SILENCES: Final = "silences/"
-_HOLDERS: Final = (_SILENCES, "incidents/")
-_FACTS: Final = msgspec.json.Decoder(EventFacts)
-
-
-class TimelineUnreadable(Exception):
-    """This version cannot judge the timeline."""
-
-
-class Difference(NamedTuple):
-    """What is wrong, and the row that is; None: there is none."""
-
-    finding: AuditFinding
-    row: StepRow | None
-
-
-class Followed(NamedTuple):
-    """What an incident followed for a time: a policy's plan, and whose turn it was."""
-
-    policy: str
-    plan: EscalationPlan
-    turn: int
-
-
-def followed(incident: Incident, reassignments: Sequence[RecordedEvent]) -> list[Followed]:
-    """What the incident followed from its beginning on, one for each reassignment and one for now.
-
-    Raises:
-        TimelineUnreadable: a reassignment does not say it.
-    """
-    found = list[Followed]()
-    for event in reassignments:
-        facts = facts_of(event)
-        if facts.plan is None:
-            msg = "a reassignment does not say what was followed before"
-            raise TimelineUnreadable(msg)
-        found.append(Followed(facts.policy, facts.plan, facts.turn))
-    return [*found, Followed(incident.policy, incident.plan, incident.turn)]
-
-
-def facts_of(event: RecordedEvent) -> EventFacts:
-    """What the event says beside its columns.
-
-    Raises:
-        TimelineUnreadable: it is nothing that this version knows.
-    """
-    if not event.facts:
-        return EventFacts()
-    try:
-        return _FACTS.decode(event.facts)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise TimelineUnreadable(str(error)) from error
+_HOLDERS: Final = (SILENCES, "incidents/")
 
 
 class Replay:
@@ -134,7 +83,25 @@ class Replay:
         self._messages = 0
         self._told = False
         self._owes: RecordedEvent | None = None
-        self._acts: Mapping[EventKind, Callable[[RecordedEvent], None]] = {
+
+    def take(self, event: RecordedEvent) -> None:
+        """The next event.
+
+        Raises:
+            TimelineUnreadable: this version does not know what it means.
+        """
+        if self._owes is not None and event.kind is not EventKind.UPDATE_SENT:
+            self.findings.append(self._untold(self._owes))
+            self._owes = None
+        act = self._acts.get(event.kind)
+        if act is None:
+            msg = f"an event of the kind {event.kind!r} is none that an audit knows"
+            raise TimelineUnreadable(msg)
+        act(event)
+
+    @cached_property
+    def _acts(self) -> Mapping[EventKind, Callable[[RecordedEvent], None]]:
+        return {
             EventKind.TRIGGERED: self._triggered,
             EventKind.STEP: self._step,
             EventKind.STEP_SKIPPED: self._step,
@@ -152,21 +119,6 @@ class Replay:
             EventKind.ALERT_RESOLVED: self._noted,
             EventKind.RELEASED: self._freed,
         }
-
-    def take(self, event: RecordedEvent) -> None:
-        """The next event.
-
-        Raises:
-            TimelineUnreadable: this version does not know what it means.
-        """
-        if self._owes is not None and event.kind is not EventKind.UPDATE_SENT:
-            self.findings.append(self._untold(self._owes))
-            self._owes = None
-        act = self._acts.get(event.kind)
-        if act is None:
-            msg = f"an event of the kind {event.kind!r} is none that an audit knows"
-            raise TimelineUnreadable(msg)
-        act(event)
 
     # -- what somebody does ---------------------------------------------------------------------------------------------------------
 
@@ -310,10 +262,8 @@ class Replay:
             return (FindingKind.UNEXPECTED, meant)
         skipped = event.kind is EventKind.STEP_SKIPPED
         if (row.outcome is Outcome.SKIPPED) is not skipped or (skipped and row.reason != event.note):
-            return (
-                FindingKind.UNEXPECTED,
-                f"the ledger says {row.outcome!r} {row.reason!r}, and the timeline {event.kind.name} {event.note!r}",
-            )
+            said = f"the ledger says {row.outcome!r} {row.reason!r}, and the timeline {event.kind.name} {event.note!r}"
+            return (FindingKind.UNEXPECTED, said)
         return None
 
     def _mistimed(self, event: RecordedEvent, row: StepRow) -> str:
@@ -333,7 +283,7 @@ class Replay:
         if event.actor == POLICY:
             meant = self._skipped(event.at)
             return "" if meant == event.note else f"it was left out as {event.note!r}, and {meant or 'nothing'!r} was meant"
-        times = self._silences.get(event.actor.removeprefix(_SILENCES))
+        times = self._silences.get(event.actor.removeprefix(SILENCES))
         if times is None or not any(self._holds(times, event.at)):
             return f"{event.actor} did not hold it back then"
         return ""
@@ -385,7 +335,7 @@ class Replay:
         elif self._answered is not None and plan.unacknowledge_after:
             due.append((self._answered + plan.unacknowledge_after, "its policy should have given it back"))
         elif self._held:
-            due.append((self._free(until), f"{self._held} holds it back no more"))
+            due.append((when_free(self._silences, self._held, self._held_at, until), f"{self._held} holds it back no more"))
         elif self._due is not None:
             due.append((self._due, "the step was not taken"))
         return late + [self._missing(at, said) for at, said in due if at < until]
@@ -403,18 +353,6 @@ class Replay:
 
     def _plan_step(self) -> EscalationStep:
         return self._followed.plan.steps[self._number % len(self._followed.plan.steps)]
-
-    def _free(self, now: Micros) -> Micros:
-        """When what holds back the next step was over; ``now`` or later: it is not."""
-        if not self._held.startswith(_SILENCES):
-            return now
-        times = self._silences.get(self._held.removeprefix(_SILENCES))
-        if times is None:
-            return self._held_at
-        found = times.until(self._held_at)
-        while found is not None and found < now and (further := times.until(found)) is not None:
-            found = further
-        return self._held_at if found is None else found
 
     def _is_message(self, event: RecordedEvent, behind: str = "") -> bool:
         """Whether an event is the next message that tells what is new in a group."""
@@ -460,21 +398,3 @@ class Replay:
         return Difference(
             AuditFinding(kind=kind, alarm="", due=due, firing=firing, incident=self._incident.id, step=step, detail=said), row
         )
-
-
-def within(hours: Sequence[WeeklyHours], zone_name: str, at: Micros) -> bool:
-    """Whether an instant lies in hours of the week, in wall time: every beginning of the last two days is tried."""
-    try:
-        wall = datetime.fromtimestamp(at // SECOND, zone(zone_name) if zone_name else UTC).replace(tzinfo=None)
-    except UnknownZone:
-        wall = datetime.fromtimestamp(at // SECOND, UTC).replace(tzinfo=None)
-    midnight = wall.replace(hour=0, minute=0, second=0, microsecond=0)
-    for each in hours:
-        for day in (midnight - timedelta(days=1), midnight):
-            if each.days and day.isoweekday() not in each.days:
-                continue
-            length = each.end - each.start if each.end > each.start else each.end - each.start + 1440
-            begin = day + timedelta(minutes=each.start)
-            if begin <= wall < begin + timedelta(minutes=length):
-                return True
-    return False
