@@ -64,6 +64,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         round: how often the steps have begun anew.
         told: whether anybody was told.
         held_by: what holds its steps back, such as "silences/…"; empty: nothing does.
+        step_held: whether that has kept a step back already, and not a message of the group alone.
     """
 
     id: str
@@ -97,6 +98,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     round: int = 0
     told: bool = False
     held_by: str = ""
+    step_held: bool = False
     updated: Micros = 0
     version: int = 1
 
@@ -289,10 +291,10 @@ def advance(incident: Incident, at: Micros, *, hold: Hold | None = None) -> Inci
 
 
 def _released(incident: Incident, at: Micros) -> IncidentChange:
-    """What held its steps back does so no more: what it held back is due."""
+    """What held its steps back does so no more: what it held back is due, and nothing else."""
     group = None if incident.group is None else msgspec.structs.replace(incident.group, postponed=None)
-    step_at = None if incident.step_at is None else at
-    freed = _with(incident, at, held_by="", step_at=step_at, group=group)
+    step_at = at if incident.step_held and incident.step_at is not None else incident.step_at
+    freed = _with(incident, at, held_by="", step_held=False, step_at=step_at, group=group)
     return IncidentChange(freed, (Happened(EventKind.RELEASED, at, By(incident.held_by)),))
 
 
@@ -307,8 +309,8 @@ def _steps(incident: Incident, at: Micros, hold: Hold | None) -> IncidentChange:
 
 def _held(incident: Incident, due: Micros, at: Micros, hold: Hold) -> IncidentChange:
     """The step stays the next one: it is due again when what holds it back is over. Nothing new if that is known."""
-    held = _with(incident, at, step_at=max(hold.until, at + 1), held_by=hold.by)
-    if incident.held_by == hold.by:
+    held = _with(incident, at, step_at=max(hold.until, at + 1), held_by=hold.by, step_held=True)
+    if incident.held_by == hold.by and incident.step_held:
         return IncidentChange(held)
     return _left_out(incident, due, at, By(hold.by, note=hold.reason))._replace(incident=held)
 
@@ -332,8 +334,9 @@ def _message(incident: Incident, at: Micros, hold: Hold | None) -> IncidentChang
         sent = Happened(EventKind.UPDATE_SENT, at, By(POLICY, note=group.says), slot=slot)
         return IncidentChange(_with(incident, at, group=heard), (sent,), (), (update,))
     later = msgspec.structs.replace(group, postponed=max(hold.until, at + 1))
-    put_off = _with(incident, at, group=later, held_by=hold.by)
-    if incident.held_by == hold.by:
+    known = incident.held_by == hold.by
+    put_off = _with(incident, at, group=later, held_by=hold.by, step_held=known and incident.step_held)
+    if known:
         return IncidentChange(put_off)
     slot = f"{slot}@{due}"
     said = Happened(EventKind.STEP_SKIPPED, at, By(hold.by, note=hold.reason), incident.step, slot)

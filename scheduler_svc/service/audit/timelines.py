@@ -78,7 +78,6 @@ class Replay:
         self._loose = False
         self._held = ""
         self._held_at: Micros = 0
-        self._released: Micros | None = None
         self._alerts = 0
         self._messages = 0
         self._told = False
@@ -186,7 +185,7 @@ class Replay:
         """Changes nothing."""
 
     def _restart(self, at: Micros) -> None:
-        self._number, self._held, self._loose, self._released = 0, "", False, None
+        self._number, self._held, self._loose = 0, "", False
         self._due = at if self._followed.plan.steps else None
 
     def _again(self, event: RecordedEvent) -> None:
@@ -195,14 +194,12 @@ class Replay:
         self._restart(event.at)
 
     def _stop(self) -> None:
-        self._due, self._held, self._loose, self._released = None, "", False, None
+        self._due, self._held, self._loose = None, "", False
 
     def _freed(self, event: RecordedEvent) -> None:
-        """What held back the next step, or a message, does so no more: the step is due."""
+        """What held back the next step, or a message of the group alone, does so no more: the step that it held back is due."""
         if self._held:
             self._held, self._due = "", event.at
-        else:
-            self._released = event.at
 
     # -- what comes by itself -------------------------------------------------------------------------------------------------------
 
@@ -242,7 +239,7 @@ class Replay:
         skipped = event.kind is EventKind.STEP_SKIPPED
         self._told |= not skipped
         wait = 0 if skipped else self._plan_step().wait
-        self._number, self._held, self._released = self._number + 1, "", None
+        self._number, self._held = self._number + 1, ""
         self._due = base + wait if self._number < self._length else None
 
     def _differs(self, event: RecordedEvent, row: StepRow | None) -> tuple[FindingKind, str] | None:
@@ -267,7 +264,7 @@ class Replay:
         return None
 
     def _mistimed(self, event: RecordedEvent, row: StepRow) -> str:
-        if self._due is None or row.due == self._released:
+        if self._due is None:
             return "" if row.due <= event.at else f"it was taken at {event.at}, before it was due"
         off = abs(row.due - self._due)
         if off > (ON_TIME if self._loose else 0):

@@ -189,6 +189,27 @@ def test_what_is_held_back_is_said_when_that_is_over() -> None:
     ]
 
 
+def test_a_message_that_is_held_back_brings_no_step_forward() -> None:
+    """A step is due when it was, though what held a message back ends before; one that falls due meanwhile has a row of its own."""
+    plan = EscalationPlan(
+        steps=(EscalationStep(targets=("recipients/ann",), wait=2000 * SECOND), EscalationStep(targets=("recipients/bea",)))
+    )
+    silence = Hold("silences/s", "SILENCED", T0 + 600 * SECOND)
+    early, late = Group(plan=plan), Group(plan=plan)
+    for group in (early, late):
+        group.trigger("b", after=100)
+        group.passes(300, silence)
+        assert group.updates == ["SILENCED"]
+    early.passes(1600)
+    assert early.told() == [("step", 30), ("1 more alert", 600)]
+    early.passes(100)
+    assert early.told()[2:] == [("step", 2030)]
+    late.passes(2000, silence._replace(until=T0 + 3000 * SECOND))
+    assert late.steps[1:] == [(f"0/1@{T0 + 2030 * SECOND}", "SILENCED")]
+    late.passes(1000)
+    assert late.told()[1:] == [("step", 3000), ("1 more alert", 3000)]
+
+
 def test_the_states_of_alerts_are_those_of_the_page() -> None:
     """Whatever is said of one leads where the diagram says; that an incident ends its alerts is a statement of the store."""
     group, seen = Group(), {("[*]", "OPEN"), ("RESOLVED", "[*]")}
