@@ -69,7 +69,9 @@ class HandlerProcess:
             LoadFailed: it did not load.
         """
         ours, theirs = socket.socketpair()
+        ours.setblocking(False)
         with theirs:
+            streams = await asyncio.open_unix_connection(sock=ours)  # before there is a child that a cancellation could leave behind
             # Its own session: Ctrl-C reaches only the parent, and processes that a handler starts can be killed with it.
             popen = subprocess.Popen(  # noqa: ASYNC220  starts our own module without waiting
                 [sys.executable, "-m", "processor_svc.hosting.child", str(theirs.fileno()), name, value],
@@ -78,8 +80,7 @@ class HandlerProcess:
                 start_new_session=True,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
             )
-        ours.setblocking(False)
-        process = cls(popen, *await asyncio.open_unix_connection(sock=ours))
+        process = cls(popen, *streams)
         try:
             async with asyncio.timeout(seconds):
                 first = await process._read()

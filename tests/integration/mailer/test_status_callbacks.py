@@ -35,7 +35,8 @@ async def notify(store: Store, identity: str, *, url: str = "", tenant: str = "t
     """Stores a notification whose changes ``url`` wants to know."""
     row: dict[str, Any] = {column.name: "" for column in notifications.columns}
     numbers = dict.fromkeys(("lane", "state", "epoch", "send_time", "created", "updated"), 0)
-    row |= numbers | {"tenant": tenant, "id": identity, "status_url": url, "metadata": '{"order": 7}', "resend": False, "due": None}
+    row |= numbers | {"resend": False, "urgent": False, "due": None}
+    row |= {"tenant": tenant, "id": identity, "status_url": url, "metadata": '{"order": 7}'}
     async with store.database.transaction() as connection:
         await connection.execute(insert(notifications).values(row))
 

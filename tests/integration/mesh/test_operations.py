@@ -160,6 +160,8 @@ async def test_an_overloaded_server_answers_at_once_and_its_callers_hold_back(ri
             results[error.error_reason] += 1
         except DeadlineExceeded:
             results["late"] += 1  # on a busy machine: what was taken on may still come too late
+        except CircuitOpen:
+            results["circuit"] += 1  # and much of that opens the circuit
         except Unavailable:
             results["failed"] += 1
         else:
@@ -168,6 +170,7 @@ async def test_an_overloaded_server_answers_at_once_and_its_callers_hold_back(ri
     for _ in range(10):
         await asyncio.gather(*(call() for _ in range(300)))
     assert results["failed"] == 0
+    assert not results["circuit"] or results["late"]
     assert results["ok"] >= 64
     assert results["OVERLOADED"] > 100
     assert results["THROTTLED"] > 0
