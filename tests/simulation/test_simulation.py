@@ -14,6 +14,8 @@ from tests.simulation.mutants import MUTANTS
 ROOT = Path(__file__).resolve().parents[2]
 DAYS = "0.03"
 FIXED = ("3", "4", "5", "10", "12", "13", "14", "22", "26")
+REVEALING = ("4", "22", "21")
+"""Seeds that show most of the broken variants; tried first, they save half of the time."""
 INJECTED = (
     *("crashes", "freezes", "restarts", "outages", "clocks", "cuts", "processors", "lost hints"),
     *("refused transactions", "aborted transactions", "lost acknowledgements", "failed jobs", "late results", "duplicate results"),
@@ -57,7 +59,7 @@ def test_a_seed_is_the_same_run_each_time() -> None:
 @pytest.fixture(scope="module")
 def noticed() -> dict[str, str]:
     """What was noticed of each of the broken variants: one process tries all, for starting it costs as much as a run."""
-    done = simulate("1-40", "--days", "0.1", "--mutants")
+    done = simulate(*REVEALING, "1-40", "--days", "0.04", "--mutants")
     assert not done.stderr, done.stderr
     return dict(line.split(": ", 1) for line in done.stdout.splitlines())
 
