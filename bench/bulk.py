@@ -16,15 +16,11 @@ import asyncpg
 import uvloop
 from google.api.httpbody_pb2 import HttpBody
 
-from bench.services import seconds_of, seconds_of_server, service
+from bench.services import mesh_of, seconds_of, seconds_of_server, service
 from tocsin.api.scheduler.v1 import alarm_service_pb2, alarm_service_pb2_grpc, firing_service_pb2, firing_service_pb2_grpc
 from tocsin.clock import SECOND, SystemClock, from_micros
-from tocsin.config import ServiceSettings
-from tocsin.mesh.breaker import BreakerRegistry
-from tocsin.mesh.client import Mesh
 from tocsin.mesh.context import acting_as
 from tocsin.mesh.identity import ensure_pki
-from tocsin.telemetry import Telemetry
 from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.process import free_port
 from tocsin.testing.tokens import TokenMint
@@ -118,7 +114,7 @@ async def _scheduler(folder: Path, url: str, clock: SystemClock) -> AsyncGenerat
     (folder / "jwks").mkdir()
     (folder / "jwks" / "scheduler_svc.json").write_text(json.dumps(mint.jwks()))
     async with service("scheduler", folder=folder, settings={"DATABASE_URL": url, "PORT": port, "LOG_LEVEL": "error"}) as scheduler:
-        mesh = _mesh(folder, f"127.0.0.1:{port}")
+        mesh = mesh_of("gateway", folder=folder, scheduler_target=f"127.0.0.1:{port}")
         try:
             with acting_as(mint.mint(tenant=TENANT, scopes=_SCOPES)):
                 yield mesh.channel("scheduler_svc"), scheduler
@@ -227,19 +223,6 @@ async def _backend(url: str) -> AsyncGenerator[int | None]:
         yield await connection.fetchval("SELECT pg_backend_pid()")
     finally:
         await connection.close()
-
-
-def _mesh(folder: Path, address: str) -> Mesh:
-    pki, clock = folder / "pki", SystemClock()
-    settings = ServiceSettings(
-        state_dir=folder,
-        tls_ca_file=pki / "ca.pem",
-        tls_cert_file=pki / "gateway.pem",
-        tls_key_file=pki / "gateway-key.pem",
-        scheduler_target=address,
-    )
-    telemetry = Telemetry(service="gateway", settings=settings)
-    return Mesh(service="gateway", settings=settings, clock=clock, telemetry=telemetry, breakers=BreakerRegistry(clock=clock))
 
 
 def main() -> None:

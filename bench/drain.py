@@ -13,16 +13,12 @@ from typing import Any, Final
 import uvloop
 
 from bench.herd import SECOND, Herd, Watcher, store
-from bench.services import seconds_of, seconds_of_server, service
+from bench.services import mesh_of, seconds_of, seconds_of_server, service
 from scheduler_svc.config import SchedulerSettings
 from scheduler_svc.wiring import build
 from tocsin.api.scheduler.v1 import dispatch_service_pb2, dispatch_service_pb2_grpc
 from tocsin.clock import SystemClock
-from tocsin.config import ServiceSettings
-from tocsin.mesh.breaker import BreakerRegistry
-from tocsin.mesh.client import Mesh
 from tocsin.mesh.identity import ensure_pki
-from tocsin.telemetry import Telemetry
 from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.process import free_port
 from tocsin.testing.tokens import TokenMint
@@ -102,7 +98,7 @@ async def _with_consumer(folder: Path, *, url: str, alarms: int, credit: int) ->
     clock, settings = SystemClock(), _settings(folder, url)
     app = build(settings, clock, jwks=TokenMint(clock=clock).fetch)
     await app.start()
-    mesh = _mesh(folder, app.address)
+    mesh = mesh_of("processor_svc", folder=folder, scheduler_target=app.address)
     try:
         herd = await _herd(settings, alarms=alarms)
         consumer = _Consumer(dispatch_service_pb2_grpc.DispatchServiceStub(mesh.channel("scheduler_svc")), alarms, credit)
@@ -129,19 +125,6 @@ def _settings(folder: Path, url: str) -> SchedulerSettings:
 def _cpu() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
-
-
-def _mesh(folder: Path, address: str) -> Mesh:
-    pki, clock = folder / "pki", SystemClock()
-    settings = ServiceSettings(
-        state_dir=folder,
-        tls_ca_file=pki / "ca.pem",
-        tls_cert_file=pki / "processor_svc.pem",
-        tls_key_file=pki / "processor_svc-key.pem",
-        scheduler_target=address,
-    )
-    telemetry = Telemetry(service="processor_svc", settings=settings)
-    return Mesh(service="processor_svc", settings=settings, clock=clock, telemetry=telemetry, breakers=BreakerRegistry(clock=clock))
 
 
 class _Consumer:

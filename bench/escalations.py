@@ -10,19 +10,15 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from bench.services import seconds_of, service
+from bench.services import mesh_of, seconds_of, service
 from scheduler_svc.config import SchedulerSettings
 from scheduler_svc.domain.escalation import EscalationPlan, EscalationPolicy, EscalationStep
 from scheduler_svc.store import SqlEscalationPolicyStore
 from tocsin.api.scheduler.v1 import dispatch_service_pb2, dispatch_service_pb2_grpc, firing_service_pb2, incident_service_pb2
 from tocsin.api.scheduler.v1.incident_service_pb2_grpc import IncidentServiceStub
 from tocsin.clock import SECOND, SystemClock
-from tocsin.config import ServiceSettings
 from tocsin.database import Database
-from tocsin.mesh.breaker import BreakerRegistry
-from tocsin.mesh.client import Mesh
 from tocsin.mesh.identity import ensure_pki
-from tocsin.telemetry import Telemetry
 from tocsin.testing.process import free_port
 from tocsin.testing.waiting import eventually
 
@@ -73,7 +69,7 @@ class _Night:
     """Who opens, takes steps and acknowledges."""
 
     def __init__(self, folder: Path, address: str) -> None:
-        self._meshes = {name: _mesh(folder, name, address) for name in _SERVICES[1:]}
+        self._meshes = {name: mesh_of(name, folder=folder, scheduler_target=address) for name in _SERVICES[1:]}
         self._clock = SystemClock()
         self._arrived: dict[tuple[str, int], float] = {}
         self._times = Counter[tuple[str, int]]()
@@ -183,16 +179,3 @@ def _request(keys: Sequence[str], policy: str) -> incident_service_pb2.TriggerIn
         return incident_service_pb2.TriggerIncidentsRequest.Triggered(tenant=_TENANT, firing=key, alarm="", incident=incident)
 
     return incident_service_pb2.TriggerIncidentsRequest(triggered=map(triggered, keys))
-
-
-def _mesh(folder: Path, name: str, address: str) -> Mesh:
-    pki, clock = folder / "pki", SystemClock()
-    settings = ServiceSettings(
-        state_dir=folder,
-        tls_ca_file=pki / "ca.pem",
-        tls_cert_file=pki / f"{name}.pem",
-        tls_key_file=pki / f"{name}-key.pem",
-        scheduler_target=address,
-    )
-    telemetry = Telemetry(service=name, settings=settings)
-    return Mesh(service=name, settings=settings, clock=clock, telemetry=telemetry, breakers=BreakerRegistry(clock=clock))

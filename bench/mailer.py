@@ -6,15 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
-from bench.services import service
+from bench.services import mesh_of, service
 from tocsin.api.mailer.v1 import delivery_service_pb2 as pb
 from tocsin.api.mailer.v1 import delivery_service_pb2_grpc as rpc
 from tocsin.clock import SystemClock
-from tocsin.config import ServiceSettings
-from tocsin.mesh.breaker import BreakerRegistry
-from tocsin.mesh.client import Mesh
 from tocsin.mesh.identity import ensure_pki
-from tocsin.telemetry import Telemetry
 from tocsin.testing.process import free_port
 
 TENANT: Final = "bench"
@@ -46,7 +42,7 @@ async def mailer(folder: Path, *, url: str, settings: Mapping[str, str]) -> Asyn
     port = free_port()
     own = {"DATABASE_URL": url, "PORT": str(port), **settings}
     async with service("mailer", folder=folder, settings=own) as pid:
-        mesh = _mesh(folder, f"127.0.0.1:{port}")
+        mesh = mesh_of("processor_svc", folder=folder, mailer_target=f"127.0.0.1:{port}")
         try:
             yield MailerProcess(rpc.DeliveryServiceStub(cast("Any", mesh.channel("mailer_svc"))), pid)
         finally:
@@ -64,17 +60,3 @@ def message(key: int, **fields: Any) -> pb.OutgoingMessage:
     content = pb.InlineContent(subject="Stand-up", text="In five minutes.\n")
     values: dict[str, Any] = {"tenant": TENANT, "firing": f"f{key}", "lane": 2}
     return pb.OutgoingMessage(key=key, inline=content, **values | fields)
-
-
-def _mesh(folder: Path, target: str) -> Mesh:
-    pki = folder / "pki"
-    settings = ServiceSettings(
-        state_dir=folder,
-        tls_ca_file=pki / "ca.pem",
-        tls_cert_file=pki / "processor_svc.pem",
-        tls_key_file=pki / "processor_svc-key.pem",
-        mailer_target=target,
-    )
-    clock = SystemClock()
-    telemetry = Telemetry(service="processor_svc", settings=settings)
-    return Mesh(service="processor_svc", settings=settings, clock=clock, telemetry=telemetry, breakers=BreakerRegistry(clock=clock))

@@ -6,8 +6,13 @@ import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from tocsin.clock import SystemClock
+from tocsin.config import ServiceSettings
+from tocsin.mesh.breaker import BreakerRegistry
+from tocsin.mesh.client import Mesh
+from tocsin.telemetry import Telemetry
 from tocsin.testing.process import accepts, free_port
 from tocsin.testing.waiting import eventually
 
@@ -34,6 +39,27 @@ async def service(name: str, *, folder: Path, settings: Mapping[str, str]) -> As
         if process.returncode is None:
             process.terminate()
         await process.wait()
+
+
+def mesh_of(name: str, *, folder: Path, **targets: str) -> Mesh:
+    """The mesh as a service sees it, with the certificates in ``folder``.
+
+    Args:
+        name: such as "processor_svc".
+        folder: the state.
+        targets: where services are, by setting: ``scheduler_target="127.0.0.1:9002"``.
+    """
+    pki, clock = folder / "pki", SystemClock()
+    values: dict[str, Any] = {
+        "state_dir": folder,
+        "tls_ca_file": pki / "ca.pem",
+        "tls_cert_file": pki / f"{name}.pem",
+        "tls_key_file": pki / f"{name}-key.pem",
+        **targets,
+    }
+    settings = ServiceSettings(**values)
+    telemetry = Telemetry(service=name, settings=settings)
+    return Mesh(service=name, settings=settings, clock=clock, telemetry=telemetry, breakers=BreakerRegistry(clock=clock))
 
 
 def seconds_of(pid: int) -> float:
