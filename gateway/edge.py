@@ -1,10 +1,9 @@
 """The gRPC edge: takes any public RPC of any service as bytes, knows the caller, forwards. Reflection shows the public contract alone."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, cast
+from urllib.parse import unquote
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool
@@ -22,6 +21,7 @@ from tocsin.mesh.policy import MethodKind, MethodPolicy
 from tocsin.mesh.server import EdgeServer, write_within
 from tocsin.mesh.spans import rpc_span
 from tocsin.mesh.status import code_of, trailing_metadata
+from tocsin.mesh.tokens import Principal
 from tocsin.telemetry import current_traceparent, extract, get_logger, trace_id_of
 
 _log = get_logger(__name__)
@@ -99,8 +99,8 @@ class EdgeHandlers:
 
         async def handle(request: Any, context: Context) -> bytes:
             async with _EdgeCall(self, policy, context) as served:
-                await self._admit(policy, context, served)
-                async with self._place(policy, served):
+                await self._authorize(policy, context, served)
+                async with self._ingress.admit(policy, served.principal, address=served.address):
                     return await call(_bounded(policy, request))
             raise AssertionError("an error ends the call")
 
@@ -111,8 +111,8 @@ class EdgeHandlers:
 
         async def handle(request: Any, context: Context) -> None:
             async with _EdgeCall(self, policy, context) as served:
-                await self._admit(policy, context, served)
-                async with self._place(policy, served):
+                await self._authorize(policy, context, served)
+                async with self._ingress.admit(policy, served.principal, address=served.address):
                     await forward(request, context)
 
         async def forward(request: Any, context: Context) -> None:
@@ -135,23 +135,19 @@ class EdgeHandlers:
 
         return handle
 
-    async def _admit(self, policy: MethodPolicy, context: Context, served: "_EdgeCall") -> None:
+    async def _authorize(self, policy: MethodPolicy, context: Context, served: "_EdgeCall") -> None:
         """Knows the caller and sets the deadline.
 
         Raises:
             TocsinError: the call may not be made.
         """
-        principal = await self._ingress.authorize(
-            served.metadata.get("authorization"), public=policy.public, scope=policy.scope, place=policy.path
+        principal = served.principal = await self._ingress.authorize(
+            served.metadata.get("authorization"), public=policy.public, scope=policy.scope, place=policy.path, address=served.address
         )
-        served.tenant = principal.tenant if principal else None
         remaining = cast("float | None", context.time_remaining())
         timeout = policy.timeout if remaining is None else min(policy.timeout, remaining)
         authorization = f"Bearer {principal.token}" if principal else None
         enter(Call(principal=principal, authorization=authorization, deadline=asyncio.get_running_loop().time() + timeout))
-
-    def _place(self, policy: MethodPolicy, served: "_EdgeCall") -> AbstractAsyncContextManager[None]:
-        return contextlib.nullcontext() if served.tenant is None else self._ingress.bulkheads.place(policy, served.tenant)
 
     def begin(self, policy: MethodPolicy, metadata: Mapping[str, bytes]) -> Any:
         """The span of one RPC."""
@@ -198,7 +194,8 @@ class _EdgeCall:
         self._context = context
         self._started = edge.now()
         self.metadata = _metadata(context)
-        self.tenant: str | None = None
+        self.address = _address(context.peer())
+        self.principal: Principal | None = None
         self._span = edge.begin(policy, self.metadata)
 
     async def __aenter__(self) -> "_EdgeCall":
@@ -220,8 +217,15 @@ class _EdgeCall:
             elif error is not None:
                 code = "CANCELLED"
         finally:
-            self._edge.record(self._policy, code, self._edge.now() - self._started, self.tenant)
+            tenant = self.principal.tenant if self.principal else None
+            self._edge.record(self._policy, code, self._edge.now() - self._started, tenant)
             self._span.__exit__(kind, error, traceback)
+
+
+def _address(peer: str) -> str:
+    """The client's IP address, of gRPC's name for it: ``ipv4:192.0.2.1:55000`` or ``ipv6:%5B2001:db8::1%5D:55000``; else empty."""
+    family, _, place = unquote(peer).partition(":")
+    return place.rpartition(":")[0].strip("[]") if family in ("ipv4", "ipv6") else ""
 
 
 def _metadata(context: Context) -> dict[str, bytes]:

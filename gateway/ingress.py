@@ -1,6 +1,8 @@
 """What both doors of the gateway, HTTP and gRPC, share."""
 
 import contextlib
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +12,7 @@ from tocsin.alerts import AlertKind, Alerts
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 from tocsin.mesh.bulkhead import Bulkheads
+from tocsin.mesh.policy import MethodPolicy
 from tocsin.mesh.tokens import Principal, ScopeMissing, TokenRefused
 from tocsin.telemetry import Telemetry
 
@@ -37,7 +40,7 @@ class Ingress:
     bulkheads: Bulkheads
     alerts: Alerts
 
-    async def authorize(self, authorization: bytes | None, *, public: bool, scope: str, place: str) -> Principal | None:
+    async def authorize(self, authorization: bytes | None, *, public: bool, scope: str, place: str, address: str) -> Principal | None:
         """The principal of a call; None at a public method without a valid credential.
 
         Args:
@@ -45,11 +48,13 @@ class Ingress:
             public: whether the method needs no credential.
             scope: what the token must carry; empty if any token is enough.
             place: the route or RPC, for an alert.
+            address: of the client.
 
         Raises:
             Unauthenticated: the credential is missing or not valid.
             ScopeMissing: the token does not carry ``scope``.
         """
+        del address
         if public:
             with contextlib.suppress(TocsinError):
                 return await self.authenticator.authenticate(authorization)
@@ -66,3 +71,22 @@ class Ingress:
             )
             raise ScopeMissing.of(scope)
         return principal
+
+    @asynccontextmanager
+    async def admit(self, policy: MethodPolicy | None, principal: Principal | None, *, address: str) -> AsyncGenerator[None]:
+        """What a call of either door holds while it is served, streams included: a place among the calls of its tenant.
+
+        Args:
+            policy: of the method; None for a page of the gateway itself.
+            principal: whom the call speaks for.
+            address: of the client.
+
+        Raises on enter:
+            ResourceExhausted: the tenant has too many calls of this kind.
+        """
+        del address
+        if policy is None or principal is None:
+            yield
+            return
+        async with self.bulkheads.place(policy, principal.tenant):
+            yield

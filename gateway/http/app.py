@@ -118,6 +118,7 @@ class HttpApp:
             public=endpoint.public,
             scope=endpoint.scope,
             place=f"{exchange.method} {endpoint.template}",
+            address=exchange.address,
         )
         wanted = requested_timeout(exchange.headers)
         timeout = endpoint.timeout if wanted is None else min(wanted, endpoint.timeout)
@@ -128,10 +129,7 @@ class HttpApp:
                 deadline=asyncio.get_running_loop().time() + timeout,
             )
         )
-        if principal is None or endpoint.policy is None:
-            await endpoint.serve(exchange, trace_id=trace_id)
-            return
-        async with self._ingress.bulkheads.place(endpoint.policy, principal.tenant):
+        async with self._ingress.admit(endpoint.policy, principal, address=exchange.address):
             await endpoint.serve(exchange, trace_id=trace_id)
 
     async def _options(self, exchange: Exchange) -> None:
