@@ -18,13 +18,12 @@ _NO_STORE = (b"cache-control", b"no-store")
 _REVALIDATE = (b"cache-control", b"no-cache")
 
 
-def pages(*, health: HealthService, document: object, document_3_0: object) -> list[tuple[str, PageEndpoint]]:
+def pages(*, health: HealthService, document: object) -> list[tuple[str, PageEndpoint]]:
     """The pages with their HTTP methods.
 
     Args:
         health: the picture of the platform.
         document: the OpenAPI 3.1 document.
-        document_3_0: the same for Swagger UI, which reads 3.0.
     """
     docs = Pages()
 
@@ -53,7 +52,6 @@ def pages(*, health: HealthService, document: object, document_3_0: object) -> l
             for path in ("/debug/services", "/debug/services/")
         ),
         _document("/openapi.json", document),
-        _document("/docs/openapi.json", document_3_0),
         PageEndpoint(template="/docs", page=show_index),
         PageEndpoint(template="/docs/", page=show_index),
         PageEndpoint(template="/docs/{name}", page=show_asset),

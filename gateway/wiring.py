@@ -21,7 +21,6 @@ from gateway.ingress import Ingress
 from gateway.local_rpcs import LocalBackend
 from gateway.mesh_admin import MeshAdmin
 from gateway.openapi.document import build_document
-from gateway.openapi.version_3_0 import to_3_0
 from gateway.ports import Spooler
 from gateway.service import HealthService
 from gateway.spool import (
@@ -208,8 +207,7 @@ def build_endpoints(
     routes = build_routes(contract)
     body = BodyRule(timeout_seconds=settings.body_timeout_seconds)
     streams = StreamRule(hold_seconds=settings.stream_hold_seconds, heartbeat_seconds=settings.stream_heartbeat_seconds)
-    document = build_document(contract=contract, routes=routes)
-    own = pages(health=health, document=document, document_3_0=to_3_0(document))
+    own = pages(health=health, document=build_document(contract=contract, routes=routes))
 
     def endpoint(route: Route) -> Endpoint:
         if route.uploads:

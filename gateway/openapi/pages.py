@@ -4,19 +4,21 @@ import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
-import swagger_ui_bundle
+import mkdocs_swagger_ui_tag
 
 from gateway.transcoding.router import RouteNotFound
 
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
-    ".png": "image/png",
+    ".svg": "image/svg+xml",
     ".html": "text/html; charset=utf-8",
 }
-_BUNDLED = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
+_BUNDLED = {"swagger-ui.css": "stylesheets", "swagger-ui-bundle.js": "javascripts"}
+"""Names of files, and the folders of the package that hold them."""
 
 POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
@@ -31,7 +33,7 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Tocsin API</title>
 <link rel="stylesheet" href="/docs/swagger-ui.css">
-<link rel="icon" type="image/png" href="/docs/favicon-32x32.png">
+<link rel="icon" type="image/svg+xml" href="/docs/bell.svg">
 </head>
 <body>
 <div id="swagger-ui"></div>
@@ -41,14 +43,18 @@ _PAGE = """<!doctype html>
 </html>
 """
 _START = """SwaggerUIBundle({
-  url: "/docs/openapi.json",
+  url: "/openapi.json",
   dom_id: "#swagger-ui",
   deepLinking: true,
-  persistAuthorization: true,
+  docExpansion: "none",
+  filter: true,
   displayRequestDuration: true,
   tryItOutEnabled: true,
   validatorUrl: null,
 });
+"""
+_BELL = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><path fill="#b45309" d="M16 3a3 3 0 0 0-3 3c-4 1-6 5-6 9v6l-3 4h24l-3-4v-6\
+c0-4-2-8-6-9a3 3 0 0 0-3-3zm-4 23a4 4 0 0 0 8 0z"/></svg>
 """
 
 
@@ -67,13 +73,14 @@ class Pages:
 
     def __init__(self) -> None:
         """Reads the files of the package."""
-        folder = Path(str(swagger_ui_bundle.swagger_ui_path))
-        files: Mapping[str, bytes] = {
+        package = files(mkdocs_swagger_ui_tag) / "swagger-ui"
+        content: Mapping[str, bytes] = {
             "index.html": _PAGE.encode(),
             "start.js": _START.encode(),
-            **{name: (folder / name).read_bytes() for name in _BUNDLED},
+            "bell.svg": _BELL.encode(),
+            **{name: (package / folder / name).read_bytes() for name, folder in _BUNDLED.items()},
         }
-        self._assets = {name: _asset(name, data) for name, data in files.items()}
+        self._assets = {name: _asset(name, data) for name, data in content.items()}
 
     @property
     def index(self) -> Asset:

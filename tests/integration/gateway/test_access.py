@@ -175,8 +175,7 @@ async def test_the_documentation_loads_nothing_from_elsewhere(rig: Rig) -> None:
             assert (await client.get(name)).status_code == 200, name
         assert "script-src 'self'" in page.headers["content-security-policy"]
         start = (await client.get("/docs/start.js")).text
-        assert '"/docs/openapi.json"' in start
-        assert (await client.get("/docs/openapi.json")).json()["openapi"].startswith("3.0")
+        assert '"/openapi.json"' in start
         assert (await client.get("/openapi.json")).json()["openapi"].startswith("3.1")
         cached = await client.get("/openapi.json", headers={"if-none-match": (await client.get("/openapi.json")).headers["etag"]})
         assert (cached.status_code, cached.content) == (304, b"")

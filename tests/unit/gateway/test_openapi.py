@@ -9,7 +9,6 @@ import pytest
 from google.protobuf import descriptor_pool, message_factory
 
 from gateway.openapi.document import build_document, singular
-from gateway.openapi.version_3_0 import to_3_0
 from gateway.transcoding.contract import Contract
 from gateway.transcoding.routes import build_routes
 from tests.unit.gateway.contracts import contract
@@ -164,21 +163,6 @@ def generated(full_name: str) -> Any:
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
         importlib.import_module(f"{package}.{module.name}")
     return message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(full_name))
-
-
-def test_the_old_form_holds_nothing_that_it_cannot_say(document: dict[str, Any]) -> None:
-    """Swagger UI 4 gets 3.0: no type lists, no const, no numeric exclusive bounds, no schema examples, no siblings of references."""
-    old = to_3_0(document)
-    assert old["openapi"] == "3.0.3"
-    assert document["openapi"].startswith("3.1")
-    for node in nodes({"paths": old["paths"], "schemas": old["components"]["schemas"]}):
-        assert not isinstance(node.get("type"), list), node
-        assert not isinstance(node.get("const"), str), node
-        bound = node.get("exclusiveMinimum", True)
-        assert isinstance(bound, bool | dict), node
-        if isinstance(node.get("$ref"), str):
-            assert len(node) == 1
-    assert {path for path, _, _ in operations(old)} == {path for path, _, _ in operations(document)}
 
 
 @pytest.mark.parametrize(
