@@ -53,8 +53,9 @@ _START = """SwaggerUIBundle({
   validatorUrl: null,
 });
 """
-_BELL = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><path fill="#b45309" d="M16 3a3 3 0 0 0-3 3c-4 1-6 5-6 9v6l-3 4h24l-3-4v-6\
-c0-4-2-8-6-9a3 3 0 0 0-3-3zm-4 23a4 4 0 0 0 8 0z"/></svg>
+_BELL = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
+<path fill="#b45309" d="M16 3a3 3 0 0 0-3 3c-4 1-6 5-6 9v6l-3 4h24l-3-4v-6c0-4-2-8-6-9a3 3 0 0 0-3-3zm-4 23a4 4 0 0 0 8 0z"/>
+</svg>
 """
 
 
