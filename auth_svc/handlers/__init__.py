@@ -1,0 +1,8 @@
+"""The RPCs: from messages to use cases and back."""
+
+from auth_svc.handlers.alerts import SecurityAlertHandlers
+from auth_svc.handlers.auth import AuthHandlers
+from auth_svc.handlers.keys import ApiKeyHandlers
+from auth_svc.handlers.users import TenantHandlers, UserHandlers
+
+__all__ = ["ApiKeyHandlers", "AuthHandlers", "SecurityAlertHandlers", "TenantHandlers", "UserHandlers"]

@@ -1,0 +1,34 @@
+"""What the handlers have in common: who calls, and times."""
+
+from datetime import UTC, datetime
+
+from google.protobuf import timestamp_pb2
+
+from auth_svc.domain import TokenCaller
+from tocsin.errors import InvalidInput
+from tocsin.mesh.context import principal
+
+
+def caller() -> TokenCaller:
+    """Who asks."""
+    who = principal()
+    return TokenCaller(tenant=who.tenant, subject=who.subject, scopes=who.scopes)
+
+
+def timestamp(instant: datetime) -> timestamp_pb2.Timestamp:
+    """The time on the wire."""
+    stamp = timestamp_pb2.Timestamp()
+    stamp.FromDatetime(instant)
+    return stamp
+
+
+def instant_of(stamp: timestamp_pb2.Timestamp, field: str) -> datetime:
+    """The time of a message.
+
+    Raises:
+        InvalidInput: it is none of the calendar.
+    """
+    try:
+        return stamp.ToDatetime(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidInput.at(field, "is outside the years 1 to 9999") from None

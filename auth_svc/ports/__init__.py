@@ -1,0 +1,31 @@
+"""What the use cases need: a store, a password hasher, a signer, a log of security events."""
+
+from typing import Protocol
+
+from auth_svc.ports.accounts import AccountStore, Installation
+from auth_svc.ports.alerts import AlertFiles, AlertStore
+from auth_svc.ports.keys import KeyStore
+from auth_svc.ports.security import PasswordCheck, PasswordHasher, PublicKeys, SecurityLog, TokenSigner
+from auth_svc.ports.sessions import RefreshRefusal, Refused, Rotated, SessionStore
+
+__all__ = [
+    "AccountStore",
+    "AlertFiles",
+    "AlertStore",
+    "Installation",
+    "KeyStore",
+    "PasswordCheck",
+    "PasswordHasher",
+    "PublicKeys",
+    "RefreshRefusal",
+    "Refused",
+    "Rotated",
+    "SecurityLog",
+    "SessionStore",
+    "Store",
+    "TokenSigner",
+]
+
+
+class Store(AccountStore, SessionStore, KeyStore, AlertStore, Protocol):
+    """All of it."""
