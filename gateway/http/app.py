@@ -14,7 +14,7 @@ from gateway.http.exchange import Disconnected, Exchange, Receive, Scope, Send
 from gateway.http.headers import requested_timeout
 from gateway.ingress import Ingress
 from gateway.metrics import HttpMetrics
-from gateway.transcoding.problems import problem
+from gateway.transcoding.problems import http_status, problem
 from gateway.transcoding.router import MethodNotAllowed, RouteNotFound, Router
 from tocsin.errors import Internal, TocsinError
 from tocsin.mesh.context import Call, enter
@@ -23,6 +23,7 @@ from tocsin.telemetry import current_traceparent, extract, get_logger, new_trace
 _log = get_logger(__name__)
 
 _CLIENT_GONE = 499
+_FAILED = 400
 _FAULT = 500
 _UNMATCHED = "(none)"
 
@@ -97,7 +98,7 @@ class HttpApp:
             elif endpoint is None:
                 raise _with_derived_methods(refusal or RouteNotFound())
             else:
-                await self._serve(exchange, endpoint, trace_id)
+                await self._serve(exchange, endpoint)
         except TocsinError as error:
             await self._fail(exchange, error, trace_id, endpoint)
         except Disconnected:
@@ -112,7 +113,7 @@ class HttpApp:
         finally:
             exchange.unwatch()
 
-    async def _serve(self, exchange: Exchange, endpoint: Endpoint, trace_id: str) -> None:
+    async def _serve(self, exchange: Exchange, endpoint: Endpoint) -> None:
         principal = exchange.principal = await self._ingress.authorize(
             exchange.headers.get(b"authorization"),
             public=endpoint.public,
@@ -130,7 +131,7 @@ class HttpApp:
             )
         )
         async with self._ingress.admit(endpoint.policy, principal, address=exchange.address):
-            await endpoint.serve(exchange, trace_id=trace_id)
+            await endpoint.serve(exchange)
 
     async def _options(self, exchange: Exchange) -> None:
         """Tells what a path takes, before anybody is asked who they are (RFC 9110, 9.3.7; Fetch, 3.2)."""
@@ -142,15 +143,25 @@ class HttpApp:
 
     async def _fail(self, exchange: Exchange, error: TocsinError, trace_id: str, endpoint: Endpoint | None) -> None:
         if exchange.sent:
-            # The head is out and says that all is well; only an aborted body can say that it is not.
-            _log.error("response cut off", error=error.message)
+            await self._fail_late(exchange, error, trace_id)
             return
         try:
-            found = (endpoint.problem if endpoint else problem)(error, trace_id)
+            found = (endpoint.problem(exchange) if endpoint else problem)(error, trace_id)
         except Exception as broken:  # noqa: BLE001 - an error that cannot be shown is shown as one
             _log.error("error not shown", exc_info=broken)
             found = problem(Internal(), trace_id)
         await exchange.send(found.status, found.headers, found.body)
+        if found.status < _FAILED:
+            exchange.status = http_status(error)  # gRPC-Web says in its trailers what went wrong
+
+    async def _fail_late(self, exchange: Exchange, error: TocsinError, trace_id: str) -> None:
+        """Tells of an error when the head is out and says that all is well: as the stream does, or by a body that is cut off."""
+        if exchange.late_error is None:
+            _log.error("response cut off", error=error.message)
+            return
+        exchange.status = http_status(error)
+        await exchange.write(exchange.late_error(error, trace_id))
+        await exchange.end()
 
     def _record(self, exchange: Exchange, method: str, template: str, seconds: float) -> None:
         self._metrics.observe(method if method in _KNOWN_METHODS else "OTHER", template, exchange.status, seconds)

@@ -60,12 +60,11 @@ class Endpoint(Protocol):
         """Longest time of one call, in seconds."""
         ...
 
-    @property
-    def problem(self) -> Problem:
-        """How its errors are shown."""
+    def problem(self, exchange: Exchange) -> Problem:
+        """How its errors are shown to who sent this request."""
         ...
 
-    async def serve(self, exchange: Exchange, *, trace_id: str) -> None:
+    async def serve(self, exchange: Exchange) -> None:
         """Answers a request that has passed authentication.
 
         Raises:
@@ -145,7 +144,11 @@ class RpcEndpoint:
         self.scope = route.rpc.policy.scope
         self.public = route.rpc.policy.public
         self.timeout = route.rpc.policy.timeout
-        self.problem = route.problem
+
+    def problem(self, exchange: Exchange) -> Problem:
+        """How its errors are shown."""
+        del exchange
+        return self._route.problem
 
 
 class UnaryEndpoint(RpcEndpoint):
@@ -157,9 +160,8 @@ class UnaryEndpoint(RpcEndpoint):
         self._call = backend.unary(route.rpc.path)
         self._headers = _PAGE if route.renderer.raw else _DATA
 
-    async def serve(self, exchange: Exchange, *, trace_id: str) -> None:
+    async def serve(self, exchange: Exchange) -> None:
         """Converts, calls, converts back."""
-        del trace_id
         try:
             request = await bound(self._route, await read_request(exchange, self._route, self._rule))
             exchange.watch()
@@ -192,9 +194,8 @@ class SpooledEndpoint(UnaryEndpoint):
         super().__init__(route=route, backend=backend, rule=rule)
         self._spooler = spooler
 
-    async def serve(self, exchange: Exchange, *, trace_id: str) -> None:
+    async def serve(self, exchange: Exchange) -> None:
         """Converts, calls or keeps, converts back."""
-        del trace_id
         try:
             request = self._spooler.mark(await bound(self._route, await read_request(exchange, self._route, self._rule)))
             exchange.watch()
@@ -229,7 +230,7 @@ class StreamEndpoint(RpcEndpoint):
         self._streams = streams
         self._draining = draining
 
-    async def serve(self, exchange: Exchange, *, trace_id: str) -> None:
+    async def serve(self, exchange: Exchange) -> None:
         """Converts, calls, and shows what comes."""
         media_type = accepted(exchange.headers.get(b"accept"), OFFERS)
         if media_type is None:
@@ -247,7 +248,7 @@ class StreamEndpoint(RpcEndpoint):
             draining=self._draining,
         )
         exchange.watch()
-        await stream.run(self._call(request), trace_id=trace_id)
+        await stream.run(self._call(request))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,7 +275,6 @@ class PageEndpoint:
         scope: scope that the token must carry.
         timeout: longest time that it may take, in seconds.
         policy: none.
-        problem: how its errors are shown.
     """
 
     template: str
@@ -283,10 +283,13 @@ class PageEndpoint:
     scope: str = ""
     timeout: float = 10.0
     policy: MethodPolicy | None = None
-    problem: Problem = problem
 
-    async def serve(self, exchange: Exchange, *, trace_id: str) -> None:
+    def problem(self, exchange: Exchange) -> Problem:
+        """How its errors are shown."""
+        del exchange
+        return problem
+
+    async def serve(self, exchange: Exchange) -> None:
         """Answers with the page."""
-        del trace_id
         answer = await self.page(exchange)
         await exchange.send(answer.status, answer.headers, answer.data)

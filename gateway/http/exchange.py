@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from gateway.http.headers import Headers, check_host, read_headers
 from gateway.transcoding.problems import BodyTooSlow, HeadersInvalid
-from tocsin.errors import MessageTooLarge
+from tocsin.errors import MessageTooLarge, TocsinError
 from tocsin.mesh.tokens import Principal
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -31,7 +31,7 @@ class Exchange:
 
     __slots__ = (
         "_common", "_gone", "_head", "_http_version", "_max_body", "_receive", "_send", "_watch", "_watched", "address",
-        "headers", "method", "path", "principal", "query_string", "raw_headers", "sent", "status", "variables",
+        "headers", "late_error", "method", "path", "principal", "query_string", "raw_headers", "sent", "status", "variables",
     )  # fmt: skip
 
     def __init__(self, *, scope: Scope, receive: Receive, send: Send, max_body: int) -> None:
@@ -60,8 +60,11 @@ class Exchange:
         self.raw_headers: HeaderList = scope["headers"]
         self.variables: dict[str, str] = {}
         self.principal: Principal | None = None
+        self.late_error: Callable[[TocsinError, str], bytes] | None = None
+        """The end of the body that tells of an error after its head was sent, and of its trace; None where nothing can."""
         self.sent = False
         self.status = 0
+        """Of the answer; of a stream that failed, the one that its error would have had."""
 
     def read_headers(self, raw: HeaderList) -> None:
         """Reads the headers.

@@ -65,11 +65,11 @@ class EventStream:
         self._rule = rule
         self._draining = draining
 
-    async def run(self, messages: Stream, *, trace_id: str) -> None:
+    async def run(self, messages: Stream) -> None:
         """Sends ``messages`` until they end.
 
         Raises:
-            TocsinError: the stream failed before its head was sent; afterwards the error is the last event.
+            TocsinError: the stream failed; once its head has been sent, the error is its last event.
         """
         following = asyncio.ensure_future(_next(messages))
         draining: asyncio.Task[Any] = asyncio.ensure_future(self._draining.wait())
@@ -82,10 +82,6 @@ class EventStream:
                     break
                 await self._show(message)
                 following = asyncio.ensure_future(_next(messages))
-        except TocsinError as error:
-            if not self._exchange.sent:
-                raise
-            await self._exchange.write(self._error(error, trace_id))
         finally:
             draining.cancel()
             following.cancel()
@@ -113,6 +109,7 @@ class EventStream:
         if self._exchange.sent:
             return
         media_type = SSE if self._is_sse else NDJSON
+        self._exchange.late_error = self._error
         # X-Accel-Buffering tells nginx to pass each event on at once.
         await self._exchange.begin(200, [(b"content-type", media_type), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")])
         if self._is_sse:

@@ -45,13 +45,13 @@ class UploadEndpoint(RpcEndpoint):
         self._draining = draining
         self._max_line = min(max_line_bytes, route.rpc.policy.max_request_bytes)
 
-    async def serve(self, exchange: Exchange, *, trace_id: str) -> None:
+    async def serve(self, exchange: Exchange) -> None:
         """Converts and sends what comes, and shows what is answered."""
         self._check_type(exchange)
         requests = self._requests(exchange, asyncio.current_task())
         try:
             if self._route.streams:
-                await self._show(exchange, requests, trace_id)
+                await self._show(exchange, requests)
             else:
                 await self._answer(exchange, requests)
         except InvalidInput as error:
@@ -70,7 +70,7 @@ class UploadEndpoint(RpcEndpoint):
         headers = ((b"content-type", reply.content_type.encode("latin-1", "replace")), (b"cache-control", b"no-store"))
         await exchange.send(200, headers, reply.data)
 
-    async def _show(self, exchange: Exchange, requests: AsyncGenerator[bytes], trace_id: str) -> None:
+    async def _show(self, exchange: Exchange, requests: AsyncGenerator[bytes]) -> None:
         media_type = accepted(exchange.headers.get(b"accept"), OFFERS)
         if media_type is None:
             raise NotAcceptable("This stream is available as text/event-stream or application/x-ndjson.")
@@ -82,7 +82,7 @@ class UploadEndpoint(RpcEndpoint):
             rule=self._streams,
             draining=self._draining,
         )
-        await stream.run(self._backend.both_streams(self._route.rpc.path)(requests), trace_id=trace_id)
+        await stream.run(self._backend.both_streams(self._route.rpc.path)(requests))
 
     async def _requests(self, exchange: Exchange, task: "asyncio.Task[None] | None") -> AsyncGenerator[bytes]:
         """The request messages; when the body has come to its end, a client that leaves cancels ``task``."""
