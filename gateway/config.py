@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator
 
+from gateway.trusted_proxies import ForwardedHeader, TrustedProxies
 from tocsin.config import ServiceSettings
 
 
@@ -22,6 +23,14 @@ class GatewaySettings(ServiceSettings):
         4 * 1024 * 1024, ge=1024, description="Largest request body over HTTP, whatever the contract allows a method."
     )
     body_timeout_seconds: float = Field(30.0, gt=0, description="How long a request body may take to arrive.")
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        description="Addresses and networks (10.0.0.0/8) of the proxies in front: what they say of a client's address is believed, "
+        "and nobody else.",
+    )
+    forwarded_header: ForwardedHeader = Field(
+        "x-forwarded-for", description="Which header those proxies write: x-forwarded-for or forwarded (RFC 7239); the other is not read."
+    )
     cors_allow_origins: tuple[str, ...] = Field(
         (), description='Origins whose browsers may read answers, as in https://app.example.com; "*" for any; none unless set.'
     )
@@ -51,6 +60,12 @@ class GatewaySettings(ServiceSettings):
     spool_stranger_limit: int = Field(2000, ge=0, description="How many pings without a token may wait; they take no place of tenants.")
     spool_address_limit: int = Field(200, ge=0, description="How many of those may come from one address (IPv6: from one /64).")
     access_log: bool = Field(True, description="Whether each request is logged, at level info.")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _known_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        TrustedProxies(networks=value, header="forwarded")
+        return value
 
     @field_validator("cors_allow_origins")
     @classmethod

@@ -16,7 +16,7 @@ from gateway.transcoding.contract import Contract, Rpc
 from tocsin.clock import Clock
 from tocsin.config import ServiceSettings
 from tocsin.errors import Internal, MessageTooLarge, TocsinError, Unavailable
-from tocsin.mesh.context import Call, enter
+from tocsin.mesh.context import Call, CallOrigin, enter, user_agent
 from tocsin.mesh.policy import MethodKind, MethodPolicy
 from tocsin.mesh.server import EdgeServer, write_within
 from tocsin.mesh.spans import rpc_span
@@ -147,13 +147,19 @@ class EdgeHandlers:
         remaining = cast("float | None", context.time_remaining())
         timeout = policy.timeout if remaining is None else min(policy.timeout, remaining)
         authorization = f"Bearer {principal.token}" if principal else None
-        enter(Call(principal=principal, authorization=authorization, deadline=asyncio.get_running_loop().time() + timeout))
+        deadline = asyncio.get_running_loop().time() + timeout
+        client = CallOrigin(served.address, user_agent(served.metadata.get("user-agent", b"")))
+        enter(Call(principal=principal, authorization=authorization, deadline=deadline, forwarded=client))
 
     def begin(self, policy: MethodPolicy, metadata: Mapping[str, bytes]) -> Any:
         """The span of one RPC."""
         given = metadata.get("traceparent")
         parent = (extract([("traceparent", given)]) if given is not None else None) or self._telemetry.root()
         return rpc_span(self._telemetry, policy.path, kind=SpanKind.SERVER, traceparent=parent)
+
+    def client(self, context: Context) -> str:
+        """The address of the client."""
+        return self._ingress.proxies.client(_address(context.peer()), context.invocation_metadata() or ())
 
     def now(self) -> float:
         """Seconds on the clock that measures durations."""
@@ -194,7 +200,7 @@ class _EdgeCall:
         self._context = context
         self._started = edge.now()
         self.metadata = _metadata(context)
-        self.address = _address(context.peer())
+        self.address = edge.client(context)
         self.principal: Principal | None = None
         self._span = edge.begin(policy, self.metadata)
 
@@ -232,7 +238,7 @@ def _metadata(context: Context) -> dict[str, bytes]:
     """The metadata that the edge reads; nothing else of what a client sends goes any further."""
     found: dict[str, bytes] = {}
     for key, value in context.invocation_metadata() or ():
-        if key in ("authorization", "traceparent"):
+        if key in ("authorization", "traceparent", "user-agent"):
             found[key] = value.encode("latin-1", "replace") if isinstance(value, str) else bytes(value)
     return found
 

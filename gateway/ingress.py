@@ -8,6 +8,7 @@ from typing import Final
 
 from gateway.access_log import AccessLog
 from gateway.credentials import Authenticator, KeyRefused, MalformedAuthorization
+from gateway.trusted_proxies import TrustedProxies
 from tocsin.alerts import AlertKind, Alerts
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
@@ -31,6 +32,7 @@ class Ingress:
         access_log: gets a line for each call.
         bulkheads: bounds the concurrent calls of a tenant.
         alerts: told of credentials that are not valid, and of scopes that lack.
+        proxies: find the address of a client.
     """
 
     authenticator: Authenticator
@@ -39,6 +41,7 @@ class Ingress:
     access_log: AccessLog
     bulkheads: Bulkheads
     alerts: Alerts
+    proxies: TrustedProxies
 
     async def authorize(self, authorization: bytes | None, *, public: bool, scope: str, place: str, address: str) -> Principal | None:
         """The principal of a call; None at a public method without a valid credential.

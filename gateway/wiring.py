@@ -39,6 +39,7 @@ from gateway.transcoding.contract import Contract
 from gateway.transcoding.router import Router
 from gateway.transcoding.routes import Route, build_routes
 from gateway.transcoding.template import parse
+from gateway.trusted_proxies import TrustedProxies
 from tocsin.alerts import Alerts
 from tocsin.clock import Clock
 from tocsin.lifecycle import App, Component
@@ -143,6 +144,7 @@ def _ingress(settings: GatewaySettings, clock: Clock, *, runtime: Runtime) -> In
         access_log=_access_log(settings, clock),
         bulkheads=bulkheads,
         alerts=runtime.alerts,
+        proxies=TrustedProxies(networks=settings.trusted_proxies, header=settings.forwarded_header),
     )
 
 

@@ -17,7 +17,7 @@ from gateway.metrics import HttpMetrics
 from gateway.transcoding.problems import http_status, problem
 from gateway.transcoding.router import MethodNotAllowed, RouteNotFound, Router
 from tocsin.errors import Internal, TocsinError
-from tocsin.mesh.context import Call, enter
+from tocsin.mesh.context import Call, CallOrigin, enter, user_agent
 from tocsin.telemetry import current_traceparent, extract, get_logger, new_traceparent, trace_id_of
 
 _log = get_logger(__name__)
@@ -56,7 +56,8 @@ class HttpApp:
                 await send({"type": "websocket.close", "code": 1000})
             return
         started = self._clock.monotonic()
-        exchange = Exchange(scope=scope, receive=receive, send=send, max_body=self._max_body)
+        address = self._ingress.proxies.client((scope.get("client") or ("",))[0], scope["headers"])
+        exchange = Exchange(scope=scope, receive=receive, send=send, max_body=self._max_body, address=address)
         endpoint, refusal = self._find(exchange, scope["headers"])
         template = endpoint.template if endpoint else _UNMATCHED
         attributes = {"http.request.method": exchange.method, "http.route": template}
@@ -128,6 +129,7 @@ class HttpApp:
                 principal=principal,
                 authorization=f"Bearer {principal.token}" if principal else None,
                 deadline=asyncio.get_running_loop().time() + timeout,
+                forwarded=CallOrigin(exchange.address, user_agent(exchange.headers.get(b"user-agent", b""))),
             )
         )
         async with self._ingress.admit(endpoint.policy, principal, address=exchange.address):

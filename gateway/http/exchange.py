@@ -34,7 +34,7 @@ class Exchange:
         "headers", "late_error", "method", "path", "principal", "query_string", "raw_headers", "sent", "status", "variables",
     )  # fmt: skip
 
-    def __init__(self, *, scope: Scope, receive: Receive, send: Send, max_body: int) -> None:
+    def __init__(self, *, scope: Scope, receive: Receive, send: Send, max_body: int, address: str) -> None:
         """Makes the exchange of an ASGI request.
 
         Args:
@@ -42,6 +42,7 @@ class Exchange:
             receive: of ASGI.
             send: of ASGI.
             max_body: most bytes of a request body.
+            address: of the client; empty if it has none.
         """
         self._receive = receive
         self._send = send
@@ -52,7 +53,7 @@ class Exchange:
         self._watch: asyncio.TimerHandle | None = None
         self._watched: asyncio.Task[None] | None = None
         self._gone = False
-        self.address: str = (scope.get("client") or ("",))[0]
+        self.address = address
         self.method: str = "GET" if self._head else scope["method"]
         self.path: str = scope["raw_path"].decode("latin-1")
         self.query_string: bytes = scope["query_string"]

@@ -15,7 +15,7 @@ _READ = frozenset(
     {
         b"accept", b"accept-encoding", b"access-control-request-method", b"authorization", b"content-encoding", b"content-length",
         b"content-type", b"grpc-timeout", b"host", b"if-none-match", b"last-event-id", b"origin", b"traceparent", b"transfer-encoding",
-        b"x-request-timeout",
+        b"user-agent", b"x-request-timeout",
     }
 )  # fmt: skip
 # A proxy and the gateway must not read two different ones (RFC 9110, section 5.3).

@@ -7,17 +7,49 @@ import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final
+from typing import Final, NamedTuple
 
 from tocsin.errors import Unauthenticated
 from tocsin.mesh.tokens import Principal
 
 TENANT: Final = "x-tocsin-tenant"
 """Header of a call that a service makes for a tenant; it counts only from a delegate of the method, by its certificate."""
+CLIENT_ADDRESS: Final = "x-tocsin-client-address"
+"""Header of a call that the door passes on: where it came from. It counts only from the door, by its certificate."""
+USER_AGENT: Final = "x-tocsin-user-agent"
+"""As `CLIENT_ADDRESS`: what the client calls itself."""
+LONGEST_USER_AGENT: Final = 200
+LONGEST_ADDRESS: Final = 64
+
+_SHOWN: Final = bytes(byte if 0x20 <= byte < 0x7F else 0x3F for byte in range(256))
+
+
+class CallOrigin(NamedTuple):
+    """Where a call came from, outside of the mesh; texts are empty when it is not known.
+
+    Attributes:
+        address: IP address.
+        user_agent: what the client calls itself, in printable ASCII.
+    """
+
+    address: str = ""
+    user_agent: str = ""
+
+
+UNKNOWN_ORIGIN: Final = CallOrigin()
+
+
+def user_agent(header: bytes) -> str:
+    """What a client calls itself, in at most `LONGEST_USER_AGENT` characters that can be shown and sent on."""
+    return header[:LONGEST_USER_AGENT].translate(_SHOWN).decode("ascii")
 
 
 def _nobody() -> None:
     return None
+
+
+def _unknown_origin() -> CallOrigin:
+    return UNKNOWN_ORIGIN
 
 
 class Call:
@@ -27,12 +59,14 @@ class Call:
         principal: whom the verified token speaks for.
         authorization: the header that the call's own calls carry.
         find_peer: names the service that called, by its certificate; asked only when somebody wants to know, for reading it costs.
+        find_origin: tells where the call came from, outside of the mesh; asked only when somebody wants to know.
+        forwarded: at the door: where the call came from, as its own calls say; None in a service.
         tenant: for whom the call's own calls are made when there is no token: see `acting_for`.
         deadline: when the caller stops waiting, in seconds of the event loop's clock. It is not the injected clock: the wire enforces
             deadlines in real time.
     """
 
-    __slots__ = ("authorization", "deadline", "find_peer", "principal", "tenant")
+    __slots__ = ("authorization", "deadline", "find_origin", "find_peer", "forwarded", "principal", "tenant")
 
     def __init__(
         self,
@@ -40,13 +74,27 @@ class Call:
         principal: Principal | None = None,
         authorization: str | None = None,
         find_peer: Callable[[], str | None] = _nobody,
+        find_origin: Callable[[], CallOrigin] = _unknown_origin,
+        forwarded: CallOrigin | None = None,
         deadline: float | None = None,
     ) -> None:
         self.principal = principal
         self.authorization = authorization
         self.find_peer = find_peer
+        self.find_origin = find_origin
+        self.forwarded = forwarded
         self.deadline = deadline
         self.tenant = ""
+
+    @property
+    def client_address(self) -> str:
+        """IP address of the client outside of the mesh; empty when it is not known, as in a call that a service makes by itself."""
+        return (self.forwarded or self.find_origin()).address
+
+    @property
+    def user_agent(self) -> str:
+        """What that client calls itself, in printable ASCII of at most `LONGEST_USER_AGENT` characters; empty when it is not known."""
+        return (self.forwarded or self.find_origin()).user_agent
 
 
 _current: ContextVar[Call | None] = ContextVar("tocsin_call", default=None)
@@ -96,7 +144,12 @@ def acting_as(token: str | Principal) -> Generator[None]:
     text = token.token if isinstance(token, Principal) else token
     inner = Call(principal=who, authorization=f"Bearer {text}")
     if outer is not None:
-        inner.deadline, inner.find_peer = outer.deadline, outer.find_peer
+        inner.deadline, inner.find_peer, inner.find_origin, inner.forwarded = (
+            outer.deadline,
+            outer.find_peer,
+            outer.find_origin,
+            outer.forwarded,
+        )
     restore = _current.set(inner)
     try:
         yield

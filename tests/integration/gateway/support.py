@@ -20,7 +20,7 @@ from tocsin.errors import Unauthenticated, Unimplemented
 from tocsin.lifecycle import App
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
-from tocsin.mesh.context import principal, remaining
+from tocsin.mesh.context import current, principal, remaining
 from tocsin.mesh.identity import ensure_pki
 from tocsin.mesh.jwks import JwksCache
 from tocsin.mesh.policy import policies
@@ -58,7 +58,10 @@ class Shelf:
             tenant = None
         self.requests.append(request)
         metadata = dict(context.invocation_metadata() or ())
-        self.calls.append({"tenant": tenant, "remaining": remaining(), "trace": current_traceparent(), "metadata": metadata})
+        call = current()
+        client = (call.client_address, call.user_agent) if call else None
+        seen = {"tenant": tenant, "remaining": remaining(), "trace": current_traceparent(), "metadata": metadata, "client": client}
+        self.calls.append(seen)
 
     async def _answer(self, request: Any, context: grpc.aio.ServicerContext, reply: Any) -> Any:
         self._note(request, context)

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.mesh.support import Echo, Note, Rig, add_hop, path
 from tocsin.clock import SystemClock
 from tocsin.errors import PermissionDenied, Unauthenticated, Unavailable
-from tocsin.mesh.context import acting_as, principal
+from tocsin.mesh.context import Call, CallOrigin, acting_as, current, enter, principal, user_agent
 from tocsin.mesh.identity import ensure_pki, make_ca
 from tocsin.testing.clock import FakeClock
 
@@ -168,3 +168,30 @@ async def test_a_server_takes_a_rotated_certificate_without_restart(rig: Rig) ->
     assert await connect(rig, server.address, old) is grpc.StatusCode.UNAVAILABLE
     new = grpc.ssl_channel_credentials(mine.tls_ca_file.read_bytes(), mine.tls_key_file.read_bytes(), mine.tls_cert_file.read_bytes())
     assert await connect(rig, server.address, new) is grpc.StatusCode.OK
+
+
+@pytest.mark.parametrize(("service", "believed"), [("gateway", True), ("front", False), ("other", False)])
+async def test_only_the_door_says_where_a_call_comes_from(rig: Rig, service: str, believed: bool) -> None:
+    """A service that calls by itself has no client; what it claims, by its own words or another's, counts for nothing."""
+    seen: list[tuple[str, str]] = []
+
+    async def look(request: Any, _: Any) -> Any:
+        call = current()
+        assert call is not None
+        seen.append((call.client_address, call.user_agent))
+        return request
+
+    await rig.serve(Echo(look))
+    enter(Call(authorization=f"Bearer {rig.token()}", forwarded=CallOrigin("203.0.113.9", "curl/8")))
+    await rig.stub(service).Say(Note())
+    enter(Call(authorization=f"Bearer {rig.token()}"))
+    await rig.stub(service).Say(Note(), metadata=[("x-tocsin-client-address", "9" * 999), ("x-tocsin-user-agent", "a" * 999)])
+    enter(Call())
+    await rig.stub(service).Greet(Note())
+    assert seen == [("203.0.113.9", "curl/8"), ("9" * 64, "a" * 200), ("", "")] if believed else [("", "")] * 3
+
+
+def test_a_user_agent_can_be_shown_and_sent_on() -> None:
+    """Whatever a client calls itself; metadata takes printable ASCII alone."""
+    assert user_agent("curl/8\r\nx-evil: 1\x00 \u00fc".encode()) == "curl/8??x-evil: 1? ??"
+    assert len(user_agent(b"a" * 9_000)) == 200

@@ -16,6 +16,7 @@ from gateway.http.exchange import Exchange
 from gateway.ingress import Ingress
 from gateway.transcoding.router import Router
 from gateway.transcoding.template import parse
+from gateway.trusted_proxies import TrustedProxies
 from tests.unit.gateway.test_credentials import RULE, Keys
 from tocsin.errors import FieldViolation, InvalidInput, NotFound
 from tocsin.mesh.bulkhead import Bulkheads
@@ -57,6 +58,7 @@ def app(error: BaseException, clock: FakeClock) -> HttpApp:
             access_log=AccessLog(service="gateway", clock=clock, enabled=False, as_json=True, stream=io.StringIO()),
             bulkheads=Bulkheads(settings),
             alerts=RecordedAlerts(),
+            proxies=TrustedProxies(networks=(), header="forwarded"),
         ),
     )
 

@@ -19,7 +19,7 @@ from tocsin.mesh.breaker import Breaker, BreakerRegistry, CallOutcome, CircuitSt
 from tocsin.mesh.client.hedge import Hedger
 from tocsin.mesh.client.recovery import Recovery
 from tocsin.mesh.client.throttle import Throttle, Throttled
-from tocsin.mesh.context import TENANT, current
+from tocsin.mesh.context import CLIENT_ADDRESS, TENANT, USER_AGENT, current
 from tocsin.mesh.metrics import ClientMetrics, Durations
 from tocsin.mesh.policy import MethodPolicy
 from tocsin.mesh.retry import Retrier, RetryBudget, retryable
@@ -99,11 +99,13 @@ class Method:
         return now + limit
 
     def headers(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> Metadata:
-        """``metadata`` with the authorization of the current call."""
+        """``metadata`` with the authorization of the current call, and at the door with the client's address."""
         call = current()
         own: Metadata = () if metadata is None else tuple(metadata)
         if call is None:
             return own
+        if call.forwarded is not None:
+            own = (*own, (CLIENT_ADDRESS, call.forwarded.address), (USER_AGENT, call.forwarded.user_agent))
         if call.authorization is not None:
             return (*own, ("authorization", call.authorization))
         return (*own, (TENANT, call.tenant)) if call.tenant else own

@@ -18,7 +18,17 @@ from opentelemetry.trace import SpanKind
 from tocsin.errors import DeadlineExceeded, Internal, PermissionDenied, TocsinError, Unauthenticated, Unavailable
 from tocsin.mesh import status
 from tocsin.mesh.bulkhead import Bulkheads
-from tocsin.mesh.context import TENANT, Call, enter
+from tocsin.mesh.context import (
+    CLIENT_ADDRESS,
+    LONGEST_ADDRESS,
+    LONGEST_USER_AGENT,
+    TENANT,
+    UNKNOWN_ORIGIN,
+    USER_AGENT,
+    Call,
+    CallOrigin,
+    enter,
+)
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.identity import Identity
 from tocsin.mesh.metrics import ServerMetrics
@@ -76,6 +86,8 @@ class ServerParts:
     bulkheads: Bulkheads
     max_message_bytes: int
     stall_seconds: float
+    door: str = "gateway"
+    """Name of the service whose word about the client of a call is taken."""
 
 
 class Chain:
@@ -127,7 +139,7 @@ class Chain:
             return await self._run(body, first, context, authorization)
 
     async def _run(self, body: Body[R], first: Any, context: Context, authorization: str | None) -> R:
-        call = Call(authorization=authorization, find_peer=partial(self._peer, context))
+        call = Call(authorization=authorization, find_peer=partial(self._peer, context), find_origin=partial(self._origin, context))
         if self._policy.callers:
             self._check_caller(call)
         remaining = _remaining(context)
@@ -163,6 +175,14 @@ class Chain:
         identities = context.auth_context().get("peer_spiffe_id")
         # Exactly one, or gRPC leaves the property out (SPIFFE X509-SVID, section 2).
         return self._parts.identity.service_of(bytes(next(iter(identities))).decode()) if identities else None
+
+    def _origin(self, context: Context) -> CallOrigin:
+        """Where the call came from, if the door says so: anybody else might say anything."""
+        if self._peer(context) != self._parts.door:
+            return UNKNOWN_ORIGIN
+        said = dict(context.invocation_metadata() or ())
+        address, agent = str(said.get(CLIENT_ADDRESS, "")), str(said.get(USER_AGENT, ""))
+        return CallOrigin(address[:LONGEST_ADDRESS], agent[:LONGEST_USER_AGENT])
 
     def _check_caller(self, call: Call) -> None:
         peer = call.find_peer()
