@@ -36,6 +36,8 @@ LABELS = {
     "handler": "the task handler; empty for other kinds of action",
     "implementation": "the interpreter",
     "kind": "of a job: the kind of its action; of a transaction: `fire` or `results`; of a security alert: its kind, such as `PII_FOUND`",
+    "limit": "the rate limit: a rate class, `public` or `credentials`",
+    "of": "whose limit it is: `tenant` or `address`",
     "lane": "the priority: `critical`, `normal` or `bulk`",
     "major": "the interpreter's version",
     "method": "the path of an RPC, or the HTTP method",

@@ -1,12 +1,15 @@
 """The settings of the gateway."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field, field_validator
 
+from gateway.limits import ADDRESS_DEFAULTS, TENANT_DEFAULTS, LimitRule, parse_limits
 from gateway.trusted_proxies import ForwardedHeader, TrustedProxies
 from tocsin.config import ServiceSettings
+from tocsin.mesh.policy import policies
 
 
 class GatewaySettings(ServiceSettings):
@@ -59,6 +62,16 @@ class GatewaySettings(ServiceSettings):
     spool_tenant_max_bytes: int = Field(64 * 1024 * 1024, ge=1024, description="Bytes of the requests of one tenant that may wait.")
     spool_stranger_limit: int = Field(2000, ge=0, description="How many pings without a token may wait; they take no place of tenants.")
     spool_address_limit: int = Field(200, ge=0, description="How many of those may come from one address (IPv6: from one /64).")
+    rate_limits: str = Field(
+        TENANT_DEFAULTS,
+        description="Most calls of one tenant by rate class, over all replicas and both doors, as in read=1000/s,bulk=20/10m; "
+        "unlimited lifts one; what is not named stays.",
+    )
+    address_rate_limits: str = Field(
+        ADDRESS_DEFAULTS,
+        description="The same for one client address (IPv6: one /64): sign-ins and the like (auth), other methods that need no token "
+        "(public), and credentials that are not valid.",
+    )
     access_log: bool = Field(True, description="Whether each request is logged, at level info.")
 
     @field_validator("trusted_proxies")
@@ -76,3 +89,34 @@ class GatewaySettings(ServiceSettings):
                 msg = f"{origin!r} is not an origin such as https://app.example.com"
                 raise ValueError(msg)
         return value
+
+    @field_validator("rate_limits")
+    @classmethod
+    def _known_classes(cls, value: str) -> str:
+        parse_limits(value, defaults=TENANT_DEFAULTS, known=_classes())
+        return value
+
+    @field_validator("address_rate_limits")
+    @classmethod
+    def _known_address_limits(cls, value: str) -> str:
+        parse_limits(value, defaults=ADDRESS_DEFAULTS, known=_address_limits())
+        return value
+
+    @property
+    def tenant_limits(self) -> Mapping[str, LimitRule]:
+        """What ``rate_limits`` says, by rate class."""
+        return parse_limits(self.rate_limits, defaults=TENANT_DEFAULTS, known=_classes())
+
+    @property
+    def address_limits(self) -> Mapping[str, LimitRule]:
+        """What ``address_rate_limits`` says, by rate class, "public" and "credentials"."""
+        return parse_limits(self.address_rate_limits, defaults=ADDRESS_DEFAULTS, known=_address_limits())
+
+
+def _classes() -> set[str]:
+    """The rate classes of the contract's methods that the gateway serves."""
+    return {policy.rate_class for policy in policies().values() if not policy.internal}
+
+
+def _address_limits() -> set[str]:
+    return {policy.rate_class for policy in policies().values() if policy.public} | {"public", "credentials"}

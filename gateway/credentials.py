@@ -74,6 +74,19 @@ class Authenticator:
         self._known: OrderedDict[bytes, _CachedKey] = OrderedDict()
         self._asking: dict[bytes, asyncio.Task[Principal]] = {}
 
+    def known(self, authorization: bytes) -> Principal | None:
+        """The principal of a header that was found good a moment ago, without asking anybody."""
+        scheme, _, credential = authorization.partition(b" ")
+        if scheme.lower() != b"bearer" or not credential.isascii():
+            return None
+        text = credential.decode("ascii").strip()
+        if not text.startswith(KEY_PREFIX):
+            return self._verifier.known(text)
+        entry = self._known.get(_digest(text))
+        if entry is None or entry.principal is None or not self._fresh(entry, self._clock.monotonic()):
+            return None
+        return self._verifier.known(entry.principal.token)
+
     async def authenticate(self, authorization: bytes | None) -> Principal:
         """The principal that a header speaks for.
 
@@ -97,7 +110,7 @@ class Authenticator:
 
     async def _of_key(self, secret: str) -> Principal:
         # Secrets are not kept: their digest is enough to know them again.
-        digest = hashlib.sha256(secret.encode()).digest()
+        digest = _digest(secret)
         entry = self._known.get(digest)
         now = self._clock.monotonic()
         if entry is not None:
@@ -105,7 +118,7 @@ class Authenticator:
             if entry.principal is None:
                 if now - entry.answered < self._rule.refused_seconds:
                     raise KeyRefused
-            elif now - entry.answered < self._rule.fresh_seconds and self._alive(entry.principal):
+            elif self._fresh(entry, now):
                 # Its token's signing key may have been withdrawn meanwhile; the API key is good all the same.
                 with contextlib.suppress(TokenRefused):
                     return await self._verifier.verify(entry.principal.token)
@@ -118,6 +131,10 @@ class Authenticator:
                 entry.asked = self._clock.monotonic()
                 return stale
             raise
+
+    def _fresh(self, entry: _CachedKey, now: float) -> bool:
+        """Whether the answer for a key that was good need not be asked for again."""
+        return entry.principal is not None and now - entry.answered < self._rule.fresh_seconds and self._alive(entry.principal)
 
     def _alive(self, principal: Principal) -> bool:
         return principal.expires > self._clock.now()
@@ -159,3 +176,7 @@ class Authenticator:
         self._known.move_to_end(digest)
         while len(self._known) > self._rule.capacity:
             self._known.popitem(last=False)
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()

@@ -100,8 +100,10 @@ class EdgeHandlers:
         async def handle(request: Any, context: Context) -> bytes:
             async with _EdgeCall(self, policy, context) as served:
                 await self._authorize(policy, context, served)
-                async with self._ingress.admit(policy, served.principal, address=served.address):
-                    return await call(_bounded(policy, request))
+                async with self._ingress.admit(policy, served.principal, address=served.address, tell=served.tell):
+                    answer = await call(_bounded(policy, request))
+                context.set_trailing_metadata(tuple(served.told))
+                return answer
             raise AssertionError("an error ends the call")
 
         return handle
@@ -112,14 +114,14 @@ class EdgeHandlers:
         async def handle(request: Any, context: Context) -> None:
             async with _EdgeCall(self, policy, context) as served:
                 await self._authorize(policy, context, served)
-                async with self._ingress.admit(policy, served.principal, address=served.address):
-                    await forward(request, context)
+                async with self._ingress.admit(policy, served.principal, address=served.address, tell=served.tell):
+                    await forward(request, context, served.told)
 
-        async def forward(request: Any, context: Context) -> None:
+        async def forward(request: Any, context: Context, told: Sequence[tuple[str, str]]) -> None:
             if self._stopping:
                 raise GatewayStopping(retry_after=1)
             # As the services do: a quiet stream has no message for minutes, and its client has to know that it was accepted.
-            await context.send_initial_metadata(())
+            await context.send_initial_metadata(tuple(told))
             stream: Stream = call(_bounded(policy, request))
             self._streams.add(stream)
             try:
@@ -142,7 +144,12 @@ class EdgeHandlers:
             TocsinError: the call may not be made.
         """
         principal = served.principal = await self._ingress.authorize(
-            served.metadata.get("authorization"), public=policy.public, scope=policy.scope, place=policy.path, address=served.address
+            served.metadata.get("authorization"),
+            public=policy.public,
+            scope=policy.scope,
+            place=policy.path,
+            address=served.address,
+            tell=served.tell,
         )
         remaining = cast("float | None", context.time_remaining())
         timeout = policy.timeout if remaining is None else min(policy.timeout, remaining)
@@ -202,7 +209,12 @@ class _EdgeCall:
         self.metadata = _metadata(context)
         self.address = edge.client(context)
         self.principal: Principal | None = None
+        self.told: list[tuple[str, str]] = []
         self._span = edge.begin(policy, self.metadata)
+
+    def tell(self, name: bytes, value: bytes) -> None:
+        """Sends a field of the answer as metadata."""
+        self.told.append((name.decode(), value.decode()))
 
     async def __aenter__(self) -> "_EdgeCall":
         self._span.__enter__()
@@ -219,7 +231,7 @@ class _EdgeCall:
                 code = status.name
                 trace = current_traceparent()
                 trailers = trailing_metadata(found, trace_id=trace_id_of(trace) if trace else None)
-                await self._context.abort(status, found.message, trailers)
+                await self._context.abort(status, found.message, (*self.told, *trailers))
             elif error is not None:
                 code = "CANCELLED"
         finally:

@@ -1,6 +1,5 @@
 """What both doors of the gateway, HTTP and gRPC, share."""
 
-import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from typing import Final
 
 from gateway.access_log import AccessLog
 from gateway.credentials import Authenticator, KeyRefused, MalformedAuthorization
+from gateway.limits import DoorLimits, Tell, ignore
 from gateway.trusted_proxies import TrustedProxies
 from tocsin.alerts import AlertKind, Alerts
 from tocsin.clock import Clock
@@ -30,6 +30,7 @@ class Ingress:
         telemetry: spans and metrics.
         clock: measures durations.
         access_log: gets a line for each call.
+        limits: bounds the calls of a tenant and of an address in a time.
         bulkheads: bounds the concurrent calls of a tenant.
         alerts: told of credentials that are not valid, and of scopes that lack.
         proxies: find the address of a client.
@@ -39,11 +40,14 @@ class Ingress:
     telemetry: Telemetry
     clock: Clock
     access_log: AccessLog
+    limits: DoorLimits
     bulkheads: Bulkheads
     alerts: Alerts
     proxies: TrustedProxies
 
-    async def authorize(self, authorization: bytes | None, *, public: bool, scope: str, place: str, address: str) -> Principal | None:
+    async def authorize(
+        self, authorization: bytes | None, *, public: bool, scope: str, place: str, address: str, tell: Tell = ignore
+    ) -> Principal | None:
         """The principal of a call; None at a public method without a valid credential.
 
         Args:
@@ -52,43 +56,69 @@ class Ingress:
             scope: what the token must carry; empty if any token is enough.
             place: the route or RPC, for an alert.
             address: of the client.
+            tell: takes fields of the answer.
 
         Raises:
+            RateLimited: the address showed too many credentials that are not valid, and this one is not known to be.
             Unauthenticated: the credential is missing or not valid.
             ScopeMissing: the token does not carry ``scope``.
         """
-        del address
-        if public:
-            with contextlib.suppress(TocsinError):
-                return await self.authenticator.authenticate(authorization)
-            return None
-        try:
-            principal = await self.authenticator.authenticate(authorization)
-        except _FORGED as error:
-            kind = AlertKind.API_KEY_INVALID if isinstance(error, KeyRefused) else AlertKind.TOKEN_INVALID
-            self.alerts.report(kind=kind, place=place, detail=error.error_reason)
-            raise
-        if scope and scope not in principal.scopes:
+        if authorization is not None and (known := self.authenticator.known(authorization)) is not None:
+            principal = known
+        elif public:
+            return await self._anybody(authorization, address)
+        else:
+            principal = await self._authenticate(authorization, place=place, address=address, tell=tell)
+        if scope and not public and scope not in principal.scopes:
             self.alerts.report(
                 kind=AlertKind.SCOPE_REFUSED, place=place, tenant=principal.tenant, subject=principal.subject, detail=f"lacks {scope}"
             )
             raise ScopeMissing.of(scope)
         return principal
 
+    async def _authenticate(self, authorization: bytes | None, *, place: str, address: str, tell: Tell) -> Principal:
+        if authorization is not None:
+            self.limits.check_credentials(address, tell=tell)
+        try:
+            return await self.authenticator.authenticate(authorization)
+        except _FORGED as error:
+            kind = AlertKind.API_KEY_INVALID if isinstance(error, KeyRefused) else AlertKind.TOKEN_INVALID
+            self.alerts.report(kind=kind, place=place, detail=error.error_reason)
+            await self.limits.count_refused_credential(address)
+            raise
+
+    async def _anybody(self, authorization: bytes | None, address: str) -> Principal | None:
+        """The principal at a public method, where a credential may be meant for somebody else: one that is not ours is none."""
+        try:
+            self.limits.check_credentials(address, tell=ignore)
+            return await self.authenticator.authenticate(authorization)
+        except KeyRefused:
+            await self.limits.count_refused_credential(address)
+        except TocsinError:
+            pass
+        return None
+
     @asynccontextmanager
-    async def admit(self, policy: MethodPolicy | None, principal: Principal | None, *, address: str) -> AsyncGenerator[None]:
+    async def admit(
+        self, policy: MethodPolicy | None, principal: Principal | None, *, address: str, tell: Tell = ignore
+    ) -> AsyncGenerator[None]:
         """What a call of either door holds while it is served, streams included: a place among the calls of its tenant.
 
         Args:
             policy: of the method; None for a page of the gateway itself.
             principal: whom the call speaks for.
             address: of the client.
+            tell: takes fields of the answer.
 
         Raises on enter:
+            RateLimited: the tenant, or the address at a public method, makes too many calls of this kind in a time.
             ResourceExhausted: the tenant has too many calls of this kind.
         """
-        del address
-        if policy is None or principal is None:
+        if policy is None:
+            yield
+            return
+        await self.limits.count(policy, principal, address=address, tell=tell)
+        if principal is None:
             yield
             return
         async with self.bulkheads.place(policy, principal.tenant):

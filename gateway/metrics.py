@@ -75,3 +75,23 @@ class SpoolMetrics:
     def ended(self, end: Literal["done", "refused", "set_aside"]) -> None:
         """Counts one call that waits no more."""
         self._ends.labels(end).inc()
+
+
+class LimitMetrics:
+    """Calls that rate limits refused, and whether other gateways are counted with."""
+
+    def __init__(self, registry: CollectorRegistry, *, alone: Callable[[], bool]) -> None:
+        self._refused = Counter(
+            "tocsin_gateway_rate_limited",
+            "Calls refused by rate limits, by the limit and whose it is.",
+            ("limit", "of"),
+            registry=registry,
+        )
+        local = Gauge(
+            "tocsin_gateway_rate_limits_local", "1 while this gateway counts alone because Redis is away, else 0.", registry=registry
+        )
+        local.set_function(lambda: float(alone()))
+
+    def refused(self, limit: str, of: Literal["tenant", "address"]) -> None:
+        """Counts one refusal."""
+        self._refused.labels(limit, of).inc()

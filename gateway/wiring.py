@@ -18,8 +18,10 @@ from gateway.http.server import HttpOptions, HttpServer
 from gateway.http.streams import StreamRule
 from gateway.http.uploads import UploadEndpoint
 from gateway.ingress import Ingress
+from gateway.limits import DoorLimits, LocalLeases, RateLimiter, RedisLeases
 from gateway.local_rpcs import LocalBackend
 from gateway.mesh_admin import MeshAdmin
+from gateway.metrics import LimitMetrics
 from gateway.openapi.document import build_document
 from gateway.ports import Spooler
 from gateway.service import HealthService
@@ -55,6 +57,7 @@ from tocsin.mesh.policy import PACKAGE
 from tocsin.mesh.policy import contract as descriptor_set
 from tocsin.mesh.tokens import TokenVerifier
 from tocsin.node import Node
+from tocsin.redis import Redis
 from tocsin.telemetry import Telemetry
 
 SERVICES = ("auth_svc", "scheduler_svc", "processor_svc", "mailer_svc")
@@ -108,7 +111,9 @@ def assemble(settings: GatewaySettings, clock: Clock, *, contract: Contract, ser
         spooled=lambda: _spooled(spool),
         failing=lambda: telemetry.backgrounds.failing,
     )
-    ingress = _ingress(settings, clock, runtime=runtime)
+    redis = Redis.of(settings, clock=clock)
+    limiter = RateLimiter(shared=RedisLeases(redis=redis, clock=clock), local=LocalLeases(clock=clock), clock=clock)
+    ingress = _ingress(settings, clock, runtime=runtime, limits=_limits(settings, limiter, telemetry))
     draining = asyncio.Event()
     spoolers: dict[str, Spooler] = {
         path: CallSpooler(path=path, method=method, spool=spool, clock=clock) for path, method in spoolable_methods(clock).items()
@@ -119,10 +124,11 @@ def assemble(settings: GatewaySettings, clock: Clock, *, contract: Contract, ser
     cors = Cors(origins=settings.cors_allow_origins)
     app = HttpApp(routes=routes, cors=cors, max_body_bytes=settings.max_body_bytes, ingress=ingress)
     rpcs = EdgeHandlers(rpcs=contract.rpcs(), backend=backend, stall_seconds=settings.stream_stall_seconds, ingress=ingress)
+    takeover = SpoolTakeover(file=file, spool=spool, clock=clock)
     forwarder = Forwarder(spool=spool, unary=backend.unary, clock=clock, registry=telemetry.registry)
     return App(
         name=settings.service_name,
-        components=(*runtime.components, ingress.access_log, file, spool, forwarder, SpoolTakeover(file=file, spool=spool, clock=clock)),
+        components=(*runtime.components, redis, limiter, ingress.access_log, file, spool, forwarder, takeover),
         server=Edge(contract=contract, handlers=rpcs, settings=settings, clock=clock),
         http=_http_server(settings, app, draining),
     )
@@ -133,7 +139,7 @@ def _mesh_admin(settings: GatewaySettings, clock: Clock, *, mesh: Mesh, breakers
     return MeshAdmin(mesh=mesh, own=own, services=services, clock=clock, timeout_seconds=settings.health_timeout_seconds)
 
 
-def _ingress(settings: GatewaySettings, clock: Clock, *, runtime: Runtime) -> Ingress:
+def _ingress(settings: GatewaySettings, clock: Clock, *, runtime: Runtime, limits: DoorLimits) -> Ingress:
     bulkheads = Bulkheads(settings)
     export_bulkheads(runtime.telemetry.registry, bulkheads)
     keys = MeshKeyExchange(mesh=runtime.mesh)
@@ -142,10 +148,16 @@ def _ingress(settings: GatewaySettings, clock: Clock, *, runtime: Runtime) -> In
         telemetry=runtime.telemetry,
         clock=clock,
         access_log=_access_log(settings, clock),
+        limits=limits,
         bulkheads=bulkheads,
         alerts=runtime.alerts,
         proxies=TrustedProxies(networks=settings.trusted_proxies, header=settings.forwarded_header),
     )
+
+
+def _limits(settings: GatewaySettings, limiter: RateLimiter, telemetry: Telemetry) -> DoorLimits:
+    metrics = LimitMetrics(telemetry.registry, alone=lambda: limiter.is_alone)
+    return DoorLimits(limiter=limiter, tenants=settings.tenant_limits, addresses=settings.address_limits, metrics=metrics)
 
 
 def _spool_rule(settings: GatewaySettings) -> SpoolRule:

@@ -1,6 +1,6 @@
 """The ASGI application: finds the route, knows the caller, answers, and tells what it did.
 
-Order: route and CORS, then who calls, then what it may, then the body, then the call. Limits by rate go between scope and body.
+Order: route and CORS, then who calls, then what it may, then how often, then the body, then the call.
 """
 
 import asyncio
@@ -121,6 +121,7 @@ class HttpApp:
             scope=endpoint.scope,
             place=f"{exchange.method} {endpoint.template}",
             address=exchange.address,
+            tell=exchange.add_header,
         )
         wanted = requested_timeout(exchange.headers)
         timeout = endpoint.timeout if wanted is None else min(wanted, endpoint.timeout)
@@ -132,7 +133,7 @@ class HttpApp:
                 forwarded=CallOrigin(exchange.address, user_agent(exchange.headers.get(b"user-agent", b""))),
             )
         )
-        async with self._ingress.admit(endpoint.policy, principal, address=exchange.address):
+        async with self._ingress.admit(endpoint.policy, principal, address=exchange.address, tell=exchange.add_header):
             await endpoint.serve(exchange)
 
     async def _options(self, exchange: Exchange) -> None:

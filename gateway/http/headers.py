@@ -25,7 +25,7 @@ _OWS = b" \t"
 
 ALLOWED_FROM_BROWSERS = b"accept, accept-language, authorization, content-type, last-event-id, traceparent, x-request-timeout"
 """Answer to Access-Control-Request-Headers."""
-SHOWN_TO_BROWSERS = b"allow, retry-after, www-authenticate, x-trace-id"
+SHOWN_TO_BROWSERS = b"allow, ratelimit, ratelimit-policy, retry-after, www-authenticate, x-trace-id"
 """Value of Access-Control-Expose-Headers."""
 
 MOST_PASSED_ON = 8192

@@ -1,8 +1,8 @@
 """Queues the calls of one RPC in the spool."""
 
-import ipaddress
 from typing import Final
 
+from gateway.limits import client_network
 from gateway.spool.methods import SpoolableMethod
 from gateway.spool.spool import Spool, is_anonymous
 from gateway.spool.store import SpooledCall
@@ -48,14 +48,7 @@ class CallSpooler:
 
 
 def _queue_of(principal: Principal | None, address: str) -> str:
-    """The queue of a call: its tenant, or the client's address when no token allows the call.
-
-    An IPv6 client has a whole /64 (RFC 6177), which counts as one address.
-    """
+    """The queue of a call: its tenant, or the client's address when no token allows the call."""
     if principal is not None and _SCOPE in principal.scopes:
         return principal.tenant
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return "@"
-    return f"@{ipaddress.ip_network((found, 64), strict=False).network_address}" if found.version == 6 else f"@{found}"
+    return f"@{client_network(address)}"

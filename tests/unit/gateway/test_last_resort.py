@@ -17,6 +17,7 @@ from gateway.ingress import Ingress
 from gateway.transcoding.router import Router
 from gateway.transcoding.template import parse
 from gateway.trusted_proxies import TrustedProxies
+from tests.unit.gateway.limits import no_limits
 from tests.unit.gateway.test_credentials import RULE, Keys
 from tocsin.errors import FieldViolation, InvalidInput, NotFound
 from tocsin.mesh.bulkhead import Bulkheads
@@ -56,6 +57,7 @@ def app(error: BaseException, clock: FakeClock) -> HttpApp:
             telemetry=Telemetry(service="gateway", settings=settings),
             clock=clock,
             access_log=AccessLog(service="gateway", clock=clock, enabled=False, as_json=True, stream=io.StringIO()),
+            limits=no_limits(clock),
             bulkheads=Bulkheads(settings),
             alerts=RecordedAlerts(),
             proxies=TrustedProxies(networks=(), header="forwarded"),
