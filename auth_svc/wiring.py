@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from auth_svc.clients import MailerPostman
 from auth_svc.config import AuthSettings
 from auth_svc.domain import Scopes
 from auth_svc.error_reports import ReportFolder
@@ -10,7 +11,20 @@ from auth_svc.handlers import ApiKeyHandlers, AuthHandlers, SecurityAlertHandler
 from auth_svc.journal import SecurityJournal
 from auth_svc.passwords import Argon2Passwords
 from auth_svc.secret_files import StateFolder
-from auth_svc.service import AlertHousekeeper, AlertLog, ApiKeys, Installer, SessionHousekeeper, SessionRule, Sessions, Users
+from auth_svc.service import (
+    AccountMails,
+    AccountMailSender,
+    AlertHousekeeper,
+    AlertLog,
+    ApiKeys,
+    Installer,
+    MailHousekeeper,
+    OneTimeTokens,
+    SessionHousekeeper,
+    SessionRule,
+    Sessions,
+    Users,
+)
 from auth_svc.signing import KeyFiles, SigningKeys
 from auth_svc.store import AuthStore
 from auth_svc.throttle import LoginThrottle, ThrottleRule
@@ -21,6 +35,7 @@ from tocsin.clock import Clock
 from tocsin.database import Database
 from tocsin.lifecycle import App, Component, setting_name
 from tocsin.mesh.breaker import BreakerRegistry
+from tocsin.mesh.client import Mesh
 from tocsin.mesh.policy import policies
 from tocsin.mesh.server import Handler, MeshServer
 from tocsin.mesh.tokens import TokenVerifier
@@ -29,12 +44,15 @@ from tocsin.telemetry import Telemetry
 
 
 def build(settings: AuthSettings, clock: Clock) -> App:
-    """Puts the service together; nothing starts. It calls nobody, and verifies tokens with its own keys."""
+    """Puts the service together; nothing starts. It calls the mailer alone, and verifies tokens with its own keys."""
     telemetry = Telemetry(service=settings.service_name, settings=settings)
     breakers = BreakerRegistry(clock=clock)
     guard = DatabaseGuard(breakers.get(id="database", target="database"), settings.database_command_timeout_seconds)
     database = Database.of(settings, clock=clock, guard=guard)
     store = AuthStore(database=database)
+
+    mesh = Mesh(service=settings.service_name, settings=settings, clock=clock, telemetry=telemetry, breakers=breakers)
+    mailing = _Mailing(settings, clock, store, mesh)
 
     keys = _signing_keys(settings, clock)
     passwords = _passwords(settings, telemetry)
@@ -62,14 +80,38 @@ def build(settings: AuthSettings, clock: Clock) -> App:
         settings=settings,
         clock=clock,
         telemetry=telemetry,
-        mesh=None,
+        mesh=mesh,
         verifier=TokenVerifier(keys=keys, issuer=settings.token_issuer, audience=settings.token_audience, clock=clock),
         breakers=breakers,
         checks={"database": database.check},
         handlers=_handlers(sessions, users, api_keys, keys, alerting.log),
     )
-    parts = [telemetry, keys, database, passwords, installer, housekeeper, *alerting.parts]
+    parts = [telemetry, mesh, keys, database, passwords, installer, housekeeper, *alerting.parts, *mailing.parts]
     return App(name=settings.service_name, components=parts, server=server)
+
+
+class _Mailing:
+    """What sends mails about accounts."""
+
+    def __init__(self, settings: AuthSettings, clock: Clock, store: AuthStore, mesh: Mesh) -> None:
+        written = Wake(clock)
+        self.tokens = OneTimeTokens(store=store, clock=clock)
+        self.mails = AccountMails(store=store, clock=clock, written=written)
+        self._sender = AccountMailSender(
+            store=store,
+            accounts=store,
+            tokens=self.tokens,
+            postman=MailerPostman(mesh=mesh),
+            link=settings.public_link,
+            clock=clock,
+            written=written,
+        )
+        self._housekeeper = MailHousekeeper(tokens=store, mails=store, clock=clock)
+
+    @property
+    def parts(self) -> Sequence[Component]:
+        """What runs, in the order of its start."""
+        return (self._sender, self._housekeeper)
 
 
 class _Alerting:

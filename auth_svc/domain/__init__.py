@@ -1,5 +1,6 @@
 """Who there is and what they may do: tenants, users, sessions, API keys, scopes (pure)."""
 
+from auth_svc.domain.account_mails import MOST_AN_HOUR, AccountLetter, AccountMail, AccountMailKind
 from auth_svc.domain.errors import (
     AlertNotFound,
     ApiKeyNotFound,
@@ -35,6 +36,7 @@ from auth_svc.domain.model import (
     narrow,
     require_held,
 )
+from auth_svc.domain.one_time import OneTimeToken, OneTimeTokenVoid, TokenPurpose, new_one_time_token
 from auth_svc.domain.secrets import (
     digest,
     is_api_key_secret,
@@ -55,9 +57,13 @@ from auth_svc.domain.texts import (
 
 __all__ = [
     "EVERY_SCOPE",
+    "MOST_AN_HOUR",
     "PASSWORD_LENGTH",
     "PROFILE",
     "Account",
+    "AccountLetter",
+    "AccountMail",
+    "AccountMailKind",
     "AlertNotFound",
     "ApiKey",
     "ApiKeyNotFound",
@@ -68,6 +74,8 @@ __all__ = [
     "InvalidCredentials",
     "InvalidScope",
     "LastAdministrator",
+    "OneTimeToken",
+    "OneTimeTokenVoid",
     "RefreshTokenRefused",
     "RegistrationClosed",
     "Role",
@@ -79,6 +87,7 @@ __all__ = [
     "Tenant",
     "TenantNotFound",
     "TokenCaller",
+    "TokenPurpose",
     "TooManyAttempts",
     "UnsupportedGrantType",
     "User",
@@ -91,6 +100,7 @@ __all__ = [
     "is_api_key_secret",
     "narrow",
     "new_api_key_secret",
+    "new_one_time_token",
     "new_refresh_token",
     "normalize_email",
     "normalize_password",

@@ -62,7 +62,8 @@ class User:
     """A person or a program of a tenant.
 
     ``email`` and ``username`` sign in; one of them may be empty. They are as the person writes them; `sign_in_key` tells whether two are
-    the same.
+    the same. ``locale`` is the language of mails to the person; empty: English. ``verified`` is when the person showed that mail to the
+    address arrives; None: not yet.
     """
 
     id: str
@@ -72,6 +73,8 @@ class User:
     display_name: str
     role: Role
     created: datetime
+    locale: str = ""
+    verified: datetime | None = None
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from auth_svc.ports.account_mails import AccountMailStore, OneTimeStore, Postman
 from auth_svc.ports.accounts import AccountStore, Installation
 from auth_svc.ports.alerts import AlertFiles, AlertStore
 from auth_svc.ports.keys import KeyStore
@@ -9,13 +10,16 @@ from auth_svc.ports.security import PasswordCheck, PasswordHasher, PublicKeys, S
 from auth_svc.ports.sessions import RefreshRefusal, Refused, Rotated, SessionStore
 
 __all__ = [
+    "AccountMailStore",
     "AccountStore",
     "AlertFiles",
     "AlertStore",
     "Installation",
     "KeyStore",
+    "OneTimeStore",
     "PasswordCheck",
     "PasswordHasher",
+    "Postman",
     "PublicKeys",
     "RefreshRefusal",
     "Refused",
@@ -27,5 +31,5 @@ __all__ = [
 ]
 
 
-class Store(AccountStore, SessionStore, KeyStore, AlertStore, Protocol):
+class Store(AccountStore, SessionStore, KeyStore, AlertStore, OneTimeStore, AccountMailStore, Protocol):
     """All of it."""

@@ -1,17 +1,23 @@
 """The use cases: signing in, the users of a tenant, API keys, and the first start."""
 
+from auth_svc.service.account_mails import AccountMails, AccountMailSender
 from auth_svc.service.alerts import AlertLog
-from auth_svc.service.housekeeping import AlertHousekeeper, SessionHousekeeper
+from auth_svc.service.housekeeping import AlertHousekeeper, MailHousekeeper, SessionHousekeeper
 from auth_svc.service.installation import Installer, SecretFiles
 from auth_svc.service.keys import ApiKeys
+from auth_svc.service.one_time import OneTimeTokens
 from auth_svc.service.sessions import SessionRule, Sessions, TokenPair
 from auth_svc.service.users import Users
 
 __all__ = [
+    "AccountMailSender",
+    "AccountMails",
     "AlertHousekeeper",
     "AlertLog",
     "ApiKeys",
     "Installer",
+    "MailHousekeeper",
+    "OneTimeTokens",
     "SecretFiles",
     "SessionHousekeeper",
     "SessionRule",

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from auth_svc.ports import AlertFiles, AlertStore, SessionStore
+from auth_svc.ports import AccountMailStore, AlertFiles, AlertStore, OneTimeStore, SessionStore
 from tocsin.background import Background, Wake, report_progress
 from tocsin.clock import Clock
 from tocsin.telemetry import get_logger
@@ -12,6 +12,8 @@ _log = get_logger(__name__)
 
 _BATCH: Final = 100
 _INTERVAL_SECONDS: Final = 3600.0
+_MAILS_KEPT: Final = timedelta(days=8)
+"""Longer than any mail is worth sending."""
 
 
 class SessionHousekeeper:
@@ -34,6 +36,30 @@ class SessionHousekeeper:
 
     async def _purge(self) -> None:
         _log.debug("sessions purged", sessions=await self._store.purge(self._clock.now()))
+
+
+class MailHousekeeper:
+    """Deletes one-time tokens that expired, and mails about accounts that no longer count; a component."""
+
+    def __init__(self, *, tokens: OneTimeStore, mails: AccountMailStore, clock: Clock) -> None:
+        self._tokens = tokens
+        self._mails = mails
+        self._clock = clock
+        self._background = Background(clock)
+
+    async def start(self) -> None:
+        """Begins."""
+        if not self._background.running:
+            self._background.periodic("account-mail-retention", _INTERVAL_SECONDS, self._purge, vital=False)
+
+    async def stop(self) -> None:
+        """Ends."""
+        await self._background.stop()
+
+    async def _purge(self) -> None:
+        now = self._clock.now()
+        await self._tokens.purge_one_time(now)
+        await self._mails.purge_account_mails(now - _MAILS_KEPT)
 
 
 class AlertHousekeeper:

@@ -1,13 +1,15 @@
 """The database of auth_svc: its tables, and one class with every query."""
 
+from auth_svc.store.account_mails import AccountMailQueries
 from auth_svc.store.accounts import AccountQueries
 from auth_svc.store.alerts import AlertQueries
 from auth_svc.store.keys import KeyQueries
+from auth_svc.store.one_time import OneTimeQueries
 from auth_svc.store.sessions import SessionQueries
 from auth_svc.store.tables import metadata
 
 __all__ = ["AuthStore", "metadata"]
 
 
-class AuthStore(AccountQueries, SessionQueries, KeyQueries, AlertQueries):
+class AuthStore(AccountQueries, SessionQueries, KeyQueries, AlertQueries, OneTimeQueries, AccountMailQueries):
     """Implements `auth_svc.ports.Store` on SQLite and PostgreSQL."""

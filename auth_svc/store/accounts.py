@@ -135,6 +135,8 @@ async def _insert_user(connection: AsyncConnection, user: User, password_hash: s
         "role": user.role.value,
         "password_hash": password_hash,
         "created_at": to_micros(user.created),
+        "locale": user.locale,
+        "verified_at": None if user.verified is None else to_micros(user.verified),
     }
     if (await connection.execute(insert_ignore(users).values(values).returning(users.c.id))).first() is not None:
         return

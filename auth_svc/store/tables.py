@@ -2,7 +2,21 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, MetaData, RowMapping, SmallInteger, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    RowMapping,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    text,
+)
 
 from auth_svc.domain import Role, Tenant, User
 from tocsin.database import Database
@@ -41,6 +55,8 @@ users = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("username", Text),
     Column("username_key", Text),
+    Column("locale", Text, nullable=False, server_default=text("''")),
+    Column("verified_at", BigInteger),
     Index("users_email_key", "email_key", unique=True),
     Index("users_username_key", "username_key", unique=True),
     Index("users_tenant", "tenant_id", "id"),
@@ -54,7 +70,75 @@ sessions = Table(
     Column("user_id", String(26), ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     Column("scopes", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger),
+    Column("ends_at", BigInteger),
+    Column("client_address", Text, nullable=False, server_default=text("''")),
+    Column("user_agent", Text, nullable=False, server_default=text("''")),
     Index("sessions_user", "user_id"),
+)
+
+# Clients that have signed in to an account before: digests of their tokens, and of where they came from.
+known_clients = Table(
+    "known_clients",
+    metadata,
+    Column("user_id", String(26), ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger, nullable=False),
+    Index("known_clients_used", "last_used_at"),
+)
+
+# What somebody who registers said, until the address is confirmed: there is neither a tenant nor a user before that.
+registrations = Table(
+    "registrations",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("email", Text, nullable=False),
+    Column("username", Text, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("tenant_display_name", Text, nullable=False),
+    Column("locale", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("registrations_expires", "expires_at"),
+)
+
+# A token that was used stays until it would have expired.
+one_time_tokens = Table(
+    "one_time_tokens",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("purpose", Text, nullable=False),
+    Column("tenant_id", String(26), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+    Index("one_time_tokens_subject", "subject", "purpose"),
+    Index("one_time_tokens_expires", "expires_at"),
+)
+
+# A mail that was sent stays for a day: how many an address gets in an hour is counted here. None holds a link.
+account_mails = Table(
+    "account_mails",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("tenant_id", String(26), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("address_key", Text, nullable=False),
+    Column("locale", Text, nullable=False),
+    Column("variables", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("done_at", BigInteger),
+    Index("account_mails_address", "address_key", "kind", "created_at"),
+    Index("account_mails_due", "due_at", postgresql_where=text("done_at IS NULL"), sqlite_where=text("done_at IS NULL")),
+    Index("account_mails_created", "created_at"),
 )
 
 # A spent token stays until it would have expired: that is how its second use is noticed.
@@ -128,7 +212,17 @@ TENANT_COLUMNS = (
 TENANTS = tenants.outerjoin(installation, installation.c.tenant_id == tenants.c.id)
 """Tenants, and which of them is the operator's."""
 
-USER_COLUMNS = (users.c.id, users.c.tenant_id, users.c.email, users.c.username, users.c.display_name, users.c.role, users.c.created_at)
+USER_COLUMNS = (
+    users.c.id,
+    users.c.tenant_id,
+    users.c.email,
+    users.c.username,
+    users.c.display_name,
+    users.c.role,
+    users.c.created_at,
+    users.c.locale,
+    users.c.verified_at,
+)
 """A user as `user_of` reads it."""
 
 
@@ -160,6 +254,8 @@ def user_of(row: RowMapping) -> User:
         display_name=row["display_name"],
         role=Role(row["role"]),
         created=instant(row["created_at"]),
+        locale=row["locale"],
+        verified=None if row["verified_at"] is None else instant(row["verified_at"]),
     )
 
 

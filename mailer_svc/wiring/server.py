@@ -12,6 +12,7 @@ from mailer_svc.handlers import (
     TemplateHandlers,
     UnsubscribeHandlers,
 )
+from mailer_svc.handlers.account_mails import AccountMailHandlers
 from mailer_svc.handlers.answering import AnswerHandlers
 from mailer_svc.handlers.health import sending_checks
 from mailer_svc.service import (
@@ -20,6 +21,7 @@ from mailer_svc.service import (
     StatusReporting,
     Unsubscribing,
 )
+from mailer_svc.service.account_mails import InstallationMails
 from mailer_svc.store import (
     SqlDeliveryReader,
     SqlInboxReader,
@@ -30,6 +32,7 @@ from mailer_svc.wiring.people import people_handlers
 from mailer_svc.wiring.sending import Sending
 from mailer_svc.wiring.storage import MailStorage, Templating
 from tocsin.api.mailer.v1 import (
+    account_mail_service_pb2_grpc,
     answer_service_pb2_grpc,
     callback_service_pb2_grpc,
     delivery_service_pb2_grpc,
@@ -101,6 +104,10 @@ def mail_server(
             (
                 unsubscribe_service_pb2_grpc.add_UnsubscribeServiceServicer_to_server,
                 UnsubscribeHandlers(unsubscribing=unsubscribing),
+            ),
+            (
+                account_mail_service_pb2_grpc.add_AccountMailServiceServicer_to_server,
+                AccountMailHandlers(mails=InstallationMails(accepting=notifying.accepting)),
             ),
             (answer_service_pb2_grpc.add_AnswerServiceServicer_to_server, AnswerHandlers(answering=notifying.answering)),
             (callback_service_pb2_grpc.add_CallbackServiceServicer_to_server, CallbackHandlers(callbacks=callbacks.received)),

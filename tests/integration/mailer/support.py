@@ -72,7 +72,7 @@ class Rig:
         self.app: App | None = None
         ensure_pki(
             folder=folder / "pki",
-            services=["mailer_svc", "processor_svc", "scheduler_svc", "gateway"],
+            services=["auth_svc", "mailer_svc", "processor_svc", "scheduler_svc", "gateway"],
             trust_domain="tocsin.local",
             clock=SystemClock(),
         )

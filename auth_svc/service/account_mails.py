@@ -1,0 +1,198 @@
+"""Mails about accounts: what waits to be sent, and what is sent with a link made at that moment."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+from ulid import ULID
+
+from auth_svc.domain import AccountLetter, AccountMail, AccountMailKind, TokenPurpose, sign_in_key
+from auth_svc.ports import AccountMailStore, AccountStore, Postman
+from auth_svc.service.one_time import OneTimeTokens
+from tocsin.background import Background, Wake, report_progress
+from tocsin.clock import Clock
+from tocsin.errors import InvalidInput, TocsinError
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
+
+_ROUND_SECONDS: Final = 5.0
+_BATCH: Final = 20
+_CLAIM: Final = timedelta(minutes=1)
+_LONGEST_PAUSE_SECONDS: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How a kind of mail is made: its template, how long it is worth sending, and the token and page of its link, if it has one."""
+
+    template: str
+    worth: timedelta
+    purpose: TokenPurpose | None = None
+    path: str = ""
+
+
+_FORMS: Final = {
+    AccountMailKind.VERIFY_ADDRESS: _Form(
+        "tocsin.address-confirmation", timedelta(hours=24), TokenPurpose.VERIFY_ADDRESS, "/account/verify/"
+    ),
+    AccountMailKind.RESET_PASSWORD: _Form("tocsin.password-reset", timedelta(minutes=30), TokenPurpose.RESET_PASSWORD, "/account/reset/"),
+    AccountMailKind.PASSWORD_CHANGED: _Form("tocsin.password-changed", timedelta(days=2)),
+    AccountMailKind.INVITATION: _Form("tocsin.invitation", timedelta(days=7), TokenPurpose.INVITATION, "/account/invitation/"),
+    AccountMailKind.NEW_SIGN_IN: _Form("tocsin.new-sign-in", timedelta(days=2)),
+}
+_ALREADY_REGISTERED: Final = "tocsin.already-registered"
+
+
+def lifetime_of(kind: AccountMailKind) -> timedelta:
+    """How long the link of such a mail works."""
+    return _FORMS[kind].worth
+
+
+class AccountMails:
+    """Takes mails about accounts; `AccountMailSender` sends them soon."""
+
+    def __init__(self, *, store: AccountMailStore, clock: Clock, written: Wake) -> None:
+        """Makes it; ``written`` wakes the sender."""
+        self._store = store
+        self._clock = clock
+        self._written = written
+
+    def draft(
+        self,
+        kind: AccountMailKind,
+        *,
+        address: str,
+        tenant: str = "",
+        subject: str = "",
+        locale: str = "",
+        variables: Mapping[str, str] | None = None,
+    ) -> AccountMail:
+        """A mail as it is stored, for those who store it with something else in one transaction and call `wake` then."""
+        now = self._clock.now()
+        return AccountMail(
+            id=str(ULID.from_datetime(now)),
+            kind=kind,
+            address=address,
+            subject=subject,
+            tenant=tenant,
+            locale=locale,
+            variables=variables or {},
+            created=now,
+            expires=now + _FORMS[kind].worth,
+        )
+
+    async def add(self, mail: AccountMail) -> None:
+        """Stores a mail. What an address gets too often of one kind is dropped, and whoever asked is not told: it may be a stranger."""
+        if await self._store.add_account_mail(mail):
+            self.wake()
+        else:
+            _log.info("account mail dropped", kind=mail.kind.value, mail=mail.id, reason="too many to one address")
+
+    def wake(self) -> None:
+        """A mail was stored."""
+        self._written.set()
+
+
+class AccountMailSender:
+    """Hands mails to the mailer, with links that are made at that moment; a component."""
+
+    def __init__(
+        self,
+        *,
+        store: AccountMailStore,
+        accounts: AccountStore,
+        tokens: OneTimeTokens,
+        postman: Postman,
+        link: Callable[[str], str],
+        clock: Clock,
+        written: Wake,
+    ) -> None:
+        """Makes it.
+
+        Args:
+            store: keeps mails.
+            accounts: knows whose address it is.
+            tokens: makes the tokens of links.
+            postman: sends.
+            link: the URL of a path of the gateway; empty if nobody knows it.
+            clock: source of time.
+            written: somebody has stored a mail.
+        """
+        self._store = store
+        self._accounts = accounts
+        self._tokens = tokens
+        self._postman = postman
+        self._link = link
+        self._clock = clock
+        self._written = written
+        self._background = Background(clock)
+
+    async def start(self) -> None:
+        """Begins, with what an earlier process left."""
+        if not self._background.running:
+            self._background.periodic("account-mails", _ROUND_SECONDS, self._round, wake=self._written, vital=False)
+
+    async def stop(self) -> None:
+        """Ends."""
+        await self._background.stop()
+
+    async def _round(self) -> None:
+        while True:
+            now = self._clock.now()
+            mails = await self._store.take_account_mails(now=now, until=now + _CLAIM, limit=_BATCH)
+            for mail, attempts in mails:
+                await self._send(mail, attempts)
+            report_progress()
+            if len(mails) < _BATCH:
+                return
+
+    async def _send(self, mail: AccountMail, attempts: int) -> None:
+        now = self._clock.now()
+        if mail.expires <= now:
+            _log.warning("account mail not sent", kind=mail.kind.value, mail=mail.id, reason="it could not be sent in time")
+            await self._store.finish_account_mail(mail.id, now=now)
+            return
+        letter = await self._letter(mail)
+        if letter is not None:
+            try:
+                await self._postman.send(letter)
+            except InvalidInput as error:  # it will never be taken
+                _log.error("account mail refused", kind=mail.kind.value, mail=mail.id, error=error.error_reason)
+            except TocsinError as error:
+                pause = min(_LONGEST_PAUSE_SECONDS, 2.0 ** min(attempts, 16))
+                _log.warning("account mail delayed", kind=mail.kind.value, mail=mail.id, error=error.error_reason, seconds=pause)
+                await self._store.postpone_account_mail(mail.id, until=now + timedelta(seconds=pause))
+                return
+        await self._store.finish_account_mail(mail.id, now=now)
+
+    async def _letter(self, mail: AccountMail) -> AccountLetter | None:
+        """The mail with its link; None if there is nothing to say."""
+        form, owned = _FORMS[mail.kind], await self._owned(mail)
+        if owned is None:
+            return None
+        variables = dict(owned.variables)
+        template = form.template
+        if owned.subject.startswith("registrations/") and await self._accounts.find_account(sign_in_key(mail.address)) is not None:
+            template = _ALREADY_REGISTERED  # as far as whoever registers can tell, it is a new one
+        elif form.purpose is not None:
+            secret = await self._tokens.make(form.purpose, subject=owned.subject, tenant=owned.tenant, lifetime=form.worth)
+            variables |= {"url": self._link(form.path + secret), "token": secret}
+        return AccountLetter(id=mail.id, template=template, address=mail.address, locale=owned.locale, variables=variables)
+
+    async def _owned(self, mail: AccountMail) -> AccountMail | None:
+        """The mail with whose account it is about; None if it is about nobody's."""
+        if mail.kind is not AccountMailKind.RESET_PASSWORD or mail.subject:
+            return mail
+        account = await self._accounts.find_account(sign_in_key(mail.address))
+        if account is None:
+            return None
+        user = account.user
+        return replace(
+            mail,
+            subject=user.name,
+            tenant=user.tenant,
+            locale=mail.locale or user.locale,
+            variables={**mail.variables, "name": user.display_name},
+        )
