@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, Protocol, cast
 from urllib.parse import unquote
 
@@ -11,11 +12,12 @@ from opentelemetry.trace import SpanKind
 
 from gateway.ingress import Ingress
 from gateway.metrics import EdgeMetrics
-from gateway.ports import Backend, Stream
+from gateway.open_streams import OpenStreams
+from gateway.ports import Backend
 from gateway.transcoding.contract import Contract, Rpc
 from tocsin.clock import Clock
 from tocsin.config import ServiceSettings
-from tocsin.errors import Internal, MessageTooLarge, TocsinError, Unavailable
+from tocsin.errors import Internal, MessageTooLarge, TocsinError
 from tocsin.mesh.context import Call, CallOrigin, enter, user_agent
 from tocsin.mesh.policy import MethodKind, MethodPolicy
 from tocsin.mesh.server import EdgeServer, write_within
@@ -41,10 +43,6 @@ class EdgeBackend(Backend, Protocol):
         ...
 
 
-class GatewayStopping(Unavailable):
-    """This gateway is stopping; reconnect to another one."""
-
-
 class EdgeHandlers:
     """Handlers of every public RPC, made once."""
 
@@ -63,8 +61,7 @@ class EdgeHandlers:
         self._clock = ingress.clock
         self._telemetry = ingress.telemetry
         self._metrics = EdgeMetrics(ingress.telemetry.registry)
-        self._streams: set[Stream] = set()
-        self._stopping = False
+        self._open = OpenStreams()
         self._handlers = {rpc.path: self._handler(rpc.policy) for rpc in rpcs}
 
     @property
@@ -74,13 +71,11 @@ class EdgeHandlers:
 
     def end_streams(self) -> None:
         """Ends every stream with UNAVAILABLE, so that its client goes elsewhere."""
-        self._stopping = True
-        for stream in tuple(self._streams):
-            stream.cancel()
+        self._open.end()
 
     def resume(self) -> None:
         """Takes streams again after `end_streams`."""
-        self._stopping = False
+        self._open.resume()
 
     def _handler(self, policy: MethodPolicy) -> "grpc.RpcMethodHandler[Any, Any]":
         path = policy.path
@@ -118,22 +113,11 @@ class EdgeHandlers:
                     await forward(request, context, served.told)
 
         async def forward(request: Any, context: Context, told: Sequence[tuple[str, str]]) -> None:
-            if self._stopping:
-                raise GatewayStopping(retry_after=1)
             # As the services do: a quiet stream has no message for minutes, and its client has to know that it was accepted.
-            await context.send_initial_metadata(tuple(told))
-            stream: Stream = call(_bounded(policy, request))
-            self._streams.add(stream)
-            try:
-                async for message in stream:
+            async with aclosing(self._open.through(call(_bounded(policy, request)))) as messages:
+                await context.send_initial_metadata(tuple(told))
+                async for message in messages:
                     await write_within(self._stall_seconds, context, message)
-            except asyncio.CancelledError:
-                if self._stopping:
-                    raise GatewayStopping(retry_after=1) from None
-                raise
-            finally:
-                self._streams.discard(stream)
-                stream.cancel()
 
         return handle
 

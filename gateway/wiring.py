@@ -1,6 +1,5 @@
 """The parts of the gateway and how they fit."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from gateway.handlers import pages
 from gateway.http.app import HttpApp
 from gateway.http.cors import Cors
 from gateway.http.endpoints import BodyRule, Endpoint, SpooledEndpoint, StreamEndpoint, UnaryEndpoint
+from gateway.http.rpc_endpoint import WebRpcEndpoint
 from gateway.http.server import HttpOptions, HttpServer
 from gateway.http.streams import StreamRule
 from gateway.http.uploads import UploadEndpoint
@@ -22,6 +22,7 @@ from gateway.limits import DoorLimits, LocalLeases, RateLimiter, RedisLeases
 from gateway.local_rpcs import LocalBackend
 from gateway.mesh_admin import MeshAdmin
 from gateway.metrics import LimitMetrics
+from gateway.open_streams import OpenStreams
 from gateway.openapi.document import build_document
 from gateway.ports import Spooler
 from gateway.service import HealthService
@@ -114,12 +115,12 @@ def assemble(settings: GatewaySettings, clock: Clock, *, contract: Contract, ser
     redis = Redis.of(settings, clock=clock)
     limiter = RateLimiter(shared=RedisLeases(redis=redis, clock=clock), local=LocalLeases(clock=clock), clock=clock)
     ingress = _ingress(settings, clock, runtime=runtime, limits=_limits(settings, limiter, telemetry))
-    draining = asyncio.Event()
+    open_streams = OpenStreams()
     spoolers: dict[str, Spooler] = {
         path: CallSpooler(path=path, method=method, spool=spool, clock=clock) for path, method in spoolable_methods(clock).items()
     }
     routes = build_endpoints(
-        contract=contract, backend=backend, spoolers=spoolers, health=health, settings=settings, clock=clock, draining=draining
+        contract=contract, backend=backend, spoolers=spoolers, health=health, settings=settings, clock=clock, open_streams=open_streams
     )
     cors = Cors(origins=settings.cors_allow_origins)
     app = HttpApp(routes=routes, cors=cors, max_body_bytes=settings.max_body_bytes, ingress=ingress)
@@ -130,7 +131,7 @@ def assemble(settings: GatewaySettings, clock: Clock, *, contract: Contract, ser
         name=settings.service_name,
         components=(*runtime.components, redis, limiter, ingress.access_log, file, spool, forwarder, takeover),
         server=Edge(contract=contract, handlers=rpcs, settings=settings, clock=clock),
-        http=_http_server(settings, app, draining),
+        http=_http_server(settings, app, open_streams),
     )
 
 
@@ -185,7 +186,7 @@ def _own_status(settings: GatewaySettings, clock: Clock, *, mesh: Mesh, breakers
     )
 
 
-def _http_server(settings: GatewaySettings, app: HttpApp, draining: asyncio.Event) -> HttpServer:
+def _http_server(settings: GatewaySettings, app: HttpApp, open_streams: OpenStreams) -> HttpServer:
     options = HttpOptions(
         host=settings.host,
         port=settings.http_port,
@@ -195,7 +196,7 @@ def _http_server(settings: GatewaySettings, app: HttpApp, draining: asyncio.Even
         backlog=settings.http_backlog,
         stall_seconds=settings.stream_stall_seconds,
     )
-    return HttpServer(app=app, draining=draining, options=options)
+    return HttpServer(app=app, open_streams=open_streams, options=options)
 
 
 def _access_log(settings: GatewaySettings, clock: Clock) -> AccessLog:
@@ -215,7 +216,7 @@ def build_endpoints(
     health: HealthService,
     settings: GatewaySettings,
     clock: Clock,
-    draining: asyncio.Event,
+    open_streams: OpenStreams,
 ) -> Router[Endpoint]:
     """The router of everything that the HTTP server answers: the routes of the contract and the gateway's own pages."""
     routes = build_routes(contract)
@@ -231,17 +232,22 @@ def build_endpoints(
                 rule=body,
                 clock=clock,
                 streams=streams,
-                draining=draining,
+                open_streams=open_streams,
                 max_line_bytes=settings.max_body_bytes,
             )
         if route.streams:
-            return StreamEndpoint(route=route, backend=backend, rule=body, clock=clock, streams=streams, draining=draining)
+            return StreamEndpoint(route=route, backend=backend, rule=body, clock=clock, streams=streams, open_streams=open_streams)
         if (spooler := spoolers.get(route.rpc.path)) is not None:
             return SpooledEndpoint(route=route, backend=backend, rule=body, spooler=spooler)
         return UnaryEndpoint(route=route, backend=backend, rule=body)
 
+    rpcs = [
+        WebRpcEndpoint(rpc=rpc, contract=contract, backend=backend, rule=body, open_streams=open_streams, most=settings.max_body_bytes)
+        for rpc in contract.rpcs()
+    ]
     return Router(
         [
+            *((method, parse(rpc.template), rpc) for rpc in rpcs for method in rpc.methods),
             *((route.http_method, route.template, endpoint(route)) for route in routes),
             *((method, parse(page.template), page) for method, page in own),
         ]

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from gateway.http.exchange import Exchange
 from gateway.http.headers import accepted, has_etag, is_form, is_json, is_plain, passed_on, requested_timeout
 from gateway.http.streams import OFFERS, EventStream, StreamRule
+from gateway.open_streams import OpenStreams
 from gateway.ports import Backend, Spooler
 from gateway.transcoding.binding import Incoming
 from gateway.transcoding.problems import NotAcceptable, Problem, UnsupportedMediaType, problem
@@ -221,14 +222,14 @@ class StreamEndpoint(RpcEndpoint):
     """An RPC with a stream of answers."""
 
     def __init__(
-        self, *, route: Route, backend: Backend, rule: BodyRule, clock: Clock, streams: StreamRule, draining: asyncio.Event
+        self, *, route: Route, backend: Backend, rule: BodyRule, clock: Clock, streams: StreamRule, open_streams: OpenStreams
     ) -> None:
-        """Makes the endpoint of ``route``; its streams end when ``draining`` is set."""
+        """Makes the endpoint of ``route``; ``open_streams`` ends its streams when the server stops."""
         super().__init__(route=route, rule=rule)
         self._call = backend.server_stream(route.rpc.path)
         self._clock = clock
         self._streams = streams
-        self._draining = draining
+        self._open_streams = open_streams
 
     async def serve(self, exchange: Exchange) -> None:
         """Converts, calls, and shows what comes."""
@@ -245,7 +246,7 @@ class StreamEndpoint(RpcEndpoint):
             media_type=media_type,
             clock=self._clock,
             rule=self._streams,
-            draining=self._draining,
+            open_streams=self._open_streams,
         )
         exchange.watch()
         await stream.run(self._call(request))

@@ -13,9 +13,10 @@ Headers = dict[bytes, bytes]
 
 _READ = frozenset(
     {
-        b"accept", b"accept-encoding", b"access-control-request-method", b"authorization", b"content-encoding", b"content-length",
-        b"content-type", b"grpc-timeout", b"host", b"if-none-match", b"last-event-id", b"origin", b"traceparent", b"transfer-encoding",
-        b"user-agent", b"x-request-timeout",
+        b"accept", b"accept-encoding", b"access-control-request-method", b"authorization", b"connect-accept-encoding",
+        b"connect-content-encoding", b"connect-protocol-version", b"connect-timeout-ms", b"content-encoding", b"content-length",
+        b"content-type", b"grpc-accept-encoding", b"grpc-encoding", b"grpc-timeout", b"host", b"if-none-match",
+        b"last-event-id", b"origin", b"traceparent", b"transfer-encoding", b"user-agent", b"x-request-timeout",
     }
 )  # fmt: skip
 # A proxy and the gateway must not read two different ones (RFC 9110, section 5.3).
@@ -23,9 +24,16 @@ _SINGLE = frozenset({b"authorization", b"content-length", b"content-type", b"hos
 # Optional whitespace around a value is no part of it (RFC 9110, section 5.5).
 _OWS = b" \t"
 
-ALLOWED_FROM_BROWSERS = b"accept, accept-language, authorization, content-type, last-event-id, traceparent, x-request-timeout"
+ALLOWED_FROM_BROWSERS = (
+    b"accept, accept-language, authorization, connect-accept-encoding, connect-content-encoding, connect-protocol-version, "
+    b"connect-timeout-ms, content-encoding, content-type, grpc-accept-encoding, grpc-encoding, grpc-timeout, last-event-id, traceparent, "
+    b"x-grpc-web, x-request-timeout, x-user-agent"
+)
 """Answer to Access-Control-Request-Headers."""
-SHOWN_TO_BROWSERS = b"allow, ratelimit, ratelimit-policy, retry-after, www-authenticate, x-trace-id"
+SHOWN_TO_BROWSERS = (
+    b"accept-post, allow, connect-content-encoding, grpc-encoding, grpc-message, grpc-status, grpc-status-details-bin, ratelimit, "
+    b"ratelimit-policy, retry-after, www-authenticate, x-trace-id"
+)
 """Value of Access-Control-Expose-Headers."""
 
 MOST_PASSED_ON = 8192
@@ -33,6 +41,7 @@ MOST_PASSED_ON = 8192
 
 _GRPC_TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])\Z")
 _UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
+_MILLIS = re.compile(rb"[0-9]{1,10}\Z")
 _SECONDS = re.compile(rb"[0-9]{1,6}(?:\.[0-9]{1,6})?s?\Z")
 
 
@@ -75,7 +84,7 @@ def passed_on(raw: Iterable[tuple[bytes, bytes]], names: Collection[bytes]) -> d
 
 
 def requested_timeout(headers: Headers) -> float | None:
-    """Seconds that the client gives the call: ``x-request-timeout: 2.5`` or, as in gRPC, ``grpc-timeout: 2500m``.
+    """Seconds that the client gives the call: ``x-request-timeout: 2.5``, ``grpc-timeout: 2500m`` or ``connect-timeout-ms: 2500``.
 
     Raises:
         HeadersInvalid: the value is malformed.
@@ -88,6 +97,10 @@ def requested_timeout(headers: Headers) -> float | None:
         if (match := _GRPC_TIMEOUT.match(text)) is None:
             raise HeadersInvalid.at("grpc-timeout", 'must be a number and a unit such as "2500m"')
         return int(match[1]) * _UNITS[match[2]]
+    if (millis := headers.get(b"connect-timeout-ms")) is not None:
+        if not _MILLIS.match(millis):
+            raise HeadersInvalid.at("connect-timeout-ms", "must be a whole number of milliseconds, of 10 digits at most")
+        return int(millis) / 1000
     return None
 
 
@@ -107,9 +120,9 @@ def is_plain(headers: Headers) -> bool:
     return all(coding.strip(_OWS) in (b"", b"identity") for coding in codings)
 
 
-def takes_gzip(headers: Headers) -> bool:
-    """Whether the client takes gzip: named, or by ``*``, with a quality above zero (RFC 9110, section 12.5.3)."""
-    ranges = dict(_range(part) for part in headers.get(b"accept-encoding", b"").lower().split(b",") if part.strip(_OWS))
+def takes_gzip(headers: Headers, name: bytes = b"accept-encoding") -> bool:
+    """Whether the client takes gzip: named in the header ``name``, or by ``*``, with a quality above zero (RFC 9110, section 12.5.3)."""
+    ranges = dict(_range(part) for part in headers.get(name, b"").lower().split(b",") if part.strip(_OWS))
     return ranges.get(b"gzip", ranges.get(b"*", 0.0)) > 0
 
 
@@ -132,6 +145,12 @@ def is_json(content_type: bytes) -> bool:
 def is_form(content_type: bytes) -> bool:
     """Whether a Content-Type is a form in UTF-8 (WHATWG URL, 5: application/x-www-form-urlencoded)."""
     return _media(content_type) == (b"application/x-www-form-urlencoded", True)
+
+
+def media_type(content_type: bytes) -> bytes:
+    """A Content-Type in lower case, without its parameters; empty where they say that the text is not UTF-8."""
+    media, utf8 = _media(content_type)
+    return media if utf8 else b""
 
 
 def _media(content_type: bytes) -> tuple[bytes, bool]:

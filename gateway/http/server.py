@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 
 from gateway.http.app import HttpApp
+from gateway.open_streams import OpenStreams
 from tocsin.background import Background
 from tocsin.clock import SystemClock
 
@@ -62,16 +63,16 @@ class HttpOptions:
 class HttpServer:
     """Serves an application over HTTP/1.1; its stop drains."""
 
-    def __init__(self, *, app: HttpApp, draining: asyncio.Event, options: HttpOptions) -> None:
+    def __init__(self, *, app: HttpApp, open_streams: OpenStreams, options: HttpOptions) -> None:
         """Makes the server; nothing listens before `start`.
 
         Args:
             app: what to serve.
-            draining: set when the server takes no more, so that streams end and their clients go elsewhere.
+            open_streams: those of the application, which end when the server takes no more.
             options: where to listen, and the bounds.
         """
         self._app = app
-        self._draining = draining
+        self._open_streams = open_streams
         self._options = options
         self._server: _UvicornServer | None = None
         self._background = Background(SystemClock())
@@ -97,7 +98,7 @@ class HttpServer:
         """
         if self._server is not None:
             return
-        self._draining.clear()
+        self._open_streams.resume()
         listener = self._listen()
         self._port = listener.getsockname()[1]
         self._server = _UvicornServer(self._config())
@@ -117,7 +118,7 @@ class HttpServer:
             return
         # The world outside lives by real time, whatever clock the service has.
         await asyncio.sleep(self._options.drain_seconds)
-        self._draining.set()
+        self._open_streams.end()
         server.should_exit = True
         await serving
 

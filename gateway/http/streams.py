@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
 
 from gateway.http.exchange import Exchange
+from gateway.open_streams import GatewayStopping, OpenStreams
 from gateway.ports import Stream
 from gateway.transcoding.problems import members
 from gateway.transcoding.rendering import AnswerRenderer
@@ -34,7 +35,7 @@ class StreamRule:
     heartbeat_seconds: float
 
 
-async def _next(messages: Stream) -> bytes | None:
+async def _next(messages: AsyncIterator[bytes]) -> bytes | None:
     """The next message; None at the end."""
     try:
         return await anext(messages)
@@ -46,7 +47,7 @@ class EventStream:
     """Shows one stream of answers to one client."""
 
     def __init__(
-        self, *, exchange: Exchange, renderer: AnswerRenderer, media_type: bytes, clock: Clock, rule: StreamRule, draining: asyncio.Event
+        self, *, exchange: Exchange, renderer: AnswerRenderer, media_type: bytes, clock: Clock, rule: StreamRule, open_streams: OpenStreams
     ) -> None:
         """Makes the stream.
 
@@ -56,14 +57,14 @@ class EventStream:
             media_type: one of `OFFERS`.
             clock: paces the signs of life.
             rule: the pace.
-            draining: set when the server stops; the stream then ends, and a client resumes elsewhere.
+            open_streams: ends the stream when the server stops; a client resumes elsewhere.
         """
         self._exchange = exchange
         self._renderer = renderer
         self._is_sse = media_type == SSE
         self._clock = clock
         self._rule = rule
-        self._draining = draining
+        self._open = open_streams
 
     async def run(self, messages: Stream) -> None:
         """Sends ``messages`` until they end.
@@ -71,32 +72,34 @@ class EventStream:
         Raises:
             TocsinError: the stream failed; once its head has been sent, the error is its last event.
         """
-        following = asyncio.ensure_future(_next(messages))
-        draining: asyncio.Task[Any] = asyncio.ensure_future(self._draining.wait())
+        through = self._open.through(messages)
+        following = asyncio.ensure_future(_next(through))
         try:
-            while not draining.done():
-                await self._await_next(following, draining)
+            while True:
+                await self._await_next(following)
                 if not following.done():
                     continue
                 if (message := following.result()) is None:
                     break
                 await self._show(message)
-                following = asyncio.ensure_future(_next(messages))
+                following = asyncio.ensure_future(_next(through))
+        except GatewayStopping:
+            pass  # a client that resumes needs no error to go elsewhere
         finally:
-            draining.cancel()
             following.cancel()
             messages.cancel()
             with contextlib.suppress(asyncio.CancelledError, TocsinError):
                 await following
+            await through.aclose()
         await self._begin()
         await self._exchange.end()
 
-    async def _await_next(self, following: "asyncio.Task[bytes | None]", draining: "asyncio.Task[Any]") -> None:
+    async def _await_next(self, following: "asyncio.Task[bytes | None]") -> None:
         """Waits for a message, or for the end of silence: then the head goes out, or a sign of life."""
         pause = self._rule.heartbeat_seconds if self._exchange.sent else self._rule.hold_seconds
         silence = asyncio.ensure_future(self._clock.sleep(pause))
         try:
-            await asyncio.wait((following, draining, silence), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((following, silence), return_when=asyncio.FIRST_COMPLETED)
         finally:
             silence.cancel()
         if silence.done() and not silence.cancelled() and not following.done():

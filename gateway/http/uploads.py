@@ -7,6 +7,7 @@ from gateway.http.endpoints import BodyRule, RpcEndpoint, bound
 from gateway.http.exchange import Exchange
 from gateway.http.headers import accepted, is_plain
 from gateway.http.streams import OFFERS, EventStream, StreamRule
+from gateway.open_streams import OpenStreams
 from gateway.ports import Backend
 from gateway.transcoding.binding import Incoming
 from gateway.transcoding.problems import NotAcceptable, UnsupportedMediaType
@@ -34,15 +35,15 @@ class UploadEndpoint(RpcEndpoint):
         rule: BodyRule,
         clock: Clock,
         streams: StreamRule,
-        draining: asyncio.Event,
+        open_streams: OpenStreams,
         max_line_bytes: int,
     ) -> None:
-        """Makes the endpoint of ``route``; its streams of answers end when ``draining`` is set."""
+        """Makes the endpoint of ``route``; ``open_streams`` ends its streams of answers when the server stops."""
         super().__init__(route=route, rule=rule)
         self._backend = backend
         self._clock = clock
         self._streams = streams
-        self._draining = draining
+        self._open_streams = open_streams
         self._max_line = min(max_line_bytes, route.rpc.policy.max_request_bytes)
 
     async def serve(self, exchange: Exchange) -> None:
@@ -80,7 +81,7 @@ class UploadEndpoint(RpcEndpoint):
             media_type=media_type,
             clock=self._clock,
             rule=self._streams,
-            draining=self._draining,
+            open_streams=self._open_streams,
         )
         await stream.run(self._backend.both_streams(self._route.rpc.path)(requests))
 

@@ -102,6 +102,7 @@ class RequestBinder:
         http_method: str,
         body: str,
         door: door_pb2.Http | None = None,
+        raw: bool = True,
     ) -> None:
         """Compiles the plan.
 
@@ -112,6 +113,7 @@ class RequestBinder:
             http_method: the HTTP method.
             body: the rule's ``body``: empty, "*", or a field of the request.
             door: what else of a request is passed on; nothing unless given.
+            raw: whether a google.api.HttpBody is the body as it is; else it is JSON like any other message.
 
         Raises:
             TemplateError: the rule or the door names a field that does not exist or cannot be bound.
@@ -123,7 +125,7 @@ class RequestBinder:
         self._passed = Passed(door or door_pb2.Http(), self._codec.message_type)
         owned = {*self._variables, *self._passed.fields, *([self._body_field.name] if self._body_field else [])}
         self._query = QueryBinder(message_type=self._codec.message_type, owned=owned)
-        self.raw_body = self._is_raw(request)
+        self.raw_body = raw and self._is_raw(request)
         self._mask = self._mask_field(request) if http_method == "PATCH" and self._body_field else None
         self._mask_exclude = self._not_in_mask(request)
         self._generated = tuple(self._codec.message_type.fields[item.name] for item in request.fields if is_uuid(item))

@@ -88,7 +88,12 @@ class ProblemDetails:
 
 def http_status(error: TocsinError) -> int:
     """The HTTP status of an error."""
-    return _HTTP_ONLY.get(type(error)) or _BY_REASON.get(error.error_reason) or _STATUS.get(code_of(error), 500)
+    return _HTTP_ONLY.get(type(error)) or _BY_REASON.get(error.error_reason) or code_status(error)
+
+
+def code_status(error: TocsinError) -> int:
+    """The HTTP status of an error's code alone."""
+    return _STATUS.get(code_of(error), 500)
 
 
 Problem = Callable[[TocsinError, str], ProblemDetails]

@@ -1,14 +1,16 @@
-"""The two doors: what an attack is answered with, over REST and over gRPC."""
+"""The doors: what an attack is answered with, over REST, gRPC, Connect (JSON) and gRPC-Web (binary)."""
 
 import asyncio
+import json
+import struct
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any, Final
 
 import grpc
 import httpx2
 
-from tests.hostile.walk import Attack, http_request, wire
+from tests.hostile.walk import Attack, dumps, http_request, wire
 from tocsin.mesh.client.final_status import keep_final_status
 from tocsin.mesh.policy import MethodKind
 
@@ -51,7 +53,7 @@ async def attack_all(attacks: Iterable[Attack], send: Send) -> Verdict:
             if code is None:
                 continue
             verdict.codes[code] += 1
-            if code in _OURS or code.startswith("no problem"):
+            if code in _OURS or code.startswith("no "):
                 verdict.defects.append(f"{attack}: {code}")
 
     await asyncio.gather(*(assailant() for _ in range(_ABREAST)))
@@ -142,3 +144,73 @@ def over_grpc(channel: grpc.aio.Channel, token: str) -> Send:
 
 async def _one(message: bytes) -> AsyncIterator[bytes]:
     yield message
+
+
+def over_connect(client: httpx2.AsyncClient) -> Send:
+    """Attacks in JSON by the Connect protocol."""
+
+    async def send(attack: Attack) -> str | None:
+        kind, body = attack.rpc.descriptor, dumps(attack.request)
+        if not (kind.client_streaming or kind.server_streaming):
+            answer = await _post(client, attack, body, "application/json")
+            return answer if isinstance(answer, str) else "OK" if answer.is_success else _connect_code(answer.json())
+        answer = await _post(client, attack, _framed(body), "application/connect+json")
+        if isinstance(answer, str):
+            return answer
+        *_, (flags, last) = _frames(answer.content)
+        document = json.loads(last)
+        return f"no end: {flags}" if flags != 2 else _connect_code(document["error"]) if "error" in document else "OK"
+
+    return send
+
+
+def over_grpc_web(client: httpx2.AsyncClient) -> Send:
+    """Attacks by bytes in gRPC-Web."""
+
+    async def send(attack: Attack) -> str | None:
+        message = wire(attack)
+        if message is None:
+            return None
+        answer = await _post(client, attack, _framed(message), "application/grpc-web+proto")
+        if isinstance(answer, str):
+            return answer
+        trailers = dict(answer.headers)
+        if "grpc-status" not in trailers:
+            *_, (flags, last) = _frames(answer.content)
+            trailers = dict(line.split(": ", 1) for line in last.decode().split("\r\n") if line) if flags == 0x80 else {}
+        status = trailers.get("grpc-status")
+        return f"no status: {answer.status_code} {answer.text[:100]}" if status is None else _CODES[int(status)]
+
+    return send
+
+
+_CODES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
+
+
+async def _post(client: httpx2.AsyncClient, attack: Attack, body: bytes, kind: str) -> httpx2.Response | str:
+    """The answer; or, where none came, the code that stands for it."""
+    watches = attack.rpc.descriptor.server_streaming
+    timeout = httpx2.Timeout(_CALL_SECONDS, read=_STREAM_SECONDS if watches else _CALL_SECONDS)
+    try:
+        return await client.post(attack.rpc.path, content=body, headers={"content-type": kind}, timeout=timeout)
+    except httpx2.ReadTimeout:
+        return "OK" if watches else "DEADLINE_EXCEEDED"
+    except (httpx2.RemoteProtocolError, httpx2.WriteError, httpx2.ReadError) as error:
+        return "CLOSED" if len(body) > 1_000_000 else f"no answer: {error!r}"
+
+
+def _connect_code(error: Any) -> str:
+    code = str(error.get("code", "no problem code")).upper()
+    return "CANCELLED" if code == "CANCELED" else code
+
+
+def _framed(message: bytes) -> bytes:
+    return struct.pack(">BI", 0, len(message)) + message
+
+
+def _frames(body: bytes) -> Iterator[tuple[int, bytes]]:
+    at = 0
+    while at < len(body):
+        flags, length = struct.unpack_from(">BI", body, at)
+        yield flags, body[at + 5 : at + 5 + length]
+        at += 5 + length

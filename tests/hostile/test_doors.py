@@ -11,7 +11,7 @@ import grpc
 import httpx2
 import pytest
 
-from tests.hostile.doors import Verdict, attack_all, over_grpc, over_rest
+from tests.hostile.doors import Verdict, attack_all, over_connect, over_grpc, over_grpc_web, over_rest
 from tests.hostile.neighbour import Neighbour, sign_up
 from tests.hostile.requests import GOOD
 from tests.hostile.walk import Attack, attacks, contract
@@ -44,7 +44,7 @@ def chosen() -> list[Attack]:
     return found if FULL else found[:SAMPLE]
 
 
-@pytest.mark.parametrize("door", ["rest", "grpc"])
+@pytest.mark.parametrize("door", ["rest", "grpc", "connect", "grpc-web"])
 async def test_nothing_that_a_tenant_sends_stops_the_bell(stack: RunningStack, door: str, record_property: Any) -> None:
     """Every field of every RPC with every hostile value, while a neighbour's alarm fires every second."""
     hostile, quiet = await sign_up(stack), await sign_up(stack)
@@ -67,9 +67,10 @@ async def test_nothing_that_a_tenant_sends_stops_the_bell(stack: RunningStack, d
 
 
 async def _attack(stack: RunningStack, door: str, token: str) -> Verdict:
-    if door == "rest":
+    over_http = {"rest": over_rest, "connect": over_connect, "grpc-web": over_grpc_web}
+    if door in over_http:
         async with stack.client(key=token) as client:
-            return await attack_all(chosen(), over_rest(client))
+            return await attack_all(chosen(), over_http[door](client))
     options = [("grpc.max_send_message_length", -1)]
     async with grpc.aio.insecure_channel(stack.info["grpc"].removeprefix("grpc://"), options=options) as channel:
         return await attack_all(chosen(), over_grpc(channel, token))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+import pytest_asyncio
 
 from tests.integration.gateway.support import Rig
 from tocsin.clock import SystemClock
@@ -14,6 +15,17 @@ from tocsin.clock import SystemClock
 async def rig(tmp_path: Path) -> AsyncGenerator[Rig]:
     """A running gateway on the real clock."""
     made = Rig(folder=tmp_path, clock=SystemClock())
+    try:
+        await made.start(cors_allow_origins=("https://app.example.com",), max_body_bytes=4096)
+        yield made
+    finally:
+        await made.stop()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def module_rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Rig]:
+    """As `rig`, one for all tests of a module, which let it run."""
+    made = Rig(folder=tmp_path_factory.mktemp("rig"), clock=SystemClock())
     try:
         await made.start(cors_allow_origins=("https://app.example.com",), max_body_bytes=4096)
         yield made

@@ -51,6 +51,10 @@ class Shelf:
         self.changes: Callable[[Any], AsyncIterator[Any]] | None = None
         self.cancelled = 0
 
+    def forget(self) -> None:
+        """Knows nothing of what was before."""
+        self.requests, self.calls, self.act, self.changes, self.cancelled = [], [], None, None, 0
+
     def _note(self, request: Any, context: grpc.aio.ServicerContext) -> None:
         try:
             tenant = principal().tenant
