@@ -29,6 +29,8 @@ from tocsin.telemetry import Telemetry, configure_logging, get_logger
 _log = get_logger(__name__)
 
 # The settings that name a port which a service listens on, in the order in which they are reported.
+_PRIVATE: Final = 0o077
+"""The umask of a service."""
 _LISTENING: Final = ("port", "http_port", "grpc_port", "metrics_port")
 
 
@@ -209,6 +211,8 @@ def run(name: str, settings_type: type[S], build: Callable[[S, Clock], App], env
     """
     # gRPC's C core writes lines of its own to stderr; what matters of them arrives as errors of the calls.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # Databases, spools, logs and reports are nobody's business but their owner's, whatever made them.
+    os.umask(_PRIVATE)
     try:
         settings = load(settings_type, env)
     except ConfigError as error:

@@ -88,6 +88,18 @@ async def _everything(stack: RunningStack, found: list[str]) -> None:
     found.append((stack.state / "stack.json").read_text())
 
 
+def _check_privileges(stack: RunningStack, env: dict[str, str]) -> None:
+    """No process holds a secret that it has no use for, and no file of the stack can be read by other users."""
+    for service, told in stack.info["services"].items():
+        held = Path(f"/proc/{told['pid']}/environ").read_bytes().decode(errors="replace").split("\0")
+        names = {line.partition("=")[0] for line in held if MARK in line}
+        own = {name for name in env if MARK in env[name] and name.startswith("TOCSIN_MAILER_") is (service == "mailer_svc")}
+        assert names or service == "gateway", service
+        assert names <= (own | {"TOCSIN_DATABASE_URL"}) - ({"TOCSIN_DATABASE_URL"} if service == "gateway" else set()), service
+    open_to_others = [path for path in stack.state.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o077]
+    assert open_to_others == []
+
+
 async def test_no_marked_secret_comes_out(postgres_server: PostgresServer, tmp_path: Path) -> None:
     """Answers, logs, metrics, health, the mesh, the documents, the command line: none holds a secret that was put in."""
     database, admin = f"secrets_{secrets.token_hex(4)}", await asyncpg.connect(postgres_server.url())
@@ -110,6 +122,7 @@ async def test_no_marked_secret_comes_out(postgres_server: PostgresServer, tmp_p
         found += [await _command("alarm", "list", "--url", stack.info["http"], "--api-key", key) for key in keys]
         await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", database)
         await _everything(stack, found)
+        _check_privileges(stack, env)
     found.append(await _command("serve", "scheduler_svc", "--state", str(tmp_path / "none")))
     await admin.execute(f"DROP DATABASE {database} WITH (FORCE)")
     await admin.close()

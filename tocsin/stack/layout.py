@@ -33,6 +33,8 @@ _OFFSETS: Final[Mapping[tuple[str, Kind], tuple[int, int]]] = {
     ("processor_svc", "metrics"): (9103, 23),
     ("mailer_svc", "metrics"): (9104, 24),
 }
+_STORE: Final = ("TOCSIN_DATABASE_",)
+"""Begins the settings of a database, which the gateway has not."""
 _FIELDS: Final[Mapping[Kind, str]] = {"http": "HTTP_PORT", "grpc": "PORT", "metrics": "METRICS_PORT"}
 
 
@@ -105,11 +107,15 @@ class Layout:
         return log_folder(self.state) / f"{service}.log"
 
     def environment(self, service: str, env: Mapping[str, str]) -> dict[str, str]:
-        """The environment of one child: the user's over the stack's own; the ports are as planned, where the user's had their say."""
+        """The environment of one child: the user's over the stack's own; the ports are as planned, where the user's had their say.
+
+        What is named after another service stays away from it, and the database from the gateway: none holds a secret it has no use for.
+        """
         targets = {f"TOCSIN_{name.removesuffix('_svc').upper()}_TARGET": self.address(name) for name in SERVICES if name != GATEWAY}
         defaults = {**targets, "TOCSIN_DRAIN_SECONDS": "0.5", "TOCSIN_HOST": self.host, "TOCSIN_PUBLIC_URL": self.http_url}
         defaults["PYTHONUNBUFFERED"] = "1"
-        given = {name: value for name, value in env.items() if value and not name.startswith("TOCSIN_CLIENT_")}
+        others = ("TOCSIN_CLIENT_", *(prefix(name) for name in SERVICES if name != service), *(_STORE if service == GATEWAY else ()))
+        given = {name: value for name, value in env.items() if value and (name in targets or not name.upper().startswith(others))}
         if given.pop("PYTHONDONTWRITEBYTECODE", None) and "PYTHONPYCACHEPREFIX" not in given:
             # The source tree stays clean, but compiling every library at each start would take longer than all the rest of it.
             given["PYTHONPYCACHEPREFIX"] = str(_cache_folder(env, self.state) / "pycache")

@@ -88,13 +88,16 @@ def test_a_port_in_use_names_who_needs_it_and_what_moves_it() -> None:
 
 
 def test_the_environment_of_a_child() -> None:
-    """The user's settings pass through and win, the client's do not pass, the ports and the folder are the stack's."""
+    """The user's settings pass through and win, the client's and other services' do not pass, the ports and the folder are the stack's."""
     layout = plan(state=Path("var"), base=100, env={})
     user = {
         "HOME": "/h",
         "TOCSIN_CLIENT_API_KEY": "k",
         "TOCSIN_DRAIN_SECONDS": "9",
-        "TOCSIN_MAILER_SMTP_HOST": "mx",
+        "TOCSIN_MAILER_SMTP_PASSWORD": "secret",
+        "tocsin_mailer_smtp_host": "mx",
+        "TOCSIN_MAILER_TARGET": "dns:///mailer:1",
+        "TOCSIN_DATABASE_URL": "postgresql://ann:secret@db/tocsin",
         "TOCSIN_AUTH_PORT": "7",
     }
     env = layout.environment("auth_svc", user)
@@ -103,7 +106,11 @@ def test_the_environment_of_a_child() -> None:
     assert env["TOCSIN_DRAIN_SECONDS"] == "9"
     assert env["TOCSIN_PUBLIC_URL"] == "http://127.0.0.1:100", "links in messages lead to this machine, unless the user knows better"
     assert layout.environment("auth_svc", {"TOCSIN_PUBLIC_URL": "https://a.example"})["TOCSIN_PUBLIC_URL"] == "https://a.example"
-    assert env["TOCSIN_MAILER_SMTP_HOST"] == "mx"
+    assert not {"TOCSIN_MAILER_SMTP_PASSWORD", "tocsin_mailer_smtp_host"} & set(env)
+    assert {"TOCSIN_MAILER_SMTP_PASSWORD", "tocsin_mailer_smtp_host"} <= set(layout.environment("mailer_svc", user))
+    assert env["TOCSIN_MAILER_TARGET"] == "dns:///mailer:1", "where another service is, is no secret"
+    assert "TOCSIN_DATABASE_URL" in env
+    assert "TOCSIN_DATABASE_URL" not in layout.environment("gateway", user)
     assert (env["TOCSIN_AUTH_PORT"], env["TOCSIN_AUTH_METRICS_PORT"]) == ("111", "121")
     assert env["TOCSIN_SCHEDULER_TARGET"] == "127.0.0.1:112"
     assert env["TOCSIN_STATE_DIR"] == str(Path("var").resolve())
