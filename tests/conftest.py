@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.databases import PostgresDatabases, prepare_file
+from tests.deployment import redis_user
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.redis import RedisServer
@@ -73,8 +74,8 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def redis_server() -> Generator[RedisServer]:
-    """The Redis of this test run; tests that stop it use `own_redis_server`."""
-    server = RedisServer()
+    """The Redis of this test run; tests that stop it use `own_redis_server`. Its user may no more than deploy/compose.yaml allows."""
+    server = RedisServer(user=redis_user())
     server.start()
     yield server
     server.close()
@@ -83,7 +84,7 @@ def redis_server() -> Generator[RedisServer]:
 @pytest.fixture
 def own_redis_server() -> Generator[RedisServer]:
     """A Redis that the test may kill."""
-    server = RedisServer()
+    server = RedisServer(user=redis_user())
     server.start()
     yield server
     server.close()

@@ -38,7 +38,7 @@ def undocumented_settings(service: str, readme: str) -> Iterator[str]:
     rows = {name.removeprefix(prefix): (default, meaning) for name, default, meaning in _ROW.findall(readme)}
     for row in describe(kind):
         if not row.name.startswith(prefix) or row.name == f"{prefix}TARGET":
-            continue  # shared by every service, or what others call this one: both stand in deploy/.env.example
+            continue  # shared by every service, or what others call this one: both stand in deploy/settings/
         found = rows.get(row.name.removeprefix(prefix))
         if found is None:
             yield f"{row.name}: no row"

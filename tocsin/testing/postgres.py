@@ -66,9 +66,14 @@ class PostgresServer(ServerProcess):
             shutil.copytree(libraries, self.folder / "programs" / libraries.name)
         return copy / "bin"
 
-    def url(self, database: str = "postgres") -> str:
-        """The URL of a database in this cluster."""
-        return f"postgresql://{_USER}@127.0.0.1:{self.port}/{database}"
+    @property
+    def programs(self) -> Path:
+        """The folder of psql and the like, of the server's own version."""
+        return self._programs
+
+    def url(self, database: str = "postgres", *, user: str = _USER) -> str:
+        """The URL of a database in this cluster; of its administrator, unless another user is given."""
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
 
     def user(self) -> str | None:
         """The unprivileged user, when we are root; a disk's wrapper becomes that user by itself."""

@@ -10,16 +10,20 @@ from typing import Any
 import pytest
 
 from deploy.healthcheck import settings_kind
+from deploy.passwords import main as make_passwords
+from tests.unit.deploy.conftest import pairs
 from tocsin.config import ServiceSettings, load
 
 ROOT = Path(__file__).resolve().parents[3]
 SERVICES = ("gateway", "auth_svc", "scheduler_svc", "processor_svc", "mailer_svc")
 
 
-def settings_in_container(service: str, compose: dict[str, Any], dotenv: dict[str, str], image_env: dict[str, str]) -> ServiceSettings:
-    """What the service would read in its container: the image's, then .env, then compose's variables."""
-    own = {name: re.sub(r"\$\{[^}]*\}", "secret", str(value)) for name, value in compose["services"][service]["environment"].items()}
-    return load(settings_kind(service), {**image_env, **dotenv, **own})
+def settings_in_container(
+    service: str, compose: dict[str, Any], optional: dict[str, dict[str, str]], image_env: dict[str, str]
+) -> ServiceSettings:
+    """What the service would read in its container: the image's, then its files below settings/, then compose's variables."""
+    own = {name: re.sub(r"\$\{[^}]*\}", "secret" * 8, str(value)) for name, value in compose["services"][service]["environment"].items()}
+    return load(settings_kind(service), {**image_env, **optional[service], **own})
 
 
 def aliases(compose: dict[str, Any], service: str) -> set[str]:
@@ -39,10 +43,10 @@ def test_the_services_are_the_packages_of_the_project(compose: dict[str, Any]) -
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_setting_exists_and_is_valid(
-    service: str, compose: dict[str, Any], dotenv: dict[str, str], image_env: dict[str, str]
+    service: str, compose: dict[str, Any], optional: dict[str, dict[str, str]], image_env: dict[str, str]
 ) -> None:
     """The service would start with exactly these variables: unknown names and bad values stop it."""
-    settings = settings_in_container(service, compose, dotenv, image_env)
+    settings = settings_in_container(service, compose, optional, image_env)
     assert settings.host == "0.0.0.0"
     assert str(settings.state_dir) in {
         volume.split(":")[1] for volume in compose["services"][service]["volumes"] if isinstance(volume, str)
@@ -51,12 +55,12 @@ def test_every_setting_exists_and_is_valid(
 
 @pytest.mark.parametrize("service", [service for service in SERVICES if service != "gateway"])
 def test_every_target_leads_to_the_port_of_a_service(
-    service: str, compose: dict[str, Any], dotenv: dict[str, str], image_env: dict[str, str]
+    service: str, compose: dict[str, Any], optional: dict[str, dict[str, str]], image_env: dict[str, str]
 ) -> None:
     """Callers watch every replica behind a name that exists, at the port that the service listens on."""
-    own = settings_in_container(service, compose, dotenv, image_env)
+    own = settings_in_container(service, compose, optional, image_env)
     for caller in SERVICES:
-        target = getattr(settings_in_container(caller, compose, dotenv, image_env), f"{service.removesuffix('_svc')}_target")
+        target = getattr(settings_in_container(caller, compose, optional, image_env), f"{service.removesuffix('_svc')}_target")
         match = re.fullmatch(r"dns:///([a-z]+):(\d+)", target)
         assert match is not None
         assert match[1] in aliases(compose, service)
@@ -71,10 +75,10 @@ def test_a_service_can_have_replicas(service: str, compose: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_sees_its_own_keys_alone(
-    service: str, compose: dict[str, Any], dotenv: dict[str, str], image_env: dict[str, str]
+    service: str, compose: dict[str, Any], optional: dict[str, dict[str, str]], image_env: dict[str, str]
 ) -> None:
     """The part of the certificates' volume that is mounted is the service's own, and where its settings look."""
-    settings = settings_in_container(service, compose, dotenv, image_env)
+    settings = settings_in_container(service, compose, optional, image_env)
     mounts = [volume for volume in compose["services"][service]["volumes"] if isinstance(volume, dict)]
     assert [(mount["source"], mount["volume"]["subpath"], mount["read_only"]) for mount in mounts] == [("pki", service, True)]
     assert settings.tls_key_file == Path(mounts[0]["target"]) / f"{service}-key.pem"
@@ -109,15 +113,45 @@ def test_everything_runs_without_privileges(compose: dict[str, Any]) -> None:
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", compose["services"]["nginx"]["user"])
 
 
-def test_every_variable_of_the_compose_file_is_documented(dotenv: dict[str, str]) -> None:
-    """.env.example names what compose.yaml asks for, and says above each line what it is."""
+def test_every_variable_is_documented(compose: dict[str, Any], dotenv: dict[str, str]) -> None:
+    """.env.example names what compose.yaml asks for, and each example says above each line what it is."""
     text = (ROOT / "deploy/compose.yaml").read_text("utf-8")
-    asked = set(re.findall(r"\$\{(\w+)", text))
-    assert asked == {name for name in dotenv if not name.startswith("TOCSIN_")}
-    assert dotenv["POSTGRES_PASSWORD"] == ""
-    lines = (ROOT / "deploy/.env.example").read_text("utf-8").splitlines()
-    for above, line in itertools.pairwise(lines):
-        assert above.startswith("#") or not re.match(r"\w+=", line), line
+    assert set(re.findall(r"\$\{(\w+)", text)) == dotenv.keys()
+    named = {entry["path"] for service in SERVICES for entry in compose["services"][service]["env_file"]}
+    examples = sorted((ROOT / "deploy/settings").glob("*.example"))
+    assert {f"settings/{path.stem}" for path in examples} <= named
+    for path in (ROOT / "deploy/.env.example", *examples):
+        for above, line in itertools.pairwise(path.read_text("utf-8").splitlines()):
+            assert above or not re.match(r"\w+=", line), f"{path.name}: {line}"
+
+
+def test_a_service_is_given_its_own_secrets_alone(compose: dict[str, Any], optional: dict[str, dict[str, str]]) -> None:
+    """No container has a password that it has no use for, and no setting of another service."""
+    for service in SERVICES:
+        name = service.removesuffix("_svc").upper()
+        own = compose["services"][service]
+        assert [entry["path"] for entry in own["env_file"]] == ["settings/shared.env", f"settings/{name.lower()}.env"]
+        given = set(re.findall(r"\$\{(\w+)", " ".join(map(str, own["environment"].values()))))
+        database = set() if service == "gateway" else {f"{name}_DATABASE_PASSWORD"}
+        assert given == {"REDIS_PASSWORD"} | database | ({"SECRET_KEY"} if service == "mailer_svc" else set())
+        others = tuple(f"TOCSIN_{other.removesuffix('_svc').upper()}_" for other in SERVICES if other != service)
+        assert not [variable for variable in optional[service] if variable.startswith(others)]
+    assert "TOCSIN_MAILER_SMTP_PASSWORD" in optional["mailer_svc"]
+
+
+def test_passwords_are_made_once(tmp_path: Path) -> None:
+    """Each empty place gets one of its own; the file is its owner's, and is never made again."""
+    (tmp_path / ".env.example").write_text((ROOT / "deploy/.env.example").read_text("utf-8"), "utf-8")
+    make_passwords(tmp_path)
+    made = pairs(tmp_path / ".env")
+    secret = {name: value for name, value in made.items() if name.endswith("_PASSWORD") or name == "SECRET_KEY"}
+    assert len(secret) == 7
+    assert len(set(secret.values())) == len(secret)
+    assert all(re.fullmatch("[0-9a-f]{64}", value) for value in secret.values())
+    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+    with pytest.raises(SystemExit, match="stays as it is"):
+        make_passwords(tmp_path)
+    assert pairs(tmp_path / ".env") == made
 
 
 def test_the_image_runs_as_an_ordinary_user() -> None:
@@ -146,12 +180,14 @@ def test_the_image_holds_no_secret(image_env: dict[str, str]) -> None:
     assert not [name for name in [*arguments, *image_env] if re.search("PASSWORD|SECRET|TOKEN|KEY|URL", name)]
 
 
-def test_the_exposed_ports_are_the_default_ports(compose: dict[str, Any], dotenv: dict[str, str], image_env: dict[str, str]) -> None:
+def test_the_exposed_ports_are_the_default_ports(
+    compose: dict[str, Any], optional: dict[str, dict[str, str]], image_env: dict[str, str]
+) -> None:
     """EXPOSE lists each port that a service listens on when nothing is set."""
     line = re.search(r"^EXPOSE (.+)$", (ROOT / "deploy/Dockerfile").read_text("utf-8"), re.MULTILINE)
     assert line is not None
     listening: set[int] = set()
     for service in SERVICES:
-        settings = settings_in_container(service, compose, dotenv, image_env).model_dump()
+        settings = settings_in_container(service, compose, optional, image_env).model_dump()
         listening |= {settings[name] for name in ("port", "http_port", "grpc_port", "metrics_port") if settings.get(name)}
     assert {int(port) for port in line[1].split()} == listening
