@@ -7,7 +7,8 @@ from auth_svc.clients import MailerPostman
 from auth_svc.config import AuthSettings
 from auth_svc.domain import Scopes
 from auth_svc.error_reports import ReportFolder
-from auth_svc.handlers import ApiKeyHandlers, AuthHandlers, SecurityAlertHandlers, TenantHandlers, UserHandlers
+from auth_svc.handlers import ApiKeyHandlers, AuthHandlers, SecurityAlertHandlers, TenantAdminHandlers, TenantHandlers, UserHandlers
+from auth_svc.handlers.tenants import book_answer
 from auth_svc.journal import SecurityJournal
 from auth_svc.passwords import Argon2Passwords
 from auth_svc.secret_files import StateFolder
@@ -23,13 +24,20 @@ from auth_svc.service import (
     SessionHousekeeper,
     SessionRule,
     Sessions,
+    TenantOffice,
     Users,
 )
 from auth_svc.signing import KeyFiles, SigningKeys
 from auth_svc.store import AuthStore
 from auth_svc.throttle import LoginThrottle, ThrottleRule
 from tocsin.alerts.reporter import AlertReporter
-from tocsin.api.auth.v1 import api_key_service_pb2_grpc, auth_service_pb2_grpc, security_alert_service_pb2_grpc, user_service_pb2_grpc
+from tocsin.api.auth.v1 import (
+    api_key_service_pb2_grpc,
+    auth_service_pb2_grpc,
+    security_alert_service_pb2_grpc,
+    tenant_admin_service_pb2_grpc,
+    user_service_pb2_grpc,
+)
 from tocsin.background import Wake
 from tocsin.clock import Clock
 from tocsin.database import Database
@@ -41,6 +49,8 @@ from tocsin.mesh.server import Handler, MeshServer
 from tocsin.mesh.tokens import TokenVerifier
 from tocsin.node import DatabaseGuard
 from tocsin.telemetry import Telemetry
+from tocsin.tenants import Quotas
+from tocsin.tenants.feed import TenantFeed
 
 
 def build(settings: AuthSettings, clock: Clock) -> App:
@@ -71,6 +81,8 @@ def build(settings: AuthSettings, clock: Clock) -> App:
         rule=_session_rule(settings),
     )
     users = Users(store=store, hasher=passwords, scopes=scopes, log=journal, clock=clock)
+    office = TenantOffice(store=store, log=journal, clock=clock, defaults=_default_quotas(settings))
+    book = TenantFeed(fetch=lambda version, token: book_answer(office, version=version, page_token=token), clock=clock, file=None)
     lifetime = timedelta(seconds=settings.access_token_seconds)
     api_keys = ApiKeys(store=store, signer=keys, scopes=scopes, log=journal, clock=clock, access_lifetime=lifetime)
     installer = _installer(settings, clock, store=store, hasher=passwords, log=journal)
@@ -84,9 +96,10 @@ def build(settings: AuthSettings, clock: Clock) -> App:
         verifier=TokenVerifier(keys=keys, issuer=settings.token_issuer, audience=settings.token_audience, clock=clock),
         breakers=breakers,
         checks={"database": database.check},
-        handlers=_handlers(sessions, users, api_keys, keys, alerting.log),
+        handlers=_handlers(sessions, users, office, api_keys, keys, alerting.log),
+        tenants=book,
     )
-    parts = [telemetry, mesh, keys, database, passwords, installer, housekeeper, *alerting.parts, *mailing.parts]
+    parts = [telemetry, mesh, keys, database, passwords, installer, book, housekeeper, *alerting.parts, *mailing.parts]
     return App(name=settings.service_name, components=parts, server=server)
 
 
@@ -135,13 +148,25 @@ class _Alerting:
         return (self._housekeeper, self.reporter)
 
 
-def _handlers(sessions: Sessions, users: Users, api_keys: ApiKeys, keys: SigningKeys, alerts: AlertLog) -> Sequence[Handler]:
+def _handlers(
+    sessions: Sessions, users: Users, office: TenantOffice, api_keys: ApiKeys, keys: SigningKeys, alerts: AlertLog
+) -> Sequence[Handler]:
     return (
         (auth_service_pb2_grpc.add_AuthServiceServicer_to_server, AuthHandlers(sessions=sessions, keys=keys)),
         (user_service_pb2_grpc.add_UserServiceServicer_to_server, UserHandlers(users=users)),
-        (user_service_pb2_grpc.add_TenantServiceServicer_to_server, TenantHandlers(users=users)),
+        (user_service_pb2_grpc.add_TenantServiceServicer_to_server, TenantHandlers(users=users, office=office)),
+        (tenant_admin_service_pb2_grpc.add_TenantAdminServiceServicer_to_server, TenantAdminHandlers(office=office)),
         (api_key_service_pb2_grpc.add_ApiKeyServiceServicer_to_server, ApiKeyHandlers(keys=api_keys)),
         (security_alert_service_pb2_grpc.add_SecurityAlertServiceServicer_to_server, SecurityAlertHandlers(alerts=alerts)),
+    )
+
+
+def _default_quotas(settings: AuthSettings) -> Quotas:
+    return Quotas(
+        alarms=settings.quota_alarms,
+        fires_per_minute=settings.quota_fires_per_minute,
+        messages_per_day=settings.quota_messages_per_day,
+        storage_bytes=settings.quota_storage_bytes,
     )
 
 

@@ -19,10 +19,11 @@ from tocsin.mesh.jwks import JwksCache, JwksSource, mesh_source
 from tocsin.mesh.server import Handler, MeshServer
 from tocsin.mesh.tokens import TokenVerifier
 from tocsin.telemetry import Telemetry
+from tocsin.tenants.feed import TenantFeed, over_mesh
 
 
 class Node:
-    """Telemetry, breakers, the way to other services, the verifier of users' tokens, and what tells security alerts, of one process.
+    """Telemetry, breakers, the way to other services, the verifier of users' tokens, the book of tenants, and what tells security alerts.
 
     `components` are to be started first, in their order; a service that derives keys starts `installation_key`, too.
     """
@@ -43,6 +44,7 @@ class Node:
         self.installation_key = InstallationKey.of(settings)
         self.mesh = Mesh(service=self.name, settings=settings, clock=clock, telemetry=self.telemetry, breakers=self.breakers)
         self.alerts = AlertReporter(send=sender(self.mesh), clock=clock, registry=self.telemetry.registry)
+        self.tenants = TenantFeed(fetch=over_mesh(self.mesh), clock=clock, file=settings.state_dir / "tenants" / f"{self.name}.bin")
         source = jwks or mesh_source(self.mesh.channel("auth_svc"))
         file, max_age = settings.state_dir / "jwks" / f"{self.name}.json", settings.jwks_max_age_seconds
         self.keys = JwksCache(source=source, file=file, clock=clock, max_age=max_age, pause=min(5.0, max_age))
@@ -57,7 +59,7 @@ class Node:
     @property
     def components(self) -> Sequence[Component]:
         """What has to run before anything else of the process."""
-        return (self.telemetry, self.mesh, self.keys, self.alerts)
+        return (self.telemetry, self.mesh, self.keys, self.alerts, self.tenants)
 
     def database(self, settings: StoreSettings, *, idle_transaction_timeout: float = 30.0) -> Database:
         """The service's own database, behind a breaker.
@@ -92,6 +94,7 @@ class Node:
             breakers=self.breakers,
             checks=checks,
             handlers=handlers,
+            tenants=self.tenants,
         )
 
 

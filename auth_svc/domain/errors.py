@@ -51,6 +51,10 @@ class TenantNotFound(NotFound):
     """There is no such tenant."""
 
 
+class TenantStateRefused(FailedPrecondition):
+    """The tenant cannot be brought into this state."""
+
+
 class UserNotFound(NotFound):
     """There is no such user."""
 

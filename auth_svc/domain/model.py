@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from auth_svc.domain.errors import InvalidScope, ScopeNotHeld
+from auth_svc.domain.tenants import Tenant
 from tocsin.alerts import Alert
 
 PROFILE = "profile:read"
@@ -16,7 +17,7 @@ EVERY_SCOPE = "*"
 
 _MEMBER_AREAS = frozenset({"alarms", "events", "firings", "tasks", "records", "templates", "inbox", "deliveries"})
 _MEMBER_SCOPES = frozenset({"tenant:read", PROFILE})
-_PLATFORM_AREAS = frozenset({"mesh"})
+_PLATFORM_AREAS = frozenset({"mesh", "tenants"})
 
 
 class Role(Enum):
@@ -44,17 +45,9 @@ class SecurityEvent(Enum):
     USER_CREATED = "auth.user.created"
     USER_REMOVED = "auth.user.removed"
     TENANT_CHANGED = "auth.tenant.changed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tenant:
-    """The wall between customers. ``operator``: its administrators run the platform as well."""
-
-    id: str
-    display_name: str
-    time_zone: str
-    operator: bool
-    created: datetime
+    TENANT_SUSPENDED = "auth.tenant.suspended"
+    TENANT_RESUMED = "auth.tenant.resumed"
+    TENANT_QUOTAS_SET = "auth.tenant.quotas_set"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,15 +83,15 @@ def checked_zone(text: str, *, field: str) -> str:
     return text
 
 
-def checked_name(text: str, *, field: str, default: str = "") -> str:
+def checked_name(text: str, *, field: str, default: str = "", longest: int = 100) -> str:
     """A name for people, without white space around it; ``default`` when it is empty.
 
     Raises:
         InvalidInput: too long, or with characters that are not text.
     """
     name = text.strip() or default
-    if len(name) > 100:
-        raise InvalidInput.at(field, "must have at most 100 characters")
+    if len(name) > longest:
+        raise InvalidInput.at(field, f"must have at most {longest} characters")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
         raise InvalidInput.at(field, "must not contain control characters")
     return name

@@ -3,6 +3,7 @@
 from auth_svc.handlers.alerts import SecurityAlertHandlers
 from auth_svc.handlers.auth import AuthHandlers
 from auth_svc.handlers.keys import ApiKeyHandlers
-from auth_svc.handlers.users import TenantHandlers, UserHandlers
+from auth_svc.handlers.tenants import TenantAdminHandlers, TenantHandlers
+from auth_svc.handlers.users import UserHandlers
 
-__all__ = ["ApiKeyHandlers", "AuthHandlers", "SecurityAlertHandlers", "TenantHandlers", "UserHandlers"]
+__all__ = ["ApiKeyHandlers", "AuthHandlers", "SecurityAlertHandlers", "TenantAdminHandlers", "TenantHandlers", "UserHandlers"]

@@ -1,4 +1,4 @@
-"""UserService and TenantService."""
+"""UserService."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,11 +6,10 @@ from typing import Any
 import grpc
 from google.protobuf import empty_pb2
 
-from auth_svc.domain import Role, Tenant, User
+from auth_svc.domain import Role, User
 from auth_svc.handlers.convert import caller, timestamp
 from auth_svc.service import Users
 from tocsin.api.auth.v1 import user_service_pb2, user_service_pb2_grpc
-from tocsin.listing import snake_case
 from tocsin.pages import Listing, list_page
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -57,27 +56,6 @@ class UserHandlers(user_service_pb2_grpc.UserServiceServicer):
         return empty_pb2.Empty()
 
 
-class TenantHandlers(user_service_pb2_grpc.TenantServiceServicer):
-    """TenantService."""
-
-    def __init__(self, *, users: Users) -> None:
-        self._people = users
-
-    async def GetTenant(self, request: user_service_pb2.GetTenantRequest, context: _Context) -> user_service_pb2.Tenant:
-        """Reads the tenant."""
-        return _tenant(await self._people.tenant(caller()))
-
-    async def UpdateTenant(self, request: user_service_pb2.UpdateTenantRequest, context: _Context) -> user_service_pb2.Tenant:
-        """Changes the tenant."""
-        tenant = await self._people.change_tenant(
-            caller(),
-            display_name=request.tenant.display_name,
-            time_zone=request.tenant.time_zone,
-            mask=[snake_case(path) for path in request.update_mask.paths],
-        )
-        return _tenant(tenant)
-
-
 def _user(user: User) -> user_service_pb2.User:
     return user_service_pb2.User(
         name=user.name,
@@ -86,13 +64,4 @@ def _user(user: User) -> user_service_pb2.User:
         display_name=user.display_name,
         role=_ROLES[user.role],
         create_time=timestamp(user.created),
-    )
-
-
-def _tenant(tenant: Tenant) -> user_service_pb2.Tenant:
-    return user_service_pb2.Tenant(
-        name=f"tenants/{tenant.id}",
-        display_name=tenant.display_name,
-        time_zone=tenant.time_zone,
-        create_time=timestamp(tenant.created),
     )

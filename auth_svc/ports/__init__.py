@@ -8,6 +8,7 @@ from auth_svc.ports.alerts import AlertFiles, AlertStore
 from auth_svc.ports.keys import KeyStore
 from auth_svc.ports.security import PasswordCheck, PasswordHasher, PublicKeys, SecurityLog, TokenSigner
 from auth_svc.ports.sessions import RefreshRefusal, Refused, Rotated, SessionStore
+from auth_svc.ports.tenants import TenantStore
 
 __all__ = [
     "AccountMailStore",
@@ -27,9 +28,10 @@ __all__ = [
     "SecurityLog",
     "SessionStore",
     "Store",
+    "TenantStore",
     "TokenSigner",
 ]
 
 
-class Store(AccountStore, SessionStore, KeyStore, AlertStore, OneTimeStore, AccountMailStore, Protocol):
+class Store(AccountStore, SessionStore, KeyStore, AlertStore, OneTimeStore, AccountMailStore, TenantStore, Protocol):
     """All of it."""

@@ -7,6 +7,7 @@ from auth_svc.service.installation import Installer, SecretFiles
 from auth_svc.service.keys import ApiKeys
 from auth_svc.service.one_time import OneTimeTokens
 from auth_svc.service.sessions import SessionRule, Sessions, TokenPair
+from auth_svc.service.tenants import TenantOffice
 from auth_svc.service.users import Users
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "SessionHousekeeper",
     "SessionRule",
     "Sessions",
+    "TenantOffice",
     "TokenPair",
     "Users",
 ]

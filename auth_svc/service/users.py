@@ -113,15 +113,29 @@ class Users:
         Raises:
             InvalidInput: the mask names another field, the name is empty, or there is no such zone.
         """
-        fields = _fields(mask, display_name=display_name, time_zone=time_zone)
-        name = checked_name(display_name, field="tenant.displayName") if "display_name" in fields else None
-        if name == "":
-            raise InvalidInput.at("tenant.displayName", "must not be empty")
-        zone = checked_zone(time_zone, field="tenant.time_zone") if "time_zone" in fields else None
-        tenant = await self._store.change_tenant(caller.tenant, display_name=name, time_zone=zone)
-        if fields:
-            self._log.record(SecurityEvent.TENANT_CHANGED, tenant=tenant.id, fields=",".join(sorted(fields)), by=caller.subject)
-        return tenant
+        return await change_tenant(
+            self._store, self._log, caller.tenant, display_name=display_name, time_zone=time_zone, mask=mask, by=caller.subject
+        )
+
+
+async def change_tenant(
+    store: Store, log: SecurityLog, tenant: str, *, display_name: str, time_zone: str, mask: Sequence[str], by: str
+) -> Tenant:
+    """Changes the fields of a tenant that ``mask`` names; without one, those that are not empty (AIP-134).
+
+    Raises:
+        TenantNotFound: there is none.
+        InvalidInput: the mask names another field, the name is empty, or there is no such zone.
+    """
+    fields = _fields(mask, display_name=display_name, time_zone=time_zone)
+    name = checked_name(display_name, field="tenant.displayName") if "display_name" in fields else None
+    if name == "":
+        raise InvalidInput.at("tenant.displayName", "must not be empty")
+    zone = checked_zone(time_zone, field="tenant.time_zone") if "time_zone" in fields else None
+    changed = await store.change_tenant(tenant, display_name=name, time_zone=zone)
+    if fields:
+        log.record(SecurityEvent.TENANT_CHANGED, tenant=changed.id, fields=",".join(sorted(fields)), by=by)
+    return changed
 
 
 def _fields(mask: Sequence[str], **values: str) -> set[str]:

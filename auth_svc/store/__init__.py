@@ -7,9 +7,10 @@ from auth_svc.store.keys import KeyQueries
 from auth_svc.store.one_time import OneTimeQueries
 from auth_svc.store.sessions import SessionQueries
 from auth_svc.store.tables import metadata
+from auth_svc.store.tenants import TenantQueries
 
 __all__ = ["AuthStore", "metadata"]
 
 
-class AuthStore(AccountQueries, SessionQueries, KeyQueries, AlertQueries, OneTimeQueries, AccountMailQueries):
+class AuthStore(AccountQueries, SessionQueries, KeyQueries, AlertQueries, OneTimeQueries, AccountMailQueries, TenantQueries):
     """Implements `auth_svc.ports.Store` on SQLite and PostgreSQL."""

@@ -18,9 +18,10 @@ from sqlalchemy import (
     text,
 )
 
-from auth_svc.domain import Role, Tenant, User
+from auth_svc.domain import QUOTA_NAMES, Role, Tenant, TenantTerms, User
 from tocsin.database import Database
-from tocsin.stored import instant
+from tocsin.stored import instant, known
+from tocsin.tenants import TenantState
 
 metadata = MetaData()
 
@@ -40,6 +41,26 @@ installation = Table(
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     Column("tenant_id", String(26), ForeignKey("tenants.id"), nullable=False),
     CheckConstraint("id = 1", name="installation_once"),
+)
+
+# What differs from the rule, of tenants that are there or were deleted not long ago. A quota that is NULL is that of the installation.
+tenant_terms = Table(
+    "tenant_terms",
+    metadata,
+    Column("tenant_id", String(26), primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    *(Column(name, BigInteger) for name in QUOTA_NAMES),
+)
+
+# One row: the version of all terms.
+tenant_book = Table(
+    "tenant_book",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="tenant_book_once"),
 )
 
 users = Table(
@@ -206,11 +227,16 @@ TENANT_COLUMNS = (
     tenants.c.time_zone.label("t_time_zone"),
     tenants.c.created_at.label("t_created_at"),
     installation.c.tenant_id.label("t_operator"),
+    tenant_terms.c.state.label("t_state"),
+    tenant_terms.c.reason.label("t_reason"),
+    *(tenant_terms.c[name].label(f"t_{name}") for name in QUOTA_NAMES),
 )
 """A tenant as `tenant_of` reads it; select them from a join with `TENANTS`."""
 
-TENANTS = tenants.outerjoin(installation, installation.c.tenant_id == tenants.c.id)
-"""Tenants, and which of them is the operator's."""
+TENANTS = tenants.outerjoin(installation, installation.c.tenant_id == tenants.c.id).outerjoin(
+    tenant_terms, tenant_terms.c.tenant_id == tenants.c.id
+)
+"""Tenants, which of them is the operator's, and what differs from the rule."""
 
 USER_COLUMNS = (
     users.c.id,
@@ -241,7 +267,14 @@ def tenant_of(row: RowMapping) -> Tenant:
         time_zone=row["t_time_zone"],
         operator=row["t_operator"] is not None,
         created=instant(row["t_created_at"]),
+        terms=terms_of(row, prefix="t_") if row["t_state"] is not None else TenantTerms(),
     )
+
+
+def terms_of(row: RowMapping, *, prefix: str = "") -> TenantTerms:
+    """The terms in a row, whose columns have ``prefix`` before their names."""
+    quotas = {name: row[f"{prefix}{name}"] for name in QUOTA_NAMES if row[f"{prefix}{name}"] is not None}
+    return TenantTerms(state=known(TenantState, row[f"{prefix}state"]), reason=row[f"{prefix}reason"], quotas=quotas)
 
 
 def user_of(row: RowMapping) -> User:

@@ -107,6 +107,10 @@ NATURALLY = {
     f"/tocsin.api.{name}"
     for name in (
         "auth.v1.AuthService/RevokeToken",
+        "auth.v1.TenantAdminService/AmendTenant",
+        "auth.v1.TenantAdminService/ResumeTenant",
+        "auth.v1.TenantAdminService/SetTenantQuotas",
+        "auth.v1.TenantAdminService/SuspendTenant",
         "auth.v1.TenantService/UpdateTenant",
         "mailer.v1.AnswerService/AnswerByLink",
         "mailer.v1.DeliveryService/RetryDelivery",

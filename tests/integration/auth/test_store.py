@@ -18,6 +18,7 @@ from auth_svc.domain import (
     Session,
     Tenant,
     TenantNotFound,
+    TenantTerms,
     User,
     UsernameTaken,
     UserNotFound,
@@ -27,8 +28,11 @@ from auth_svc.ports import Installation, RefreshRefusal, Refused, Rotated
 from auth_svc.store import AuthStore
 from tocsin.clock import Clock
 from tocsin.database import Database
+from tocsin.listing import FilterField, FilterKind, parse_filter
+from tocsin.tenants import TenantState
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
+STATES = {"state": FilterField(kind=FilterKind.CHOICE, choices=tuple(state.value for state in TenantState))}
 LATER = NOW + timedelta(days=30)
 
 
@@ -347,3 +351,30 @@ async def test_nothing_is_installed_beside_a_tenant(store: AuthStore) -> None:
 
     assert not await store.install(_installation(), before_commit=never)
     assert await store.find_account("admin@example.com") is None
+
+
+async def test_terms_of_tenants(store: AuthStore) -> None:
+    """Each change makes the version greater; what is as the rule again is forgotten; pages go by id."""
+    tenants = [(await _acme(store, f"u{number}@example.com"))[0] for number in range(3)]
+    ids = sorted(tenant.id for tenant in tenants)
+    first = await store.book_version()
+    suspended = await store.set_state(ids[0], state=TenantState.SUSPENDED, reason="abuse", now=NOW)
+    assert suspended.terms == TenantTerms(state=TenantState.SUSPENDED, reason="abuse")
+    bounded = await store.set_quotas(ids[0], {"alarms": 0, "storage_bytes": None}, now=NOW)
+    assert bounded.terms == TenantTerms(state=TenantState.SUSPENDED, reason="abuse", quotas={"alarms": 0})
+    await store.set_quotas(ids[2], {"fires_per_minute": 10**12}, now=NOW)
+    version, page = await store.settled_tenants(after="", limit=1)
+    assert (version, [each.id for each in page]) == (first + 3, ids[:1])
+    assert [each.id for each in (await store.settled_tenants(after=ids[0], limit=2))[1]] == ids[2:]
+    assert (await store.get_tenant(ids[0])).terms == bounded.terms
+    listed = await store.list_tenants(conditions=parse_filter('state!="SUSPENDED"', fields=STATES), after="", limit=5)
+    assert [each.id for each in listed] == ids[1:]
+    await store.set_state(ids[0], state=TenantState.ACTIVE, reason="", now=NOW)
+    assert (await store.set_quotas(ids[0], {"alarms": None}, now=NOW)).terms == TenantTerms()
+    assert [each.id for each in (await store.settled_tenants(after="", limit=5))[1]] == ids[2:]
+    for change in (
+        store.set_quotas("nobody", {"alarms": 1}, now=NOW),
+        store.set_state("nobody", state=TenantState.ACTIVE, reason="", now=NOW),
+    ):
+        with pytest.raises(TenantNotFound):
+            await change

@@ -1,7 +1,7 @@
 """The stages that a call passes before and after its handler, compiled for one method.
 
-Order: span, load shedding, peer identity, deadline, authentication and scope, bulkhead, faults, validation, handler, error mapping. A stage
-that a method's policy does not need is not in its list.
+Order: span, load shedding, peer identity, deadline, authentication and scope, tenant, bulkhead, faults, validation, handler, error mapping.
+A stage that a method's policy does not need is not in its list.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, Protocol, TypeVar, cast
 
 import grpc
 from opentelemetry.trace import SpanKind
@@ -88,6 +88,23 @@ class ServerParts:
     stall_seconds: float
     door: str = "gateway"
     """Name of the service whose word about the client of a call is taken."""
+    tenants: "TenantGate | None" = None
+
+
+class TenantGate(Protocol):
+    """Says which tenants may work."""
+
+    def require(self, policy: MethodPolicy, tenant: str) -> None:
+        """Refuses a call of a tenant that may not make it.
+
+        Raises:
+            PermissionDenied: says why.
+        """
+        ...
+
+    def bound(self, policy: MethodPolicy, tenant: str) -> AbstractAsyncContextManager[None]:
+        """Surrounds a stream, and ends it when it would be refused by now."""
+        ...
 
 
 class Chain:
@@ -154,6 +171,8 @@ class Chain:
             # Nobody needs a token here; one that is not valid is as good as none.
             with suppress(TocsinError):
                 await self._authenticate(call)
+        if self._parts.tenants is not None and call.principal is not None and not self._policy.public:
+            body = self._permitted(body, self._parts.tenants, call.principal.tenant)
         enter(call)
         if self._parts.faults and not self._policy.is_control:
             body = _faulty(body, self._parts.faults, self._policy.path)
@@ -170,6 +189,10 @@ class Chain:
             if bound.expired():
                 raise DeadlineExceeded from None
             raise
+
+    def _permitted(self, body: Body[R], tenants: TenantGate, tenant: str) -> Body[R]:
+        tenants.require(self._policy, tenant)
+        return body if self._policy.kind is MethodKind.UNARY_UNARY else _placed(body, tenants.bound(self._policy, tenant))
 
     def _peer(self, context: Context) -> str | None:
         identities = context.auth_context().get("peer_spiffe_id")

@@ -25,7 +25,7 @@ from tocsin.mesh.metrics import ServerMetrics, export_breakers, export_bulkheads
 from tocsin.mesh.policy import MethodKind, MethodPolicy, policies
 from tocsin.mesh.server.acceptor import AcceptingServer
 from tocsin.mesh.server.binding import bind, server_options
-from tocsin.mesh.server.chain import ServerParts
+from tocsin.mesh.server.chain import ServerParts, TenantGate
 from tocsin.mesh.server.methods import Registrar, RpcHandler, compile_handlers
 from tocsin.mesh.shedding import Shedder
 from tocsin.mesh.tokens import TokenVerifier
@@ -59,6 +59,7 @@ class MeshServer:
         checks: Mapping[str, Check],
         handlers: Sequence[Handler],
         methods: Mapping[str, MethodPolicy] | None = None,
+        tenants: TenantGate | None = None,
         plaintext: bool = False,
     ) -> None:
         """Compiles the handlers; nothing listens before `start`.
@@ -74,6 +75,7 @@ class MeshServer:
             checks: what the service needs, by name.
             handlers: the services; MeshService, health and reflection come by themselves.
             methods: the policies; those of the contract unless given.
+            tenants: says which tenants may work; all unless given.
             plaintext: for measurements alone: no TLS, so that methods with callers refuse everyone.
 
         Raises:
@@ -86,7 +88,7 @@ class MeshServer:
         own = {} if self._keyring is None else {"certificate": self._keyring.check}
         self.health = HealthMonitor(checks={**checks, **own, "background": working(telemetry.backgrounds)}, clock=clock)
         export_breakers(telemetry.registry, breakers)
-        parts = _parts(settings, identity=identity, verifier=verifier, telemetry=telemetry)
+        parts = _parts(settings, identity=identity, verifier=verifier, telemetry=telemetry, tenants=tenants)
         servicer = MeshServicer(
             start=Start.of(service, clock),
             health=self.health,
@@ -172,7 +174,9 @@ class MeshServer:
         await stopping
 
 
-def _parts(settings: ServiceSettings, *, identity: Identity, verifier: TokenVerifier, telemetry: Telemetry) -> ServerParts:
+def _parts(
+    settings: ServiceSettings, *, identity: Identity, verifier: TokenVerifier, telemetry: Telemetry, tenants: TenantGate | None
+) -> ServerParts:
     parts = ServerParts(
         identity=identity,
         verifier=verifier,
@@ -184,6 +188,7 @@ def _parts(settings: ServiceSettings, *, identity: Identity, verifier: TokenVeri
         bulkheads=Bulkheads(settings),
         max_message_bytes=settings.max_message_bytes,
         stall_seconds=settings.stream_stall_seconds,
+        tenants=tenants,
     )
     parts.metrics.watch(parts.shedder, parts.faults)
     export_bulkheads(telemetry.registry, parts.bulkheads)

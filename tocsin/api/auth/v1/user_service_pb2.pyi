@@ -230,19 +230,65 @@ class Tenant(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Tenant._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: Tenant._State.ValueType  # 0
+        """Of a later version."""
+        ACTIVE: Tenant._State.ValueType  # 1
+        """It may."""
+        SUSPENDED: Tenant._State.ValueType  # 2
+        """It may sign in and read. What writes is refused, its alarms wait, its messages are held."""
+        DELETING: Tenant._State.ValueType  # 3
+        """It is being deleted with everything that it has."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """Whether a tenant may work."""
+
+    STATE_UNSPECIFIED: Tenant.State.ValueType  # 0
+    """Of a later version."""
+    ACTIVE: Tenant.State.ValueType  # 1
+    """It may."""
+    SUSPENDED: Tenant.State.ValueType  # 2
+    """It may sign in and read. What writes is refused, its alarms wait, its messages are held."""
+    DELETING: Tenant.State.ValueType  # 3
+    """It is being deleted with everything that it has."""
+
     NAME_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    SUSPEND_REASON_FIELD_NUMBER: _builtins.int
+    QUOTAS_FIELD_NUMBER: _builtins.int
+    OWN_QUOTAS_FIELD_NUMBER: _builtins.int
+    OPERATOR_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "tenants/{id}"."""
     display_name: _builtins.str
     """Name for people."""
     time_zone: _builtins.str
     """IANA time zone that local times without a zone are meant in; "UTC" until set."""
+    state: Global___Tenant.State.ValueType
+    """Whether it may work."""
+    suspend_reason: _builtins.str
+    """Why it is suspended, in the operator's words; empty unless it is."""
+    operator: _builtins.bool
+    """Whether it is the operator's, whose administrators run the platform as well."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the tenant was made."""
+
+    @_builtins.property
+    def quotas(self) -> Global___TenantQuotas:
+        """The most that it may use; those of the installation where it has none of its own."""
+
+    @_builtins.property
+    def own_quotas(self) -> Global___TenantQuotas:
+        """Those quotas that the operator has set for this tenant."""
 
     def __init__(
         self,
@@ -251,14 +297,68 @@ class Tenant(_message.Message):
         display_name: _builtins.str = ...,
         time_zone: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        state: Global___Tenant.State.ValueType = ...,
+        suspend_reason: _builtins.str = ...,
+        quotas: Global___TenantQuotas | None = ...,
+        own_quotas: Global___TenantQuotas | None = ...,
+        operator: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "own_quotas", b"own_quotas", "quotas", b"quotas"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "name", b"name", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "name", b"name", "operator", b"operator", "own_quotas", b"own_quotas", "quotas", b"quotas", "state", b"state", "suspend_reason", b"suspend_reason", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Tenant: _TypeAlias = Tenant  # noqa: Y015
+
+@_typing.final
+class TenantQuotas(_message.Message):
+    """The most that a tenant may use. 0 is without bound; what is unset is as the installation says (TOCSIN_AUTH_QUOTA_...)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALARMS_FIELD_NUMBER: _builtins.int
+    FIRES_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    MESSAGES_PER_DAY_FIELD_NUMBER: _builtins.int
+    STORAGE_BYTES_FIELD_NUMBER: _builtins.int
+    alarms: _builtins.int
+    """Alarms that it may have."""
+    fires_per_minute: _builtins.int
+    """Firings that may begin in a minute."""
+    messages_per_day: _builtins.int
+    """Messages that may be sent in a day (UTC)."""
+    storage_bytes: _builtins.int
+    """Bytes of records that it may store."""
+    def __init__(
+        self,
+        *,
+        alarms: _builtins.int | None = ...,
+        fires_per_minute: _builtins.int | None = ...,
+        messages_per_day: _builtins.int | None = ...,
+        storage_bytes: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alarms", b"_alarms", "_fires_per_minute", b"_fires_per_minute", "_messages_per_day", b"_messages_per_day", "_storage_bytes", b"_storage_bytes", "alarms", b"alarms", "fires_per_minute", b"fires_per_minute", "messages_per_day", b"messages_per_day", "storage_bytes", b"storage_bytes"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alarms", b"_alarms", "_fires_per_minute", b"_fires_per_minute", "_messages_per_day", b"_messages_per_day", "_storage_bytes", b"_storage_bytes", "alarms", b"alarms", "fires_per_minute", b"fires_per_minute", "messages_per_day", b"messages_per_day", "storage_bytes", b"storage_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__alarms: _TypeAlias = _typing.Literal["alarms"]  # noqa: Y015
+    _WhichOneofArgType__alarms: _TypeAlias = _typing.Literal["_alarms", b"_alarms"]  # noqa: Y015
+    _WhichOneofReturnType__fires_per_minute: _TypeAlias = _typing.Literal["fires_per_minute"]  # noqa: Y015
+    _WhichOneofArgType__fires_per_minute: _TypeAlias = _typing.Literal["_fires_per_minute", b"_fires_per_minute"]  # noqa: Y015
+    _WhichOneofReturnType__messages_per_day: _TypeAlias = _typing.Literal["messages_per_day"]  # noqa: Y015
+    _WhichOneofArgType__messages_per_day: _TypeAlias = _typing.Literal["_messages_per_day", b"_messages_per_day"]  # noqa: Y015
+    _WhichOneofReturnType__storage_bytes: _TypeAlias = _typing.Literal["storage_bytes"]  # noqa: Y015
+    _WhichOneofArgType__storage_bytes: _TypeAlias = _typing.Literal["_storage_bytes", b"_storage_bytes"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__alarms) -> _WhichOneofReturnType__alarms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fires_per_minute) -> _WhichOneofReturnType__fires_per_minute | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__messages_per_day) -> _WhichOneofReturnType__messages_per_day | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__storage_bytes) -> _WhichOneofReturnType__storage_bytes | None: ...
+
+Global___TenantQuotas: _TypeAlias = TenantQuotas  # noqa: Y015
 
 @_typing.final
 class GetTenantRequest(_message.Message):
@@ -306,3 +406,103 @@ class UpdateTenantRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateTenantRequest: _TypeAlias = UpdateTenantRequest  # noqa: Y015
+
+@_typing.final
+class GetTenantBookRequest(_message.Message):
+    """Asks for the tenants that differ from the rule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version that is known; 0 for none."""
+    page_token: _builtins.str
+    """next_page_token of the page before; that page's version comes along."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_token", b"page_token", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTenantBookRequest: _TypeAlias = GetTenantBookRequest  # noqa: Y015
+
+@_typing.final
+class GetTenantBookResponse(_message.Message):
+    """Tenants that differ from the rule, or a page of them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    TENANTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    DEFAULTS_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Grows with each change. When it is the one that was asked with, there are no tenants here."""
+    next_page_token: _builtins.str
+    """Token for the next page; empty on the last one."""
+    @_builtins.property
+    def tenants(self) -> _containers.RepeatedCompositeFieldContainer[Global___BookedTenant]:
+        """The tenants, by id. Every other one is ACTIVE, with the quotas of the installation."""
+
+    @_builtins.property
+    def defaults(self) -> Global___TenantQuotas:
+        """Quotas of the installation."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        tenants: _abc.Iterable[Global___BookedTenant] | None = ...,
+        next_page_token: _builtins.str = ...,
+        defaults: Global___TenantQuotas | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["defaults", b"defaults"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["defaults", b"defaults", "next_page_token", b"next_page_token", "tenants", b"tenants", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTenantBookResponse: _TypeAlias = GetTenantBookResponse  # noqa: Y015
+
+@_typing.final
+class BookedTenant(_message.Message):
+    """A tenant that differs from the rule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    SUSPEND_REASON_FIELD_NUMBER: _builtins.int
+    QUOTAS_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    """Its id."""
+    state: Global___Tenant.State.ValueType
+    """Whether it may work."""
+    suspend_reason: _builtins.str
+    """Why it is suspended, in the operator's words."""
+    @_builtins.property
+    def quotas(self) -> Global___TenantQuotas:
+        """What it may use, as far as that differs from the installation."""
+
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        state: Global___Tenant.State.ValueType = ...,
+        suspend_reason: _builtins.str = ...,
+        quotas: Global___TenantQuotas | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quotas", b"quotas"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quotas", b"quotas", "state", b"state", "suspend_reason", b"suspend_reason", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BookedTenant: _TypeAlias = BookedTenant  # noqa: Y015

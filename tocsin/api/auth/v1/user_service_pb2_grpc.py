@@ -254,6 +254,11 @@ class TenantServiceStub:
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.UpdateTenantRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.Tenant.FromString,
                 _registered_method=True)
+        self.GetTenantBook = channel.unary_unary(
+                '/tocsin.api.auth.v1.TenantService/GetTenantBook',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.GetTenantBookRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.GetTenantBookResponse.FromString,
+                _registered_method=True)
 
 
 class TenantServiceServicer:
@@ -274,6 +279,14 @@ class TenantServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetTenantBook(self, request, context):
+        """The tenants that differ from the rule: suspended, about to be deleted, or with quotas of their own. For every service; nothing when the
+        version is still the newest.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TenantServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -286,6 +299,11 @@ def add_TenantServiceServicer_to_server(servicer, server):
                     servicer.UpdateTenant,
                     request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.UpdateTenantRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.Tenant.SerializeToString,
+            ),
+            'GetTenantBook': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTenantBook,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.GetTenantBookRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.GetTenantBookResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -343,6 +361,33 @@ class TenantService:
             '/tocsin.api.auth.v1.TenantService/UpdateTenant',
             tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.UpdateTenantRequest.SerializeToString,
             tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.Tenant.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTenantBook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.TenantService/GetTenantBook',
+            tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.GetTenantBookRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.GetTenantBookResponse.FromString,
             options,
             channel_credentials,
             insecure,

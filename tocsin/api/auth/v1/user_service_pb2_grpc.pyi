@@ -105,6 +105,10 @@ class TenantServiceStub:
     """Reads the caller's tenant."""
     UpdateTenant: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.UpdateTenantRequest, _user_service_pb2.Tenant]
     """Changes the caller's tenant. A new time zone counts for tokens issued from then on."""
+    GetTenantBook: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.GetTenantBookRequest, _user_service_pb2.GetTenantBookResponse]
+    """The tenants that differ from the rule: suspended, about to be deleted, or with quotas of their own. For every service; nothing when the
+    version is still the newest.
+    """
 
 @_typing.type_check_only
 class TenantServiceAsyncStub(TenantServiceStub):
@@ -115,6 +119,10 @@ class TenantServiceAsyncStub(TenantServiceStub):
     """Reads the caller's tenant."""
     UpdateTenant: _aio.UnaryUnaryMultiCallable[_user_service_pb2.UpdateTenantRequest, _user_service_pb2.Tenant]  # type: ignore[assignment]
     """Changes the caller's tenant. A new time zone counts for tokens issued from then on."""
+    GetTenantBook: _aio.UnaryUnaryMultiCallable[_user_service_pb2.GetTenantBookRequest, _user_service_pb2.GetTenantBookResponse]  # type: ignore[assignment]
+    """The tenants that differ from the rule: suspended, about to be deleted, or with quotas of their own. For every service; nothing when the
+    version is still the newest.
+    """
 
 class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
     """The caller's tenant."""
@@ -134,5 +142,15 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_user_service_pb2.Tenant, _abc.Awaitable[_user_service_pb2.Tenant]]:
         """Changes the caller's tenant. A new time zone counts for tokens issued from then on."""
+
+    @_abc_1.abstractmethod
+    def GetTenantBook(
+        self,
+        request: _user_service_pb2.GetTenantBookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_service_pb2.GetTenantBookResponse, _abc.Awaitable[_user_service_pb2.GetTenantBookResponse]]:
+        """The tenants that differ from the rule: suspended, about to be deleted, or with quotas of their own. For every service; nothing when the
+        version is still the newest.
+        """
 
 def add_TenantServiceServicer_to_server(servicer: TenantServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

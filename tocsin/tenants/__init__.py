@@ -1,0 +1,116 @@
+"""What every service has to know of tenants: whether they may work, and how much (pure).
+
+auth_svc keeps it, `tocsin.tenants.feed` has it at hand. A tenant that nobody has said anything about is ACTIVE.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Final
+
+from tocsin.errors import PermissionDenied
+
+
+class TenantState(Enum):
+    """Whether a tenant may work."""
+
+    ACTIVE = "ACTIVE"
+    SUSPENDED = "SUSPENDED"
+    """It may sign in and read; whatever it would do waits."""
+    DELETING = "DELETING"
+    """It is being deleted, or was; nothing is done for it any more."""
+
+
+class TenantSuspended(PermissionDenied):
+    """The tenant is suspended."""
+
+    @classmethod
+    def of(cls, why: str) -> "TenantSuspended":
+        """The error, with the operator's reason."""
+        return cls(f"The tenant is suspended: {why}" if why else None, metadata={"suspendReason": why} if why else None)
+
+
+class TenantDeleted(PermissionDenied):
+    """The tenant is being deleted, or was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quotas:
+    """The most that a tenant may use; 0 is without bound. A day is one of UTC."""
+
+    alarms: int = 0
+    fires_per_minute: int = 0
+    messages_per_day: int = 0
+    storage_bytes: int = 0
+
+    def with_changes(self, changes: Mapping[str, int]) -> "Quotas":
+        """These, with others in the place of those that ``changes`` names."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookedTenant:
+    """What is known of a tenant. ``reason``: why it is suspended, in the operator's words."""
+
+    state: TenantState = TenantState.ACTIVE
+    reason: str = ""
+    quotas: Quotas = field(default_factory=Quotas)
+
+    @property
+    def active(self) -> bool:
+        """Whether it may work."""
+        return self.state is TenantState.ACTIVE
+
+    def require_active(self) -> None:
+        """Refuses one that may not work.
+
+        Raises:
+            TenantSuspended: it is suspended.
+            TenantDeleted: it is deleted.
+        """
+        if self.state is TenantState.SUSPENDED:
+            raise TenantSuspended.of(self.reason)
+        if self.state is TenantState.DELETING:
+            raise TenantDeleted
+
+
+class TenantBook:
+    """All that is known of tenants at one time."""
+
+    __slots__ = ("_known", "_unknown", "stopped", "version")
+
+    def __init__(self, known: Mapping[str, BookedTenant] | None = None, *, defaults: Quotas | None = None, version: int = 0) -> None:
+        """Makes the book.
+
+        Args:
+            known: tenants by id that differ from the rule.
+            defaults: quotas of all others.
+            version: grows with each change.
+        """
+        self._known: Final = dict(known or {})
+        self._unknown: Final = BookedTenant(quotas=defaults or Quotas())
+        self.version: Final = version
+        self.stopped: Final = frozenset(tenant for tenant, entry in self._known.items() if not entry.active)
+        """Ids of the tenants that may not work."""
+
+    def of(self, tenant: str) -> BookedTenant:
+        """What is known of a tenant."""
+        return self._known.get(tenant, self._unknown)
+
+    def active(self, tenant: str) -> bool:
+        """Whether a tenant may work."""
+        return tenant not in self.stopped
+
+    def require_active(self, tenant: str) -> None:
+        """Refuses a tenant that may not work.
+
+        Raises:
+            TenantSuspended: it is suspended.
+            TenantDeleted: it is deleted.
+        """
+        if tenant in self.stopped:
+            self._known[tenant].require_active()
+
+    def among(self, tenants: Iterable[str]) -> frozenset[str]:
+        """Those of ``tenants`` that may work."""
+        return frozenset(tenants) - self.stopped
