@@ -12,7 +12,7 @@ from gateway.transcoding.problems import CredentialMissing
 from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.errors import DeadlineExceeded, Unauthenticated, Unavailable
-from tocsin.mesh.tokens import Principal, TokenRefused, TokenVerifier
+from tocsin.mesh.tokens import LEEWAY, Principal, TokenRefused, TokenVerifier
 
 KEY_PREFIX = "tk_"
 _LONGEST_KEY = 256
@@ -107,6 +107,14 @@ class Authenticator:
         if len(text) > _LONGEST_KEY:
             raise KeyRefused
         return await self._of_key(text)
+
+    def good_for(self, authorization: bytes, principal: Principal) -> float:
+        """Seconds after which the credential that gave ``principal`` is to be asked about again; at least one."""
+        secret = authorization.partition(b" ")[2].strip().decode("ascii", "replace")
+        if not secret.startswith(KEY_PREFIX):
+            return max(1.0, (principal.expires + LEEWAY - self._clock.now()).total_seconds())
+        entry = self._known.get(_digest(secret))
+        return max(1.0, 0.0 if entry is None else entry.answered + self._rule.fresh_seconds - self._clock.monotonic())
 
     async def _of_key(self, secret: str) -> Principal:
         # Secrets are not kept: their digest is enough to know them again.

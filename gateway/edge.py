@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, Protocol, cast
 from urllib.parse import unquote
 
@@ -95,7 +95,7 @@ class EdgeHandlers:
         async def handle(request: Any, context: Context) -> bytes:
             async with _EdgeCall(self, policy, context) as served:
                 await self._authorize(policy, context, served)
-                async with self._ingress.admit(policy, served.principal, address=served.address, tell=served.tell):
+                async with self._admit(policy, served):
                     answer = await call(_bounded(policy, request))
                 context.set_trailing_metadata(tuple(served.told))
                 return answer
@@ -109,7 +109,7 @@ class EdgeHandlers:
         async def handle(request: Any, context: Context) -> None:
             async with _EdgeCall(self, policy, context) as served:
                 await self._authorize(policy, context, served)
-                async with self._ingress.admit(policy, served.principal, address=served.address, tell=served.tell):
+                async with self._admit(policy, served):
                     await forward(request, context, served.told)
 
         async def forward(request: Any, context: Context, told: Sequence[tuple[str, str]]) -> None:
@@ -120,6 +120,10 @@ class EdgeHandlers:
                     await write_within(self._stall_seconds, context, message)
 
         return handle
+
+    def _admit(self, policy: MethodPolicy, served: "_EdgeCall") -> AbstractAsyncContextManager[None]:
+        authorization = served.metadata.get("authorization")
+        return self._ingress.admit(policy, served.principal, authorization=authorization, address=served.address, tell=served.tell)
 
     async def _authorize(self, policy: MethodPolicy, context: Context, served: "_EdgeCall") -> None:
         """Knows the caller and sets the deadline.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.access_log import AccessLog
+from gateway.credential_watch import CredentialWatch
 from gateway.credentials import Authenticator, KeyRefused, MalformedAuthorization
 from gateway.limits import DoorLimits, Tell, ignore
 from gateway.trusted_proxies import TrustedProxies
@@ -13,7 +14,7 @@ from tocsin.alerts import AlertKind, Alerts
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 from tocsin.mesh.bulkhead import Bulkheads
-from tocsin.mesh.policy import MethodPolicy
+from tocsin.mesh.policy import MethodKind, MethodPolicy
 from tocsin.mesh.tokens import Principal, ScopeMissing, TokenRefused
 from tocsin.telemetry import Telemetry
 
@@ -34,6 +35,7 @@ class Ingress:
         bulkheads: bounds the concurrent calls of a tenant.
         alerts: told of credentials that are not valid, and of scopes that lack.
         proxies: find the address of a client.
+        credential_watch: ends streams with their credential.
     """
 
     authenticator: Authenticator
@@ -44,6 +46,7 @@ class Ingress:
     bulkheads: Bulkheads
     alerts: Alerts
     proxies: TrustedProxies
+    credential_watch: CredentialWatch
 
     async def authorize(
         self, authorization: bytes | None, *, public: bool, scope: str, place: str, address: str, tell: Tell = ignore
@@ -100,19 +103,29 @@ class Ingress:
 
     @asynccontextmanager
     async def admit(
-        self, policy: MethodPolicy | None, principal: Principal | None, *, address: str, tell: Tell = ignore
+        self,
+        policy: MethodPolicy | None,
+        principal: Principal | None,
+        *,
+        authorization: bytes | None,
+        address: str,
+        tell: Tell = ignore,
     ) -> AsyncGenerator[None]:
         """What a call of either door holds while it is served, streams included: a place among the calls of its tenant.
+
+        A stream ends with its credential: the task is cancelled, and the error raised where the block ends.
 
         Args:
             policy: of the method; None for a page of the gateway itself.
             principal: whom the call speaks for.
+            authorization: the header that says so.
             address: of the client.
             tell: takes fields of the answer.
 
-        Raises on enter:
-            RateLimited: the tenant, or the address at a public method, makes too many calls of this kind in a time.
-            ResourceExhausted: the tenant has too many calls of this kind.
+        Raises:
+            RateLimited: on enter: the tenant, or the address at a public method, makes too many calls of this kind in a time.
+            ResourceExhausted: on enter: the tenant has too many calls of this kind.
+            Unauthenticated: the credential of the stream has ended.
         """
         if policy is None:
             yield
@@ -122,4 +135,8 @@ class Ingress:
             yield
             return
         async with self.bulkheads.place(policy, principal.tenant):
-            yield
+            if authorization is None or policy.kind is MethodKind.UNARY_UNARY:
+                yield
+                return
+            with self.credential_watch.hold(authorization, principal):
+                yield

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from gateway.access_log import AccessLog
 from gateway.clients import MeshBackend, MeshKeyExchange, MeshStatusSource
 from gateway.config import GatewaySettings
+from gateway.credential_watch import CredentialWatch
 from gateway.credentials import Authenticator, KeyCacheRule
 from gateway.domain import SpoolStatus
 from gateway.edge import Edge, EdgeHandlers
@@ -129,7 +130,7 @@ def assemble(settings: GatewaySettings, clock: Clock, *, contract: Contract, ser
     forwarder = Forwarder(spool=spool, unary=backend.unary, clock=clock, registry=telemetry.registry)
     return App(
         name=settings.service_name,
-        components=(*runtime.components, redis, limiter, ingress.access_log, file, spool, forwarder, takeover),
+        components=(*runtime.components, redis, limiter, ingress.access_log, ingress.credential_watch, file, spool, forwarder, takeover),
         server=Edge(contract=contract, handlers=rpcs, settings=settings, clock=clock),
         http=_http_server(settings, app, open_streams),
     )
@@ -144,8 +145,9 @@ def _ingress(settings: GatewaySettings, clock: Clock, *, runtime: Runtime, limit
     bulkheads = Bulkheads(settings)
     export_bulkheads(runtime.telemetry.registry, bulkheads)
     keys = MeshKeyExchange(mesh=runtime.mesh)
+    authenticator = Authenticator(verifier=runtime.verifier, keys=keys, clock=clock, rule=_key_cache_rule(settings))
     return Ingress(
-        authenticator=Authenticator(verifier=runtime.verifier, keys=keys, clock=clock, rule=_key_cache_rule(settings)),
+        authenticator=authenticator,
         telemetry=runtime.telemetry,
         clock=clock,
         access_log=_access_log(settings, clock),
@@ -153,6 +155,7 @@ def _ingress(settings: GatewaySettings, clock: Clock, *, runtime: Runtime, limit
         bulkheads=bulkheads,
         alerts=runtime.alerts,
         proxies=TrustedProxies(networks=settings.trusted_proxies, header=settings.forwarded_header),
+        credential_watch=CredentialWatch(authenticator=authenticator, clock=clock),
     )
 
 

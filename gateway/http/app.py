@@ -115,8 +115,9 @@ class HttpApp:
             exchange.unwatch()
 
     async def _serve(self, exchange: Exchange, endpoint: Endpoint) -> None:
+        authorization = exchange.headers.get(b"authorization")
         principal = exchange.principal = await self._ingress.authorize(
-            exchange.headers.get(b"authorization"),
+            authorization,
             public=endpoint.public,
             scope=endpoint.scope,
             place=f"{exchange.method} {endpoint.template}",
@@ -133,7 +134,10 @@ class HttpApp:
                 forwarded=CallOrigin(exchange.address, user_agent(exchange.headers.get(b"user-agent", b""))),
             )
         )
-        async with self._ingress.admit(endpoint.policy, principal, address=exchange.address, tell=exchange.add_header):
+        admitted = self._ingress.admit(
+            endpoint.policy, principal, authorization=authorization, address=exchange.address, tell=exchange.add_header
+        )
+        async with admitted:
             await endpoint.serve(exchange)
 
     async def _options(self, exchange: Exchange) -> None:

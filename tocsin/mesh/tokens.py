@@ -20,7 +20,8 @@ ALGORITHMS = frozenset({"EdDSA", "ES256"})
 """Asymmetric signatures alone: a service that can verify must not be able to sign."""
 
 _MAX_TOKEN = 8192
-_LEEWAY = timedelta(seconds=5)
+LEEWAY = timedelta(seconds=5)
+"""For so long a token is good after its end: the clock of who looks at it may be ahead."""
 _EARLY = timedelta(seconds=60)
 """By how much a token may come from the future: the clock of who issued it may be ahead of ours."""
 _REQUIRED = ["exp", "iat", "iss", "aud", "sub"]
@@ -128,7 +129,7 @@ class TokenVerifier:
         principal = self.known(token)
         if principal is None:
             principal = _principal(token, await self._claims(token), self._clock.now())
-            self._known[token] = (principal, min(to_micros(principal.expires + _LEEWAY), self._clock.micros() + self._remembered))
+            self._known[token] = (principal, min(to_micros(principal.expires + LEEWAY), self._clock.micros() + self._remembered))
             if len(self._known) > self._capacity:
                 self._known.popitem(last=False)
         return principal
@@ -157,7 +158,7 @@ def _principal(token: str, claims: Mapping[str, Any], now: datetime) -> Principa
     if not all(isinstance(value, str) for value in (subject, tenant, scope, zone)) or not subject or not tenant:
         raise TokenRefused("The token lacks a required claim.")
     expires = _instant(claims["exp"])
-    if expires + _LEEWAY <= now:
+    if expires + LEEWAY <= now:
         raise TokenExpired
     if max(_instant(claims["iat"]), _instant(claims.get("nbf", 0))) > now + _EARLY:
         raise TokenRefused("The token is not valid yet.")

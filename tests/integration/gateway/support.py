@@ -50,6 +50,7 @@ class Shelf:
         self.act: Callable[[Any], Any] | None = None
         self.changes: Callable[[Any], AsyncIterator[Any]] | None = None
         self.cancelled = 0
+        self.counted: list[str] = []
 
     def forget(self) -> None:
         """Knows nothing of what was before."""
@@ -142,9 +143,11 @@ class Shelf:
             raise
 
     async def CountBooks(self, requests: Any, context: Any) -> Any:
-        titles = [request.title async for request in requests]
-        self._note(titles, context)
-        return message_type("CountBooksResponse")(count=len(titles))
+        self.counted.clear()
+        async for request in requests:
+            self.counted += [request.title]
+        self._note(list(self.counted), context)
+        return message_type("CountBooksResponse")(count=len(self.counted))
 
     async def ScanBooks(self, requests: Any, context: Any) -> AsyncIterator[Any]:
         self._note(None, context)

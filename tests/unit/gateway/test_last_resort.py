@@ -8,6 +8,7 @@ import pytest
 
 from gateway.access_log import AccessLog
 from gateway.config import GatewaySettings
+from gateway.credential_watch import CredentialWatch
 from gateway.credentials import Authenticator
 from gateway.http.app import HttpApp
 from gateway.http.cors import Cors
@@ -48,12 +49,13 @@ def app(error: BaseException, clock: FakeClock) -> HttpApp:
     mint = TokenMint(clock=clock)
     verifier = TokenVerifier(keys=JwksCache(source=mint.fetch, file=None, clock=clock), issuer=ISSUER, audience=AUDIENCE, clock=clock)
     routes: Router[Endpoint] = Router([("GET", parse("/page"), PageEndpoint(template="/page", page=page))])
+    authenticator = Authenticator(verifier=verifier, keys=Keys(mint), clock=clock, rule=RULE)
     return HttpApp(
         routes=routes,
         cors=Cors(origins=()),
         max_body_bytes=1000,
         ingress=Ingress(
-            authenticator=Authenticator(verifier=verifier, keys=Keys(mint), clock=clock, rule=RULE),
+            authenticator=authenticator,
             telemetry=Telemetry(service="gateway", settings=settings),
             clock=clock,
             access_log=AccessLog(service="gateway", clock=clock, enabled=False, as_json=True, stream=io.StringIO()),
@@ -61,6 +63,7 @@ def app(error: BaseException, clock: FakeClock) -> HttpApp:
             bulkheads=Bulkheads(settings),
             alerts=RecordedAlerts(),
             proxies=TrustedProxies(networks=(), header="forwarded"),
+            credential_watch=CredentialWatch(authenticator=authenticator, clock=clock),
         ),
     )
 
