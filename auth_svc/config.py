@@ -1,13 +1,16 @@
 """The settings of auth_svc."""
 
+import re
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field, field_validator
 
 from auth_svc.domain import normalize_email
 from tocsin.config import ServiceSettings, StoreSettings
 from tocsin.errors import InvalidInput
+
+_SCOPE: Final = re.compile(r"[a-z][a-z0-9_-]*:[a-z][a-z0-9_-]*\Z")
 
 
 class AuthSettings(ServiceSettings, StoreSettings):
@@ -45,6 +48,12 @@ class AuthSettings(ServiceSettings, StoreSettings):
     login_window_seconds: float = Field(900.0, ge=1, description="Time without an attempt after which failures are forgotten.")
     login_accounts: int = Field(10_000, ge=1, description="Accounts whose failures one replica remembers.")
 
+    extra_scopes: tuple[str, ...] = Field(
+        (),
+        description="Scopes of other services behind the gateway, such as billing:read: administrators have them "
+        "and may give them to keys.",
+    )
+
     alert_window_seconds: int = Field(600, ge=1, description="Within so long the same security alert is one row with a count.")
     alert_retention_days: int = Field(90, ge=1, description="How long a security alert is kept after it last happened.")
     alert_files: int = Field(
@@ -55,6 +64,14 @@ class AuthSettings(ServiceSettings, StoreSettings):
     quota_fires_per_minute: int = Field(0, ge=0, description="Firings of a tenant that may begin in a minute; 0 is without bound.")
     quota_messages_per_day: int = Field(0, ge=0, description="Messages of a tenant that may be sent in a day (UTC); 0 is without bound.")
     quota_storage_bytes: int = Field(0, ge=0, description="Bytes of records that a tenant may store; 0 is without bound.")
+
+    @field_validator("extra_scopes")
+    @classmethod
+    def _are_scopes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [scope for scope in value if not _SCOPE.match(scope)]:
+            msg = f"{', '.join(wrong)}: a scope is written as in billing:read"
+            raise ValueError(msg)
+        return value
 
     @field_validator("bootstrap_email")
     @classmethod

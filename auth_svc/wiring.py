@@ -68,7 +68,7 @@ def build(settings: AuthSettings, clock: Clock) -> App:
     passwords = _passwords(settings, telemetry)
     alerting = _Alerting(settings, clock, store, telemetry)
     journal = SecurityJournal(registry=telemetry.registry, alerts=alerting.reporter)
-    scopes = Scopes(every=frozenset(policy.scope for policy in policies().values() if policy.scope))
+    scopes = Scopes(every=frozenset(policy.scope for policy in policies().values() if policy.scope) | frozenset(settings.extra_scopes))
 
     sessions = Sessions(
         store=store,

@@ -37,6 +37,14 @@ class GatewaySettings(ServiceSettings):
     cors_allow_origins: tuple[str, ...] = Field(
         (), description='Origins whose browsers may read answers, as in https://app.example.com; "*" for any; none unless set.'
     )
+    contracts: tuple[str, ...] = Field(
+        (),
+        description="Contracts of other services to serve as well, as FILE@TARGET: a descriptor set, and its gRPC target, "
+        "as in billing.binpb@dns:///billing:50051.",
+    )
+    policies: Path | None = Field(
+        None, description="YAML file that says who may call the methods of TOCSIN_GATEWAY_CONTRACTS, how long they may take, and so on."
+    )
     stream_hold_seconds: float = Field(
         1.0, ge=0, description="How long the head of a stream waits for its first message, so that an early error has its own status."
     )
@@ -79,6 +87,18 @@ class GatewaySettings(ServiceSettings):
     def _known_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         TrustedProxies(networks=value, header="forwarded")
         return value
+
+    @field_validator("contracts")
+    @classmethod
+    def _whole_targets(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """A target may name several addresses with commas between them."""
+        found: list[str] = []
+        for part in value:
+            if "@" in part or not found:
+                found.append(part)
+            else:
+                found[-1] += f",{part}"
+        return tuple(found)
 
     @field_validator("cors_allow_origins")
     @classmethod

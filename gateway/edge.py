@@ -1,25 +1,27 @@
 """The gRPC edge: takes any public RPC of any service as bytes, knows the caller, forwards. Reflection shows the public contract alone."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Container, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, Protocol, cast
 from urllib.parse import unquote
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf.descriptor import Descriptor
 from opentelemetry.trace import SpanKind
 
 from gateway.ingress import Ingress
 from gateway.metrics import EdgeMetrics
 from gateway.open_streams import OpenStreams
+from gateway.passage import Headers, Passage, enter_passage
 from gateway.ports import Backend
 from gateway.transcoding.contract import Contract, Rpc
 from tocsin.clock import Clock
 from tocsin.config import ServiceSettings
 from tocsin.errors import Internal, MessageTooLarge, TocsinError
 from tocsin.mesh.context import Call, CallOrigin, enter, user_agent
-from tocsin.mesh.policy import MethodKind, MethodPolicy
+from tocsin.mesh.policy import MethodKind, MethodPolicy, qualified
 from tocsin.mesh.server import EdgeServer, write_within
 from tocsin.mesh.spans import rpc_span
 from tocsin.mesh.status import code_of, trailing_metadata
@@ -46,7 +48,15 @@ class EdgeBackend(Backend, Protocol):
 class EdgeHandlers:
     """Handlers of every public RPC, made once."""
 
-    def __init__(self, *, rpcs: Sequence[Rpc], backend: EdgeBackend, stall_seconds: float, ingress: Ingress) -> None:
+    def __init__(
+        self,
+        *,
+        rpcs: Sequence[Rpc],
+        backend: EdgeBackend,
+        stall_seconds: float,
+        ingress: Ingress,
+        passes: Mapping[str, frozenset[str]] | None = None,
+    ) -> None:
         """Makes the handlers.
 
         Args:
@@ -54,8 +64,10 @@ class EdgeHandlers:
             backend: where calls go.
             stall_seconds: how long a reader may take nothing.
             ingress: authentication, limits and records.
+            passes: metadata that is passed on to services outside of the mesh, by path.
         """
         self._backend = backend
+        self._passes = passes or {}
         self._stall_seconds = stall_seconds
         self._ingress = ingress
         self._clock = ingress.clock
@@ -116,8 +128,10 @@ class EdgeHandlers:
             # As the services do: a quiet stream has no message for minutes, and its client has to know that it was accepted.
             async with aclosing(self._open.through(call(_bounded(policy, request)))) as messages:
                 await context.send_initial_metadata(tuple(told))
+                sent = len(told)
                 async for message in messages:
                     await write_within(self._stall_seconds, context, message)
+                context.set_trailing_metadata(tuple(told[sent:]))  # a service outside of the mesh may have said more
 
         return handle
 
@@ -145,6 +159,9 @@ class EdgeHandlers:
         deadline = asyncio.get_running_loop().time() + timeout
         client = CallOrigin(served.address, user_agent(served.metadata.get("user-agent", b"")))
         enter(Call(principal=principal, authorization=authorization, deadline=deadline, forwarded=client))
+        if (names := self._passes.get(policy.path)) is not None:
+            sent = tuple((key, value) for key, value in context.invocation_metadata() or () if key in names)
+            enter_passage(Passage(sent, served.pass_back))
 
     def begin(self, policy: MethodPolicy, metadata: Mapping[str, bytes]) -> Any:
         """The span of one RPC."""
@@ -204,6 +221,10 @@ class _EdgeCall:
         """Sends a field of the answer as metadata."""
         self.told.append((name.decode(), value.decode()))
 
+    def pass_back(self, headers: Headers) -> None:
+        """Sends what a service outside of the mesh said beside its answer."""
+        self.told.extend((name, str(value)) for name, value in headers)
+
     async def __aenter__(self) -> "_EdgeCall":
         self._span.__enter__()
         return self
@@ -257,7 +278,7 @@ class Edge:
         """
         self._handlers = handlers
         pool, services = public_pool(contract)
-        self._server = EdgeServer(settings=settings, clock=clock, handlers=handlers.all, reflected=services, pool=pool)
+        self._server = EdgeServer(settings=settings, clock=clock, handlers=handlers.all, reflected=services, pool=cast("Any", pool))
 
     @property
     def port(self) -> int:
@@ -289,21 +310,54 @@ class Edge:
         await self._server.stop()
 
 
-def public_pool(contract: Contract) -> tuple[descriptor_pool.DescriptorPool, list[str]]:
-    """The contract without internal RPCs, as reflection shows it, and the names of its services."""
+def public_pool(contract: Contract) -> tuple["Pools", list[str]]:
+    """The contracts without internal RPCs, as reflection shows them, and the names of their services."""
     public = {(rpc.policy.service, rpc.policy.method) for rpc in contract.rpcs()}
+    found = [_public_part(each.files, public) for each in (contract, *contract.mounted)]
+    return Pools([pool for pool, _ in found]), [name for _, names in found for name in names]
+
+
+def _public_part(
+    files: descriptor_pb2.FileDescriptorSet, public: Container[tuple[str, str]]
+) -> tuple[descriptor_pool.DescriptorPool, list[str]]:
     pool = descriptor_pool.DescriptorPool()
     services: list[str] = []
-    for file in contract.files.file:
+    for file in files.file:
         kept = descriptor_pb2.FileDescriptorProto()
         kept.CopyFrom(file)
         kept.ClearField("source_code_info")
         kept.ClearField("service")
         for service in file.service:
-            name = f"{file.package}.{service.name}"
+            name = qualified(file.package, service.name)
             methods = [method for method in service.method if (name, method.name) in public]
             if methods:
                 services.append(name)
                 kept.service.add(name=service.name, method=methods, options=service.options)
         pool.Add(kept)
     return pool, services
+
+
+class Pools:
+    """Several descriptor pools as reflection asks one: the first that knows an element answers.
+
+    Contracts have pools of their own, for each may bring another version of a common file.
+    """
+
+    def __init__(self, pools: Sequence[descriptor_pool.DescriptorPool]) -> None:
+        self._pools = tuple(pools)
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("Find"):
+            raise AttributeError(name)
+
+        def find(*arguments: Any) -> Any:
+            # Extensions of a message are asked for with its descriptor, which belongs to one pool.
+            pools = [arguments[0].file.pool] if isinstance(arguments[0], Descriptor) else self._pools
+            for pool in pools[:-1]:
+                try:
+                    return getattr(pool, name)(*arguments)
+                except KeyError:
+                    continue
+            return getattr(pools[-1], name)(*arguments)
+
+        return find

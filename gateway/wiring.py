@@ -4,8 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.access_log import AccessLog
-from gateway.clients import MeshBackend, MeshKeyExchange, MeshStatusSource
+from gateway.clients import MeshKeyExchange, MeshStatusSource
 from gateway.config import GatewaySettings
+from gateway.contracts.backend import MountedBackend
+from gateway.contracts.endpoints import MountedEndpoint
+from gateway.contracts.mounts import Mounts, load_mounts
 from gateway.credential_watch import CredentialWatch
 from gateway.credentials import Authenticator, KeyCacheRule
 from gateway.domain import SpoolStatus
@@ -25,7 +28,7 @@ from gateway.mesh_admin import MeshAdmin
 from gateway.metrics import LimitMetrics
 from gateway.open_streams import OpenStreams
 from gateway.openapi.document import build_document
-from gateway.ports import Spooler
+from gateway.ports import Backend, Spooler
 from gateway.service import HealthService
 from gateway.spool import (
     CallSpooler,
@@ -73,8 +76,10 @@ def build(settings: GatewaySettings, clock: Clock, *, jwks: JwksSource | None = 
         clock: source of time.
         jwks: where the keys that verify tokens come from; auth_svc unless given.
     """
-    node = Node(settings=settings, clock=clock, jwks=jwks)
-    contract = Contract(descriptor_set=descriptor_set().SerializeToString(), package=PACKAGE)
+    raw = descriptor_set().SerializeToString()
+    mounts = load_mounts(settings, own=lambda: Contract(descriptor_set=raw, package=PACKAGE))
+    node = Node(settings=settings, clock=clock, jwks=jwks, methods=mounts.methods, foreign=mounts.services)
+    contract = Contract(descriptor_set=raw, package=PACKAGE, mounted=mounts.contracts)
     runtime = Runtime(
         telemetry=node.telemetry,
         mesh=node.mesh,
@@ -83,7 +88,7 @@ def build(settings: GatewaySettings, clock: Clock, *, jwks: JwksSource | None = 
         alerts=node.alerts,
         components=node.components,
     )
-    return assemble(settings, clock, contract=contract, services=SERVICES, runtime=runtime)
+    return assemble(settings, clock, contract=contract, services=SERVICES, runtime=runtime, mounts=mounts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +103,23 @@ class Runtime:
     components: Sequence[Component]
 
 
-def assemble(settings: GatewaySettings, clock: Clock, *, contract: Contract, services: Sequence[str], runtime: Runtime) -> App:
-    """The gateway of ``contract`` in front of ``services``."""
+def assemble(
+    settings: GatewaySettings,
+    clock: Clock,
+    *,
+    contract: Contract,
+    services: Sequence[str],
+    runtime: Runtime,
+    mounts: Mounts | None = None,
+) -> App:
+    """The gateway of ``contract`` in front of ``services``, and of what ``mounts`` holds beside it."""
+    mounts = mounts or Mounts()
     telemetry, mesh, breakers = runtime.telemetry, runtime.mesh, runtime.breakers
     file = SpoolFile(path=settings.spool_file, clock=clock)
     spool = Spool(store=SpoolStore(file), rule=_spool_rule(settings), clock=clock)
     operations = _mesh_admin(settings, clock, mesh=mesh, breakers=breakers, services=services)
-    backend = LocalBackend(operations=operations, admin=SpoolAdmin(spool=spool, file=file), mesh=mesh)
+    local = LocalBackend(operations=operations, admin=SpoolAdmin(spool=spool, file=file), mesh=mesh)
+    backend = MountedBackend(own=local, mesh=mesh, mounts=mounts.by_path)
     health = HealthService(
         source=MeshStatusSource(mesh=mesh, breakers=breakers, timeout_seconds=settings.health_timeout_seconds),
         services=services,
@@ -121,11 +136,24 @@ def assemble(settings: GatewaySettings, clock: Clock, *, contract: Contract, ser
         path: CallSpooler(path=path, method=method, spool=spool, clock=clock) for path, method in spoolable_methods(clock).items()
     }
     routes = build_endpoints(
-        contract=contract, backend=backend, spoolers=spoolers, health=health, settings=settings, clock=clock, open_streams=open_streams
+        contract=contract,
+        backend=backend,
+        spoolers=spoolers,
+        health=health,
+        settings=settings,
+        clock=clock,
+        open_streams=open_streams,
+        mounts=mounts,
     )
     cors = Cors(origins=settings.cors_allow_origins)
     app = HttpApp(routes=routes, cors=cors, max_body_bytes=settings.max_body_bytes, ingress=ingress)
-    rpcs = EdgeHandlers(rpcs=contract.rpcs(), backend=backend, stall_seconds=settings.stream_stall_seconds, ingress=ingress)
+    rpcs = EdgeHandlers(
+        rpcs=contract.rpcs(),
+        backend=backend,
+        stall_seconds=settings.stream_stall_seconds,
+        ingress=ingress,
+        passes={path: mount.request_headers for path, mount in mounts.by_path.items()},
+    )
     takeover = SpoolTakeover(file=file, spool=spool, clock=clock)
     forwarder = Forwarder(spool=spool, unary=backend.unary, clock=clock, registry=telemetry.registry)
     return App(
@@ -214,12 +242,13 @@ def _access_log(settings: GatewaySettings, clock: Clock) -> AccessLog:
 def build_endpoints(
     *,
     contract: Contract,
-    backend: MeshBackend,
+    backend: Backend,
     spoolers: Mapping[str, Spooler],
     health: HealthService,
     settings: GatewaySettings,
     clock: Clock,
     open_streams: OpenStreams,
+    mounts: Mounts,
 ) -> Router[Endpoint]:
     """The router of everything that the HTTP server answers: the routes of the contract and the gateway's own pages."""
     routes = build_routes(contract)
@@ -244,14 +273,18 @@ def build_endpoints(
             return SpooledEndpoint(route=route, backend=backend, rule=body, spooler=spooler)
         return UnaryEndpoint(route=route, backend=backend, rule=body)
 
+    def mounted(path: str, made: Endpoint) -> Endpoint:
+        mount = mounts.by_path.get(path)
+        return made if mount is None else MountedEndpoint(made, mount)
+
     rpcs = [
         WebRpcEndpoint(rpc=rpc, contract=contract, backend=backend, rule=body, open_streams=open_streams, most=settings.max_body_bytes)
         for rpc in contract.rpcs()
     ]
     return Router(
         [
-            *((method, parse(rpc.template), rpc) for rpc in rpcs for method in rpc.methods),
-            *((route.http_method, route.template, endpoint(route)) for route in routes),
+            *((method, parse(rpc.template), mounted(rpc.template, rpc)) for rpc in rpcs for method in rpc.methods),
+            *((route.http_method, route.template, mounted(route.rpc.path, endpoint(route))) for route in routes),
             *((method, parse(page.template), page) for method, page in own),
         ]
     )

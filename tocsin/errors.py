@@ -67,6 +67,10 @@ class TocsinError(Exception):
         self.retry_after = retry_after
         self.metadata = {key: sayable(value) for key, value in (metadata or {}).items()}
         self.error_reason = reason or type(self).reason
+        self.foreign_status = b""
+        """A google.rpc.Status as a service outside of the mesh sent it, whose details are passed on as they are; else empty."""
+        self.foreign_details: Sequence[Mapping[str, object]] = ()
+        """The same details in JSON, as whoever knows their types has converted them."""
 
 
 class InvalidInput(TocsinError):
@@ -144,6 +148,10 @@ class DataLoss(TocsinError):
 
 class Internal(TocsinError):
     """Internal error."""
+
+
+class UnknownFailure(Internal):
+    """The service failed and did not say how."""
 
 
 class SettingsAtFault(Exception):

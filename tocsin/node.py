@@ -13,9 +13,10 @@ from tocsin.database import Database, DatabaseUnavailable
 from tocsin.installation_key import InstallationKey
 from tocsin.lifecycle import Component
 from tocsin.mesh.breaker import Breaker, BreakerRegistry, failing_on
-from tocsin.mesh.client import Mesh
+from tocsin.mesh.client import ForeignService, Mesh
 from tocsin.mesh.health import Check
 from tocsin.mesh.jwks import JwksCache, JwksSource, mesh_source
+from tocsin.mesh.policy import MethodPolicy
 from tocsin.mesh.server import Handler, MeshServer
 from tocsin.mesh.tokens import TokenVerifier
 from tocsin.telemetry import Telemetry
@@ -28,13 +29,23 @@ class Node:
     `components` are to be started first, in their order; a service that derives keys starts `installation_key`, too.
     """
 
-    def __init__(self, *, settings: ServiceSettings, clock: Clock, jwks: JwksSource | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        settings: ServiceSettings,
+        clock: Clock,
+        jwks: JwksSource | None = None,
+        methods: Mapping[str, MethodPolicy] | None = None,
+        foreign: Mapping[str, ForeignService] | None = None,
+    ) -> None:
         """Puts the parts together; nothing starts.
 
         Args:
             settings: of the service.
             clock: the source of time.
             jwks: where the keys that verify tokens come from; auth_svc unless given.
+            methods: policies of methods that are called, beyond those of the contract.
+            foreign: services outside of the mesh that are called, by name.
         """
         self.name = settings.service_name
         self._settings = settings
@@ -42,7 +53,15 @@ class Node:
         self.telemetry = Telemetry(service=self.name, settings=settings)
         self.breakers = BreakerRegistry(clock=clock)
         self.installation_key = InstallationKey.of(settings)
-        self.mesh = Mesh(service=self.name, settings=settings, clock=clock, telemetry=self.telemetry, breakers=self.breakers)
+        self.mesh = Mesh(
+            service=self.name,
+            settings=settings,
+            clock=clock,
+            telemetry=self.telemetry,
+            breakers=self.breakers,
+            methods=methods,
+            foreign=foreign,
+        )
         self.alerts = AlertReporter(send=sender(self.mesh), clock=clock, registry=self.telemetry.registry)
         self.tenants = TenantFeed(fetch=over_mesh(self.mesh), clock=clock, file=settings.state_dir / "tenants" / f"{self.name}.bin")
         source = jwks or mesh_source(self.mesh.channel("auth_svc"))

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from gateway.http.exchange import Exchange
-from gateway.http.headers import accepted, has_etag, is_form, is_json, is_plain, passed_on, requested_timeout
-from gateway.http.streams import OFFERS, EventStream, StreamRule
+from gateway.http.headers import AS_A_PAGE, NOT_STORED, has_etag, is_form, is_json, is_multipart, is_plain, passed_on, requested_timeout
+from gateway.http.streams import EventStream, StreamRule, frames_of
 from gateway.open_streams import OpenStreams
 from gateway.ports import Backend, Spooler
-from gateway.transcoding.binding import Incoming
-from gateway.transcoding.problems import NotAcceptable, Problem, UnsupportedMediaType, problem
+from gateway.transcoding.incoming import Incoming
+from gateway.transcoding.problems import Problem, UnsupportedMediaType, problem
+from gateway.transcoding.rendering import ResponseBody
 from gateway.transcoding.routes import Route
 from tocsin.clock import Clock
 from tocsin.errors import DeadlineExceeded, InvalidInput, Unavailable
@@ -21,16 +22,6 @@ from tocsin.mesh.policy import MethodPolicy
 _AT_ONCE: Final = 8 * 1024
 _OK: Final = 200
 _FORM_OR_JSON: Final = "The body must be application/json or application/x-www-form-urlencoded, in UTF-8."
-_DATA: Final = ((b"cache-control", b"no-store"),)
-# What a service shows as a page of its own can run nothing, load nothing, be framed by nobody, and tell nobody where its reader was.
-_PAGE: Final = (
-    *_DATA,
-    (
-        b"content-security-policy",
-        b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    ),
-    (b"referrer-policy", b"no-referrer"),
-)
 
 
 class Endpoint(Protocol):
@@ -100,15 +91,16 @@ async def read_request(exchange: Exchange, route: Route, rule: BodyRule) -> Inco
     body = await exchange.body(timeout=rule.timeout_seconds, most=most, whole=not prefix)
     content_type, binder = exchange.headers.get(b"content-type", b""), route.binder
     form = binder.takes_forms and is_form(content_type)
+    multipart = binder.takes_forms and is_multipart(content_type)
     if body and binder.takes_body:
         if not is_plain(exchange.headers):
             raise UnsupportedMediaType("A compressed body is not supported.")
-        if content_type and not (binder.raw_body or form or is_json(content_type)):
+        if content_type and not (binder.raw_body or form or multipart or is_json(content_type)):
             raise UnsupportedMediaType(_FORM_OR_JSON if binder.takes_forms else None)
-    return _incoming(exchange, route, body=body, is_form=form)
+    return _incoming(exchange, route, body=body, is_form=form, is_multipart=multipart)
 
 
-def _incoming(exchange: Exchange, route: Route, *, body: bytes = b"", is_form: bool = False) -> Incoming:
+def _incoming(exchange: Exchange, route: Route, *, body: bytes = b"", is_form: bool = False, is_multipart: bool = False) -> Incoming:
     binder = route.binder
     return Incoming(
         variables=exchange.variables,
@@ -118,6 +110,8 @@ def _incoming(exchange: Exchange, route: Route, *, body: bytes = b"", is_form: b
         last_event_id=exchange.headers.get(b"last-event-id", b"").decode("utf-8", "replace") or None,
         headers=passed_on(exchange.raw_headers, binder.headers) if binder.headers else {},
         is_form=is_form,
+        is_multipart=is_multipart,
+        accept=exchange.headers.get(b"accept", b"").decode("latin-1"),
         method="HEAD" if exchange.is_head else exchange.method,
         address=exchange.address,
     )
@@ -159,21 +153,22 @@ class UnaryEndpoint(RpcEndpoint):
         """Makes the endpoint of ``route``, whose calls go to ``backend``."""
         super().__init__(route=route, rule=rule)
         self._call = backend.unary(route.rpc.path)
-        self._headers = _PAGE if route.renderer.raw else _DATA
+        self._headers = AS_A_PAGE if route.renderer.raw else NOT_STORED
 
     async def serve(self, exchange: Exchange) -> None:
         """Converts, calls, converts back."""
         try:
-            request = await bound(self._route, await read_request(exchange, self._route, self._rule))
+            incoming = await read_request(exchange, self._route, self._rule)
+            renderer = self._route.renderer.chosen(incoming)
+            request = await bound(self._route, incoming)
             exchange.watch()
             answer = await self._call(request)
         except InvalidInput as error:
             raise self._route.binder.as_written(error) from error
-        await self._send(exchange, answer)
+        await self._send(exchange, renderer.render(answer))
 
-    async def _send(self, exchange: Exchange, answer: bytes, *, status: int | None = None) -> None:
+    async def _send(self, exchange: Exchange, reply: ResponseBody, *, status: int | None = None) -> None:
         """Sends an answer, or says that the client has it (RFC 9110, 13.1.2); ``status`` stands in place of its own."""
-        reply = self._route.renderer.render(answer)
         own = [(name.encode(), value.encode()) for name, value in reply.headers.items()]
         headers = [*own, *(item for item in self._headers if item[0].decode() not in reply.headers)]
         found = reply.status if status is None else status
@@ -203,7 +198,7 @@ class SpooledEndpoint(UnaryEndpoint):
             status, answer = await self._answer(exchange, request)
         except InvalidInput as error:
             raise self._route.binder.as_written(error) from error
-        await self._send(exchange, answer, status=status)
+        await self._send(exchange, self._route.renderer.render(answer), status=status)
 
     async def _answer(self, exchange: Exchange, request: bytes) -> tuple[int | None, bytes]:
         principal, address = exchange.principal, exchange.address
@@ -233,17 +228,17 @@ class StreamEndpoint(RpcEndpoint):
 
     async def serve(self, exchange: Exchange) -> None:
         """Converts, calls, and shows what comes."""
-        media_type = accepted(exchange.headers.get(b"accept"), OFFERS)
-        if media_type is None:
-            raise NotAcceptable("This stream is available as text/event-stream or application/x-ndjson.")
-        request = await bound(self._route, await read_request(exchange, self._route, self._rule))
+        frames = frames_of(exchange.headers.get(b"accept"), self._route)
+        incoming = await read_request(exchange, self._route, self._rule)
+        renderer = self._route.renderer.chosen(incoming)
+        request = await bound(self._route, incoming)
         if exchange.is_head:
-            await exchange.send(200, [(b"content-type", media_type)], b"")
+            await exchange.send(200, [(b"content-type", frames.media_type)], b"")
             return
         stream = EventStream(
             exchange=exchange,
-            renderer=self._route.renderer,
-            media_type=media_type,
+            renderer=renderer,
+            frames=frames,
             clock=self._clock,
             rule=self._streams,
             open_streams=self._open_streams,

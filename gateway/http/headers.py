@@ -6,6 +6,7 @@ Only the headers named here have any effect, and none travels on as it is but th
 
 import re
 from collections.abc import Collection, Iterable
+from typing import Final
 
 from gateway.transcoding.problems import HeadersInvalid
 
@@ -38,6 +39,17 @@ SHOWN_TO_BROWSERS = (
 
 MOST_PASSED_ON = 8192
 """Most bytes of the headers of a request that are passed on."""
+
+NOT_STORED: Final = ((b"cache-control", b"no-store"),)
+AS_A_PAGE: Final = (
+    *NOT_STORED,
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    (b"referrer-policy", b"no-referrer"),
+)
+"""What a service shows as a page of its own can run nothing, load nothing, be framed by nobody, and tell nobody where its reader was."""
 
 _GRPC_TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])\Z")
 _UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
@@ -151,6 +163,11 @@ def media_type(content_type: bytes) -> bytes:
     """A Content-Type in lower case, without its parameters; empty where they say that the text is not UTF-8."""
     media, utf8 = _media(content_type)
     return media if utf8 else b""
+
+
+def is_multipart(content_type: bytes) -> bool:
+    """Whether a Content-Type is a form with files (RFC 7578)."""
+    return _media(content_type)[0] == b"multipart/form-data"
 
 
 def _media(content_type: bytes) -> tuple[bytes, bool]:

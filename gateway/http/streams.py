@@ -2,22 +2,32 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
 from gateway.http.exchange import Exchange
+from gateway.http.headers import AS_A_PAGE, accepted
 from gateway.open_streams import GatewayStopping, OpenStreams
 from gateway.ports import Stream
-from gateway.transcoding.problems import members
+from gateway.transcoding.options import StreamForm
+from gateway.transcoding.problems import NotAcceptable, members
 from gateway.transcoding.rendering import AnswerRenderer
+from gateway.transcoding.routes import Route
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 from tocsin.protojson.codec import dump_json
 
 SSE = b"text/event-stream"
 NDJSON = b"application/x-ndjson"
-OFFERS = (NDJSON, SSE, b"application/jsonl", b"application/json")
-"""Types that a stream can be had in, the default first; the last two name NDJSON as well."""
+JSON = b"application/json"
+_JSON_LINES = b"application/jsonl"
+OFFERS: Final[Mapping[StreamForm, tuple[bytes, ...]]] = {
+    "lines": (NDJSON, SSE, _JSON_LINES, JSON),
+    "array": (JSON, NDJSON, SSE, _JSON_LINES),
+    "events": (SSE, NDJSON, _JSON_LINES, JSON),
+}
+"""Types that a stream can be had in, the default first; unless it is an array by default, JSON and jsonl name NDJSON as well."""
 
 _RECONNECT = b"retry: 1000\n\n"
 
@@ -43,25 +53,124 @@ async def _next(messages: AsyncIterator[bytes]) -> bytes | None:
         return None
 
 
+class Frames:
+    """How the messages of a stream follow one another: newline-delimited JSON."""
+
+    media_type = NDJSON
+    opening = closing = b""
+    alive = b"\n"
+    """A sign of life."""
+    headers: tuple[tuple[bytes, bytes], ...] = ((b"cache-control", b"no-store"),)
+    tells_errors = True
+    """Whether there is a place for an error once the head is out."""
+
+    def begin(self, wire: bytes | None, renderer: AnswerRenderer) -> None:
+        """Learns of the first message; None when there is none yet."""
+
+    def message(self, wire: bytes, renderer: AnswerRenderer) -> list[bytes]:
+        """What is sent for a message.
+
+        Raises:
+            UnreadableReply: it is not what the contract says.
+        """
+        return [b"".join([element + b"\n" for element in renderer.elements(wire)])]
+
+    def error(self, document: Mapping[str, Any]) -> bytes:
+        """What is sent for an error, as the last thing."""
+        return dump_json({"error": document}) + b"\n"
+
+
+class _Events(Frames):
+    """Server-Sent Events."""
+
+    media_type = SSE
+    opening = _RECONNECT
+    alive = b": alive\n\n"
+
+    def message(self, wire: bytes, renderer: AnswerRenderer) -> list[bytes]:
+        elements = renderer.elements(wire)
+        token = renderer.resume_token(wire).replace("\n", "").replace("\r", "").replace("\0", "")
+        head = f"id: {token}\n".encode() if token else b""
+        return [head + b"data: " + element.replace(b"\n", b"\ndata: ") + b"\n\n" for element in elements]
+
+    def error(self, document: Mapping[str, Any]) -> bytes:
+        return b"event: error\ndata: " + dump_json(document) + b"\n\n"
+
+
+class _Array(Frames):
+    """One JSON array; an error is its last element, an object of a single member ``error``."""
+
+    media_type = JSON
+    opening = b"["
+    closing = b"]"
+    alive = b" "
+
+    def __init__(self) -> None:
+        self._separator = b""
+
+    def message(self, wire: bytes, renderer: AnswerRenderer) -> list[bytes]:
+        return [self._next(element) for element in renderer.elements(wire)]
+
+    def error(self, document: Mapping[str, Any]) -> bytes:
+        return self._next(dump_json({"error": document})) + b"]"
+
+    def _next(self, element: bytes) -> bytes:
+        text, self._separator = self._separator + element, b","
+        return text
+
+
+class _Raw(Frames):
+    """Bytes as they come, of the type that the first message names (google.api.HttpBody); an error cuts them off."""
+
+    media_type = b"application/octet-stream"
+    alive = b""
+    headers = AS_A_PAGE
+    tells_errors = False
+
+    def begin(self, wire: bytes | None, renderer: AnswerRenderer) -> None:
+        if wire is not None:
+            self.media_type = renderer.render(wire).content_type.encode()
+
+    def message(self, wire: bytes, renderer: AnswerRenderer) -> list[bytes]:
+        return [renderer.render(wire).data]
+
+
+def frames_of(accept: bytes | None, route: Route) -> Frames:
+    """The frames that a client takes.
+
+    Raises:
+        NotAcceptable: it takes none that there are.
+    """
+    if route.renderer.raw:
+        return _Raw()
+    form = route.rpc.transcoding.streams
+    media_type = accepted(accept, OFFERS[form])
+    if media_type is None:
+        raise NotAcceptable("This stream is available as text/event-stream or application/x-ndjson.")
+    if media_type == SSE:
+        return _Events()
+    return _Array() if form == "array" and media_type == JSON else Frames()
+
+
 class EventStream:
     """Shows one stream of answers to one client."""
 
     def __init__(
-        self, *, exchange: Exchange, renderer: AnswerRenderer, media_type: bytes, clock: Clock, rule: StreamRule, open_streams: OpenStreams
+        self, *, exchange: Exchange, renderer: AnswerRenderer, frames: Frames, clock: Clock, rule: StreamRule, open_streams: OpenStreams
     ) -> None:
         """Makes the stream.
 
         Args:
             exchange: whom to answer.
             renderer: turns messages into JSON.
-            media_type: one of `OFFERS`.
+            frames: how they follow one another.
             clock: paces the signs of life.
             rule: the pace.
             open_streams: ends the stream when the server stops; a client resumes elsewhere.
         """
         self._exchange = exchange
         self._renderer = renderer
-        self._is_sse = media_type == SSE
+        self._frames = frames
         self._clock = clock
         self._rule = rule
         self._open = open_streams
@@ -92,6 +201,8 @@ class EventStream:
                 await following
             await through.aclose()
         await self._begin()
+        if self._frames.closing:
+            await self._exchange.write(self._frames.closing)
         await self._exchange.end()
 
     async def _await_next(self, following: "asyncio.Task[bytes | None]") -> None:
@@ -103,34 +214,27 @@ class EventStream:
         finally:
             silence.cancel()
         if silence.done() and not silence.cancelled() and not following.done():
-            if self._exchange.sent:
-                await self._exchange.write(b": alive\n\n" if self._is_sse else b"\n")
-            else:
+            if not self._exchange.sent:
                 await self._begin()
+            elif self._frames.alive:
+                await self._exchange.write(self._frames.alive)
 
-    async def _begin(self) -> None:
+    async def _begin(self, first: bytes | None = None) -> None:
         if self._exchange.sent:
             return
-        media_type = SSE if self._is_sse else NDJSON
-        self._exchange.late_error = self._error
+        self._frames.begin(first, self._renderer)
+        self._exchange.late_error = self._error if self._frames.tells_errors else None
         # X-Accel-Buffering tells nginx to pass each event on at once.
-        await self._exchange.begin(200, [(b"content-type", media_type), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")])
-        if self._is_sse:
-            await self._exchange.write(_RECONNECT)
+        headers = [(b"content-type", self._frames.media_type), *self._frames.headers, (b"x-accel-buffering", b"no")]
+        await self._exchange.begin(200, headers)
+        if self._frames.opening:
+            await self._exchange.write(self._frames.opening)
 
     async def _show(self, wire: bytes) -> None:
-        elements = self._renderer.elements(wire)
-        await self._begin()
-        if not self._is_sse:
-            await self._exchange.write(b"".join([element + b"\n" for element in elements]))
-            return
-        token = self._renderer.resume_token(wire).replace("\n", "").replace("\r", "").replace("\0", "")
-        head = f"id: {token}\n".encode() if token else b""
-        for element in elements:
-            await self._exchange.write(head + b"data: " + element + b"\n\n")
+        parts = self._frames.message(wire, self._renderer)
+        await self._begin(wire)
+        for part in parts:
+            await self._exchange.write(part)
 
     def _error(self, error: TocsinError, trace_id: str) -> bytes:
-        document = members(error, trace_id=trace_id)
-        if self._is_sse:
-            return b"event: error\ndata: " + dump_json(document) + b"\n\n"
-        return dump_json({"error": document}) + b"\n"
+        return self._frames.error(members(error, trace_id=trace_id))

@@ -5,12 +5,12 @@ from collections.abc import AsyncGenerator
 
 from gateway.http.endpoints import BodyRule, RpcEndpoint, bound
 from gateway.http.exchange import Exchange
-from gateway.http.headers import accepted, is_plain
-from gateway.http.streams import OFFERS, EventStream, StreamRule
+from gateway.http.headers import is_plain
+from gateway.http.streams import EventStream, StreamRule, frames_of
 from gateway.open_streams import OpenStreams
 from gateway.ports import Backend
-from gateway.transcoding.binding import Incoming
-from gateway.transcoding.problems import NotAcceptable, UnsupportedMediaType
+from gateway.transcoding.incoming import Incoming
+from gateway.transcoding.problems import UnsupportedMediaType
 from gateway.transcoding.routes import Route
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput, MessageTooLarge
@@ -69,16 +69,13 @@ class UploadEndpoint(RpcEndpoint):
         answer = await self._backend.client_stream(self._route.rpc.path)(requests)
         reply = self._route.renderer.render(answer)
         headers = ((b"content-type", reply.content_type.encode("latin-1", "replace")), (b"cache-control", b"no-store"))
-        await exchange.send(200, headers, reply.data)
+        await exchange.send(reply.status, headers, reply.data)
 
     async def _show(self, exchange: Exchange, requests: AsyncGenerator[bytes]) -> None:
-        media_type = accepted(exchange.headers.get(b"accept"), OFFERS)
-        if media_type is None:
-            raise NotAcceptable("This stream is available as text/event-stream or application/x-ndjson.")
         stream = EventStream(
             exchange=exchange,
             renderer=self._route.renderer,
-            media_type=media_type,
+            frames=frames_of(exchange.headers.get(b"accept"), self._route),
             clock=self._clock,
             rule=self._streams,
             open_streams=self._open_streams,

@@ -1,18 +1,19 @@
 """The OpenAPI 3.1 document of the route table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import metadata
-from typing import Any, Final
+from typing import Final
 
 from gateway.openapi.examples import Examples
-from gateway.openapi.operation import LegacyOperation, Operation
+from gateway.openapi.operation import LegacyOperation, Operation, tag_of
 from gateway.openapi.schema import Schema, Schemas
-from gateway.transcoding.contract import Contract
+from gateway.transcoding.contract import Contract, Rpc
 from gateway.transcoding.oauth import CODES
 from gateway.transcoding.problems import PROBLEM_TYPE
 from gateway.transcoding.rendering import JSON_TYPE
 from gateway.transcoding.routes import Route
 from gateway.transcoding.template import PathTemplate, Variable, Wildcard
+from tocsin.protojson.printing import PROTO_NAMES
 
 _DESCRIPTION = """An alarm and notification platform. You tell it *when*, *what* and *whom*; it rings, on time, once.
 
@@ -27,6 +28,7 @@ Every call here is also a gRPC call: this document, the routes and the validatio
 """
 
 
+_METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
 _ERRORS: Final[Schema] = {
     "Problem": {
         "description": "The error, with its gRPC code and details.",
@@ -42,22 +44,8 @@ _ERRORS: Final[Schema] = {
 def build_document(*, contract: Contract, routes: Sequence[Route]) -> Schema:
     """The document for every route."""
     schemas = Schemas(contract=contract)
-    snake = Schemas(contract=contract, snake_of=schemas)
-    paths: dict[str, dict[str, Any]] = {}
-    for route in routes:
-        path, names = _path(route.template)
-        if route.legacy is None:
-            operation = Operation(contract=contract, schemas=schemas, route=route, names=names)
-        elif route.documented:
-            operation = LegacyOperation(contract=contract, schemas=snake, route=route, names=names, option=route.legacy)
-        else:
-            continue
-        paths.setdefault(path, {})[route.http_method.lower()] = operation.build()
-    services = list(dict.fromkeys(route.rpc.policy.service for route in routes))
-    examples = Examples(components=schemas.components)
-    for item in paths.values():
-        for operation in item.values():
-            examples.add_to(operation)
+    services = {route.rpc.policy.service: route.rpc for route in routes}
+    paths = _paths(contract, schemas, routes)
     return {
         "openapi": "3.1.1",
         "info": {
@@ -67,7 +55,8 @@ def build_document(*, contract: Contract, routes: Sequence[Route]) -> Schema:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": name.rpartition(".")[2], "description": contract.comment(name)} for name in services],
+        "tags": [{"name": tag_of(rpc), "description": contract.comment(name)} for name, rpc in services.items()],
+        **_groups(services.values()),
         "paths": paths,
         "components": {
             "schemas": {**schemas.components, "Problem": _problem_schema(), "TokenProblem": _token_problem_schema()},
@@ -79,6 +68,37 @@ def build_document(*, contract: Contract, routes: Sequence[Route]) -> Schema:
     }
 
 
+def _paths(contract: Contract, schemas: Schemas, routes: Sequence[Route]) -> dict[str, Schema]:
+    snake, examples = schemas.printed(PROTO_NAMES), Examples(components=schemas.components)
+    paths: dict[str, Schema] = {}
+    operations: list[Schema] = []
+    for route in routes:
+        path, names = _path(route.template)
+        if route.legacy is None:
+            operation = Operation(contract=contract, schemas=schemas.printed(route.rpc.transcoding.printing), route=route, names=names)
+        elif route.documented:
+            operation = LegacyOperation(contract=contract, schemas=snake, route=route, names=names, option=route.legacy)
+        else:
+            continue
+        item, made = paths.setdefault(path, {}), operation.build()
+        operations.append(made)
+        if route.http_method.lower() in _METHODS:
+            item[route.http_method.lower()] = made
+        else:  # OpenAPI 3.1 has no place for other methods, 3.2 has one of this name
+            item.setdefault("x-additionalOperations", {})[route.http_method] = made
+    for made in operations:
+        examples.add_to(made)
+    return paths
+
+
+def _groups(rpcs: Iterable[Rpc]) -> Schema:
+    """The tags by contract (x-tagGroups, which readers of documents know), if there is more than one."""
+    groups: dict[str, list[str]] = {}
+    for rpc in rpcs:
+        groups.setdefault(rpc.contract.name or "Tocsin", []).append(tag_of(rpc))
+    return {"x-tagGroups": [{"name": name, "tags": tags} for name, tags in groups.items()]} if len(groups) > 1 else {}
+
+
 def _path(template: PathTemplate) -> tuple[str, dict[str, list[str]]]:
     """The template in OpenAPI's form, where a parameter is one segment, and the parameters of each variable."""
     names: dict[str, list[str]] = {variable.field_path: [] for variable in template.variables}
@@ -88,7 +108,7 @@ def _path(template: PathTemplate) -> tuple[str, dict[str, list[str]]]:
         if not isinstance(segment, Wildcard):
             parts.append(segment)
             continue
-        owner = next((item for item in template.variables if item.start <= index and (item.end is None or index < item.end)), None)
+        owner = next((item for item in template.variables if index in template.places(item)), None)
         name = _parameter(template, index, owner)
         while name in taken:
             name += "_"
@@ -104,7 +124,7 @@ def _parameter(template: PathTemplate, index: int, owner: Variable | None) -> st
     """What to call a segment: the variable, or the singular of the collection before it."""
     if owner is None:
         return f"segment{index}"
-    before = template.segments[index - 1] if index > owner.start else None
+    before = template.segments[index - 1] if index > template.places(owner).start else None
     return singular(before) if isinstance(before, str) else owner.field_path.replace(".", "_")
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway.openapi.schema import Schema, Schemas
-from gateway.transcoding.contract import HTTP_BODY, Contract
+from gateway.transcoding.contract import HTTP_BODY, Contract, Rpc
 from gateway.transcoding.rendering import JSON_TYPE, NDJSON_TYPE, RESUME_FIELD
 from gateway.transcoding.routes import Route
 from gateway.transcoding.template import PathTemplate, Variable
@@ -48,18 +48,18 @@ class Operation:
         kind = route.http_method.lower()
         suffix = "" if route.primary else f"_{f'{kind}_' if route.legacy is not None or self._shares_path() else ''}{_word(route.template)}"
         found: Schema = {
-            "operationId": f"{route.rpc.descriptor.containing_service.name}_{policy.method}{suffix}",
-            "tags": [route.rpc.descriptor.containing_service.name],
+            "operationId": f"{tag_of(route.rpc).replace('.', '_')}_{policy.method}{suffix}",
+            "tags": [tag_of(route.rpc)],
             "summary": comment.split(". ")[0].split("\n")[0].rstrip("."),
             "description": self._description(comment),
-            "responses": {"200": self._response(), **self._unmodified(), "default": self._error()},
+            "responses": {str(route.rpc.transcoding.status): self._response(), **self._unmodified(), "default": self._error()},
             "security": [] if policy.public else [{"bearer": [policy.scope] if policy.scope else []}],
             "x-scopes": [policy.scope] if policy.scope else [],
             "x-rate-class": policy.rate_class,
             "x-timeout-seconds": policy.timeout,
             "x-grpc-method": policy.path.lstrip("/"),
         }
-        if parameters := [*self._path_parameters(), *self._query_parameters(), *self._header_parameters()]:
+        if parameters := [*self._path_parameters(), *self._query_parameters(), *self._selection(), *self._header_parameters()]:
             found["parameters"] = parameters
         if route.binder.takes_body:
             found["requestBody"] = self._body()
@@ -100,6 +100,14 @@ class Operation:
         if self._route.body == "*":
             return []
         return self._flatten(self._request, prefix="", proto="", depth=1)
+
+    def _selection(self) -> list[Schema]:
+        """The parameter that names the fields of the answer, where there is one."""
+        name = self._route.rpc.transcoding.fields_parameter
+        if not name or self._route.renderer.raw or self._route.legacy is not None:
+            return []
+        text = "The fields of the answer that are shown, as a comma-separated list of paths; all unless given."
+        return [{"name": name, "in": "query", "description": text, "schema": {"type": "string"}}]
 
     def _flatten(self, message: Descriptor, *, prefix: str, proto: str, depth: int) -> list[Schema]:
         found: list[Schema] = []
@@ -147,7 +155,8 @@ class Operation:
             schema = self._schemas.reference(self._request)
         if self._route.uploads:
             return {"required": True, "description": "A stream: one JSON object a line.", "content": {NDJSON_TYPE: {"schema": schema}}}
-        return {"required": True, "content": {JSON_TYPE: {"schema": schema}}}
+        kinds = (JSON_TYPE, _FORM_TYPE, "multipart/form-data") if self._route.binder.takes_forms else (JSON_TYPE,)
+        return {"required": True, "content": {kind: {"schema": schema} for kind in kinds}}
 
     def _unmodified(self) -> Schema:
         tagged = "etag" in self._route.rpc.door.response_headers and self._route.http_method == "GET"
@@ -165,8 +174,10 @@ class Operation:
             schema = self._schemas.reference(reply)
         text = self._contract.comment(reply.full_name) or "The answer."
         if self._route.streams:
-            kinds = ("text/event-stream", NDJSON_TYPE)
-            return {"description": f"A stream. {text}", "content": {kind: {"schema": schema} for kind in kinds}}
+            content: Schema = {kind: {"schema": schema} for kind in ("text/event-stream", NDJSON_TYPE)}
+            if self._route.rpc.transcoding.streams == "array":
+                content = {JSON_TYPE: {"schema": {"type": "array", "items": schema}}, **content}
+            return {"description": f"A stream. {text}", "content": content}
         return {"description": text, "content": {JSON_TYPE: {"schema": schema}}}
 
 
@@ -204,6 +215,12 @@ class LegacyOperation(Operation):
         if self._token:
             schema["additionalProperties"] = True
         return {"required": self._token, "content": {kind: {"schema": schema} for kind in (JSON_TYPE, _FORM_TYPE)}}
+
+
+def tag_of(rpc: Rpc) -> str:
+    """What the service of an RPC is called: by its name alone if it is Tocsin's own, else in full, for others may have one of that name."""
+    service = rpc.descriptor.containing_service
+    return service.full_name if rpc.contract.name else service.name
 
 
 def _word(template: PathTemplate) -> str:

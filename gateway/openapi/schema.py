@@ -11,6 +11,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from gateway.openapi.rules import constraints, field_rules, is_required, needs_one
 from gateway.transcoding.contract import Contract, behavior
 from tocsin.protojson.fields import JsonValue, as_object
+from tocsin.protojson.printing import PLAIN, Printing
 
 Schema = dict[str, Any]
 
@@ -51,36 +52,41 @@ _WELL_KNOWN: dict[str, Schema] = {
     "google.protobuf.Empty": {"type": "object"},
     "google.api.HttpBody": {"type": "string", "contentMediaType": "application/octet-stream"},
 }
-_SNAKE = ".snake_case"
-_WRAPPED = re.compile(r"google\.protobuf\.\w+Value\Z")
+_WRAPPED = re.compile(r"google\.protobuf\.(?:Double|Float|Int64|UInt64|Int32|UInt32|Bool|String|Bytes)Value\Z")
 
 
 class Schemas:
     """Schemas by name, collected as they are referred to."""
 
-    def __init__(self, *, contract: Contract, snake_of: "Schemas | None" = None) -> None:
+    def __init__(self, *, contract: Contract, printing: Printing = PLAIN, components: dict[str, Schema] | None = None) -> None:
         """Makes a collection over ``contract``.
 
         Args:
             contract: where the types are.
-            snake_of: another collection, into which this one puts the same types with names of the contract (snake_case).
+            printing: how messages are written.
+            components: where schemas are put; a new dictionary unless given.
         """
         self._contract = contract
-        self._snake = snake_of is not None
-        self.components: dict[str, Schema] = {} if snake_of is None else snake_of.components
+        self._printing = printing
+        self._suffix = _suffix(printing)
+        self.components: dict[str, Schema] = {} if components is None else components
+
+    def printed(self, printing: Printing) -> "Schemas":
+        """The same collection for types that are written in another way."""
+        return self if printing == self._printing else Schemas(contract=self._contract, printing=printing, components=self.components)
 
     def name(self, field: FieldDescriptor) -> str:
         """What a field is called."""
-        return field.name if self._snake else field.json_name
+        return field.name if self._printing.proto_names else field.json_name
 
     def reference(self, message: Descriptor) -> Schema:
         """A schema for a message type: a reference, unless it has a JSON form of its own."""
         if (known := _WELL_KNOWN.get(message.full_name)) is not None:
             return dict(known)
         if _WRAPPED.match(message.full_name):
-            inner = _SCALARS[message.fields_by_name["value"].type]
+            inner = self._scalar(message.fields_by_name["value"].type)
             return {**inner, "type": [inner["type"], "null"]}
-        name = f"{component_name(message.full_name)}{_SNAKE if self._snake else ''}"
+        name = f"{component_name(message.full_name)}{self._suffix}"
         if name not in self.components:
             self.components[name] = {}  # Types may contain themselves.
             self.components[name] = self.object_of(message)
@@ -114,10 +120,10 @@ class Schemas:
     def _renamed(self, message: Descriptor, example: JsonValue, called: Mapping[str, str]) -> JsonValue:
         """An example with the names of this collection."""
         value = as_object(example)
-        if not self._snake or value is None:
+        if not self._printing.proto_names or value is None:
             return example
         codec = self._contract.codec(message)
-        return {called[name]: item for name, item in codec.to_value(codec.to_wire(value), proto_names=True).items()}
+        return {called[name]: item for name, item in codec.to_value(codec.to_wire(value), self._printing).items()}
 
     def field(self, field: FieldDescriptor) -> Schema:
         """The schema of a field, with its rules and its comment."""
@@ -137,11 +143,19 @@ class Schemas:
             return self._enum(field.enum_type)
         if field.message_type is not None:
             return self.reference(field.message_type)
-        return dict(_SCALARS[field.type])
+        return self._scalar(field.type)
+
+    def _scalar(self, kind: int) -> Schema:
+        found = _SCALARS[kind]
+        if self._printing.int64_as_numbers and found.get("type") == "string" and "int64" in found.get("format", ""):
+            return {"type": "integer", "format": found["format"]}
+        return dict(found)
 
     def _enum(self, enum: EnumDescriptor) -> Schema:
         if enum.full_name == "google.protobuf.NullValue":
             return {"type": "null"}
+        if self._printing.enums_as_numbers:
+            return {"type": "integer", "enum": [value.number for value in enum.values]}
         name = component_name(enum.full_name)
         if name not in self.components:
             values = [value for value in enum.values if not (value.number == 0 and value.name.endswith("UNSPECIFIED"))]
@@ -166,6 +180,16 @@ class Schemas:
         if found.get("type") == "string" and "examples" not in found and (example := example_in(text, found)):
             found["examples"] = [example]
         return found
+
+
+def _suffix(printing: Printing) -> str:
+    """What tells the schemas of types that are not written in protobuf's default way."""
+    words = {
+        "snake_case": printing.proto_names,
+        "numeric_enums": printing.enums_as_numbers,
+        "numeric_int64": printing.int64_as_numbers,
+    }
+    return "".join(f".{word}" for word, is_so in words.items() if is_so)
 
 
 def component_name(full_name: str) -> str:

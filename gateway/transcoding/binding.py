@@ -6,8 +6,6 @@ the body owns. Whoever could overwrite ``name`` from the side would reach what t
 
 import base64
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from google.api import field_behavior_pb2
@@ -15,6 +13,10 @@ from google.protobuf.descriptor import Descriptor
 
 from gateway.transcoding.contract import HTTP_BODY, Contract, behavior, is_uuid
 from gateway.transcoding.fast_binding import FastBinder
+from gateway.transcoding.forms import FormBinder
+from gateway.transcoding.incoming import Incoming
+from gateway.transcoding.leniency import Leniency
+from gateway.transcoding.options import STRICT, Transcoding
 from gateway.transcoding.passing import Passed
 from gateway.transcoding.query import QueryBinder, parse_query
 from gateway.transcoding.rendering import RESUME_FIELD
@@ -27,24 +29,6 @@ from tocsin.protojson.fields import FieldKind, JsonValue, MessageField, MessageT
 from tocsin.protojson.text import convert, put
 
 _NOT_IN_A_MASK = frozenset({field_behavior_pb2.OUTPUT_ONLY, field_behavior_pb2.IDENTIFIER})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Incoming:
-    """The parts of an HTTP request that make up a message."""
-
-    variables: Mapping[str, str]
-    query_string: bytes = b""
-    body: bytes = b""
-    content_type: str = ""
-    last_event_id: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    is_form: bool = False
-    """Whether the body is application/x-www-form-urlencoded."""
-    method: str = ""
-    """As it was sent."""
-    address: str = ""
-    """Of the client."""
 
 
 class Binder(Protocol):
@@ -91,8 +75,6 @@ class Binder(Protocol):
 class RequestBinder:
     """The binder of a rule of google.api.http."""
 
-    takes_forms = False
-
     def __init__(
         self,
         *,
@@ -103,6 +85,7 @@ class RequestBinder:
         body: str,
         door: door_pb2.Http | None = None,
         raw: bool = True,
+        transcoding: Transcoding = STRICT,
     ) -> None:
         """Compiles the plan.
 
@@ -114,6 +97,7 @@ class RequestBinder:
             body: the rule's ``body``: empty, "*", or a field of the request.
             door: what else of a request is passed on; nothing unless given.
             raw: whether a google.api.HttpBody is the body as it is; else it is JSON like any other message.
+            transcoding: what is taken beyond the strict form.
 
         Raises:
             TemplateError: the rule or the door names a field that does not exist or cannot be bound.
@@ -124,12 +108,17 @@ class RequestBinder:
         self._body_field = self._body(body, template)
         self._passed = Passed(door or door_pb2.Http(), self._codec.message_type)
         owned = {*self._variables, *self._passed.fields, *([self._body_field.name] if self._body_field else [])}
-        self._query = QueryBinder(message_type=self._codec.message_type, owned=owned)
+        self._transcoding = transcoding
+        self._leniency = Leniency.of(transcoding)
+        self._query = QueryBinder(message_type=self._codec.message_type, owned=owned, transcoding=transcoding)
         self.raw_body = raw and self._is_raw(request)
+        self._form = self._form_binder()
+        self.takes_forms = self._form is not None
         self._mask = self._mask_field(request) if http_method == "PATCH" and self._body_field else None
         self._mask_exclude = self._not_in_mask(request)
         self._generated = tuple(self._codec.message_type.fields[item.name] for item in request.fields if is_uuid(item))
-        self._resume = self._codec.message_type.fields.get(RESUME_FIELD)
+        resume = self._codec.message_type.fields.get(RESUME_FIELD)
+        self._resume = resume if resume is not None and resume.kind is FieldKind.STRING else None
         self._fast = self._fast_binder(contract, request)
 
     @property
@@ -153,14 +142,15 @@ class RequestBinder:
         Raises:
             InvalidInput: something in the request does not fit; the error names the field.
         """
-        if self._fast is not None and incoming.body and not (incoming.query_string or incoming.last_event_id):
+        if self._fast is not None and incoming.is_body_alone:
             try:
                 return self._fast.bind(incoming.body, incoming.variables)
             except FastPathMiss:
                 pass  # the fallback below tells what it is
+        if self._whole and self._codec.own_form is not None:
+            return self._own_form(incoming)
         message = self._read_body(incoming)
-        parameters = [] if self._passed.takes_query else parse_query(incoming.query_string)
-        if parameters:
+        if parameters := self._parameters(incoming):
             if self._whole:
                 raise InvalidInput.at(parameters[0][0], "unknown query parameter: this method reads all fields from its body")
             self._query.bind(parameters, message)
@@ -189,15 +179,38 @@ class RequestBinder:
             error.message = error.message.removeprefix(prefix)
         return error
 
+    def _parameters(self, incoming: Incoming) -> list[tuple[str, str]]:
+        """The query, without what is not for the message."""
+        return [] if self._passed.takes_query else self._query.for_message(parse_query(incoming.query_string))
+
+    def _own_form(self, incoming: Incoming) -> bytes:
+        if parameters := self._parameters(incoming):
+            raise InvalidInput.at(parameters[0][0], "unknown query parameter: this method reads all from its body")
+        if not incoming.body:
+            raise InvalidInput(f"The body must be {self._codec.message_type.type_name} in JSON.")
+        return self._codec.own_form_to_wire(load_json(incoming.body))
+
+    def _value(self, incoming: Incoming) -> JsonValue:
+        """The value of the body."""
+        if self.raw_body:
+            return {"contentType": incoming.content_type, "data": base64.b64encode(incoming.body).decode()}
+        if self._form is not None and incoming.is_form:
+            return self._form.urlencoded(incoming.body)
+        if self._form is not None and incoming.is_multipart:
+            return self._form.multipart(incoming.body, incoming.content_type)
+        value = load_json(incoming.body)
+        if self._leniency is None:
+            return value
+        if self._body_field is not None:
+            return self._leniency.field(self._body_field, value)
+        return self._leniency.strict(self._codec.message_type, value)
+
     def _read_body(self, incoming: Incoming) -> dict[str, JsonValue]:
         if not incoming.body:
             return {}
         if not self.takes_body:
             raise InvalidInput("This method accepts no body.")
-        if self.raw_body:
-            value: JsonValue = {"contentType": incoming.content_type, "data": base64.b64encode(incoming.body).decode()}
-        else:
-            value = load_json(incoming.body)
+        value = self._value(incoming)
         if self._body_field is not None:
             return {self._body_field.json_name: value}
         if (found := as_object(value)) is None:
@@ -221,7 +234,7 @@ class RequestBinder:
 
         A mask is made of the names in the body, and a path may bind another thing than a text of its own: that is for the fallback.
         """
-        if not self.takes_body or self.raw_body or self._mask is not None or self._passed.fields:
+        if not self.takes_body or self.raw_body or self._mask is not None or self._passed.fields or self._codec.own_form is not None:
             return None
         field = self._body_field
         body = request if field is None else request.fields_by_name[field.name].message_type
@@ -237,6 +250,18 @@ class RequestBinder:
             )
         except LookupError:
             return None
+
+    def _form_binder(self) -> FormBinder | None:
+        """What reads forms; None unless they are asked for, and the body is an object of fields."""
+        field = self._body_field
+        target = self._codec.message_type if field is None else field.message
+        if not (self._transcoding.forms and self.takes_body) or self.raw_body or target is None:
+            return None
+        if field is not None and (field.kind is not FieldKind.MESSAGE or field.repeated or field.map):
+            return None
+        if field is None and self._codec.own_form is not None:
+            return None
+        return FormBinder(target, QueryBinder(message_type=target, transcoding=self._transcoding))
 
     def _body(self, body: str, template: PathTemplate) -> MessageField | None:
         if body in ("", "*"):

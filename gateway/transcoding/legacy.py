@@ -7,8 +7,9 @@ from typing import Final
 
 from google.protobuf.descriptor import Descriptor
 
-from gateway.transcoding.binding import Incoming, bindable
+from gateway.transcoding.binding import bindable
 from gateway.transcoding.contract import Contract, is_uuid
+from gateway.transcoding.incoming import Incoming
 from gateway.transcoding.query import parse_query
 from gateway.transcoding.template import PathTemplate, TemplateError
 from tocsin.api.mesh.v1 import http_pb2 as door_pb2

@@ -99,17 +99,17 @@ class AnswerHead:
         self._headers = self._field(response, door.response_headers_field, beside_body, FieldKind.STRING, of_map=True)
         if bool(door.response_headers) != (self._headers is not None):
             raise TemplateError(f"{response.type_name}: response_headers and response_headers_field belong together")
-        if wrong := [name for name in door.response_headers if not _is_settable(name)]:
+        if wrong := [name for name in door.response_headers if not is_settable(name)]:
             raise TemplateError(f"{response.type_name}: the headers {wrong} are not a service's to set")
         self._names = frozenset(door.response_headers)
 
-    def of(self, value: Mapping[str, JsonValue]) -> Head:
-        """The head of an answer.
+    def of(self, value: Mapping[str, JsonValue], success: int = 200) -> Head:
+        """The head of an answer, whose status is ``success`` unless it has one of its own.
 
         Raises:
             UnreadableReply: the status is none, or a header is not one of those that the contract names, or has no proper value.
         """
-        status = 200 if self._status is None else value.get(self._status.json_name, 200)
+        status = success if self._status is None else value.get(self._status.json_name, success)
         if not isinstance(status, int) or status not in _STATUSES:
             raise UnreadableReply
         said = None if self._headers is None else as_object(value.get(self._headers.json_name))
@@ -130,7 +130,8 @@ class AnswerHead:
         return found
 
 
-def _is_settable(name: str) -> bool:
+def is_settable(name: str) -> bool:
+    """Whether a service may set a header of an answer."""
     return _HEADER_NAME.match(name) is not None and name not in _NOT_THE_SERVICE_S and not name.startswith("access-control-")
 
 

@@ -140,6 +140,8 @@ def _title(status: int) -> str:
 
 def _details(error: TocsinError) -> list[dict[str, Any]]:
     """The google.rpc details in protobuf's JSON form (google/rpc/error_details.proto)."""
+    if error.foreign_details:
+        return [dict(detail) for detail in error.foreign_details]
     info: dict[str, Any] = {"@type": f"{_TYPES}ErrorInfo", "reason": error.error_reason, "domain": DOMAIN}
     if error.metadata:
         info["metadata"] = error.metadata

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote_to_bytes
 
+from gateway.transcoding.leniency import enum_name
+from gateway.transcoding.options import STRICT, Transcoding
 from tocsin.errors import InvalidInput
 from tocsin.protojson.fields import JsonValue, MessageType
 from tocsin.protojson.text import convert, parent_of
@@ -43,15 +45,25 @@ def _unquote(text: bytes, where: str) -> str:
 class QueryBinder:
     """Puts query parameters into a request, except into fields that the path or the body own."""
 
-    def __init__(self, *, message_type: MessageType, owned: Iterable[str]) -> None:
+    def __init__(self, *, message_type: MessageType, owned: Iterable[str] = (), transcoding: Transcoding = STRICT) -> None:
         """Makes the binder of one route.
 
         Args:
             message_type: the request type.
             owned: dotted proto paths of the fields that are bound to the path or to the body.
+            transcoding: which parameters are passed over, and whether names of enums are read in any case.
         """
         self._message_type = message_type
         self._owned = frozenset(owned)
+        self._transcoding = transcoding
+        self._passed_over = transcoding.ignored_parameters | {transcoding.fields_parameter}
+
+    def for_message(self, parameters: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """``parameters`` without those that are passed over."""
+        if self._transcoding is STRICT:
+            return parameters
+        known = [item for item in parameters if item[0] not in self._passed_over]
+        return [item for item in known if self._message_type.resolve(item[0])] if self._transcoding.unknown_parameters else known
 
     def bind(self, parameters: Iterable[tuple[str, str]], into: dict[str, JsonValue]) -> None:
         """Puts ``parameters`` into the JSON object ``into``.
@@ -67,6 +79,8 @@ class QueryBinder:
             path = ".".join(item.name for item in fields)
             self._check_owner(name, path)
             target = fields[-1]
+            if self._transcoding.enums_in_any_case and target.names:
+                text = enum_name(target, text)
             value = convert(target, text, name)
             if target.repeated:
                 found = parent_of(into, fields).setdefault(target.json_name, [])

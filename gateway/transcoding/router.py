@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from gateway.transcoding.template import PathTemplate, TemplateError, Variable, Wildcard
@@ -10,6 +10,10 @@ from tocsin.errors import InvalidInput, NotFound
 
 Target = TypeVar("Target")
 
+ANY_METHOD: Final = "*"
+"""The custom kind of a rule for whatever HTTP method has no rule of its own."""
+
+_USUAL: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _HEX = frozenset("0123456789abcdefABCDEF")
 
 
@@ -41,8 +45,8 @@ class _Node(Generic[Target]):
     one: "_Node[Target] | None" = None
     ends: dict[str, dict[str, tuple[tuple[Variable, ...], Target]]] = field(default_factory=dict)
     """Routes that end here: verb, then HTTP method."""
-    rests: dict[str, dict[str, tuple[tuple[Variable, ...], Target]]] = field(default_factory=dict)
-    """Routes that take whatever follows."""
+    rest: "_Node[Target] | None" = None
+    """What stands behind ``**``."""
 
 
 class Router(Generic[Target]):
@@ -67,14 +71,14 @@ class Router(Generic[Target]):
     def _add(self, method: str, template: PathTemplate, target: Target) -> None:
         node = self._root
         segments = template.segments
-        rest = bool(segments) and segments[-1] is Wildcard.REST
-        for segment in segments[:-1] if rest else segments:
+        for segment in segments:
             if isinstance(segment, str):
                 node = node.literals.setdefault(_decode(segment, multi=False), _Node())
+            elif segment is Wildcard.ONE:
+                node.one = node = node.one or _Node()
             else:
-                node.one = node.one or _Node()
-                node = node.one
-        methods = (node.rests if rest else node.ends).setdefault(template.verb, {})
+                node.rest = node = node.rest or _Node()
+        methods = node.ends.setdefault(template.verb, {})
         if method in methods:
             raise TemplateError(f"two routes match {method} {template.text}")
         methods[method] = template.variables, target
@@ -144,7 +148,7 @@ class _Search(Generic[Target]):
 
     def descend(self, node: _Node[Target], index: int, verb: str) -> Match[Target] | None:
         if index == len(self.plain):
-            return self._end(node.ends.get(verb)) or self._end(node.rests.get(verb))
+            return self._end(node.ends.get(verb)) or self._behind(node, index, verb)
         text = self.plain[index]
         if (child := node.literals.get(text)) is not None and (found := self.descend(child, index + 1, verb)) is not None:
             return found
@@ -152,13 +156,27 @@ class _Search(Generic[Target]):
             return None
         if node.one is not None and (found := self.descend(node.one, index + 1, verb)) is not None:
             return found
-        return self._end(node.rests.get(verb)) if "" not in self.plain[index:] else None
+        return self._behind(node, index, verb)
+
+    def _behind(self, node: _Node[Target], index: int, verb: str) -> Match[Target] | None:
+        """What matches by ``**``, which takes as few segments as what stands behind it allows, and none that is empty."""
+        if (rest := node.rest) is None:
+            return None
+        count = len(self.plain)
+        for start in range(index, count + 1) if rest.literals or rest.one else (count,):
+            if "" in self.plain[index:start]:
+                return None
+            index = start
+            if (found := self.descend(rest, start, verb)) is not None:
+                return found
+        return None
 
     def _end(self, methods: dict[str, tuple[tuple[Variable, ...], Target]] | None) -> Match[Target] | None:
         if methods is None:
             return None
-        if (route := methods.get(self.method)) is None:
-            self.allowed.update(methods)
+        route = methods.get(self.method) or (methods.get(ANY_METHOD) if self.method else None)
+        if route is None:
+            self.allowed.update(_USUAL if ANY_METHOD in methods else methods)
             return None
         variables, target = route
         return Match(target=target, variables={variable.field_path: self._value(variable) for variable in variables})

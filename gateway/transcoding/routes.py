@@ -54,16 +54,20 @@ def build_routes(contract: Contract) -> list[Route]:
     Raises:
         TemplateError: a rule is malformed, or two rules match the same requests.
     """
-    routes: list[Route] = []
-    for rpc in contract.rpcs():
-        try:
-            if rpc.rule is not None:
-                routes.extend(_routes_of(contract, rpc, rpc.rule))
-            for option in rpc.door.legacy:
-                routes.extend(_legacy_routes(contract, rpc, option))
-        except TemplateError as error:
-            raise TemplateError(f"{rpc.path}: {error}") from error
-    return routes
+    return [route for rpc in contract.rpcs() for route in routes_of(rpc)]
+
+
+def routes_of(rpc: Rpc) -> list[Route]:
+    """The HTTP bindings of one RPC.
+
+    Raises:
+        TemplateError: one of them is malformed, or names a field that is not there.
+    """
+    try:
+        rules = [] if rpc.rule is None else list(_routes_of(rpc, rpc.rule))
+        return [*rules, *(route for option in rpc.door.legacy for route in _legacy_routes(rpc, option))]
+    except TemplateError as error:
+        raise TemplateError(f"{rpc.path}: {error}") from error
 
 
 def build_router(routes: list[Route]) -> Router[Route]:
@@ -75,12 +79,13 @@ def build_router(routes: list[Route]) -> Router[Route]:
     return Router((route.http_method, route.template, route) for route in routes)
 
 
-def _routes_of(contract: Contract, rpc: Rpc, rule: http_pb2.HttpRule) -> Iterator[Route]:
+def _routes_of(rpc: Rpc, rule: http_pb2.HttpRule) -> Iterator[Route]:
+    contract = rpc.contract
     for index, binding in enumerate((rule, *rule.additional_bindings)):
         if index and binding.additional_bindings:
             raise TemplateError("additional bindings nest one level only")
         http_method, path = _pattern(binding)
-        template = parse(path)
+        template = parse(contract.prefix + path)
         if binding.body and http_method in ("GET", "HEAD"):
             raise TemplateError(f"{http_method} {path} cannot have a body")
         if rpc.descriptor.client_streaming and not binding.body:
@@ -99,24 +104,27 @@ def _routes_of(contract: Contract, rpc: Rpc, rule: http_pb2.HttpRule) -> Iterato
                 http_method=http_method,
                 body=binding.body,
                 door=rpc.door,
+                transcoding=rpc.transcoding,
             ),
             renderer=ResponseRenderer(
                 contract=contract,
                 response=rpc.descriptor.output_type,
                 response_body=binding.response_body,
                 door=rpc.door,
+                transcoding=rpc.transcoding,
             ),
         )
 
 
-def _legacy_routes(contract: Contract, rpc: Rpc, option: door_pb2.LegacyRoute) -> Iterator[Route]:
+def _legacy_routes(rpc: Rpc, option: door_pb2.LegacyRoute) -> Iterator[Route]:
     """The route as it is written, and with or without a slash at its end, whichever it is not."""
     kind = option.WhichOneof("pattern")
     if kind is None or rpc.descriptor.server_streaming or rpc.descriptor.client_streaming:
         raise TemplateError("a legacy route has a path, and no streams")
+    contract = rpc.contract
     path: str = getattr(option, kind)
     for text in (path, path.removesuffix("/") if path.endswith("/") else f"{path}/"):
-        template = parse(text)
+        template = parse(contract.prefix + text)
         yield Route(
             rpc=rpc,
             http_method=kind.upper(),

@@ -1,11 +1,12 @@
 """Path templates: the grammar of ``google.api.http`` (google/api/http.proto).
 
 ``Template = "/" Segments [ Verb ]``, ``Segment = "*" | "**" | LITERAL | Variable``, ``Variable = "{" FieldPath [ "=" Segments ] "}"``.
-One addition: a template may end in a slash, which then belongs to the path ("/" is the root); without it a trailing slash matches nothing.
+Two additions: a template may end in a slash, which then belongs to the path ("/" is the root), and without it a trailing slash matches
+nothing; ``**`` may stand before other segments, as it does in Google's own contracts, but only once.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeAlias
 
@@ -34,9 +35,9 @@ class Variable:
     field_path: str
     """Dotted path of the field, in proto names."""
     start: int
-    """Index of its first segment."""
+    """Index of its first segment in a path; counted from the end of the path, and negative, when it stands behind ``**``."""
     end: int | None
-    """Index behind its last segment; None when it takes the rest of the path."""
+    """Index behind its last segment, counted in the same way; None at the end of the path."""
     multi: bool
     """True if it may hold several segments; an encoded slash in it then stays encoded."""
 
@@ -56,6 +57,10 @@ class PathTemplate:
         """What the template matches, whatever the variables are called: equal shapes are duplicates."""
         return self.segments, self.verb
 
+    def places(self, variable: Variable) -> range:
+        """The indexes of the segments of the template that a variable holds."""
+        return range(*slice(variable.start, variable.end).indices(len(self.segments)))
+
 
 def parse(text: str) -> PathTemplate:
     """The parsed form of ``text``.
@@ -74,7 +79,8 @@ def parse(text: str) -> PathTemplate:
         else:
             segments.append(_segment(part, text))
     _check(text, segments, variables)
-    return PathTemplate(text=text, segments=tuple(segments), variables=tuple(variables), verb=verb)
+    placed = tuple(_placed(variable, segments) for variable in variables)
+    return PathTemplate(text=text, segments=tuple(segments), variables=placed, verb=verb)
 
 
 def _split_verb(text: str) -> tuple[str, str]:
@@ -122,8 +128,16 @@ def _variable(part: str, segments: list[Segment], text: str) -> Variable:
         raise TemplateError(f"path template {text!r} has an empty segment")
     start = len(segments)
     segments.extend(inner)
-    rest = Wildcard.REST in inner
-    return Variable(field_path=field_path, start=start, end=None if rest else len(segments), multi=rest or len(inner) > 1)
+    return Variable(field_path=field_path, start=start, end=len(segments), multi=Wildcard.REST in inner or len(inner) > 1)
+
+
+def _placed(variable: Variable, segments: list[Segment]) -> Variable:
+    """``variable`` with its place in paths, in which ``**`` stands for any number of segments."""
+    if Wildcard.REST not in segments:
+        return variable
+    rest, count = segments.index(Wildcard.REST), len(segments)
+    start, end = variable.start, variable.end or count
+    return replace(variable, start=start if start <= rest else start - count, end=end if end <= rest else (end - count or None))
 
 
 def _segment(part: str, text: str) -> Segment:
@@ -135,8 +149,8 @@ def _segment(part: str, text: str) -> Segment:
 
 
 def _check(text: str, segments: list[Segment], variables: list[Variable]) -> None:
-    if Wildcard.REST in segments[:-1]:
-        raise TemplateError(f"path template {text!r} has '**' before its last segment")
+    if segments.count(Wildcard.REST) > 1:
+        raise TemplateError(f"path template {text!r} has '**' twice")
     paths = [variable.field_path for variable in variables]
     for index, path in enumerate(paths):
         for other in paths[index + 1 :]:

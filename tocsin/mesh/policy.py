@@ -186,7 +186,7 @@ def read(files: descriptor_pb2.FileDescriptorSet, *, package: str = PACKAGE) -> 
         PolicyError: a value makes no sense.
     """
     found: dict[str, MethodPolicy] = {}
-    messages = {f".{file.package}.{message.name}": message for file in files.file for message in file.message_type}
+    messages = {f".{qualified(file.package, message.name)}": message for file in files.file for message in file.message_type}
     for file in files.file:
         if not f"{file.package}.".startswith(package):
             continue
@@ -199,6 +199,11 @@ def read(files: descriptor_pb2.FileDescriptorSet, *, package: str = PACKAGE) -> 
     return MappingProxyType(found)
 
 
+def qualified(package: str, name: str) -> str:
+    """The full name of what is called ``name`` in ``package``, which may be none."""
+    return f"{package}.{name}" if package else name
+
+
 def _method_policy(
     package: str,
     service: descriptor_pb2.ServiceDescriptorProto,
@@ -208,7 +213,7 @@ def _method_policy(
 ) -> MethodPolicy:
     options = _merged(service, method)
     level = method.options.idempotency_level
-    name = f"{package}.{service.name}"
+    name = qualified(package, service.name)
     path = f"/{name}/{method.name}"
     return MethodPolicy(
         path=path,

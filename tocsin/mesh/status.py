@@ -46,6 +46,7 @@ _TABLE: tuple[tuple[type[TocsinError], grpc.StatusCode], ...] = (
     (errors.OutOfRange, grpc.StatusCode.OUT_OF_RANGE),
     (errors.Unimplemented, grpc.StatusCode.UNIMPLEMENTED),
     (errors.Internal, grpc.StatusCode.INTERNAL),
+    (errors.UnknownFailure, grpc.StatusCode.UNKNOWN),
     (errors.Unavailable, grpc.StatusCode.UNAVAILABLE),
     (errors.DataLoss, grpc.StatusCode.DATA_LOSS),
     (errors.Unauthenticated, grpc.StatusCode.UNAUTHENTICATED),
@@ -55,6 +56,7 @@ _CLASSES = {code: kind for kind, code in _TABLE}
 _NUMBERS = {code: cast("int", code.value[0]) for code in grpc.StatusCode}
 
 _FAILURES = (errors.Unavailable, errors.Internal, errors.DataLoss)
+_NOT_OF_THE_REQUEST = (*_FAILURES, errors.DeadlineExceeded, errors.Cancelled, errors.MessageTooLarge, errors.AnswerTooLarge)
 _IGNORED = (errors.Cancelled, errors.CircuitOpen, errors.Unimplemented, errors.ResourceExhausted, errors.AnswerTooLarge)
 
 
@@ -113,7 +115,7 @@ def _bad_request(violations: tuple[FieldViolation, ...], *, room: int) -> error_
 
 def trailing_metadata(error: TocsinError, *, trace_id: str | None = None) -> Metadata:
     """The trailing metadata that carries ``error``; a rejection by a breaker forbids retries as well."""
-    details = (DETAILS_KEY, to_status(error, trace_id=trace_id).SerializeToString())
+    details = (DETAILS_KEY, error.foreign_status or to_status(error, trace_id=trace_id).SerializeToString())
     if isinstance(error, errors.CircuitOpen | PushedBack):
         return (details, (PUSHBACK_KEY, "-1"))
     return (details,)
@@ -128,6 +130,26 @@ def from_rpc(error: grpc.aio.AioRpcError, *, target: str) -> TocsinError:
         found = kind(_plain_message(kind, target), metadata={"target": target})
         return _pushed_back(found, pushback)
     return _pushed_back(from_status(status), pushback)
+
+
+def from_foreign(error: grpc.aio.AioRpcError, *, target: str) -> TocsinError:
+    """The error of a call to a server outside of the mesh.
+
+    Its words and all its details survive where it speaks of the request. Where it speaks of itself they may be a stack or an address, and
+    stay in the exception's cause; only when to come back survives.
+    """
+    found = from_rpc(error, target=target)
+    if isinstance(found, _NOT_OF_THE_REQUEST):
+        kind = type(found)
+        return kind(_plain_message(kind, target), retry_after=found.retry_after, metadata={"target": target}, reason=found.error_reason)
+    status = _parse(_trailers(error)[0])
+    if status is None or status.code != _NUMBERS[error.code()]:
+        return type(found)(error.details() or found.message, metadata={"target": target})
+    for index in reversed(range(len(status.details))):
+        if status.details[index].type_url.endswith("/google.rpc.DebugInfo"):
+            del status.details[index]
+    found.foreign_status = status.SerializeToString()
+    return found
 
 
 def is_lost(error: grpc.aio.AioRpcError) -> bool:

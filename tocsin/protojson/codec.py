@@ -27,7 +27,8 @@ from protobuf.wkt import FileDescriptorSet
 
 from tocsin.errors import Internal, InvalidInput
 from tocsin.protojson.explain import explain
-from tocsin.protojson.fields import FieldKind, JsonValue, MessageField, MessageType, MessageTypes
+from tocsin.protojson.fields import FieldKind, JsonValue, MessageField, MessageType, MessageTypes, normalized
+from tocsin.protojson.printing import PLAIN, Printing, dumped, flags, with_numbers
 from tocsin.values import MAX_ITEMS, TOO_MANY_ITEMS, ValueRefused, check_text
 
 _FAILURES = (ValueError, TypeError, OverflowError, RecursionError, LookupError)
@@ -141,7 +142,7 @@ class Codecs:
 class Codec:
     """Converts one message type."""
 
-    __slots__ = ("_fields", "_free", "_lists", "_registry", "_wire_type", "descriptor", "message_type")
+    __slots__ = ("_fields", "_free", "_lists", "_registry", "_wire_type", "descriptor", "message_type", "own_form")
 
     def __init__(self, *, wire_type: type[Message], message_type: MessageType, descriptor: Descriptor, registry: Registry) -> None:
         """Makes the converter of ``wire_type``; ``message_type`` and ``descriptor`` describe the same."""
@@ -153,7 +154,9 @@ class Codec:
         # A page of a list (AIP-158) always shows its lists, so that a client may count on them.
         lists = [item for item in descriptor.fields if item.is_repeated and not message_type.fields[item.name].map]
         paged = "next_page_token" in message_type.fields
-        self._free = message_type.has_free_form
+        self.own_form: FieldKind | None = MessageTypes.own_form(descriptor)
+        """What JSON the type has when it is not an object of its fields (Struct, Timestamp, StringValue); None for nearly all."""
+        self._free = message_type.has_free_form or self.own_form is FieldKind.FREE
         self._lists = tuple((self._fields[item.number], item.json_name, item.name) for item in lists) if paged else ()
 
     def to_wire(self, value: dict[str, JsonValue]) -> bytes:
@@ -168,33 +171,54 @@ class Codec:
         except _FAILURES as error:
             raise explain(self.message_type, value, accepts=self._accepts) from error
 
+    def own_form_to_wire(self, value: JsonValue) -> bytes:
+        """Wire bytes of a message whose type has a JSON form of its own.
+
+        Raises:
+            InvalidInput: the value has another form.
+        """
+        kind = self.own_form
+        try:
+            found = normalized(kind, value, "") if kind is not None else value
+            return message_from_json_value(self._wire_type, cast("Any", found), registry=self._registry).to_binary()
+        except _FAILURES as error:
+            raise InvalidInput(f"The body must be {self.message_type.type_name} in JSON.") from error
+
     def checked_parser(self) -> Callable[[bytes], Message]:
         """What makes protobuf-py's message of a JSON text that `tocsin.protojson.fast` has checked; its errors explain nothing."""
         return partial(self._wire_type.from_json, registry=self._registry)
 
-    def to_json(self, wire: bytes, *, proto_names: bool = False) -> bytes:
-        """JSON text of wire bytes: lowerCamelCase names, 64-bit integers as strings, unset fields left out.
-
-        Args:
-            wire: the message.
-            proto_names: whether names are the contract's own (snake_case) instead.
+    def to_json(self, wire: bytes, printing: Printing = PLAIN) -> bytes:
+        """JSON text of wire bytes, as ``printing`` says: lowerCamelCase names, 64-bit integers as strings, unset fields left out.
 
         Raises:
             UnreadableReply: the bytes are not a message of this type, or JSON cannot express it.
         """
         try:
             message = self._wire_type.from_binary(wire)
-            text = self._text(message, proto_names=proto_names)
-            missing = [f'"{own if proto_names else name}":[]' for field, name, own in self._lists if not message[field]]
+            text = self._text(message, printing)
+            missing = (
+                []
+                if printing.defaults
+                else [(own if printing.proto_names else name) for field, name, own in self._lists if not message[field]]
+            )
         except _FAILURES as error:
             raise UnreadableReply from error
-        if missing:
-            text = f"{{{','.join([text[1:-1], *missing] if len(text) > len('{}') else missing)}}}"
+        if missing and printing.indent:
+            shown = cast("dict[str, JsonValue]", json.loads(text))
+            text = dumped({**shown, **dict.fromkeys(missing, cast("JsonValue", []))}, printing)
+        elif missing:
+            members = [f'"{name}":[]' for name in missing]
+            text = f"{{{','.join([text[1:-1], *members] if len(text) > len('{}') else members)}}}"
         return text.encode()
 
-    def _text(self, message: Message, *, proto_names: bool = False) -> str:
+    def _text(self, message: Message, printing: Printing = PLAIN) -> str:
         """JSON of a message. A whole number of free-form JSON is written as it was given: 7, not 7.0, which readers of integers refuse."""
-        text = message.to_json(registry=self._registry, use_proto_field_name=proto_names)
+        if printing is PLAIN or not (printing.int64_as_numbers or printing.indent):
+            text = message.to_json(registry=self._registry, **flags(printing))
+        else:
+            value = message_to_json_value(message, registry=self._registry, **flags(printing))
+            text = dumped(with_numbers(self.message_type, cast("JsonValue", value)) if printing.int64_as_numbers else value, printing)
         return _WHOLE.sub(_without_fraction, text) if self._free and ".0" in text else text
 
     def to_json_list(self, wire: bytes, field: MessageField) -> list[bytes]:
@@ -212,7 +236,7 @@ class Codec:
         except _FAILURES as error:
             raise UnreadableReply from error
 
-    def to_value(self, wire: bytes, *, proto_names: bool = False) -> dict[str, JsonValue]:
+    def to_value(self, wire: bytes, printing: Printing = PLAIN) -> dict[str, JsonValue]:
         """Like `to_json`, as a value; a page leaves its empty lists out.
 
         Raises:
@@ -220,9 +244,10 @@ class Codec:
         """
         try:
             message = self._wire_type.from_binary(wire)
-            return cast("dict[str, JsonValue]", message_to_json_value(message, registry=self._registry, use_proto_field_name=proto_names))
+            value = cast("JsonValue", message_to_json_value(message, registry=self._registry, **flags(printing)))
         except _FAILURES as error:
             raise UnreadableReply from error
+        return cast("dict[str, JsonValue]", with_numbers(self.message_type, value) if printing.int64_as_numbers else value)
 
     def wrapper(self, field: MessageField) -> Callable[[Message], Message]:
         """What makes a message of this type whose only field ``field`` is the message given."""

@@ -56,6 +56,8 @@ class MessageField:
     oneof: str | None
     null_is_value: bool
     """True if JSON null is a value of its own here (Value, NullValue) instead of "unset"."""
+    names: tuple[str, ...]
+    """Those of an enum's values."""
     message: "MessageType | None"
     """The message type of a single value, of a list's elements, or of a map's values."""
 
@@ -193,6 +195,17 @@ _NORMALIZERS: Mapping[FieldKind, Callable[[JsonValue, str], JsonValue]] = {
 }
 """What becomes of single values of these kinds before they are converted."""
 
+
+def normalized(kind: FieldKind, value: JsonValue, path: str) -> JsonValue:
+    """A single value of ``kind`` in the form that the converter takes.
+
+    Raises:
+        InvalidInput: it is free-form JSON beyond the rule of `tocsin.values`, or no duration.
+    """
+    normalize = _NORMALIZERS.get(kind)
+    return value if normalize is None else normalize(value, path)
+
+
 _SCALARS: Mapping[int, tuple[FieldKind, str]] = {
     FieldDescriptor.TYPE_STRING: (FieldKind.STRING, "a string"),
     FieldDescriptor.TYPE_BYTES: (FieldKind.BYTES, "bytes in base64"),
@@ -241,6 +254,14 @@ class MessageTypes:
             message_type.fields[made.name] = message_type.fields[made.json_name] = made
         return message_type
 
+    @staticmethod
+    def own_form(descriptor: Descriptor) -> FieldKind | None:
+        """What JSON a message type takes when it is not an object of its fields; None when it is."""
+        if _WRAPPER.match(descriptor.full_name):
+            return _SCALARS[descriptor.fields_by_name["value"].type][0]
+        found = _WELL_KNOWN.get(descriptor.full_name)
+        return None if found is None else found[0]
+
     def _field(self, item: FieldDescriptor) -> MessageField:
         entry = item.message_type if item.message_type is not None and item.message_type.GetOptions().map_entry else None
         value = item if entry is None else entry.fields_by_name["value"]
@@ -257,6 +278,7 @@ class MessageTypes:
             map=entry is not None,
             oneof=None if oneof is None else oneof.name,
             null_is_value=kind is FieldKind.NULL or (message is not None and message.full_name == "google.protobuf.Value"),
+            names=tuple(each.name for each in value.enum_type.values) if kind is FieldKind.ENUM and value.enum_type is not None else (),
             message=self.of(message) if kind is FieldKind.MESSAGE and message is not None else None,
         )
 

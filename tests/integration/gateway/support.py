@@ -10,9 +10,11 @@ import grpc
 import httpx2
 
 from gateway.config import GatewaySettings
+from gateway.contracts.mounts import load_mounts
+from gateway.transcoding.contract import Contract
 from gateway.wiring import Runtime, assemble
 from tests.integration.starting import no_lame_duck
-from tests.unit.gateway.contracts import contract, message_type
+from tests.unit.gateway.contracts import contract, descriptor_set, message_type
 from tocsin.api.auth.v1 import api_key_service_pb2, api_key_service_pb2_grpc
 from tocsin.clock import Clock, SystemClock
 from tocsin.config import ServiceSettings
@@ -272,6 +274,7 @@ class Rig:
         await self.serve("auth_svc", api_key_service_pb2_grpc.add_ApiKeyServiceServicer_to_server, self.keys)
         given: dict[str, Any] = {"state_dir": self.folder, "port": 0, "http_port": 0, "metrics_port": 0, "grace_seconds": 2.0, **values}
         settings = no_lame_duck(GatewaySettings(**given))
+        mounts = load_mounts(settings, own=contract)
         telemetry = Telemetry(service="gateway", settings=settings)
         breakers = BreakerRegistry(clock=self.clock)
         mesh = Mesh(
@@ -280,8 +283,9 @@ class Rig:
             clock=self.clock,
             telemetry=telemetry,
             breakers=breakers,
-            methods=contract().policies,
+            methods={**contract().policies, **mounts.methods},
             targets=self.targets,
+            foreign=mounts.services,
         )
         runtime = Runtime(
             telemetry=telemetry,
@@ -291,7 +295,9 @@ class Rig:
             alerts=self.alerts,
             components=[telemetry, mesh],
         )
-        self.app = assemble(settings, self.clock, contract=contract(), services=["shelf_svc", "auth_svc"], runtime=runtime)
+        whole = Contract(descriptor_set=descriptor_set(), package="shelf.", mounted=mounts.contracts)
+        services = ["shelf_svc", "auth_svc"]
+        self.app = assemble(settings, self.clock, contract=whole, services=services, runtime=runtime, mounts=mounts)
         await self.app.start()
 
     async def stop(self) -> None:

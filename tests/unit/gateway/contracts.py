@@ -17,8 +17,8 @@ PROTOS = Path(__file__).parent / "protos"
 
 
 @functools.cache
-def descriptor_set() -> bytes:
-    """The descriptor set of shelf.proto, with imports and comments."""
+def descriptor_set(file: str = "shelf/v1/shelf.proto") -> bytes:
+    """The descriptor set of a file, of shelf.proto unless named, with imports and comments."""
     with tempfile.TemporaryDirectory() as folder:
         validate, out = Path(folder) / "validate.binpb", Path(folder) / "out.binpb"
         validate.write_bytes(validate_descriptors())
@@ -32,7 +32,7 @@ def descriptor_set() -> bytes:
             f"--descriptor_set_out={out}",
             "--include_imports",
             "--include_source_info",
-            "shelf/v1/shelf.proto",
+            file,
         ]
         assert protoc.main(arguments) == 0
         return out.read_bytes()

@@ -77,7 +77,7 @@ def test_knows_json(content_type: bytes, expected: bool) -> None:
 )
 def test_chooses_the_type_that_the_client_likes_best(accept: bytes | None, expected: bytes | None) -> None:
     """By quality, the more specific range counting; the default among equals."""
-    assert accepted(accept, OFFERS) == expected
+    assert accepted(accept, OFFERS["lines"]) == expected
 
 
 def test_whitespace_around_a_value_is_no_part_of_it() -> None:

@@ -96,6 +96,41 @@ def test_the_order_of_registration_does_not_matter() -> None:
         assert {path: router.match("GET", path).target for path in expected} == expected
 
 
+@pytest.mark.parametrize(
+    ("path", "target", "variables"),
+    [
+        ("/v1/docs/a/b/items", "GET /v1/{parent=docs/**}/{kind}", {"parent": "docs/a/b", "kind": "items"}),
+        ("/v1/docs/items", "GET /v1/{parent=docs/**}/{kind}", {"parent": "docs", "kind": "items"}),
+        ("/v1/docs/a/rules", "GET /v1/{parent=docs/**}/rules", {"parent": "docs/a"}),
+        ("/v1/docs/rules/rules", "GET /v1/{parent=docs/**}/rules", {"parent": "docs/rules"}),
+        ("/v1/docs/a%2Fb/rules", "GET /v1/{parent=docs/**}/rules", {"parent": "docs/a%2Fb"}),
+        ("/v1/docs/a/b:run", "GET /v1/{parent=docs/**}/{kind}:run", {"parent": "docs/a", "kind": "b"}),
+        ("/x", "GET /**", {}),
+    ],
+)
+def test_segments_may_stand_behind_any_number_of_others(path: str, target: str, variables: dict[str, str]) -> None:
+    """``**`` in the middle leaves to what stands behind it as many segments as that needs, and literals win there as well."""
+    router = router_of(
+        "GET /v1/{parent=docs/**}/{kind}", "GET /v1/{parent=docs/**}/rules", "GET /v1/{parent=docs/**}/{kind}:run", "GET /**"
+    )
+    assert router.match("GET", path) == Match(target, variables)
+
+
+@pytest.mark.parametrize("path", ["/a//z", "/a/b//z", "/a/z/", "/a/b/c", "/z"])
+def test_what_any_number_of_segments_does_not_hold(path: str) -> None:
+    """An empty segment is none, and what stands behind must be there."""
+    with pytest.raises(RouteNotFound):
+        router_of("GET /a/**/z").match("GET", path)
+
+
+def test_a_route_of_every_method_gives_way_to_one_of_its_own() -> None:
+    """The kind ``*`` takes every method but those that have a route there, and says so when it is asked."""
+    router = router_of("* /a/{x}", "GET /a/{x}")
+    assert router.match("GET", "/a/1").target == "GET /a/{x}"
+    assert router.match("REPORT", "/a/1").target == "* /a/{x}"
+    assert router.allowed("/a/1") == {"GET", "POST", "PUT", "PATCH", "DELETE"}
+
+
 def test_a_method_of_its_own_falls_back_to_the_wider_route() -> None:
     """A literal that takes only POST does not hide a wildcard that takes GET."""
     router = router_of("POST /a/new", "GET /a/{id}")

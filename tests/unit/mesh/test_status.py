@@ -119,9 +119,10 @@ def test_details_that_make_no_sense_are_not_believed(raw: bytes) -> None:
 
 @pytest.mark.parametrize("code", [Code.UNKNOWN])
 def test_an_unknown_failure_is_internal(code: grpc.StatusCode) -> None:
-    """UNKNOWN counts against the far end."""
+    """UNKNOWN stays what it is, says nothing more, and counts against the far end."""
     arrived = received(code, "boom")
-    assert type(arrived) is errors.Internal
+    assert isinstance(arrived, errors.Internal)
+    assert (status.code_of(arrived), "boom" in arrived.message) == (code, False)
     assert status.outcome_of(arrived) is CallOutcome.FAILURE
 
 

@@ -2,6 +2,7 @@
 
 from tocsin.mesh.client.calls import CallResult, StreamCall
 from tocsin.mesh.client.channel import MeshChannel
+from tocsin.mesh.client.foreign import ForeignService, TlsFiles
 from tocsin.mesh.client.mesh import Mesh
 
-__all__ = ["CallResult", "Mesh", "MeshChannel", "StreamCall"]
+__all__ = ["CallResult", "ForeignService", "Mesh", "MeshChannel", "StreamCall", "TlsFiles"]

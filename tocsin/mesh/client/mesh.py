@@ -12,6 +12,7 @@ from tocsin.config import ConfigError, ServiceSettings
 from tocsin.errors import Unavailable
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client.channel import MeshChannel
+from tocsin.mesh.client.foreign import ForeignService
 from tocsin.mesh.client.method import Target
 from tocsin.mesh.client.options import channel_options
 from tocsin.mesh.client.renewal import ChannelRenewal, Key
@@ -51,6 +52,7 @@ class Mesh:
         breakers: BreakerRegistry,
         methods: Mapping[str, MethodPolicy] | None = None,
         targets: Mapping[str, str] | None = None,
+        foreign: Mapping[str, ForeignService] | None = None,
         plaintext: bool = False,
     ) -> None:
         """Prepares everything; nothing connects before the first call.
@@ -63,6 +65,7 @@ class Mesh:
             breakers: of this process.
             methods: policies beyond those of the contract.
             targets: gRPC targets by service name; those of the settings unless given.
+            foreign: services outside of the mesh, by the names that they are called by here.
             plaintext: for measurements alone: no TLS.
         """
         self.service = service
@@ -71,7 +74,8 @@ class Mesh:
         self._telemetry = telemetry
         self._breakers = breakers
         self._methods = policies() if methods is None else {**policies(), **methods}
-        self._targets = targets or _targets(settings)
+        self._foreign = dict(foreign or {})
+        self._targets = {**(targets or _targets(settings)), **{name: service.target for name, service in self._foreign.items()}}
         self._keyring = None if plaintext else Keyring(Identity.of(settings, service=service))
         self._metrics = ClientMetrics(telemetry.registry)
         export_breakers(telemetry.registry, breakers)
@@ -115,6 +119,7 @@ class Mesh:
             telemetry=self._telemetry,
             metrics=self._metrics,
             throttle=Throttle(now=self._clock.monotonic),
+            foreign=self._foreign.get(service),
         )
 
         return MeshChannel(
@@ -150,6 +155,9 @@ class Mesh:
     def _dial(self, service: str, address: str, *, checked: bool) -> grpc.aio.Channel:
         if self._stopped:
             raise MeshStopped
+        if (foreign := self._foreign.get(service)) is not None:
+            checked = foreign.health_checked and checked
+            return foreign.dial(address, channel_options(self._settings, server_name=foreign.server_name, checked=checked))
         options = channel_options(self._settings, server_name=service, checked=checked)
         if self._keyring is None:
             return grpc.aio.insecure_channel(address, options=options)

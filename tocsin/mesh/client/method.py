@@ -16,6 +16,7 @@ from prometheus_client import Counter
 from tocsin.errors import CircuitOpen, DeadlineExceeded, TocsinError
 from tocsin.mesh import status
 from tocsin.mesh.breaker import Breaker, BreakerRegistry, CallOutcome, CircuitState, Permit
+from tocsin.mesh.client.foreign import ForeignService
 from tocsin.mesh.client.hedge import Hedger
 from tocsin.mesh.client.recovery import Recovery
 from tocsin.mesh.client.throttle import Throttle, Throttled
@@ -45,6 +46,7 @@ class Target:
         service: name of the called service.
         label: the service, or "service@endpoint" for one replica; names the breakers.
         budget: bounds the retries.
+        foreign: how it is called when it is outside of the mesh; None when it is in it.
     """
 
     service: str
@@ -54,6 +56,7 @@ class Target:
     telemetry: Telemetry
     metrics: ClientMetrics
     throttle: Throttle
+    foreign: ForeignService | None = None
 
 
 class Method:
@@ -99,9 +102,14 @@ class Method:
         return now + limit
 
     def headers(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> Metadata:
-        """``metadata`` with the authorization of the current call, and at the door with the client's address."""
-        call = current()
+        """``metadata`` with the authorization of the current call, and at the door with the client's address.
+
+        A service outside of the mesh gets what it is meant to get instead.
+        """
         own: Metadata = () if metadata is None else tuple(metadata)
+        if self._target.foreign is not None:
+            return (*own, *self._target.foreign.headers())
+        call = current()
         if call is None:
             return own
         if call.forwarded is not None:
@@ -173,7 +181,8 @@ class Method:
             timeout: how long it might have taken.
             stream_accepted: it is a stream that was accepted; that it ends at its declared time is no failure.
         """
-        found = status.from_rpc(error, target=self._target.service)
+        read = status.from_rpc if self._target.foreign is None else status.from_foreign
+        found = read(error, target=self._target.service)
         lost = status.is_lost(error)
         now = asyncio.get_running_loop().time()
         counts = not lost or self._recovery.lost(now - seconds, now)

@@ -21,11 +21,12 @@ def channel_options(settings: ServiceSettings, *, server_name: str, checked: boo
 
     Args:
         settings: bounds and keepalive; `tocsin.mesh.server.binding` has the server's half.
-        server_name: the name that the server's certificate must bear, whatever address was dialled.
+        server_name: the name that the server's certificate must bear, whatever address was dialled; empty for that of the target.
         checked: endpoints that do not report SERVING get no calls.
     """
+    named: list[Option] = [("grpc.ssl_target_name_override", server_name)] if server_name else []
     return [
-        ("grpc.ssl_target_name_override", server_name),
+        *named,
         ("grpc.service_config", json.dumps(service_config(checked=checked))),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),

@@ -1,0 +1,81 @@
+"""Services outside of the mesh, which are called with its deadlines, retries and breakers, but not as one of its own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+from cryptography import x509
+
+from tocsin.mesh.client.options import Option
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """Files of a connection by TLS, read each time that it is dialled.
+
+    Attributes:
+        ca_file: authorities that are trusted; those of the system unless given.
+        cert_file: the certificate that is shown; none unless given.
+        key_file: its private key.
+    """
+
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """What gRPC takes."""
+        return grpc.ssl_channel_credentials(
+            root_certificates=_read(self.ca_file), private_key=_read(self.key_file), certificate_chain=_read(self.cert_file)
+        )
+
+    def check(self) -> None:
+        """Returns if the files are what they should be.
+
+        Raises:
+            OSError: one cannot be read.
+            ValueError: one holds no certificate, or a certificate has no key.
+        """
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("a certificate and its key belong together")
+        for file in (self.ca_file, self.cert_file):
+            if file is not None:
+                try:
+                    x509.load_pem_x509_certificates(file.read_bytes())
+                except ValueError:
+                    raise ValueError(f"{file} holds no certificate in PEM") from None
+        _read(self.key_file)
+
+
+def _read(file: Path | None) -> bytes | None:
+    return None if file is None else file.read_bytes()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignService:
+    """How a service is called that is none of the mesh.
+
+    Attributes:
+        target: gRPC target.
+        headers: what a call carries beside the trace, in place of the user's token; asked for each call.
+        tls: of the connection; None for plaintext.
+        server_name: the name that its certificate must bear; empty for that of the target.
+        authority: what calls name as their host, whichever of its addresses they go to; empty for that address.
+        health_checked: whether endpoints that do not report SERVING (grpc.health.v1) get no calls.
+    """
+
+    target: str
+    headers: Callable[[], tuple[tuple[str, str | bytes], ...]]
+    tls: TlsFiles | None = None
+    server_name: str = ""
+    authority: str = ""
+    health_checked: bool = False
+
+    def dial(self, address: str, options: list[Option]) -> grpc.aio.Channel:
+        """A connection to one of its addresses, or to all of them."""
+        if self.authority:
+            options = [*options, ("grpc.default_authority", self.authority)]
+        if self.tls is None:
+            return grpc.aio.insecure_channel(address, options=options)
+        return grpc.aio.secure_channel(address, self.tls.credentials(), options=options)
