@@ -180,9 +180,10 @@ def counted_again(incident: Incident, at: Micros) -> Incident:
 
 
 def acknowledged(incident: Incident, by: By, at: Micros) -> IncidentChange:
-    """Somebody has it; no effect on one that somebody has, or that is over. A snooze ends."""
+    """Somebody has it; no effect on one that somebody has, or that is over. A snooze ends; a message that is held back stays so."""
     if not incident.open or (incident.state is IncidentState.ACKNOWLEDGED and incident.snoozed_until is None):
         return IncidentChange(incident)
+    postponed = incident.group is not None and incident.group.postponed is not None
     kept = _with(
         incident,
         at,
@@ -191,7 +192,8 @@ def acknowledged(incident: Incident, by: By, at: Micros) -> IncidentChange:
         acknowledged_by=by.actor,
         snoozed_until=None,
         step_at=None,
-        held_by="",
+        held_by=incident.held_by if postponed else "",
+        step_held=False,
     )
     return _told(kept, EventKind.ACKNOWLEDGED, by, at)
 
@@ -360,7 +362,8 @@ def _step(incident: Incident, due: Micros, at: Micros) -> IncidentChange:
 
 def _begin(incident: Incident, at: Micros) -> Incident:
     wait = incident.group.wait if incident.group is not None and not incident.round else 0
-    return _with(incident, at, step=0, step_at=at + wait if incident.plan.steps else None, held_by="")
+    group = None if incident.group is None else msgspec.structs.replace(incident.group, postponed=None)
+    return _with(incident, at, step=0, step_at=at + wait if incident.plan.steps else None, held_by="", step_held=False, group=group)
 
 
 def _again(incident: Incident, at: Micros) -> Incident:

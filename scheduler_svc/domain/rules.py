@@ -67,13 +67,13 @@ class TenantRules:
             missed.append((route, miss))
         return None, missed
 
-    def silenced(self, incident: Incident, now: Micros) -> Hold | None:
-        """What the silences do to an incident that hold now: the one that ends last counts."""
-        active = self._active_at(now)
-        if not active:
-            return None
-        said = words(incident)
-        found = next(((until, times) for until, times in active if times.matchers.fit(said)), None)
+    def holding(self, now: Micros) -> bool:
+        """Whether there is anything that may hold back steps now."""
+        return bool(self._dependencies or self._active_at(now))
+
+    def silenced(self, said: Mapping[str, str], now: Micros) -> Hold | None:
+        """What the silences that hold now do to something with these words: the one that ends last counts."""
+        found = next(((until, times) for until, times in self._active_at(now) if times.matchers.fit(said)), None)
         return None if found is None else Hold(f"silences/{found[1].silence.id}", SILENCED, found[0])
 
     def causes(self, said: Mapping[str, str]) -> Sequence[CompiledDependency]:

@@ -2,8 +2,12 @@
 
 Whoever holds back a step because of something that is open keeps that open: its incident's row is locked until the transaction ends. So the
 transaction that ends it comes after this one, and finds what has to go on.
+
+A group is held back when each of its open alerts is: by silences, or else by one and the same open source. What its alerts have in common
+would not do: a silence of all hosts but one would hold back that one as well, because hosts that differ are not in common.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
@@ -22,12 +26,13 @@ from scheduler_svc.store.incident_tables import ALERT_OPEN, NOT_RESOLVED
 from scheduler_svc.store.sql import Statement, is_sqlite
 from tocsin.clock import MINUTE
 from tocsin.errors import Aborted
-from tocsin.recurrence import Micros
+from tocsin.recurrence import END_OF_TIME, Micros
 from tocsin.stored import known
 
 _LOOK_AGAIN: Final[Micros] = 5 * MINUTE
 """So often an incident that depends on another one is looked at, whether anything has changed or not."""
 _PAGE: Final = 1000
+_TURN: Final = 250
 _LONGEST_CHAIN: Final = 32
 _ATTEMPTS: Final = 3
 
@@ -55,6 +60,11 @@ _ALERTS: Final = Statement(
         f"AND (a.incident, a.dedup_key) > ($4, $5) ORDER BY a.incident, a.dedup_key LIMIT {_PAGE}"
     ),
 )
+_OPEN_ALERTS: Final = "SELECT incident, dedup_key, severity, document FROM incident_alerts WHERE"
+_OF_GROUPS: Final = Statement(
+    sqlite=f"{_OPEN_ALERTS} incident IN (SELECT value FROM json_each(?1)) AND {ALERT_OPEN}",
+    postgresql=f"{_OPEN_ALERTS} incident = ANY($1::text[]) AND {ALERT_OPEN}",
+)
 _KEPT: Final = f"SELECT id FROM incidents WHERE id = ANY($1::text[]) AND {NOT_RESOLVED} ORDER BY id FOR SHARE"
 _KEEP: Final = Statement(sqlite="SELECT value FROM json_each(?1)", postgresql=_KEPT)
 _HELD_BY: Final = Statement(
@@ -72,6 +82,19 @@ class OpenSource(NamedTuple):
     incident: str
     held_by: str
     words: Mapping[str, str]
+
+
+class Depending(NamedTuple):
+    """An incident that may depend on others.
+
+    Attributes:
+        causes: what it says that no silence fits, each with the dependencies that may hold that back.
+        silent: when the first of the silences ends that hold back the rest of it.
+    """
+
+    incident: Incident
+    causes: Sequence[tuple[Mapping[str, str], Sequence[CompiledDependency]]]
+    silent: Micros
 
 
 class Holds:
@@ -99,44 +122,94 @@ class Holds:
     async def of(self, incidents: Iterable[Incident]) -> Mapping[str, Hold]:
         """What holds back each of some incidents that are waiting for their next step, by their ids."""
         found: dict[str, Hold] = {}
-        depending: list[tuple[Incident, Sequence[CompiledDependency]]] = []
-        for incident in incidents:
-            rules = self._rules.get(incident.tenant)
-            if rules is None:
-                continue
-            silenced = rules.silenced(incident, self._now)
-            if silenced is not None:
-                found[incident.id] = silenced
-            elif causes := rules.causes(words(incident)):
-                depending.append((incident, causes))
-        depending.sort(key=lambda each: each[0].id, reverse=True)  # so that of a ring the first to open goes free
+        depending: list[Depending] = []
+        for incident, said in await self._said(incidents):
+            rules = self._rules[incident.tenant]
+            silences, loud = await self._silenced(incident, said, rules)
+            causes = [(one, rules.causes(one)) for one in loud]
+            if not causes:
+                found[incident.id] = min(silences, key=lambda hold: (hold.until, hold.by))
+            elif all(able for _, able in causes):
+                depending.append(Depending(incident, causes, min((hold.until for hold in silences), default=END_OF_TIME)))
+        depending.sort(key=lambda each: each.incident.id, reverse=True)  # so that of a ring the first to open goes free
         for _ in range(_ATTEMPTS):
             self._picked.clear()
-            for incident, causes in depending:
-                if source := await self._cause(incident, causes):
-                    self._picked[incident.id] = source
+            for one in depending:
+                if source := await self._cause(one):
+                    self._picked[one.incident.id] = source
             if await self._keep(set(self._picked.values())):
-                return found | {identity: self._hold(source) for identity, source in self._picked.items()}
+                silent = {one.incident.id: one.silent for one in depending}
+                return found | {identity: self._hold(source, silent[identity]) for identity, source in self._picked.items()}
             self._sources.clear()
             self._by_values.clear()
         raise Aborted("What incidents depend on has changed again and again.")
 
-    def _hold(self, source: str) -> Hold:
-        return Hold(f"incidents/{source}", DEPENDENCY, self._now + _LOOK_AGAIN)
+    def _hold(self, source: str, silent: Micros) -> Hold:
+        return Hold(f"incidents/{source}", DEPENDENCY, min(self._now + _LOOK_AGAIN, silent))
 
-    async def _cause(self, incident: Incident, causes: Sequence[CompiledDependency]) -> str:
+    async def _said(self, incidents: Iterable[Incident]) -> Sequence[tuple[Incident, Sequence[Mapping[str, str]]]]:
+        """What those incidents say of themselves that anything may hold back; of a group, what each of its open alerts says."""
+        able = [one for one in incidents if one.tenant in self._rules and self._rules[one.tenant].holding(self._now)]
+        alerts = await self._open_alerts([one for one in able if one.group is not None])
+        return [(one, alerts.get(one.id) or [words(one)]) for one in able]
+
+    async def _open_alerts(self, groups: Collection[Incident]) -> Mapping[str, Sequence[Mapping[str, str]]]:
+        """What the open alerts of groups say; one that nobody can read says that nothing fits it."""
+        policies = {one.id: one.policy for one in groups}
+        found: defaultdict[str, list[Mapping[str, str]]] = defaultdict(list)
+        for incident, key, badness, document in await _OF_GROUPS.rows(self._connection, sorted(policies)) if policies else ():
+            if (incident, key) not in self._alerts:
+                alert = _read_or_none(_ALERT, document)
+                found[incident].append({} if alert is None else _stored_words(alert, key, badness, policies[incident]))
+        for alert in self._alerts.values():
+            if alert.incident in policies and alert.state is AlertState.OPEN:
+                found[alert.incident].append(_alert_words(alert, policies[alert.incident]))
+        return found
+
+    async def _silenced(
+        self, incident: Incident, said: Sequence[Mapping[str, str]], rules: TenantRules
+    ) -> tuple[set[Hold], Sequence[Mapping[str, str]]]:
+        """The silences of what an incident says, and what of it no silence fits. A group's own key is one by which silences find it."""
+        holds, loud = set[Hold](), list[Mapping[str, str]]()
+        for place, one in enumerate(said, 1):
+            if place % _TURN == 0:
+                await asyncio.sleep(0)
+            hold = rules.silenced(one, self._now) if one else None
+            if hold is None and one and incident.group is not None:
+                hold = rules.silenced({**one, "dedupKey": incident.key}, self._now)
+            if hold is None:
+                loud.append(one)
+            else:
+                holds.add(hold)
+        return holds, loud
+
+    async def _cause(self, depending: "Depending") -> str:
         """The incident because of which another one is held back; the one that holds it already, or the first to be opened."""
-        said, current = words(incident), incident.held_by.removeprefix("incidents/")
+        incident, current = depending.incident, depending.incident.held_by.removeprefix("incidents/")
+        common: dict[str, OpenSource] | None = None
+        for place, (said, causes) in enumerate(depending.causes, 1):
+            if place % _TURN == 0:
+                await asyncio.sleep(0)
+            fitting = await self._sources_of(incident, said, causes)
+            common = fitting if common is None else {identity: one for identity, one in common.items() if identity in fitting}
+            if not common:
+                return ""
+        for identity in sorted(common or (), key=lambda identity: (identity != current, identity)):
+            if common and not await self._leads_to(common[identity], incident.id):
+                return identity
+        return ""
+
+    async def _sources_of(
+        self, incident: Incident, said: Mapping[str, str], causes: Sequence[CompiledDependency]
+    ) -> dict[str, "OpenSource"]:
+        """What is open and holds back something that an incident says, by the ids of their incidents."""
+        found = dict[str, OpenSource]()
         for dependency in causes:
             equal = tuple(said.get(label, "") for label in dependency.dependency.equal)
-            sources = (await self._fitting(incident.tenant, dependency)).get(equal, ())
-            fitting = [
-                source for source in sources if source.incident != incident.id and dependency.holds(source=source.words, target=said)
-            ]
-            for source in sorted(fitting, key=lambda one: (one.incident != current, one.incident)):
-                if not await self._leads_to(source, incident.id):
-                    return source.incident
-        return ""
+            for source in (await self._fitting(incident.tenant, dependency)).get(equal, ()):
+                if source.incident != incident.id and source.incident not in found and dependency.holds(source=source.words, target=said):
+                    found[source.incident] = source
+        return found
 
     async def _leads_to(self, source: OpenSource, incident: str) -> bool:
         """Whether the source is itself held back because of the incident, however indirectly."""
@@ -221,8 +294,7 @@ class Holds:
                 alert = None if (incident, key) in self._alerts or self._over(incident) else _read_or_none(_ALERT, document)
                 if alert is not None:
                     held = self._incidents[incident].held_by if incident in self._incidents else held_by
-                    said = words_of(alert.labels, severity=known(IncidentSeverity, badness), key=key, source=alert.source, policy=policy)
-                    found.append(OpenSource(incident, held, said))
+                    found.append(OpenSource(incident, held, _stored_words(alert, key, badness, policy)))
             after = rows[-1][0], rows[-1][1]
             if len(rows) < _PAGE:
                 break
@@ -234,6 +306,10 @@ class Holds:
 
 def _alert_words(alert: IncidentAlert, policy: str) -> Mapping[str, str]:
     return words_of(alert.labels, severity=alert.severity, key=alert.key, source=alert.source, policy=policy)
+
+
+def _stored_words(alert: StoredAlertText, key: str, severity: int, policy: str) -> Mapping[str, str]:
+    return words_of(alert.labels, severity=known(IncidentSeverity, severity), key=key, source=alert.source, policy=policy)
 
 
 def _read_or_none(decoder: "msgspec.json.Decoder[_Document]", document: str) -> _Document | None:

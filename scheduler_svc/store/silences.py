@@ -27,7 +27,8 @@ _GOING: Final = Statement(
     sqlite=f"SELECT {_FIELDS} FROM silences WHERE tenant IN (SELECT value FROM json_each(?1)) AND end_at > ?2 ORDER BY id",
     postgresql=f"SELECT {_FIELDS} FROM silences WHERE tenant = ANY($1::text[]) AND end_at > $2 ORDER BY id",
 )
-_LOOK_AGAIN: Final = both("UPDATE incidents SET wake_at = $3 WHERE tenant = $1 AND held_by = $2 AND held_by <> ''")
+# Of several silences that hold back a group together, it names one.
+_LOOK_AGAIN: Final = both("UPDATE incidents SET wake_at = $2 WHERE tenant = $1 AND held_by <> ''")
 _ENDING: Final = both(f"SELECT {_FIELDS} FROM silences WHERE tenant = $1 AND end_at >= $2 ORDER BY id")
 
 
@@ -93,7 +94,7 @@ class SqlSilenceStore:
         ending = update(silences).where(*_key(tenant, silence), silences.c.end_at > now).values(end_at=now)
         async with self._database.transaction() as connection:
             if (await connection.execute(ending)).rowcount:
-                await _LOOK_AGAIN.run(connection, tenant, f"silences/{silence}", now)
+                await _LOOK_AGAIN.run(connection, tenant, now)
                 await COUNT_UP.many(connection, [(tenant, INCIDENT_RULES, 1)])
             row = (await connection.execute(select(silences).where(*_key(tenant, silence)))).one_or_none()
         if row is None:

@@ -11,6 +11,7 @@ from scheduler_svc.domain.incidents import Incident, acknowledged, resolved
 from scheduler_svc.domain.matchers import SilenceMatcher
 from scheduler_svc.domain.routes import IncidentRoute
 from scheduler_svc.domain.rules import IncidentRuleChanged, IncidentRuleExists, IncidentRuleNotFound, TooManyIncidentRules
+from scheduler_svc.domain.silences import Silence
 from scheduler_svc.ports.incidents import Fence
 from scheduler_svc.store import SqlIncidentStore
 from tests.integration.scheduler.groups import WAIT, Kept, alone, draft
@@ -114,6 +115,59 @@ async def test_an_acknowledgement_by_a_sender_is_that_of_the_group(kept: Kept) -
     assert [one.state for one in await kept.trigger(said, said)] == [IncidentState.ACKNOWLEDGED] * 2
     assert await kept.trigger(draft("none")._replace(event=AlertEvent.ACKNOWLEDGE)) == [None]
     assert await kept.due(NOW + HOUR) == []
+
+
+def silence(name: str, *matchers: SilenceMatcher) -> Silence:
+    """One for an hour."""
+    return Silence(id=name, tenant="t1", matchers=matchers, start=NOW, end=NOW + HOUR, comment="", author="", created=NOW)
+
+
+async def test_a_group_is_silenced_while_each_of_its_open_alerts_is(kept: Kept) -> None:
+    """Not by what its alerts have in common: a silence of every host but one tells of that one."""
+    await kept.silences.create(silence("others", SilenceMatcher("host", "b", negate=True)), now=NOW)
+    [group, _] = await kept.trigger(*(draft(host, labels={"cluster": "a", "host": host}) for host in "ab"))
+    await kept.due(NOW + WAIT)
+    assert "STEP" in await kept.happened(group.id)
+    [other, _] = await kept.trigger(*(draft(f"{host}2", labels={"cluster": "b", "host": host}) for host in "ab"))
+    await kept.silences.create(silence("one", SilenceMatcher("host", "b")), now=NOW)
+    await kept.due(NOW + WAIT)
+    assert (await kept.happened(other.id))[-1] == "STEP_SKIPPED"
+    await kept.silences.expire("t1", "one", now=NOW + MINUTE)
+    await kept.due(NOW + MINUTE)
+    assert (await kept.happened(other.id))[-2:] == ["RELEASED", "STEP"]
+
+
+async def test_a_silence_finds_a_group_by_its_own_key(kept: Kept) -> None:
+    """Beside those of its alerts."""
+    await kept.silences.create(silence("s", SilenceMatcher("dedupKey", "incidentRoutes/r*")), now=NOW)
+    [group] = await kept.trigger(draft("x"))
+    await kept.due(NOW + WAIT)
+    assert (await kept.get(group.id)).held_by == "silences/s"
+
+
+async def test_a_group_depends_on_what_each_of_its_open_alerts_depends_on(kept: Kept) -> None:
+    """An alert that depends on nothing frees all; when it ends, what holds the others back counts again."""
+    await kept.depend(target=(SilenceMatcher("layer", "app"),))
+    [group, _] = await kept.trigger(*(draft(layer, labels={"cluster": "a", "layer": layer}) for layer in ("app", "web")))
+    [source] = await kept.trigger(alone("down", labels={"alertname": "ClusterDown", "cluster": "a"}))
+    await kept.trigger(draft("web", ends=True), now=NOW + SECOND)
+    await kept.due(NOW + WAIT)
+    assert (await kept.get(group.id)).held_by == f"incidents/{source.id}"
+    await kept.trigger(draft("web", labels={"cluster": "a", "layer": "web"}), now=NOW + MINUTE)
+    assert (await kept.happened(group.id))[-2:] == ["RELEASED", "STEP"]
+
+
+async def test_a_message_that_is_held_back_goes_out_when_that_ends_although_somebody_has_it(kept: Kept) -> None:
+    """An acknowledgement does not hide from what held the message back that there is one."""
+    [group] = await kept.trigger(draft("x"))
+    await kept.due(NOW + WAIT)
+    await kept.silences.create(silence("s", SilenceMatcher("cluster", "a")), now=NOW)
+    await kept.trigger(draft("y"), now=NOW + MINUTE)
+    await kept.due(NOW + 10 * MINUTE)
+    await kept.act(group.id, lambda one: acknowledged(one, By("recipients/ann"), NOW + 11 * MINUTE), now=NOW + 11 * MINUTE)
+    await kept.silences.expire("t1", "s", now=NOW + 12 * MINUTE)
+    await kept.due(NOW + 12 * MINUTE)
+    assert (await kept.happened(group.id))[-2:] == ["RELEASED", "UPDATE_SENT"]
 
 
 async def test_routes_are_asked_in_order(kept: Kept) -> None:

@@ -10,7 +10,7 @@ from scheduler_svc.domain.dependencies import CompiledDependency, IncidentDepend
 from scheduler_svc.domain.incidents import Incident
 from scheduler_svc.domain.matchers import CompiledMatchers, SilenceMatcher, implied
 from scheduler_svc.domain.routes import IncidentRoute
-from scheduler_svc.domain.rules import TenantRules
+from scheduler_svc.domain.rules import TenantRules, words
 from scheduler_svc.domain.silences import Silence, SilenceTimes
 from tocsin.clock import DAY, HOUR, MINUTE, SECOND
 from tocsin.errors import InvalidInput
@@ -124,7 +124,7 @@ def test_a_silence_that_costs_too_much_holds_nothing_back(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(SilenceTimes, "until", until)
     costly, sane = (windows("0 * * * *", length=30 * MINUTE, end=T0 + days * DAY).silence for days in (100, 50))
-    assert TenantRules(silences=[costly]).silenced(incident, T0) is None
-    held = TenantRules(silences=[costly, sane]).silenced(incident, T0)
+    assert TenantRules(silences=[costly]).silenced(words(incident), T0) is None
+    held = TenantRules(silences=[costly, sane]).silenced(words(incident), T0)
     assert held is not None
     assert held.until == T0 + 30 * MINUTE

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scheduler_svc.domain.incident_words import Hold, IncidentSeverity
 from scheduler_svc.domain.incidents import Incident
 from scheduler_svc.domain.matchers import SilenceMatcher, is_like
-from scheduler_svc.domain.rules import TenantRules
+from scheduler_svc.domain.rules import TenantRules, words
 from scheduler_svc.domain.silences import SILENCED, Silence, SilenceState, SilenceTimes
 
 NIGHT = Incident(
@@ -56,7 +56,7 @@ def silence(*matchers: SilenceMatcher, end: int = 100, name: str = "s") -> Silen
 )
 def test_a_silence_is_about_what_all_its_matchers_fit(matchers: list[SilenceMatcher], expected: bool) -> None:
     """A missing label is empty, the incident's own words win over labels, and without matchers it is about nothing."""
-    assert (TenantRules(silences=[silence(*matchers)]).silenced(NIGHT, 10) is not None) is expected
+    assert (TenantRules(silences=[silence(*matchers)]).silenced(words(NIGHT), 10) is not None) is expected
 
 
 @given(text=st.text(alphabet="ab.", max_size=12), pattern=st.text(alphabet="ab.*", max_size=8))
@@ -75,8 +75,8 @@ def test_of_several_silences_the_one_that_ends_last_counts() -> None:
     """Until then nobody is told."""
     matcher = SilenceMatcher("team", "storage")
     silences = [silence(matcher, end=50, name="a"), silence(matcher, end=90, name="b"), silence(end=200, name="c")]
-    assert TenantRules(silences=silences).silenced(NIGHT, 20) == Hold("silences/b", SILENCED, 90)
-    assert TenantRules().silenced(NIGHT, 20) is None
+    assert TenantRules(silences=silences).silenced(words(NIGHT), 20) == Hold("silences/b", SILENCED, 90)
+    assert TenantRules().silenced(words(NIGHT), 20) is None
 
 
 @pytest.mark.parametrize(

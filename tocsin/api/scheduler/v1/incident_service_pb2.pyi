@@ -175,7 +175,9 @@ class Incident(_message.Message):
     """See alert_count."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Labels, by which silences, dependencies and routes find it. Of a group: those that all its alerts have in common."""
+        """Labels, by which silences, dependencies and routes find it. Of a group: those that all its alerts have in common; silences and
+        dependencies ask each of its open alerts.
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
