@@ -32,6 +32,13 @@ class RecordedEvent(NamedTuple):
     facts: str
 
 
+class IncidentLife(NamedTuple):
+    """When an incident was opened, and when it ended; None: it has not."""
+
+    opened: Micros
+    ended: Micros | None
+
+
 class StepRow(NamedTuple):
     """A row of the ledger of the origin ESCALATION; ``incident`` is what it says that it is about."""
 
@@ -70,6 +77,10 @@ class IncidentAuditStore(Protocol):
         self, tenant: str, *, start: Micros, end: Micros, after: tuple[Micros, str], most: int
     ) -> tuple[Sequence[StepRow], tuple[Micros, str] | None]:
         """Of the next ``most`` rows behind (due, id) those of the origin ESCALATION, and where to go on; None: that was all."""
+        ...
+
+    async def lives(self, tenant: str, incidents: Collection[str]) -> Mapping[str, IncidentLife]:
+        """When those of the incidents that are there, and can be read, were open."""
         ...
 
     async def named(self, tenant: str, incidents: Collection[str]) -> set[str]:

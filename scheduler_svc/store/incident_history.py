@@ -10,7 +10,7 @@ from google.protobuf.struct_pb2 import Struct
 from scheduler_svc.domain import Origin, Outcome
 from scheduler_svc.domain.incident_words import EventKind, IncidentState
 from scheduler_svc.domain.silences import Silence
-from scheduler_svc.ports.incident_audit import AuditedIncident, RecordedEvent, StepRow
+from scheduler_svc.ports.incident_audit import AuditedIncident, IncidentLife, RecordedEvent, StepRow
 from scheduler_svc.store.incident_rows import INCIDENT_DECODER
 from scheduler_svc.store.silences import silences_ending
 from scheduler_svc.store.sql import Fields, Statement, both
@@ -22,6 +22,10 @@ _ONE: Final = both("SELECT id, document, events FROM incidents WHERE tenant = $1
 _INCIDENTS: Final = both(
     "SELECT id, document, events FROM incidents WHERE tenant = $1 AND id > $2 "
     f"AND (updated_at >= $3 OR state <> {IncidentState.RESOLVED:d}) ORDER BY id LIMIT $4"
+)
+_LIVES: Final = Statement(
+    sqlite="SELECT id, document, events FROM incidents WHERE tenant = ?1 AND id IN (SELECT value FROM json_each(?2))",
+    postgresql="SELECT id, document, events FROM incidents WHERE tenant = $1 AND id = ANY($2::text[])",
 )
 _FIELDS: Final = "incident, number, kind, happened_at, actor, note, step, firing, coalesce(facts, '')"
 _REASSIGNED: Final = Statement(
@@ -100,6 +104,13 @@ class SqlIncidentAuditStore:
             following = (edge[0][0], edge[0][1]) if edge else None
             rows = await _BETWEEN.rows(connection, tenant, due, firing, *(following or (end - 1, _LAST_ID)))
         return [_row(row) for row in rows], following
+
+    async def lives(self, tenant: str, incidents: Collection[str]) -> Mapping[str, IncidentLife]:
+        if not incidents:
+            return {}
+        async with self._database.read() as connection:
+            found = [_incident(row) for row in await _LIVES.rows(connection, tenant, sorted(incidents))]
+        return {one.id: IncidentLife(one.incident.created, one.incident.resolved) for one in found if one.incident is not None}
 
     async def named(self, tenant: str, incidents: Collection[str]) -> set[str]:
         async with self._database.read() as connection:

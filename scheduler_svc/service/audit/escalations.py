@@ -8,6 +8,7 @@ from scheduler_svc.domain.incidents import IncidentNotFound
 from scheduler_svc.domain.silences import SilenceTimes
 from scheduler_svc.ports.incident_audit import AuditedIncident, IncidentAuditStore, RecordedEvent, StepRow
 from scheduler_svc.service.audit.facts import Difference, TimelineUnreadable, followed
+from scheduler_svc.service.audit.holders import INCIDENTS, Holders
 from scheduler_svc.service.audit.parts import AuditFinding, FindingKind, Summary
 from scheduler_svc.service.audit.run import OVERDUE
 from scheduler_svc.service.audit.timelines import SKEW, Replay
@@ -50,11 +51,11 @@ class EscalationRun:
 
     async def of_all(self) -> AsyncGenerator[AuditFinding]:
         """Every incident of the tenant, and rows of none."""
-        silences = await self._silences()
+        holders = Holders(await self._silences())
         after = ""
         while batch := await self._store.incidents_after(self._tenant, after=after, since=self._start, most=_INCIDENTS):
             after = batch[-1].id
-            for finding in await self._of(batch, silences):
+            for finding in await self._of(batch, holders):
                 yield finding
         async for finding in self._strays():
             yield finding
@@ -68,7 +69,7 @@ class EscalationRun:
         found = await self._store.one(self._tenant, incident)
         if found is None:
             raise IncidentNotFound
-        for finding in await self._of([found], await self._silences()):
+        for finding in await self._of([found], Holders(await self._silences())):
             yield finding
 
     async def _silences(self) -> Mapping[str, SilenceTimes]:
@@ -82,14 +83,16 @@ class EscalationRun:
                 _log.warning("a silence cannot be read", silence=silence.id, tenant=self._tenant)
         return found
 
-    async def _of(self, batch: Sequence[AuditedIncident], silences: Mapping[str, SilenceTimes]) -> list[AuditFinding]:
+    async def _of(self, batch: Sequence[AuditedIncident], holders: Holders) -> list[AuditFinding]:
         """What is wrong with these incidents, in order of their ids."""
-        replays = await self._replays(batch, silences)
+        replays = await self._replays(batch, holders)
         lengths = {each.id: each.events for each in batch}
         after = ("", -1)
         while page := await self._store.events(self._tenant, list(lengths), after=after, most=_EVENTS):
             after = (page[-1].incident, page[-1].number)
             self._rows = await self._store.rows_of(self._tenant, [event.firing for event in page if event.firing])
+            named = {event.actor.removeprefix(INCIDENTS) for event in page if event.actor.startswith(INCIDENTS)} - holders.lives.keys()
+            holders.lives |= dict.fromkeys(named) | dict(await self._store.lives(self._tenant, named))
             for event in page:
                 await self._checkpoint()
                 if event.incident in replays and event.number < lengths[event.incident]:  # a later one came behind what was read
@@ -104,7 +107,7 @@ class EscalationRun:
                 findings += self._settle(replay, ended)
         return findings
 
-    async def _replays(self, batch: Sequence[AuditedIncident], silences: Mapping[str, SilenceTimes]) -> dict[str, Replay]:
+    async def _replays(self, batch: Sequence[AuditedIncident], holders: Holders) -> dict[str, Replay]:
         lengths = {each.id: each.events for each in batch}
         reassigned: dict[str, list[RecordedEvent]] = {identity: [] for identity in lengths}
         for event in await self._store.reassignments(self._tenant, list(lengths)):
@@ -120,7 +123,7 @@ class EscalationRun:
             except TimelineUnreadable as error:
                 self._give_up(identity, str(error))
                 continue
-            replays[identity] = Replay(incident, plans, silences=silences, rows=self._row, skew=self._skew)
+            replays[identity] = Replay(incident, plans, holders=holders, rows=self._row, skew=self._skew)
         return replays
 
     def _row(self, event: RecordedEvent) -> StepRow | None:

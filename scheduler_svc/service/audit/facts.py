@@ -1,6 +1,6 @@
 """What an audit reads of a timeline beside its columns: what an incident followed for a time, and the hours of steps. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -9,14 +9,12 @@ import msgspec
 from scheduler_svc.domain.escalation import EscalationPlan, WeeklyHours
 from scheduler_svc.domain.incident_words import EventFacts
 from scheduler_svc.domain.incidents import Incident
-from scheduler_svc.domain.silences import SilenceTimes
 from scheduler_svc.ports.incident_audit import RecordedEvent, StepRow
 from scheduler_svc.service.audit.parts import AuditFinding
 from tocsin.clock import SECOND
 from tocsin.recurrence import Micros, zone
 from tocsin.recurrence.errors import UnknownZone
 
-SILENCES: Final = "silences/"
 _FACTS: Final = msgspec.json.Decoder(EventFacts)
 
 
@@ -85,16 +83,3 @@ def within(hours: Sequence[WeeklyHours], zone_name: str, at: Micros) -> bool:
             if begin <= wall < begin + timedelta(minutes=length):
                 return True
     return False
-
-
-def when_free(silences: Mapping[str, SilenceTimes], holder: str, held_at: Micros, now: Micros) -> Micros:
-    """When what holds back a step was over; ``now`` or later: it is not."""
-    if not holder.startswith(SILENCES):
-        return now
-    times = silences.get(holder.removeprefix(SILENCES))
-    if times is None:
-        return held_at
-    found = times.until(held_at)
-    while found is not None and found < now and (further := times.until(found)) is not None:
-        found = further
-    return held_at if found is None else found

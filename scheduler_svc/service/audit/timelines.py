@@ -20,30 +20,27 @@ from scheduler_svc.domain.incidents import POLICY, Incident
 from scheduler_svc.domain.rules import words
 from scheduler_svc.domain.silences import SilenceTimes
 from scheduler_svc.ports.incident_audit import RecordedEvent, StepRow
-from scheduler_svc.service.audit.facts import SILENCES, Difference, Followed, TimelineUnreadable, facts_of, when_free, within
-from scheduler_svc.service.audit.parts import AuditFinding, FindingKind
+from scheduler_svc.service.audit.facts import Difference, Followed, TimelineUnreadable, within
+from scheduler_svc.service.audit.holders import INCIDENTS, SILENCES, Holders
+from scheduler_svc.service.audit.parts import FindingKind
+from scheduler_svc.service.audit.replayed import ReplayedIncident
 from tocsin.clock import SECOND
 from tocsin.recurrence import Micros
 
 SKEW: Final[Micros] = 60 * SECOND
 """By how much the clocks of two replicas, and the beginning of a silence and its commit, may differ."""
-_HOLDERS: Final = (SILENCES, "incidents/")
+_HOLDERS: Final = (SILENCES, INCIDENTS)
 
 
-class Replay:
-    """Goes through the timeline of one incident; `take` each event in order, then `end`.
-
-    Attributes:
-        right: ids of firings that had to be.
-        findings: what is wrong.
-    """
+class Replay(ReplayedIncident):
+    """Goes through the timeline of one incident; `take` each event in order, then `end`."""
 
     def __init__(
         self,
         incident: Incident,
         plans: Sequence[Followed],
         *,
-        silences: Mapping[str, SilenceTimes],
+        holders: Holders,
         rows: Callable[[RecordedEvent], StepRow | None],
         skew: Micros = SKEW,
     ) -> None:
@@ -52,36 +49,14 @@ class Replay:
         Args:
             incident: of which what nobody changes is read: id, tenant, key, labels, severity, source.
             plans: what it followed; see `followed`.
-            silences: of its tenant, by id.
+            holders: the silences of its tenant, and what else holds back steps.
             rows: the row of the ledger that an event names; None: there is none.
             skew: by how much clocks may differ.
         """
+        super().__init__(incident, plans)
         self._skew = skew
-        self.right: list[StepRow] = []
-        self.findings: list[Difference] = []
-        self._incident = incident
-        self._plans = list(plans)
-        self._silences = silences
+        self._holders = holders
         self._rows = rows
-        self._followed = self._plans.pop(0)
-        self._begun = False
-        self._over = False
-        self._merged = False
-        self._answered: Micros | None = None
-        self._snoozed: Micros | None = None
-        self._count = 0
-        self._recent: tuple[Micros, ...] = ()
-        self._last = 0
-        self._round = 0
-        self._number = 0
-        self._due: Micros | None = None
-        self._loose = False
-        self._held = ""
-        self._held_at: Micros = 0
-        self._alerts = 0
-        self._messages = 0
-        self._told = False
-        self._owes: RecordedEvent | None = None
 
     def take(self, event: RecordedEvent) -> None:
         """The next event.
@@ -115,91 +90,9 @@ class Replay:
             EventKind.MERGED: self._merged_away,
             EventKind.UPDATE_SENT: self._update,
             EventKind.ALERT_OPENED: self._joined,
-            EventKind.ALERT_RESOLVED: self._noted,
+            EventKind.ALERT_RESOLVED: self._left,
             EventKind.RELEASED: self._freed,
         }
-
-    # -- what somebody does ---------------------------------------------------------------------------------------------------------
-
-    def _joined(self, event: RecordedEvent) -> None:
-        """An alert of a group: the first one opens it, each further one is a trigger."""
-        self._alerts += 1
-        if self._alerts > 1:
-            self._triggered(event)
-
-    def _triggered(self, event: RecordedEvent) -> None:
-        memory = max((step.occurrences for step in self._followed.plan.steps if step.window), default=0)
-        self._count, self._last = self._count + 1, max(self._last, event.at)
-        self._recent = (*self._recent, event.at)[-memory:] if memory else self._recent
-        if not self._begun:
-            self._begun = True
-            group = self._incident.group
-            self._restart(event.at + (0 if group is None else group.wait))
-
-    def _acknowledged(self, event: RecordedEvent) -> None:
-        self._answered, self._snoozed = event.at, None
-        self._stop()
-        self._owes = event if self._told else None
-
-    def _unacknowledged(self, event: RecordedEvent) -> None:
-        after = self._followed.plan.unacknowledge_after
-        due = (self._answered or 0) + after
-        if event.actor == POLICY and (self._answered is None or not after or event.at < due):
-            self._wrong(FindingKind.WRONG_TIME, event.at, f"it was given back by its policy at {event.at}, and {due} was meant")
-        self._again(event)
-
-    def _resolved(self, event: RecordedEvent) -> None:
-        after = self._followed.plan.resolve_after
-        alone = event.actor == POLICY and not self._merged  # a part ends with what it is part of
-        if alone and (not after or event.at < self._last + after):
-            self._wrong(FindingKind.WRONG_TIME, event.at, "its policy resolved it before its time")
-        self._over, self._snoozed = True, None
-        self._stop()
-        self._owes = event if self._told else None
-
-    def _put_off(self, event: RecordedEvent) -> None:
-        self._snoozed = facts_of(event).until
-        if self._snoozed is None:
-            msg = "a snooze does not say until when"
-            raise TimelineUnreadable(msg)
-        self._stop()
-
-    def _put_off_no_more(self, event: RecordedEvent) -> None:
-        if self._snoozed is None or event.at < self._snoozed:
-            self._wrong(FindingKind.WRONG_TIME, event.at, f"its snooze ended at {event.at}, and {self._snoozed} was meant")
-        self._again(event)
-
-    def _reassigned(self, event: RecordedEvent) -> None:
-        if not self._plans:
-            msg = "it was reassigned once more than is known"
-            raise TimelineUnreadable(msg)
-        self._followed = self._plans.pop(0)
-        self._again(event)
-
-    def _merged_away(self, event: RecordedEvent) -> None:
-        del event
-        self._merged, self._snoozed = True, None
-        self._stop()
-
-    def _noted(self, event: RecordedEvent) -> None:
-        """Changes nothing."""
-
-    def _restart(self, at: Micros) -> None:
-        self._number, self._held, self._loose = 0, "", False
-        self._due = at if self._followed.plan.steps else None
-
-    def _again(self, event: RecordedEvent) -> None:
-        self._answered = self._snoozed = None
-        self._round += 1
-        self._restart(event.at)
-
-    def _stop(self) -> None:
-        self._due, self._held, self._loose = None, "", False
-
-    def _freed(self, event: RecordedEvent) -> None:
-        """What held back the next step, or a message of the group alone, does so no more: the step that it held back is due."""
-        if self._held:
-            self._held, self._due = "", event.at
 
     # -- what comes by itself -------------------------------------------------------------------------------------------------------
 
@@ -209,7 +102,8 @@ class Replay:
             raise TimelineUnreadable(msg)
         row = self._rows(event)
         if row is not None and self._is_message(event, f"@{row.due}"):  # it is held back, and comes later
-            self.right.append(row)
+            self._late_news = event.actor
+            self._message(event, row, self._unheld(event))
             return
         forbidden = self._forbidden()
         if forbidden:
@@ -238,6 +132,8 @@ class Replay:
         base = due if event.at - due <= ON_TIME else event.at
         skipped = event.kind is EventKind.STEP_SKIPPED
         self._told |= not skipped
+        if not skipped:
+            self._news.told(event.at)
         wait = 0 if skipped else self._plan_step().wait
         self._number, self._held = self._number + 1, ""
         self._due = base + wait if self._number < self._length else None
@@ -269,28 +165,32 @@ class Replay:
         off = abs(row.due - self._due)
         if off > (ON_TIME if self._loose else 0):
             return f"{self._due} was meant"
-        return "" if row.due <= event.at else f"it was taken at {event.at}, before it was due"
+        early = row.due > event.at and event.note != RESOLVED_IN_WAIT  # the first step of a group that is over is none that was taken
+        return f"it was taken at {event.at}, before it was due" if early else ""
 
     def _left_out(self, event: RecordedEvent) -> str:
         """Why a step should not have been left out; empty: it should."""
         if event.note == RESOLVED_IN_WAIT:
             return "" if self._incident.group is not None and not self._told else "it is no group that waits"
-        if event.note == DEPENDENCY:
-            return ""  # which dependencies there were at that time nobody knows any more
         if event.actor == POLICY:
             meant = self._skipped(event.at)
             return "" if meant == event.note else f"it was left out as {event.note!r}, and {meant or 'nothing'!r} was meant"
-        times = self._silences.get(event.actor.removeprefix(SILENCES))
-        if times is None or not any(self._holds(times, event.at)):
-            return f"{event.actor} did not hold it back then"
-        return ""
+        return self._unheld(event)
+
+    def _unheld(self, event: RecordedEvent) -> str:
+        """Why something should not have been held back; empty: it should. Which dependencies there were then nobody knows any more."""
+        if event.note == DEPENDENCY:
+            open_then = event.actor.startswith(INCIDENTS) and self._holders.could(event.actor, event.at, skew=self._skew)
+            return "" if open_then else f"{event.actor} was not open then"
+        times = self._holders.silences.get(event.actor.removeprefix(SILENCES))
+        return "" if times is not None and any(self._holds(times, event.at)) else f"{event.actor} did not hold it back then"
 
     def _let_go(self, event: RecordedEvent) -> str:
         """Why a step should not have been taken; empty: it should."""
         meant = self._skipped(event.at)
         if meant:
             return f"{meant} forbade it"
-        for times in self._silences.values():
+        for times in self._holders.silences.values():
             if times.silence.created + self._skew < event.at and self._incident.group is None and all(self._holds(times, event.at)):
                 return f"silences/{times.silence.id} forbade it"
         return ""
@@ -306,16 +206,26 @@ class Replay:
         row, owed = self._rows(event), self._owes
         self._owes = None
         if owed is None and self._is_message(event) and not self._over and not self._merged and self._snoozed is None:
-            self._messages += 1
-            if row is None:
-                self.findings.append(self._missing(event.at, "the ledger has no row of the message that tells what is new in the group"))
-            else:
-                self.right.append(row)
+            told = f"it told {event.note!r}, and {self._news.says!r} was meant" if event.note != self._news.says else ""
+            self._message(event, row, told)
+            self._news.sent(event.at)
             return
         if owed is None:
             self._against(FindingKind.UNEXPECTED, event, row, "nobody had to hear of anything")
         elif row is None:
             self.findings.append(self._missing(event.at, f"the ledger has no row of the message that tells of {owed.kind.name}"))
+        else:
+            self.right.append(row)
+
+    def _message(self, event: RecordedEvent, row: StepRow | None, wrong: str) -> None:
+        """A message that tells what is new in the group is sent or held back: it had to be, and then; ``wrong`` says why not."""
+        due = self._news.due(answered=self._answered is not None)
+        if row is None:
+            self.findings.append(self._missing(event.at, "the ledger has no row of the message that tells what is new in the group"))
+        elif due is None or wrong:
+            self._against(FindingKind.UNEXPECTED, event, row, wrong or "nothing was new in the group")
+        elif row.due != due or event.at < due:
+            self._against(FindingKind.WRONG_TIME, event, row, f"what is new in the group was due at {due}")
         else:
             self.right.append(row)
 
@@ -332,17 +242,15 @@ class Replay:
         elif self._answered is not None and plan.unacknowledge_after:
             due.append((self._answered + plan.unacknowledge_after, "its policy should have given it back"))
         elif self._held:
-            due.append((when_free(self._silences, self._held, self._held_at, until), f"{self._held} holds it back no more"))
+            due.append((self._holders.free_at(self._held, self._held_at, until), f"{self._held} holds it back no more"))
         elif self._due is not None:
             due.append((self._due, "the step was not taken"))
+        news = self._news.due(answered=self._answered is not None)
+        if news is not None and self._snoozed is None and not (self._held or self._late_news):
+            due.append((news, "those who were told did not hear what is new in the group"))
         return late + [self._missing(at, said) for at, said in due if at < until]
 
     # -- what it says of itself ---------------------------------------------------------------------------------------------------
-
-    @property
-    def _length(self) -> int:
-        plan = self._followed.plan
-        return len(plan.steps) + len(plan.steps) * plan.repeat
 
     @property
     def _as_it_was(self) -> Incident:
@@ -355,7 +263,7 @@ class Replay:
         """Whether an event is the next message that tells what is new in a group."""
         if self._incident.group is None:
             return False
-        return event.firing == requested_firing_id(self._incident.tenant, self._incident.id, f"alerts/{self._messages}{behind}")
+        return event.firing == requested_firing_id(self._incident.tenant, self._incident.id, f"alerts/{self._news.messages}{behind}")
 
     def _forbidden(self) -> str:
         if self._over:
@@ -376,22 +284,3 @@ class Replay:
             return OUTSIDE_HOURS
         times = sum(trigger > at - step.window for trigger in self._recent) if step.window else self._count
         return TOO_FEW_OCCURRENCES if times < step.occurrences else ""
-
-    def _against(self, kind: FindingKind, event: RecordedEvent, row: StepRow | None, said: str) -> None:
-        due = row.due if row is not None else self._due if self._due is not None else event.at
-        self.findings.append(self._finding(kind, due, event.step + 1, said, row))
-
-    def _missing(self, due: Micros, said: str) -> Difference:
-        return self._finding(FindingKind.MISSING, due, self._number + 1, said)
-
-    def _untold(self, owed: RecordedEvent) -> Difference:
-        return self._finding(FindingKind.MISSING, owed.at, 0, f"nobody was told of {owed.kind.name}")
-
-    def _wrong(self, kind: FindingKind, due: Micros, said: str) -> None:
-        self.findings.append(self._finding(kind, due, 0, said))
-
-    def _finding(self, kind: FindingKind, due: Micros, step: int, said: str, row: StepRow | None = None) -> Difference:
-        firing = "" if row is None else row.firing
-        return Difference(
-            AuditFinding(kind=kind, alarm="", due=due, firing=firing, incident=self._incident.id, step=step, detail=said), row
-        )
