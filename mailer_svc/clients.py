@@ -91,7 +91,7 @@ class SchedulerClient:
 
 
 class IncidentClient:
-    """The scheduler as the one who has the incidents; see `mailer_svc.ports.incidents.IncidentLookup`."""
+    """The scheduler as the one who has the incidents; see `mailer_svc.ports.incidents`."""
 
     def __init__(self, *, mesh: Mesh) -> None:
         self._stub: Any = incident_service_pb2_grpc.IncidentServiceStub(mesh.channel("scheduler_svc"))
@@ -115,8 +115,15 @@ class IncidentClient:
 
     async def waiting(self, keys: Sequence[IncidentKey]) -> Sequence[bool]:
         """Which of them wait."""
+        return list((await self._check(keys)).waiting)
+
+    async def telling(self, keys: Sequence[IncidentKey]) -> Sequence[bool]:
+        """Of which people are being told; a scheduler of an older version does not say."""
+        return list((await self._check(keys)).telling) or [False] * len(keys)
+
+    async def _check(self, keys: Sequence[IncidentKey]) -> incident_service_pb2.CheckIncidentsResponse:
         asked = [incident_service_pb2.CheckIncidentsRequest.Asked(tenant=key.tenant, name=f"incidents/{key.incident}") for key in keys]
-        return list((await self._stub.CheckIncidents(incident_service_pb2.CheckIncidentsRequest(incidents=asked))).waiting)
+        return await self._stub.CheckIncidents(incident_service_pb2.CheckIncidentsRequest(incidents=asked))
 
 
 class IntakeClient:

@@ -76,6 +76,18 @@ class IncidentLookup(Protocol):
         ...
 
 
+class IncidentTelling(Protocol):
+    """What the mailer asks before it tells everybody who was told of an incident how that goes on."""
+
+    async def telling(self, keys: Sequence[IncidentKey]) -> Sequence[bool]:
+        """Of each incident whether a step of it has been taken and has not come here yet.
+
+        Raises:
+            Unavailable: the scheduler cannot be reached.
+        """
+        ...
+
+
 class AskedPerson(NamedTuple):
     """Whom a message asked about an incident, where, and when: microseconds since the epoch."""
 

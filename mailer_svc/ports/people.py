@@ -104,6 +104,10 @@ class PeopleFacts(Protocol):
         """How recipients want to be told of incidents; those that have rules."""
         ...
 
+    async def telling(self, incidents: Collection[TenantKey]) -> set[TenantKey]:
+        """Those of the incidents of which a message to people who are named in it is still to be made."""
+        ...
+
     async def told(self, tenant: str, incidents: Collection[str], people: Collection[str]) -> Mapping[str, Sequence[ActiveAddress]]:
         """By which channels and where these people were told of the incidents, or will be; each address once, in order."""
         ...

@@ -18,6 +18,7 @@ from mailer_svc.service.composing import Addressed, Composer, Known
 from mailer_svc.service.expansion import Expansion, ExpansionPart
 from mailer_svc.service.gates import GateAnswer
 from mailer_svc.service.publishing import DeliveryPublisher
+from mailer_svc.service.telling_order import TellingOrder
 from tocsin.background import Background, Wake, report_progress
 from tocsin.clock import SECOND, Clock
 from tocsin.errors import TocsinError
@@ -60,6 +61,7 @@ class Fanout:
         queue: NotificationQueue,
         journal: Journal,
         expansion: Expansion,
+        order: TellingOrder,
         composer: Composer,
         channels: Channels,
         publisher: DeliveryPublisher,
@@ -73,6 +75,7 @@ class Fanout:
             queue: notifications whose deliveries are to be made.
             journal: stores them.
             expansion: finds whom they go to.
+            order: which of them have to wait for others.
             composer: makes deliveries.
             channels: by which messages leave.
             publisher: tells watchers, and counts.
@@ -83,6 +86,7 @@ class Fanout:
         self._queue = queue
         self._journal = journal
         self._expansion = expansion
+        self._order = order
         self._composer = composer
         self._channels = channels
         self._publisher = publisher
@@ -138,7 +142,9 @@ class Fanout:
 
     async def _expand(self, claimed: Sequence[Notification], announced: int) -> list[_SlowPart]:
         """Makes parts of what was claimed, each while the former is stored, and gives back what is left; returns what takes long."""
-        made = _Round(left=claimed)
+        early = await self._order.early(claimed)
+        await self._release(sorted(early), seconds=_POLL_SECONDS)
+        made = _Round(left=[item for item in claimed if item.id not in early])
         slow: list[_SlowPart] = []
         for turn in range(_TURN):
             if not made.left or (turn and self._announced != announced):

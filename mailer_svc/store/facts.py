@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, Integer, Row, Select, Text, and_, bindparam, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import AddressState, Category, CategoryKind, DeliveryState, MemberKind, Preferences, SuppressionReason
+from mailer_svc.domain.notifications import UNEXPANDED
 from mailer_svc.domain.personal_rules import UNRULED, PersonalRules
 from mailer_svc.domain.personal_rules import decode as decode_rules
 from mailer_svc.domain.preferences import UNSAID, decode
@@ -41,6 +42,7 @@ _GOING = [
 """States of deliveries whose recipients have been told, or will be."""
 # The conditions of the indexes: SQLite does not see that others imply them.
 _ABOUT = notifications.c.incident != ""
+_UNEXPANDED = notifications.c.state.in_([int(state) for state in UNEXPANDED])
 _OF_ONE = deliveries.c.notification != ""
 _ARMS = 50
 """Groups whose members one statement reads; SQLite takes up to 500 SELECTs in one."""
@@ -112,6 +114,17 @@ class SqlPeopleFacts:
         """How recipients want to be told of incidents; those that have rules."""
         rows = await self._ask(self._rules, keys)
         return {TenantKey(tenant, recipient): read_rules(document) for tenant, recipient, document in rows}
+
+    async def telling(self, incidents: Collection[TenantKey]) -> set[TenantKey]:
+        """Those of the incidents of which a message to people who are named in it is still to be made."""
+        table, found = notifications.c, set[TenantKey]()
+        async with self._database.read() as connection:
+            for tenant in {key.tenant for key in incidents}:
+                ids = sorted({key.id for key in incidents if key.tenant == tenant})
+                named = table.recipients.not_like('%"incidents/%')
+                query = select(table.incident).where(table.tenant == tenant, table.incident.in_(ids), _ABOUT, named, _UNEXPANDED)
+                found |= {TenantKey(tenant, incident) for incident in await connection.scalars(query)}
+        return found
 
     async def told(self, tenant: str, incidents: Collection[str], people: Collection[str]) -> Mapping[str, Sequence[ActiveAddress]]:
         """By which channels and where these people were told of the incidents, or will be; each address once, in order."""

@@ -27,6 +27,7 @@ from mailer_svc.service import (
 from mailer_svc.service.answering import ANSWER_PATH, Answering
 from mailer_svc.service.digest_texts import templated_text
 from mailer_svc.service.replying import Replying
+from mailer_svc.service.telling_order import TellingOrder
 from mailer_svc.store import (
     SqlDeliveryReader,
     SqlNotificationQueue,
@@ -85,6 +86,7 @@ class Notifying:
             queue=SqlNotificationQueue(database=storage.database),
             journal=journal,
             expansion=Expansion(people=people, on_call=storage.on_call, channels=channels, clock=clock),
+            order=TellingOrder(people=people, incidents=incidents, clock=clock),
             composer=composer,
             channels=channels,
             publisher=publisher,

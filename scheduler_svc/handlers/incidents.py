@@ -149,9 +149,9 @@ class IncidentHandlers(rpc.IncidentServiceServicer):
                 return incident_message(await self._incidents.get(request.tenant, incident))
 
     async def CheckIncidents(self, request: pb.CheckIncidentsRequest, context: Context) -> pb.CheckIncidentsResponse:
-        """Tells which of some incidents still wait for an answer."""
+        """Tells which of some incidents still wait for an answer, and of which people are being told."""
         asked = [(one.tenant, _id(one.name)) for one in request.incidents]
-        return pb.CheckIncidentsResponse(waiting=await self._incidents.waiting(asked))
+        return pb.CheckIncidentsResponse(waiting=await self._incidents.waiting(asked), telling=await self._incidents.telling(asked))
 
     async def TriggerIncidents(self, request: pb.TriggerIncidentsRequest, context: Context) -> pb.TriggerIncidentsResponse:
         """Opens incidents, or resolves them, for firings."""

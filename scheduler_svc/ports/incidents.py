@@ -131,6 +131,10 @@ class IncidentStore(Protocol):
         """Those of the incidents (tenant, id) that wait for an answer."""
         ...
 
+    async def telling(self, ids: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of the incidents (tenant, id) of which a step has been taken whose firing is not over."""
+        ...
+
     async def page(self, tenant: str, *, conditions: Sequence[Condition], before: str, size: int) -> Sequence[Incident]:
         """Incidents that meet all conditions, the newest first, behind an id."""
         ...

@@ -310,6 +310,11 @@ class Incidents:
         found = await self._store.waiting(set(asked))
         return [one in found for one in asked]
 
+    async def telling(self, asked: Sequence[tuple[str, str]]) -> Sequence[bool]:
+        """Of each incident (tenant, id) whether a step of it is on its way to people."""
+        found = await self._store.telling(set(asked))
+        return [one in found for one in asked]
+
     async def _do(
         self,
         who: Answerer,

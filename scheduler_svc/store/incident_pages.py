@@ -16,6 +16,7 @@ from scheduler_svc.store.incident_rows import INCIDENT_DECODER
 from scheduler_svc.store.incident_tables import incident_events, incidents
 from scheduler_svc.store.incidents import IncidentWriter
 from scheduler_svc.store.sql import SETTLED, Fields, Statement
+from scheduler_svc.store.tables import UNFINISHED
 from tocsin.clock import to_micros
 from tocsin.listing import Condition
 from tocsin.stored import known
@@ -26,6 +27,14 @@ _READ: Final = "SELECT i.tenant, i.id, i.document FROM"
 _BY_ID: Final = Statement(
     sqlite=f"{_READ} json_each(?1) AS w CROSS JOIN incidents i ON i.id = w.value ->> 1 AND i.tenant = w.value ->> 0",
     postgresql=f"{_READ} unnest($1::text[], $2::text[]) AS w(tenant, id) JOIN incidents i ON i.id = w.id AND i.tenant = w.tenant",
+)
+_BEING_TOLD: Final = (
+    f"JOIN incident_events e ON e.incident = w.id AND e.tenant = w.tenant AND e.kind = {EventKind.STEP:d} "
+    f"JOIN firings f ON f.id = e.firing AND f.state IN {UNFINISHED}"
+)
+_TELLING: Final = Statement(
+    sqlite=f"SELECT DISTINCT w.tenant, w.id FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS id FROM json_each(?1)) AS w {_BEING_TOLD}",
+    postgresql=f"SELECT DISTINCT w.tenant, w.id FROM unnest($1::text[], $2::text[]) AS w(tenant, id) {_BEING_TOLD}",
 )
 _EVENTS: Final = "SELECT incident, number, kind, happened_at, actor, via, note, step, firing, change_no FROM incident_events"
 _CHANGES: Final = Statement(
@@ -56,6 +65,11 @@ class SqlIncidentStore(IncidentWriter):
         async with self._database.read() as connection:
             rows: Sequence[Fields] = await _BY_ID.pairs(connection, sorted(ids)) if ids else ()
         return {(tenant, identity) for tenant, identity, document in rows if _waits(document)}
+
+    async def telling(self, ids: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        async with self._database.read() as connection:
+            rows: Sequence[Fields] = await _TELLING.pairs(connection, sorted(ids)) if ids else ()
+        return {(tenant, identity) for tenant, identity in rows}
 
     async def page(self, tenant: str, *, conditions: Sequence[Condition], before: str, size: int) -> Sequence[Incident]:
         query = select(incidents).where(incidents.c.tenant == tenant, *map(_where, conditions))

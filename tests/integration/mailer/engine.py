@@ -16,6 +16,7 @@ from mailer_svc.domain.preferences import Preferences, encode
 from mailer_svc.metrics import DeliveryMetrics
 from mailer_svc.ports import DeliveryQuery
 from mailer_svc.service import Composer, DeliveryPublisher, DigestCloser, Expansion, Fanout, Gates, HoldReleaser, OnCall, PiiScreen
+from mailer_svc.service.telling_order import TellingOrder
 from mailer_svc.store import SqlDigests, SqlHeldDeliveries, SqlNotificationQueue, SqlNotificationStore, SqlPeopleFacts, SqlRotationHistories
 from mailer_svc.store.people_tables import addresses, categories, group_members, groups, preferences, recipients, suppressions
 from tests.integration.mailer.incidents import KnownIncidents, no_links
@@ -181,6 +182,7 @@ def make_engine(store: Store, *, owner: str = "a") -> Engine:
             queue=SqlNotificationQueue(database=store.database),
             journal=store.journal,
             expansion=Expansion(people=people, on_call=on_call, channels=channels, clock=clock),
+            order=TellingOrder(people=people, incidents=incidents, clock=clock),
             composer=composer,
             channels=channels,
             publisher=publisher,

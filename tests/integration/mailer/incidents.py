@@ -12,11 +12,12 @@ KEY = bytes(range(64))
 
 
 class KnownIncidents:
-    """Incidents that wait until they are answered; ``away``: nobody can be asked."""
+    """Incidents that wait until they are answered; ``going``: a step of them is on its way; ``away``: nobody can be asked."""
 
     def __init__(self) -> None:
         self.standing: dict[IncidentKey, IncidentFacts] = {}
         self.said: list[tuple[IncidentKey, str, str, PersonalAnswer]] = []
+        self.going: set[IncidentKey] = set()
         self.away = False
 
     def open(self, incident: str, *, tenant: str = "t1") -> IncidentKey:
@@ -45,6 +46,11 @@ class KnownIncidents:
         """Whether each waits."""
         self._ask()
         return [key in self.standing and self.standing[key].standing is IncidentStanding.WAITING for key in keys]
+
+    async def telling(self, keys: Sequence[IncidentKey]) -> Sequence[bool]:
+        """Whether a step of each is on its way."""
+        self._ask()
+        return [key in self.going for key in keys]
 
     def _ask(self) -> None:
         if self.away:

@@ -11,7 +11,7 @@ from mailer_svc.domain.preferences import Preferences as Wants
 from mailer_svc.domain.preferences import QuietHours
 from mailer_svc.domain.weeks import WeeklyWindow
 from mailer_svc.handlers.answering import AnswerHandlers
-from mailer_svc.ports.incidents import IncidentStanding
+from mailer_svc.ports.incidents import IncidentKey, IncidentStanding
 from mailer_svc.service.answering import Answering
 from tests.integration.mailer.engine import Engine, make_engine
 from tests.integration.mailer.incidents import KEY, KnownIncidents
@@ -40,6 +40,35 @@ async def test_everybody_who_was_told_hears_how_it_stands(engine: Engine) -> Non
     await engine.send("news", recipients=("incidents/i",), content=Content("Ann has it", "text"))
     told = [item.recipient_id for item in await engine.deliveries() if item.subject == "Ann has it"]
     assert told == ["ann", "bea"]
+
+
+async def test_how_it_stands_is_told_when_all_are_told_who_are_being_told(engine: Engine) -> None:
+    """A step on its way from the scheduler is waited for, and so is a scheduler that is away; for ten minutes at most."""
+    clock = engine.store.clock
+    assert isinstance(clock, FakeClock)
+    await engine.people("ann", "bea")
+    await engine.send("first", recipients=("recipients/ann",), incident="i")
+    engine.incidents.going = {IncidentKey("t1", "i")}
+    await engine.send("news", recipients=("incidents/i",), content=Content("Ann has it", "text"))
+    await engine.send("second", recipients=("recipients/bea",), incident="i")
+    engine.incidents.away = True
+    await clock.advance(2)
+    await engine.expand()
+    assert await heard(engine, "Ann has it") == []
+    engine.incidents.going, engine.incidents.away = set(), False
+    await clock.advance(2)
+    await engine.expand()
+    assert await heard(engine, "Ann has it") == ["ann", "bea"]
+    engine.incidents.away = True
+    await engine.send("over", recipients=("incidents/i",), content=Content("It is over", "text"))
+    await clock.advance(601)
+    await engine.expand()
+    assert await heard(engine, "It is over") == ["ann", "bea"]
+
+
+async def heard(engine: Engine, subject: str) -> list[str]:
+    """Who got a message."""
+    return [item.recipient_id for item in await engine.deliveries() if item.subject == subject]
 
 
 @pytest.mark.parametrize(("answered", "state", "reason"), [(False, "ACCEPTED", ""), (True, "SUPPRESSED", "INCIDENT_ANSWERED")])

@@ -1141,18 +1141,24 @@ class CheckIncidentsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     WAITING_FIELD_NUMBER: _builtins.int
+    TELLING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def waiting(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
         """For each of those that were asked about whether it waits: it is TRIGGERED and not snoozed."""
+
+    @_builtins.property
+    def telling(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
+        """For each likewise whether a step of it has been taken and has not reached the mailer yet."""
 
     def __init__(
         self,
         *,
         waiting: _abc.Iterable[_builtins.bool] | None = ...,
+        telling: _abc.Iterable[_builtins.bool] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["telling", b"telling", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -225,7 +225,7 @@ class IncidentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CheckIncidents(self, request, context):
-        """Tells which of some incidents still wait for an answer.
+        """Tells which of some incidents still wait for an answer, and of which people are being told.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

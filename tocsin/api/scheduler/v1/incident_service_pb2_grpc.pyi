@@ -67,7 +67,7 @@ class IncidentServiceStub:
     AnswerIncident: _grpc.UnaryUnaryMultiCallable[_incident_service_pb2.AnswerIncidentRequest, _incident_service_pb2.Incident]
     """Takes an answer that came by a link in a message, or by the reply to one; the mailer has checked whose it is."""
     CheckIncidents: _grpc.UnaryUnaryMultiCallable[_incident_service_pb2.CheckIncidentsRequest, _incident_service_pb2.CheckIncidentsResponse]
-    """Tells which of some incidents still wait for an answer."""
+    """Tells which of some incidents still wait for an answer, and of which people are being told."""
     TriggerIncidents: _grpc.UnaryUnaryMultiCallable[_incident_service_pb2.TriggerIncidentsRequest, _incident_service_pb2.TriggerIncidentsResponse]
     """Opens incidents, or resolves them, for firings of alarms that name an escalation policy: all in one transaction."""
 
@@ -110,7 +110,7 @@ class IncidentServiceAsyncStub(IncidentServiceStub):
     AnswerIncident: _aio.UnaryUnaryMultiCallable[_incident_service_pb2.AnswerIncidentRequest, _incident_service_pb2.Incident]  # type: ignore[assignment]
     """Takes an answer that came by a link in a message, or by the reply to one; the mailer has checked whose it is."""
     CheckIncidents: _aio.UnaryUnaryMultiCallable[_incident_service_pb2.CheckIncidentsRequest, _incident_service_pb2.CheckIncidentsResponse]  # type: ignore[assignment]
-    """Tells which of some incidents still wait for an answer."""
+    """Tells which of some incidents still wait for an answer, and of which people are being told."""
     TriggerIncidents: _aio.UnaryUnaryMultiCallable[_incident_service_pb2.TriggerIncidentsRequest, _incident_service_pb2.TriggerIncidentsResponse]  # type: ignore[assignment]
     """Opens incidents, or resolves them, for firings of alarms that name an escalation policy: all in one transaction."""
 
@@ -240,7 +240,7 @@ class IncidentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _incident_service_pb2.CheckIncidentsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_incident_service_pb2.CheckIncidentsResponse, _abc.Awaitable[_incident_service_pb2.CheckIncidentsResponse]]:
-        """Tells which of some incidents still wait for an answer."""
+        """Tells which of some incidents still wait for an answer, and of which people are being told."""
 
     @_abc_1.abstractmethod
     def TriggerIncidents(
