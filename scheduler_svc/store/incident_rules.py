@@ -27,6 +27,7 @@ from scheduler_svc.store.incident_tables import incident_rules
 from scheduler_svc.store.signals import COUNT_UP, INCIDENT_RULES
 from scheduler_svc.store.silences import read_silences
 from scheduler_svc.store.sql import Statement, is_sqlite
+from tocsin.clock import HOUR
 from tocsin.database import Database
 from tocsin.recurrence import Micros
 from tocsin.telemetry import get_logger
@@ -39,6 +40,8 @@ MOST_RULES: Final = 500
 """Routes of a tenant, and dependencies likewise."""
 
 _REMEMBERED: Final = 1000
+_SET_BACK: Final[Micros] = HOUR
+"""By so much a clock may be set back, and silences that were over hold again."""
 _VERSIONS: Final = Statement(
     sqlite=f"SELECT tenant, value FROM tenant_counts WHERE name = '{INCIDENT_RULES}' AND tenant IN (SELECT value FROM json_each(?1))",
     postgresql=f"SELECT tenant, value FROM tenant_counts WHERE name = '{INCIDENT_RULES}' AND tenant = ANY($1::text[])",
@@ -94,7 +97,7 @@ async def _read(connection: AsyncConnection, tenants: Sequence[str], *, now: Mic
                 dependencies[tenant].append(_DEPENDENCIES.decode(document))
         except (msgspec.MsgspecError, ValueError) as error:
             _log.error("a stored rule for incidents cannot be read", tenant=tenant, rule=identity, exc_info=error)
-    silences = await read_silences(connection, tenants, now=now)
+    silences = await read_silences(connection, tenants, now=now - _SET_BACK)
     return {tenant: TenantRules(routes[tenant], dependencies[tenant], silences.get(tenant, ())) for tenant in tenants}
 
 

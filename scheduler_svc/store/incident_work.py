@@ -213,6 +213,8 @@ class IncidentWork:
             if place % TURN == 0:
                 await asyncio.sleep(0)
             self._take(advance(incident, now, hold=held.get(incident.id)), "")
+            if incident.held_by:
+                self._touched.add(incident.id)  # it may have been woken for nothing, and is not to be looked at before its time again
         await self._end_parts()
 
     def latest(self, answer: "str | TocsinError | None") -> "Incident | TocsinError | None":

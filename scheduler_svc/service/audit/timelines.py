@@ -183,7 +183,7 @@ class Replay(ReplayedIncident):
             open_then = event.actor.startswith(INCIDENTS) and self._holders.could(event.actor, event.at, skew=self._skew)
             return "" if open_then else f"{event.actor} was not open then"
         times = self._holders.silences.get(event.actor.removeprefix(SILENCES))
-        return "" if times is not None and any(self._holds(times, event.at)) else f"{event.actor} did not hold it back then"
+        return "" if times is not None and self._may_hold(times, event.at) else f"{event.actor} did not hold it back then"
 
     def _let_go(self, event: RecordedEvent) -> str:
         """Why a step should not have been taken; empty: it should."""
@@ -191,15 +191,24 @@ class Replay(ReplayedIncident):
         if meant:
             return f"{meant} forbade it"
         for times in self._holders.silences.values():
-            if times.silence.created + self._skew < event.at and self._incident.group is None and all(self._holds(times, event.at)):
+            if times.silence.created + self._skew < event.at and self._must_hold(times, event.at):
                 return f"silences/{times.silence.id} forbade it"
         return ""
 
-    def _holds(self, times: SilenceTimes, at: Micros) -> list[bool]:
-        """Whether a silence held a little before an instant, then, and a little after; nobody knows what a group said of itself then."""
-        if self._incident.group is None and not times.matchers.fit(words(self._as_it_was)):
-            return [False]
-        return [times.until(moment) is not None for moment in (at - self._skew, at, at + self._skew)]
+    def _may_hold(self, times: SilenceTimes, at: Micros) -> bool:
+        """Whether a silence held at an instant by some clock; nobody knows what a group said of itself then."""
+        if not self._fits(times):
+            return False
+        begin = times.next_start(at - self._skew)
+        return times.until(at - self._skew) is not None or (begin is not None and begin <= at + self._skew)
+
+    def _must_hold(self, times: SilenceTimes, at: Micros) -> bool:
+        """Whether it held then by every clock; of a group nobody knows."""
+        until = times.until(at - self._skew)
+        return self._incident.group is None and self._fits(times) and until is not None and until > at + self._skew
+
+    def _fits(self, times: SilenceTimes) -> bool:
+        return self._incident.group is not None or times.matchers.fit(words(self._as_it_was))
 
     def _update(self, event: RecordedEvent) -> None:
         """Those who were told hear of an answer, or that it is over; never of anything else, and never twice."""

@@ -157,6 +157,33 @@ async def test_a_group_depends_on_what_each_of_its_open_alerts_depends_on(kept: 
     assert (await kept.happened(group.id))[-2:] == ["RELEASED", "STEP"]
 
 
+async def test_people_are_being_told_until_the_firing_of_the_step_is_over(kept: Kept) -> None:
+    """Messages that tell how it goes on wait for that."""
+    one, other = await kept.trigger(draft("x"), draft("y", labels={"cluster": "b"}))
+    both = {("t1", one.id), ("t1", other.id), ("t2", one.id)}
+    assert await kept.incidents.telling(both) == set()
+    await kept.due(NOW + WAIT)
+    assert await kept.incidents.telling(both) == {("t1", one.id), ("t1", other.id)}
+    async with kept.stores.database.transaction() as connection:
+        await connection.execute(text("UPDATE firings SET state = 3"))
+    assert await kept.incidents.telling(both) == set()
+
+
+async def test_what_is_woken_for_nothing_sleeps_on(kept: Kept) -> None:
+    """One of two causes ends: who takes steps looks at what is held back once, and not again and again."""
+    await kept.depend(target=(SilenceMatcher("layer", "app"),))
+    await kept.trigger(*(draft(name, labels={"alertname": "ClusterDown", "cluster": "a"}) for name in ("one", "two")))
+    held = alone("app", labels={"layer": "app", "cluster": "a"})
+    [incident] = await kept.trigger(held)
+    await kept.due(NOW)
+    assert (await kept.get(incident.id)).held_by
+    await kept.trigger(draft("one", ends=True), now=NOW + SECOND)
+    await kept.due(NOW + SECOND)
+    wake = await kept.incidents.next_wake(list(kept.stores.held))
+    assert wake is not None
+    assert wake > NOW + SECOND
+
+
 async def test_a_message_that_is_held_back_goes_out_when_that_ends_although_somebody_has_it(kept: Kept) -> None:
     """An acknowledgement does not hide from what held the message back that there is one."""
     [group] = await kept.trigger(draft("x"))
