@@ -66,6 +66,10 @@ END;
 CREATE TEMP TRIGGER outside_seen AFTER UPDATE OF seen_at ON main.signals BEGIN
   INSERT INTO outside (txn, at, kind, id, stamp) VALUES (sim_transaction(), sim_time(), 'seen', NEW.alarm, NEW.seen_at);
 END;
+CREATE TEMP TRIGGER outside_beat AFTER INSERT ON main.pings BEGIN
+  INSERT INTO outside (txn, at, kind, id, tenant, key, number, due, stamp) VALUES (
+    sim_transaction(), sim_time(), 'beat', NEW.alarm, NEW.tenant, NEW.run_id, NEW.kind, NEW.sent_at, NEW.received_at);
+END;
 CREATE TEMP TRIGGER outside_let_go AFTER INSERT ON main.firings WHEN NEW.origin BETWEEN 4 AND 6 BEGIN
   INSERT INTO outside (txn, at, kind, id, tenant, key, number, due, stamp, body) VALUES (
     sim_transaction(), sim_time(), 'firing', NEW.alarm, NEW.tenant, NEW.id, NEW.origin, NEW.due_at,
@@ -73,27 +77,41 @@ CREATE TEMP TRIGGER outside_let_go AFTER INSERT ON main.firings WHEN NEW.origin 
 END;
 CREATE TEMP TABLE told (
   seq INTEGER PRIMARY KEY, at REAL, kind TEXT, id TEXT, tenant TEXT, number INTEGER, stamp INTEGER, firing TEXT, text TEXT, since INTEGER,
-  until INTEGER, body BLOB
+  until INTEGER, body BLOB, txn INTEGER, actor TEXT, note TEXT
 );
 CREATE TEMP TRIGGER told_event AFTER INSERT ON main.incident_events BEGIN
-  INSERT INTO told (at, kind, id, tenant, number, stamp, firing, text, since)
-  VALUES (sim_time(), 'event', NEW.incident, NEW.tenant, NEW.kind, NEW.happened_at, NEW.firing, NEW.request_id, NEW.step);
+  INSERT INTO told (at, kind, id, tenant, number, stamp, firing, text, since, txn, actor, note)
+  VALUES (sim_time(), 'event', NEW.incident, NEW.tenant, NEW.kind, NEW.happened_at, NEW.firing, NEW.request_id, NEW.step,
+    sim_transaction(), NEW.actor, NEW.note);
 END;
 CREATE TEMP TRIGGER told_silence AFTER INSERT ON main.silences BEGIN
-  INSERT INTO told (at, kind, id, tenant, since, until, text)
-  VALUES (sim_time(), 'silence', NEW.id, NEW.tenant, NEW.start_at, NEW.end_at, NEW.matchers);
+  INSERT INTO told (at, kind, id, tenant, since, until, text, txn, note)
+  VALUES (sim_time(), 'silence', NEW.id, NEW.tenant, NEW.start_at, NEW.end_at, NEW.matchers, sim_transaction(), NEW.comment);
 END;
 CREATE TEMP TRIGGER told_silence_changed AFTER UPDATE ON main.silences BEGIN
-  INSERT INTO told (at, kind, id, tenant, since, until, text)
-  VALUES (sim_time(), 'silence', NEW.id, NEW.tenant, NEW.start_at, NEW.end_at, NEW.matchers);
+  INSERT INTO told (at, kind, id, tenant, since, until, text, txn, note)
+  VALUES (sim_time(), 'silence', NEW.id, NEW.tenant, NEW.start_at, NEW.end_at, NEW.matchers, sim_transaction(), NEW.comment);
+END;
+CREATE TEMP TRIGGER told_rule AFTER INSERT ON main.incident_rules BEGIN
+  INSERT INTO told (at, kind, id, tenant, number, text, txn)
+  VALUES (sim_time(), 'rule', NEW.id, NEW.tenant, NEW.kind, NEW.document, sim_transaction());
+END;
+CREATE TEMP TRIGGER told_rule_changed AFTER UPDATE ON main.incident_rules BEGIN
+  INSERT INTO told (at, kind, id, tenant, number, text, txn)
+  VALUES (sim_time(), 'rule', NEW.id, NEW.tenant, NEW.kind, NEW.document, sim_transaction());
+END;
+CREATE TEMP TRIGGER told_rule_gone AFTER DELETE ON main.incident_rules BEGIN
+  INSERT INTO told (at, kind, id, tenant, number, text, txn)
+  VALUES (sim_time(), 'rule', OLD.id, OLD.tenant, OLD.kind, '', sim_transaction());
 END;
 CREATE TEMP TRIGGER told_firing AFTER INSERT ON main.firings WHEN NEW.origin = 7 BEGIN
-  INSERT INTO told (at, kind, id, tenant, stamp, since, body)
-  VALUES (sim_time(), 'firing', NEW.id, NEW.tenant, NEW.fired_at, NEW.due_at, NEW.action);
+  INSERT INTO told (at, kind, id, tenant, stamp, since, body, txn, note)
+  VALUES (sim_time(), 'firing', NEW.id, NEW.tenant, NEW.fired_at, NEW.due_at, NEW.action, sim_transaction(), NEW.reason);
 END;
 """
 """Notes every change that somebody asked for, every change of a firing, and all that came from outside, in the order of the commits.
 
 ``log`` is of alarms and firings. ``outside`` is of what waits for something from outside, of what came, and of what that fired; the rows
-of one transaction have its number (``txn``). ``told`` is of incidents: what happened to them, silences, and the firings that tell people.
+of one transaction have its number (``txn``). ``told`` is of incidents: what happened to them, silences, routes and
+dependencies, and the firings that tell people.
 """

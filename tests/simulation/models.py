@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from scheduler_svc.domain import AlarmState, Origin
+from scheduler_svc.triggers.messages import PingKind
+from tests.simulation.waiting import period_of
 from tocsin.recurrence import Comparison, Event, Heartbeat, Threshold, Trigger
 
 _SIGNS: Final = {
@@ -27,6 +29,8 @@ class Watcher:
         raised: whether it is.
         beyond: since when its metric is beyond the limit, for a threshold that is not raised.
         deadline: when its ping is late, for a heartbeat that is not raised.
+        seen: when the last end of a run was told, or since when it waits for one.
+        begun: when the run began that has not ended, and ``run``: its id.
     """
 
     id: str
@@ -38,6 +42,9 @@ class Watcher:
     raised: bool = False
     beyond: int | None = None
     deadline: int | None = None
+    seen: int = 0
+    begun: int | None = None
+    run: str = ""
     done: set[str] = field(default_factory=set[str])
 
     @property
@@ -68,11 +75,13 @@ class Watcher:
     def begin(self, now: int) -> None:
         """It got its trigger."""
         self.raised, self.beyond, self.deadline = False, None, self.deadline_after(now)
+        self.seen, self.begun, self.run = now, None, ""
 
     def resume(self, now: int) -> None:
         """It was paused, and waits anew; what is raised stays so."""
         self.beyond = None
         self.deadline = None if self.raised else self.deadline_after(now)
+        self.seen, self.begun, self.run = now, None, ""
 
     # -- pings --------------------------------------------------------------------------------------------------------------------------
 
@@ -81,8 +90,50 @@ class Watcher:
         spec, trigger = self.heartbeat, self.trigger
         if spec is None:
             return None
-        late = max(seen, trigger.start or seen) + spec.every + (60_000_000 if spec.grace is None else spec.grace)
+        first, period = max(seen, trigger.start or seen), period_of(spec)
+        late = (first + period if spec.schedule is None else (first // period + 1) * period) + self.grace
         return late if trigger.end is None or late < trigger.end else None
+
+    @property
+    def grace(self) -> int:
+        """How late a ping may be, and how long a run may take."""
+        spec = self.heartbeat
+        return 60_000_000 if spec is None or spec.grace is None else spec.grace
+
+    def hear(self, kind: PingKind, *, run: str, sent: int, received: int) -> list[Expected]:
+        """A ping that counts: the firings that it must lead to."""
+        spec = self.heartbeat
+        if spec is None or kind is PingKind.LOG:
+            return []
+        if kind is PingKind.START:
+            if not self.raised:
+                self.deadline = self._earlier(self._without_run(), received + self.grace)
+            self.begun, self.run = sent, run
+            return []
+        self._end(kind, run=run, received=received)
+        was, self.raised = self.raised, kind is PingKind.FAIL
+        if self.raised:
+            self.deadline = None
+            return [] if was else [(int(Origin.RAISED), received)]
+        self.deadline = self._earlier(self.deadline_after(received), None if self.begun is None else self.begun + self.grace)
+        return [(int(Origin.RESOLVED), received)] if was and spec.notify_resolved else []
+
+    def _end(self, kind: PingKind, *, run: str, received: int) -> None:
+        """A run has ended: that which goes on, unless it is surely another one."""
+        self.seen = received
+        other = run not in ("", self.run) and kind is PingKind.SUCCESS
+        if self.begun is not None and not (other and received < self.begun + self.grace):
+            self.begun, self.run = None, ""
+
+    def _without_run(self) -> int | None:
+        """The deadline if nothing ran."""
+        if self.begun is None or self.deadline is None:
+            return self.deadline
+        return max(self.deadline, self.deadline_after(self.seen) or 0)
+
+    @staticmethod
+    def _earlier(*instants: int | None) -> int | None:
+        return min((instant for instant in instants if instant is not None), default=None)
 
     # -- readings -----------------------------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from scheduler_svc.engine import Engine
 from scheduler_svc.store.due import owned
 from scheduler_svc.store.tables import firings
 from tests.simulation.broken import everywhere, replaced
+from tests.simulation.group_mutants import GROUPS
 from tests.simulation.incident_mutants import INCIDENTS
 from tests.simulation.machine import SimClock
 from tests.simulation.outside_mutants import OUTSIDE
@@ -122,6 +123,7 @@ MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
     "believing-anybody": _believing_anybody,
     **OUTSIDE,
     **INCIDENTS,
+    **GROUPS,
 }
 _SOON: Final = {
     "dropping-an-occurrence": (3, 0.03),

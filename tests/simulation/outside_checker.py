@@ -13,12 +13,14 @@ from google.protobuf.struct_pb2 import Struct
 
 from scheduler_svc.contexts import plain
 from scheduler_svc.domain import AlarmState, Origin
+from scheduler_svc.triggers.messages import PingKind
 from tests.simulation.events_checker import EventsChecker
 from tests.simulation.keys_checker import KeysChecker
 from tests.simulation.models import Expected, Watcher
 from tests.simulation.notes import EDGE, Entry, entries_of, skew_of
 from tests.simulation.outsiders import Accepted
 from tests.simulation.scenario import SECOND
+from tests.simulation.waiting import period_of
 from tests.simulation.world import World
 from tocsin.recurrence import Trigger
 
@@ -144,14 +146,14 @@ class OutsideChecker:
             if alarm.trigger.end is None:
                 self._problem(f"the deadline {before} of alarm {alarm.id} was taken away")
             return
-        end = after - spec.every - spec.tolerance
+        end = after - period_of(spec) - alarm.grace  # by a schedule at the earliest
         if end > self._wall(entry.at) + self._skew:
             self._problem(f"alarm {alarm.id} waits until {after} instead of {before}, and nobody can know that none can ping until {end}")
-        if end < before - spec.tolerance:
+        if (end if spec.schedule is None else after - alarm.grace) < before - alarm.grace:
             self._problem(f"alarm {alarm.id} waits until {after} instead of {before}, and its ping was expected after {end}")
         outage = round(self._world.scenario.options.outage_seconds * SECOND)
         heard = [at for at in self._heard if end - outage + _UNHEARD < self._wall(at) < end - 5 * SECOND]
-        if heard and "clocks" not in self._world.scenario.faults:
+        if heard and spec.schedule is None and "clocks" not in self._world.scenario.faults:
             self._problem(
                 f"alarm {alarm.id} waits until {after} instead of {before}: nobody could ping until {end}, and at {heard[0]} it was"
             )
@@ -194,7 +196,9 @@ class OutsideChecker:
     # -- pings --------------------------------------------------------------------------------------------------------------------------
 
     def _ping(self, kinds: dict[str, list[Entry]], raising: dict[str, list[Entry]]) -> set[str]:
-        received = {entry.stamp for entry in kinds["ping"]}
+        beats: defaultdict[str, list[Entry]] = defaultdict(list)
+        for entry in kinds["beat"]:
+            beats[entry.id].append(entry)
         for entry in kinds["ping"]:
             self._judge_ping(entry, kinds["seen"])
         for entry in kinds["seen"]:
@@ -203,7 +207,7 @@ class OutsideChecker:
             if alarm is None or alarm.heartbeat is None:
                 self._problem(f"alarm {entry.id} took a ping, and is none that waits for one")
             else:
-                self._hear(alarm, entry, raising.get(entry.id, []), received, {one.id: one for one in kinds["changed"]})
+                self._hear(alarm, entry, raising.get(entry.id, []), beats[entry.id], {one.id: one for one in kinds["changed"]})
         return {entry.id for entry in kinds["seen"]}
 
     def _judge_ping(self, entry: Entry, seen: Sequence[Entry]) -> None:
@@ -219,22 +223,27 @@ class OutsideChecker:
         if not meant or not meant <= there:
             self._problem(f"a ping with the key {entry.text} of {entry.tenant} was for {meant}, and reached {there}")
 
-    def _hear(self, alarm: Watcher, seen: Entry, found: list[Entry], received: set[int], changed: dict[str, Entry]) -> None:
-        spec, margin = alarm.heartbeat, EDGE + self._skew
-        assert spec is not None
-        got = [(entry.number, entry.due) for entry in found]
-        if not alarm.active:
+    def _hear(self, alarm: Watcher, seen: Entry, found: list[Entry], beats: list[Entry], changed: dict[str, Entry]) -> None:
+        """The pings of a transaction, in their order, do to a heartbeat what its model says, and give it that deadline."""
+        margin, got = EDGE + self._skew, [(entry.number, entry.due) for entry in found]
+        first = beats[0].stamp if beats else seen.stamp
+        counted = alarm.listens(first, margin=margin) or (alarm.listens(first, margin=-margin) and (got or seen.id in changed))
+        if not alarm.active or not counted:
+            alarm.seen = max([alarm.seen, *(beat.stamp for beat in beats if beat.number in (PingKind.SUCCESS, PingKind.FAIL))])
             if got:
-                self._problem(f"heartbeat {alarm.id} is not active, and did {got}")
+                self._problem(f"heartbeat {alarm.id} is not active, or does not listen, and did {got}")
             return
-        if alarm.listens(seen.stamp, margin=margin) or (alarm.listens(seen.stamp, margin=-margin) and (got or seen.id in changed)):
-            self._judge_silence(alarm, seen)
-            resolving = alarm.raised and spec.notify_resolved
-            if len(got) != resolving or any(origin != Origin.RESOLVED or due not in received for origin, due in got):
-                self._problem(f"heartbeat {alarm.id} was {'raised' if alarm.raised else 'well'}, and a ping at {received} did {got}")
-            alarm.raised, alarm.deadline = False, alarm.deadline_after(seen.stamp)
-        elif got:
-            self._problem(f"heartbeat {alarm.id} does not listen, and did {got}")
+        self._judge_silence(alarm, seen)
+        was, expected = alarm.raised, list[Expected]()
+        for beat in beats:
+            kind = PingKind(beat.number)
+            expected += alarm.hear(kind, run=beat.key, sent=beat.due or beat.stamp, received=beat.stamp)
+            self._counts[f"pings of kind {kind.name.lower()}"] += 1
+        told = [(PingKind(beat.number).name, beat.key, beat.stamp) for beat in beats]
+        if sorted(got) != sorted(expected):
+            self._problem(f"heartbeat {alarm.id} was {'raised' if was else 'well'}, and pings {told} did {got}, not {expected}")
+        if seen.id in changed and changed[seen.id].due != alarm.deadline:
+            self._problem(f"heartbeat {alarm.id} waits until {changed[seen.id].due} after {told}, and {alarm.deadline} was meant")
 
     def _judge_silence(self, alarm: Watcher, seen: Entry) -> None:
         """A ping that comes long after the deadline finds the alarm raised."""

@@ -13,7 +13,7 @@ from scheduler_svc.service.signals import Intake
 from scheduler_svc.store import events, imports, pings, triggered
 from scheduler_svc.store.signals import Stored
 from scheduler_svc.store.tables import alarms, inbound
-from scheduler_svc.triggers import threshold
+from scheduler_svc.triggers import Pinged, PingKind, beats, state, threshold
 from tests.simulation.broken import everywhere, replaced
 from tocsin.bulk.results import ImportResult
 
@@ -102,6 +102,50 @@ def _silence_unheard() -> None:
     replaced(planning, "_signal_plan", later)
 
 
+def _start_unheeded() -> None:
+    """A job that has begun may take as long as it likes."""
+    replaced(beats, "_begun", lambda trigger, spec, signal, due, ping: beats.unstarted_deadline(trigger, signal, due))
+
+
+def _failure_unheard() -> None:
+    """A job that says that it has failed is taken for one that has not."""
+    before = beats.beaten
+
+    def beaten(trigger: Any, signal: Any, due: Any, ping: Pinged) -> Any:
+        kind = PingKind.SUCCESS if ping.kind is PingKind.FAIL else ping.kind
+        return before(trigger, signal, due, replace(ping, kind=kind))
+
+    everywhere(before, beaten)
+
+
+def _any_end() -> None:
+    """Whatever run ends, nothing goes on."""
+    before = vars(beats)["_ended"]
+    replaced(beats, "_ended", lambda spec, signal, ping: replace(before(spec, signal, ping), started=None, run=""))
+
+
+def _log_for_an_end() -> None:
+    """A line of a job's log counts as its end."""
+    before = beats.beaten
+
+    def beaten(trigger: Any, signal: Any, due: Any, ping: Pinged) -> Any:
+        return before(trigger, signal, due, replace(ping, kind=PingKind.SUCCESS) if ping.kind is PingKind.LOG else ping)
+
+    everywhere(before, beaten)
+
+
+def _schedule_from_the_ping() -> None:
+    """A heartbeat with a schedule waits for so long after a ping, whenever that came."""
+    before = vars(state)["_expected"]
+
+    def expected(trigger: Any, spec: Any, *, begun: int) -> int | None:
+        following = before(trigger, spec, begun=begun)
+        later = following if following is None or spec.schedule is None else before(trigger, spec, begun=following)
+        return following if following is None or later is None or spec.schedule is None else begun + later - following
+
+    replaced(state, "_expected", expected)
+
+
 def _key_twice() -> None:
     """An import does not look for the alarms that have its keys."""
 
@@ -134,6 +178,11 @@ OUTSIDE: Final[Mapping[str, Callable[[], None]]] = {
     "never-well": _never_well,
     "ping-without-deadline": _ping_without_deadline,
     "silence-unheard": _silence_unheard,
+    "start-unheeded": _start_unheeded,
+    "failure-unheard": _failure_unheard,
+    "any-end-ends-a-run": _any_end,
+    "log-for-an-end": _log_for_an_end,
+    "schedule-from-the-ping": _schedule_from_the_ping,
     "key-twice": _key_twice,
     "line-lost": _line_lost,
 }

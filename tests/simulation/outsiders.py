@@ -14,11 +14,11 @@ from scheduler_svc.domain import Draft
 from scheduler_svc.service import Caller
 from scheduler_svc.service.imports import Import
 from scheduler_svc.service.signals import EventDraft, PingDraft, ReadingDraft
-from scheduler_svc.triggers import EventAnswer, PingAnswer
+from scheduler_svc.triggers import EventAnswer, PingAnswer, PingKind
 from tests.simulation.replica import Replica
 from tests.simulation.scenario import Chatter, draft
 from tests.simulation.users import Desk, Promises
-from tests.simulation.waiting import LEVELS, METRICS, TOPICS, waiting
+from tests.simulation.waiting import LEVELS, METRICS, TOPICS, period_of, waiting
 from tocsin.bulk.results import ImportResult
 from tocsin.errors import Aborted, InvalidInput, NotFound, TocsinError, Unavailable
 from tocsin.recurrence import Heartbeat, Trigger
@@ -185,22 +185,37 @@ class Outsiders:
 
     async def _ping_forever(self, tenant: str, spec: Heartbeat, known: set[tuple[str, str]]) -> None:
         """Pings as often as it is expected, a little later once in a while, and at times not at all for long."""
-        made = len(spec.key) > 20
+        made, period = len(spec.key) > 20, period_of(spec)
         while self._desk.left() > 0:
-            every = spec.every / _SECOND
-            pause = every * self._draw.uniform(0.7, 1.0)
+            pause = period / _SECOND * self._draw.uniform(0.7, 1.0)
             if self._draw.random() < 0.1:
-                pause = (spec.every + spec.tolerance) / _SECOND * self._draw.choice([1.0, 1.5, 3.0])
+                pause = (period + spec.tolerance) / _SECOND * self._draw.choice([1.0, 1.5, 3.0])
             await asyncio.sleep(pause)
             try:
-                await self._ping("" if made and self._draw.random() < 0.5 else tenant, spec.key)
+                await self._work("" if made and self._draw.random() < 0.5 else tenant, spec)
             except NotFound:
                 break  # its alarm is gone, or waits for something else
         known.discard((tenant, spec.key))
 
-    async def _ping(self, tenant: str, key: str) -> PingAnswer | None:
+    async def _work(self, tenant: str, spec: Heartbeat) -> None:
+        """A run of the job: it may tell that it begins, and may fail; another one may begin before it has ended."""
+        draw = self._draw
+        run = draw.choice(["", f"run-{self._number()}"])
+        if draw.random() < 0.4:
+            await self._ping(tenant, PingDraft(key=spec.key, kind=PingKind.START, run=run, happened=self._lately()))
+            await asyncio.sleep(spec.tolerance / _SECOND * draw.choice([0.1, 0.5, 0.9, 1.2]))
+        if draw.random() < 0.1:
+            await self._ping(tenant, PingDraft(key=spec.key, kind=draw.choice([PingKind.LOG, PingKind.START]), run=f"run-{self._number()}"))
+        status = draw.choice([None, 1, 255]) if draw.random() < 0.15 else 0
+        kind = PingKind.FAIL if status is None else PingKind.SUCCESS
+        await self._ping(tenant, PingDraft(key=spec.key, kind=kind, exit_status=status, run=run, happened=self._lately()))
+
+    def _lately(self) -> int | None:
+        return self._draw.choice([None, None, self._desk.micros() - self._draw.randrange(3 * _SECOND)])
+
+    async def _ping(self, tenant: str, draft: PingDraft) -> PingAnswer | None:
         return await self._ask(
-            "pings", lambda replica: replica.triggers.ping(tenant, PingDraft(key=key)), self.accepted.pings, tenant, key, attempts=4
+            "pings", lambda replica: replica.triggers.ping(tenant, draft), self.accepted.pings, tenant, draft.key, attempts=4
         )
 
     # -- imports ------------------------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -33,6 +33,16 @@ class Promise(NamedTuple):
     answered: float
 
 
+class Alert(NamedTuple):
+    """What an alert says of itself, and that it is triggered or over."""
+
+    key: str
+    severity: int
+    labels: Mapping[str, str]
+    policy: str
+    over: bool = False
+
+
 class Request(NamedTuple):
     """A trigger that was tried: its id, and the incident that was said to be its own; empty when nobody answered."""
 
@@ -49,10 +59,25 @@ class Promised:
     resolved: list[Promise] = field(default_factory=list[Promise])
     requests: list[Request] = field(default_factory=list[Request])
     silences: set[str] = field(default_factory=set[str])
+    alerts: dict[tuple[str, str], Alert] = field(default_factory=dict[tuple[str, str], Alert])
+    """What was asked by requests (tenant, id) for groups, answered or not."""
+
+    def __add__(self, other: "Promised") -> "Promised":
+        """What both were told."""
+        return Promised(
+            self.acknowledged + other.acknowledged,
+            self.resolved + other.resolved,
+            self.requests + other.requests,
+            self.silences | other.silences,
+            self.alerts | other.alerts,
+        )
 
 
 class Responders:
     """All of them, of two tenants."""
+
+    tenants = _TENANTS
+    """Whose incidents they have to do with."""
 
     def __init__(self, *, desk: Desk, draw: random.Random, duty: Duty, now: Callable[[], float], counts: Counter[str]) -> None:
         """Does nothing yet.
@@ -71,7 +96,7 @@ class Responders:
         self._now = now
         self._counts = counts
         self._numbers = 0
-        self._known: dict[str, list[str]] = {tenant: [] for tenant in _TENANTS}
+        self._known: dict[str, list[str]] = {tenant: [] for tenant in self.tenants}
         self._silences: list[tuple[str, str]] = []
 
     def begin(self) -> list[Coroutine[Any, Any, None]]:
@@ -85,7 +110,7 @@ class Responders:
     async def _forever(self, mean: float, act: Callable[[str], Coroutine[Any, Any, None]]) -> None:
         while True:
             await asyncio.sleep(self._draw.expovariate(1 / mean))
-            self._desk.spawn(act(self._draw.choice(_TENANTS)))
+            self._desk.spawn(act(self._draw.choice(self.tenants)))
 
     async def _ask(self, what: str, make: Callable[[Replica], Awaitable[Any]], *, attempts: int = 6) -> Any:
         """Asks until there is an answer; None when there is none, or a refusal."""
@@ -112,7 +137,7 @@ class Responders:
     # -- policies -------------------------------------------------------------------------------------------------------------------
 
     async def _make_policies(self) -> None:
-        for tenant in _TENANTS:
+        for tenant in self.tenants:
             for policy in _POLICIES:
                 self._desk.spawn(self._make(tenant, policy))
 
@@ -251,19 +276,19 @@ class Responders:
             whose, silence = draw.choice(self._silences[-4:])
             await self._ask("silence ends", lambda replica: replica.answers.silences.expire(whose, silence))
             return
-        now = self._desk.micros()
-        start = draw.choice([None, None, now + 60 * _SECOND])
-        end = now + draw.choice([90, 240, 900]) * _SECOND
+        drafted = self._silence_draft()
         made = await self._ask(
-            "silences",
-            lambda replica: replica.answers.silences.create(
-                Answerer(tenant, "users/1"), SilenceDraft(matchers=[self._matcher()], start=start, end=end, comment="work")
-            ),
-            attempts=1,
+            "silences", lambda replica: replica.answers.silences.create(Answerer(tenant, "users/1"), drafted), attempts=1
         )
         if made is not None:
             self.promised.silences.add(made.silence.id)
             self._silences.append((tenant, made.silence.id))
+
+    def _silence_draft(self) -> SilenceDraft:
+        now = self._desk.micros()
+        start = self._draw.choice([None, None, now + 60 * _SECOND])
+        end = now + self._draw.choice([90, 240, 900]) * _SECOND
+        return SilenceDraft(matchers=[self._matcher()], start=start, end=end, comment="work")
 
     def _matcher(self) -> SilenceMatcher:
         return self._draw.choice(

@@ -22,8 +22,10 @@ from ulid import ULID
 from scheduler_svc.engine import escalator
 from scheduler_svc.service import signals
 from scheduler_svc.shards import keeper
+from tests.simulation.alerters import Alerters
 from tests.simulation.checker import Checker
 from tests.simulation.faults import Injector
+from tests.simulation.groups_checker import GroupsChecker
 from tests.simulation.incidents_checker import LOOKS, IncidentsChecker
 from tests.simulation.loop import Livelock, SimLoop
 from tests.simulation.outside_checker import OutsideChecker
@@ -46,10 +48,13 @@ PARTS: Final = {
     "events": ("events attempted", "events accepted", "event firings"),
     "thresholds": ("readings attempted", "readings accepted", "thresholds raised"),
     "heartbeats": ("pings attempted", "pings accepted", "heartbeats raised"),
+    "jobs": ("pings of kind start", "pings of kind success", "pings of kind fail"),
     "imports": ("imports attempted", "imports accepted", "keyed alarms made"),
     "incidents": ("triggers attempted", "triggers accepted", "step"),
     "answers": ("acknowledgements attempted", "acknowledgements accepted", "acknowledgements kept"),
     "silences": ("silences attempted", "silences accepted", "steps held back"),
+    "groups": ("groups opened", "alerts joined", "news told"),
+    "dependencies": ("dependencies attempted", "dependencies accepted", "held back by dependencies"),
 }
 """What comes from outside: the counts of what was attempted, what was accepted, and what came of it."""
 
@@ -160,6 +165,9 @@ async def _life(world: World) -> None:
     responders = Responders(
         desk=world, draw=random.Random(f"responders {scenario.seed}"), duty=scenario.duty, now=world.loop.time, counts=world.counts
     )
+    alerters = Alerters(
+        desk=world, draw=random.Random(f"alerters {scenario.seed}"), flock=scenario.flock, now=world.loop.time, counts=world.counts
+    )
     checker = Checker(world)
     for host in world.hosts:
         world.start_host(host)
@@ -167,7 +175,14 @@ async def _life(world: World) -> None:
         world.start_bench(bench)
     injector = Injector(world)
     injector.start()
-    busy = (world.keep_connected(), _make_alarms(world, users), _edit(world, users), *outsiders.begin(), *responders.begin())
+    busy = (
+        world.keep_connected(),
+        _make_alarms(world, users),
+        _edit(world, users),
+        *outsiders.begin(),
+        *responders.begin(),
+        *alerters.begin(),
+    )
     crowd = [asyncio.ensure_future(each) for each in busy]
     await asyncio.sleep(scenario.days * 86_400)
     injector.stop()
@@ -177,7 +192,9 @@ async def _life(world: World) -> None:
     await asyncio.sleep(_QUIET_SECONDS)
     checker.check()
     OutsideChecker(world, outsiders.accepted).check()
-    await IncidentsChecker(world, responders.promised).check()
+    promised = responders.promised + alerters.promised
+    await IncidentsChecker(world, promised).check()
+    GroupsChecker(world, promised).check()
 
 
 async def _make_alarms(world: World, users: Users) -> None:

@@ -101,6 +101,15 @@ class Duty:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Flock:
+    """How much happens to groups of alerts: mean seconds between two changes of routes and of dependencies; and to them as `Duty` says."""
+
+    duty: Duty
+    routes: float
+    dependencies: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """One run.
 
@@ -132,6 +141,7 @@ class Scenario:
     manners: Manners
     chatter: Chatter
     duty: Duty
+    flock: Flock
     options: ReplicaOptions
 
 
@@ -158,6 +168,7 @@ def scenario_of(seed: int) -> Scenario:
         manners=_manners(draw),
         chatter=_chatter(random.Random(f"chatter {seed}")),
         duty=_duty(random.Random(f"duty {seed}")),
+        flock=_flock(random.Random(f"flock {seed}")),
         options=_options(draw),
     )
 
@@ -203,6 +214,19 @@ def _duty(draw: random.Random) -> Duty:
         answers=draw.choice([30.0, 60.0, 180.0]),
         silences=draw.choice([120.0, 300.0, 900.0]),
         policies=draw.choice([300.0, 1200.0]),
+    )
+
+
+def _flock(draw: random.Random) -> Flock:
+    return Flock(
+        duty=Duty(
+            triggers=draw.choice([0.0, 0.0, 8.0, 15.0, 30.0]),
+            answers=draw.choice([60.0, 180.0]),
+            silences=draw.choice([120.0, 300.0]),
+            policies=1200.0,
+        ),
+        routes=draw.choice([120.0, 600.0]),
+        dependencies=draw.choice([60.0, 300.0]),
     )
 
 

@@ -5,13 +5,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tocsin.recurrence import Comparison, Event, Heartbeat, Overlapping, Threshold, Trigger
+from tocsin.recurrence import Comparison, Cron, Event, Heartbeat, Overlapping, Threshold, Trigger
 
 _SECOND: Final = 1_000_000
 TOPICS: Final = ("order", "order.paid", "order.sent", "order.paid.late", "disk.full")
 _PATTERNS: Final = ("order.paid", "order.sent", "disk.full", "order.*", "order.**", "*.full", "*", "**", "nobody.says.this")
 METRICS: Final = ("load", "heat")
 LEVELS: Final = (40.0, 50.0, 60.0)
+SCHEDULES: Final = {f"*/{minutes} * * * *": minutes for minutes in (2, 5, 10)}
+"""Schedules of heartbeats, each with its minutes from one ping to the next; all divide an hour, and the epoch begins with one."""
 _KEYS: Final = ("backup", "mail", "rain", "tide")
 
 
@@ -56,6 +58,11 @@ def waiting(draw: random.Random, *, now: int, left: int) -> Trigger:
     return Trigger(spec=made.spec, overlap=overlap, start=start, end=end)
 
 
+def period_of(spec: Heartbeat) -> int:
+    """Microseconds from one ping to the next, at most."""
+    return SCHEDULES[spec.schedule.expression] * 60 * _SECOND if isinstance(spec.schedule, Cron) else spec.every
+
+
 def _event(draw: random.Random) -> Event:
     return Event(draw.choice(_PATTERNS), draw.choice(["", "", *_FILTERS]))
 
@@ -72,8 +79,10 @@ def _threshold(draw: random.Random) -> Threshold:
 
 
 def _heartbeat(draw: random.Random) -> Heartbeat:
+    scheduled = draw.random() < 0.4
     return Heartbeat(
-        every=draw.choice([60, 120, 300, 900]) * _SECOND,
+        every=0 if scheduled else draw.choice([60, 120, 300, 900]) * _SECOND,
+        schedule=Cron(draw.choice(list(SCHEDULES))) if scheduled else None,
         grace=draw.choice([None, 5 * _SECOND, 30 * _SECOND]),
         key=draw.choice(["", "", *_KEYS]),
         notify_resolved=draw.random() < 0.8,
