@@ -60,10 +60,9 @@ def _try_mutants(options: argparse.Namespace) -> int:
     """Says of each broken variant which of the seeds is the first to notice it; the exit code is 1 when one is not noticed."""
     unnoticed = 0
     for name, change in sorted((name, change) for name, change in MUTANTS.items() if options.mutants in name):
-        seed, days = soon(name)
         others = (replace(scenario_of(seed), **_changes(options)) for seed in seeds_of(options.seeds))
         runs, attempts = 0, 0
-        for scenario in chain([replace(scenario_of(seed), days=days)], others):
+        for scenario in chain([soon(name)], others):
             verdict = run(scenario, change=change)
             runs, attempts = runs + 1, attempts + verdict.counts["occurrences"]
             if verdict.problems:

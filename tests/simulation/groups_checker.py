@@ -106,8 +106,8 @@ class GroupsChecker:
         if entry.text and alert is not None and herd.opened != entry.stamp:
             self._judge_place(realm, herd, alert)
         match kind:
-            case EventKind.TRIGGERED if alert is not None and alert.key in herd.open:
-                herd.members[alert.key] = alert
+            case EventKind.TRIGGERED if alert is not None and herd.group is not None and alert.key in herd.open:
+                herd.members[alert.key] = alert  # an incident that is no group stays as it was triggered first
             case EventKind.ALERT_OPENED if alert is not None:
                 if alert.key in herd.open or entry.note != alert.key:
                     self._problem(f"alert {entry.note} joined group {entry.id} again, or for {alert.key}")
@@ -205,7 +205,7 @@ class GroupsChecker:
             kind = EventKind(entry.number)
             message = kind is EventKind.UPDATE_SENT and done[place - 1][2].number not in _ANSWERS
             if (kind is EventKind.STEP or message) and not herd.over:
-                for holder in realm.holders(herd, entry.stamp, sure=True):
+                for holder in sorted(realm.holders(herd, entry.stamp, sure=True)):
                     self._problem(f"incident {herd.id} told people at {entry.stamp}, while {holder} held it back")
             if kind is EventKind.STEP_SKIPPED and entry.actor != _POLICY:
                 self._judge_hold(realm, herd, entry)
@@ -217,7 +217,7 @@ class GroupsChecker:
                 self._problem(f"what is new in group {herd.id} was due at {due}, and a transaction at {stamp} passed it by")
 
     def _judge_hold(self, realm: Realm, herd: Herd, entry: Told) -> None:
-        holders = {name if "/" in name else f"silences/{name}" for name in realm.holders(herd, entry.stamp, also=self._ended)}
+        holders = realm.holders(herd, entry.stamp, also=self._ended)
         self._counts["held back by dependencies" if entry.actor.startswith("incidents/") else "groups silenced"] += 1
         if entry.actor not in holders:
             self._problem(f"incident {herd.id} was held back by {entry.actor} at {entry.stamp}, and {holders} held it back")

@@ -132,7 +132,7 @@ class Realm:
         """
         silences, loud = set[str](), list[Words]()
         for said in herd.said():
-            found = {silence for silence in self._silences if self._silent(silence, herd, said, at, sure=sure)}
+            found = {f"silences/{silence}" for silence in self._silences if self._silent(silence, herd, said, at, sure=sure)}
             silences |= found
             if not found:
                 loud.append(said)
