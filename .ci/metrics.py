@@ -42,7 +42,7 @@ LABELS = {
     "major": "the interpreter's version",
     "method": "the path of an RPC, or the HTTP method",
     "minor": "the interpreter's version",
-    "outcome": "the outcome of a ledger row, such as `fired`",
+    "outcome": "of a ledger row, such as `fired`; of a request with an Idempotency-Key: `first`, `replayed`, `in_use`, `reused`",
     "patchlevel": "the interpreter's version",
     "provider": "the provider that made the attempt, such as `smtp`",
     "reason": "why a message was not accepted",

@@ -70,6 +70,11 @@ class GatewaySettings(ServiceSettings):
     spool_tenant_max_bytes: int = Field(64 * 1024 * 1024, ge=1024, description="Bytes of the requests of one tenant that may wait.")
     spool_stranger_limit: int = Field(2000, ge=0, description="How many pings without a token may wait; they take no place of tenants.")
     spool_address_limit: int = Field(200, ge=0, description="How many of those may come from one address (IPv6: from one /64).")
+    idempotency_limit: int = Field(
+        500_000, ge=1, description="Answers to requests with an Idempotency-Key that are kept for a day; the oldest beyond them go."
+    )
+    idempotency_tenant_limit: int = Field(200_000, ge=1, description="How many of those may be of one tenant.")
+    idempotency_max_bytes: int = Field(512 * 1024 * 1024, ge=1024, description="Bytes of those answers.")
     rate_limits: str = Field(
         TENANT_DEFAULTS,
         description="Most calls of one tenant by rate class, over all replicas and both doors, as in read=1000/s,bulk=20/10m; "

@@ -11,6 +11,8 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import Descriptor
 from opentelemetry.trace import SpanKind
 
+from gateway.idempotency import HEADER as IDEMPOTENCY_KEY
+from gateway.idempotency import IdempotentCalls, KeyedCall, refuse_key
 from gateway.ingress import Ingress
 from gateway.metrics import EdgeMetrics
 from gateway.open_streams import OpenStreams
@@ -55,6 +57,7 @@ class EdgeHandlers:
         backend: EdgeBackend,
         stall_seconds: float,
         ingress: Ingress,
+        keys: IdempotentCalls,
         passes: Mapping[str, frozenset[str]] | None = None,
     ) -> None:
         """Makes the handlers.
@@ -64,12 +67,14 @@ class EdgeHandlers:
             backend: where calls go.
             stall_seconds: how long a reader may take nothing.
             ingress: authentication, limits and records.
+            keys: answers calls that are sent again.
             passes: metadata that is passed on to services outside of the mesh, by path.
         """
         self._backend = backend
         self._passes = passes or {}
         self._stall_seconds = stall_seconds
         self._ingress = ingress
+        self._keys = keys
         self._clock = ingress.clock
         self._telemetry = ingress.telemetry
         self._metrics = EdgeMetrics(ingress.telemetry.registry)
@@ -108,12 +113,21 @@ class EdgeHandlers:
             async with _EdgeCall(self, policy, context) as served:
                 await self._authorize(policy, context, served)
                 async with self._admit(policy, served):
-                    answer = await call(_bounded(policy, request))
+                    answer = await self._answered(policy, served, call, _bounded(policy, request))
                 context.set_trailing_metadata(tuple(served.told))
                 return answer
             raise AssertionError("an error ends the call")
 
         return handle
+
+    async def _answered(self, policy: MethodPolicy, served: "_EdgeCall", call: Any, request: Any) -> bytes:
+        """The answer of a call; of one with an idempotency-key, that of the first one."""
+        raw = None if policy.side_effect_free else served.metadata.get(IDEMPOTENCY_KEY)
+        if raw is None or policy.kind is not MethodKind.UNARY_UNARY:
+            refuse_key(raw)
+            return await call(request)
+        keyed = KeyedCall.wanted(raw, principal=served.principal, policy=policy, payload=(request,), tell=served.tell)
+        return await self._keys.answer(keyed, request, call)
 
     def _many(self, policy: MethodPolicy, call: Any) -> Any:
         """The handler of a kind whose answers stream."""
@@ -121,6 +135,8 @@ class EdgeHandlers:
         async def handle(request: Any, context: Context) -> None:
             async with _EdgeCall(self, policy, context) as served:
                 await self._authorize(policy, context, served)
+                if not policy.side_effect_free:
+                    refuse_key(served.metadata.get(IDEMPOTENCY_KEY))
                 async with self._admit(policy, served):
                     await forward(request, context, served.told)
 
@@ -259,7 +275,7 @@ def _metadata(context: Context) -> dict[str, bytes]:
     """The metadata that the edge reads; nothing else of what a client sends goes any further."""
     found: dict[str, bytes] = {}
     for key, value in context.invocation_metadata() or ():
-        if key in ("authorization", "traceparent", "user-agent"):
+        if key in ("authorization", IDEMPOTENCY_KEY, "traceparent", "user-agent"):
             found[key] = value.encode("latin-1", "replace") if isinstance(value, str) else bytes(value)
     return found
 

@@ -1,6 +1,6 @@
 """What both doors of the gateway, HTTP and gRPC, share."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +13,7 @@ from gateway.trusted_proxies import TrustedProxies
 from tocsin.alerts import AlertKind, Alerts
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
+from tocsin.lifecycle import Component
 from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.policy import MethodKind, MethodPolicy
 from tocsin.mesh.tokens import Principal, ScopeMissing, TokenRefused
@@ -47,6 +48,11 @@ class Ingress:
     alerts: Alerts
     proxies: TrustedProxies
     credential_watch: CredentialWatch
+
+    @property
+    def components(self) -> Sequence[Component]:
+        """What of it has to run."""
+        return (self.access_log, self.credential_watch)
 
     async def authorize(
         self, authorization: bytes | None, *, public: bool, scope: str, place: str, address: str, tell: Tell = ignore

@@ -95,3 +95,19 @@ class LimitMetrics:
     def refused(self, limit: str, of: Literal["tenant", "address"]) -> None:
         """Counts one refusal."""
         self._refused.labels(limit, of).inc()
+
+
+class KeyMetrics:
+    """Requests with an Idempotency-Key."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._used = Counter(
+            "tocsin_gateway_idempotency_keys",
+            "Requests with an Idempotency-Key, by what became of them.",
+            ("outcome",),
+            registry=registry,
+        )
+
+    def used(self, outcome: Literal["first", "replayed", "in_use", "reused"]) -> None:
+        """Counts one request."""
+        self._used.labels(outcome).inc()

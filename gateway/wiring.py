@@ -21,11 +21,12 @@ from gateway.http.rpc_endpoint import WebRpcEndpoint
 from gateway.http.server import HttpOptions, HttpServer
 from gateway.http.streams import StreamRule
 from gateway.http.uploads import UploadEndpoint
+from gateway.idempotency import IdempotentCalls, KeyBounds, SharedKeys
 from gateway.ingress import Ingress
 from gateway.limits import DoorLimits, LocalLeases, RateLimiter, RedisLeases
 from gateway.local_rpcs import LocalBackend
 from gateway.mesh_admin import MeshAdmin
-from gateway.metrics import LimitMetrics
+from gateway.metrics import KeyMetrics, LimitMetrics
 from gateway.open_streams import OpenStreams
 from gateway.openapi.document import build_document
 from gateway.ports import Backend, Spooler
@@ -33,6 +34,7 @@ from gateway.service import HealthService
 from gateway.spool import (
     CallSpooler,
     Forwarder,
+    IdempotencyStore,
     Spool,
     SpoolAdmin,
     SpoolFile,
@@ -49,6 +51,7 @@ from gateway.transcoding.template import parse
 from gateway.trusted_proxies import TrustedProxies
 from tocsin.alerts import Alerts
 from tocsin.clock import Clock
+from tocsin.installation_key import InstallationKey
 from tocsin.lifecycle import App, Component
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.bulkhead import Bulkheads
@@ -63,6 +66,7 @@ from tocsin.mesh.policy import contract as descriptor_set
 from tocsin.mesh.tokens import TokenVerifier
 from tocsin.node import Node
 from tocsin.redis import Redis
+from tocsin.sealing import Sealer
 from tocsin.telemetry import Telemetry
 
 SERVICES = ("auth_svc", "scheduler_svc", "processor_svc", "mailer_svc")
@@ -131,6 +135,7 @@ def assemble(
     redis = Redis.of(settings, clock=clock)
     limiter = RateLimiter(shared=RedisLeases(redis=redis, clock=clock), local=LocalLeases(clock=clock), clock=clock)
     ingress = _ingress(settings, clock, runtime=runtime, limits=_limits(settings, limiter, telemetry))
+    keys = _keys(settings, clock, store=IdempotencyStore(file), redis=redis, telemetry=telemetry)
     open_streams = OpenStreams()
     spoolers: dict[str, Spooler] = {
         path: CallSpooler(path=path, method=method, spool=spool, clock=clock) for path, method in spoolable_methods(clock).items()
@@ -139,26 +144,27 @@ def assemble(
         contract=contract,
         backend=backend,
         spoolers=spoolers,
+        keys=keys,
         health=health,
         settings=settings,
         clock=clock,
         open_streams=open_streams,
         mounts=mounts,
     )
-    cors = Cors(origins=settings.cors_allow_origins)
-    app = HttpApp(routes=routes, cors=cors, max_body_bytes=settings.max_body_bytes, ingress=ingress)
+    app = HttpApp(routes=routes, cors=Cors(origins=settings.cors_allow_origins), max_body_bytes=settings.max_body_bytes, ingress=ingress)
     rpcs = EdgeHandlers(
         rpcs=contract.rpcs(),
         backend=backend,
         stall_seconds=settings.stream_stall_seconds,
         ingress=ingress,
+        keys=keys,
         passes={path: mount.request_headers for path, mount in mounts.by_path.items()},
     )
-    takeover = SpoolTakeover(file=file, spool=spool, clock=clock)
+    takeover = SpoolTakeover(file=file, spool=spool, keys=keys, clock=clock)
     forwarder = Forwarder(spool=spool, unary=backend.unary, clock=clock, registry=telemetry.registry)
     return App(
         name=settings.service_name,
-        components=(*runtime.components, redis, limiter, ingress.access_log, ingress.credential_watch, file, spool, forwarder, takeover),
+        components=(*runtime.components, redis, limiter, *ingress.components, file, keys, spool, forwarder, takeover),
         server=Edge(contract=contract, handlers=rpcs, settings=settings, clock=clock),
         http=_http_server(settings, app, open_streams),
     )
@@ -190,6 +196,19 @@ def _ingress(settings: GatewaySettings, clock: Clock, *, runtime: Runtime, limit
 def _limits(settings: GatewaySettings, limiter: RateLimiter, telemetry: Telemetry) -> DoorLimits:
     metrics = LimitMetrics(telemetry.registry, alone=lambda: limiter.is_alone)
     return DoorLimits(limiter=limiter, tenants=settings.tenant_limits, addresses=settings.address_limits, metrics=metrics)
+
+
+def _keys(settings: GatewaySettings, clock: Clock, *, store: IdempotencyStore, redis: Redis, telemetry: Telemetry) -> IdempotentCalls:
+    return IdempotentCalls(
+        store=store,
+        shared=SharedKeys(redis),
+        sealer=Sealer(lambda: InstallationKey.of(settings).derive("answers to requests with an idempotency key")),
+        bounds=KeyBounds(
+            keys=settings.idempotency_limit, tenant_keys=settings.idempotency_tenant_limit, size=settings.idempotency_max_bytes
+        ),
+        clock=clock,
+        metrics=KeyMetrics(telemetry.registry),
+    )
 
 
 def _spool_rule(settings: GatewaySettings) -> SpoolRule:
@@ -244,6 +263,7 @@ def build_endpoints(
     contract: Contract,
     backend: Backend,
     spoolers: Mapping[str, Spooler],
+    keys: IdempotentCalls,
     health: HealthService,
     settings: GatewaySettings,
     clock: Clock,
@@ -270,15 +290,17 @@ def build_endpoints(
         if route.streams:
             return StreamEndpoint(route=route, backend=backend, rule=body, clock=clock, streams=streams, open_streams=open_streams)
         if (spooler := spoolers.get(route.rpc.path)) is not None:
-            return SpooledEndpoint(route=route, backend=backend, rule=body, spooler=spooler)
-        return UnaryEndpoint(route=route, backend=backend, rule=body)
+            return SpooledEndpoint(route=route, backend=backend, rule=body, keys=keys, spooler=spooler)
+        return UnaryEndpoint(route=route, backend=backend, rule=body, keys=keys)
 
     def mounted(path: str, made: Endpoint) -> Endpoint:
         mount = mounts.by_path.get(path)
         return made if mount is None else MountedEndpoint(made, mount)
 
     rpcs = [
-        WebRpcEndpoint(rpc=rpc, contract=contract, backend=backend, rule=body, open_streams=open_streams, most=settings.max_body_bytes)
+        WebRpcEndpoint(
+            rpc=rpc, contract=contract, backend=backend, rule=body, keys=keys, open_streams=open_streams, most=settings.max_body_bytes
+        )
         for rpc in contract.rpcs()
     ]
     return Router(

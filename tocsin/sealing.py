@@ -32,9 +32,12 @@ class Sealer:
 
     def seal(self, text: str, *, owner: str) -> str:
         """The text, sealed; it opens for the same ``owner`` alone, so that a row cannot be given another's secrets."""
+        return _VERSION + base64.b64encode(self.seal_bytes(text.encode(), owner=owner)).decode()
+
+    def seal_bytes(self, data: bytes, *, owner: str) -> bytes:
+        """The same for bytes, as bytes."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        sealed = self._cipher.encrypt(nonce, text.encode(), owner.encode())
-        return _VERSION + base64.b64encode(nonce + sealed).decode()
+        return nonce + self._cipher.encrypt(nonce, data, owner.encode())
 
     def open(self, sealed: str, *, owner: str) -> str:
         """The text that was sealed for ``owner``.
@@ -44,8 +47,21 @@ class Sealer:
         """
         try:
             data = base64.b64decode(sealed.removeprefix(_VERSION), validate=True)
-            if not sealed.startswith(_VERSION) or len(data) <= _NONCE_BYTES:
+            if not sealed.startswith(_VERSION):
                 raise SealBroken
-            return self._cipher.decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], owner.encode()).decode()
-        except (InvalidTag, ValueError):
+            return self.open_bytes(data, owner=owner).decode()
+        except ValueError:
+            raise SealBroken from None
+
+    def open_bytes(self, sealed: bytes, *, owner: str) -> bytes:
+        """The bytes that were sealed for ``owner``.
+
+        Raises:
+            SealBroken: as above.
+        """
+        if len(sealed) <= _NONCE_BYTES:
+            raise SealBroken
+        try:
+            return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], owner.encode())
+        except InvalidTag:
             raise SealBroken from None

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from gateway.http.exchange import Exchange
 from gateway.http.headers import AS_A_PAGE, NOT_STORED, has_etag, is_form, is_json, is_multipart, is_plain, passed_on, requested_timeout
 from gateway.http.streams import EventStream, StreamRule, frames_of
+from gateway.idempotency import IdempotentCalls, KeyedCall, Reply, refuse_key
 from gateway.open_streams import OpenStreams
 from gateway.ports import Backend, Spooler
 from gateway.transcoding.incoming import Incoming
@@ -149,10 +150,11 @@ class RpcEndpoint:
 class UnaryEndpoint(RpcEndpoint):
     """An RPC with one answer."""
 
-    def __init__(self, *, route: Route, backend: Backend, rule: BodyRule) -> None:
-        """Makes the endpoint of ``route``, whose calls go to ``backend``."""
+    def __init__(self, *, route: Route, backend: Backend, rule: BodyRule, keys: IdempotentCalls) -> None:
+        """Makes the endpoint of ``route``, whose calls go to ``backend``, and those with an Idempotency-Key by way of ``keys``."""
         super().__init__(route=route, rule=rule)
         self._call = backend.unary(route.rpc.path)
+        self._keys = keys
         self._headers = AS_A_PAGE if route.renderer.raw else NOT_STORED
 
     async def serve(self, exchange: Exchange) -> None:
@@ -160,12 +162,35 @@ class UnaryEndpoint(RpcEndpoint):
         try:
             incoming = await read_request(exchange, self._route, self._rule)
             renderer = self._route.renderer.chosen(incoming)
-            request = await bound(self._route, incoming)
-            exchange.watch()
-            answer = await self._call(request)
+            keyed = self._keyed(exchange, incoming)
+            if keyed is None:
+                request = self._ready(await bound(self._route, incoming))
+                exchange.watch()
+                status, answer = await self._answer(exchange, request)
+            else:
+                bind = bound(self._route, replace(incoming, request_id=keyed.request_id))
+                request = self._ready(keyed.identified(await bind))
+                exchange.watch()
+                status, answer = await self._keys.run(keyed, lambda: self._answer(exchange, request))
         except InvalidInput as error:
             raise self._route.binder.as_written(error) from error
-        await self._send(exchange, renderer.render(answer))
+        await self._send(exchange, renderer.render(answer), status=status)
+
+    def _keyed(self, exchange: Exchange, incoming: Incoming) -> KeyedCall | None:
+        """The call of a request with an Idempotency-Key; None without one, and where nobody owns it."""
+        raw = None if exchange.method == "GET" else exchange.headers.get(b"idempotency-key")
+        payload = (exchange.method.encode(), exchange.path.encode("latin-1"), incoming.query_string, incoming.body)
+        policy = self._route.rpc.policy
+        return KeyedCall.wanted(raw, principal=exchange.principal, policy=policy, payload=payload, tell=exchange.add_header)
+
+    def _ready(self, request: bytes) -> bytes:
+        """The request as it is sent."""
+        return request
+
+    async def _answer(self, exchange: Exchange, request: bytes) -> Reply:
+        """Calls."""
+        del exchange
+        return None, await self._call(request)
 
     async def _send(self, exchange: Exchange, reply: ResponseBody, *, status: int | None = None) -> None:
         """Sends an answer, or says that the client has it (RFC 9110, 13.1.2); ``status`` stands in place of its own."""
@@ -185,22 +210,17 @@ class SpooledEndpoint(UnaryEndpoint):
     An answer that is late says that the service is away only if it had the time that the contract declares, not what a client chose.
     """
 
-    def __init__(self, *, route: Route, backend: Backend, rule: BodyRule, spooler: Spooler) -> None:
+    def __init__(self, *, route: Route, backend: Backend, rule: BodyRule, keys: IdempotentCalls, spooler: Spooler) -> None:
         """Makes the endpoint of ``route``; ``spooler`` takes on what cannot be forwarded."""
-        super().__init__(route=route, backend=backend, rule=rule)
+        super().__init__(route=route, backend=backend, rule=rule, keys=keys)
         self._spooler = spooler
 
-    async def serve(self, exchange: Exchange) -> None:
-        """Converts, calls or keeps, converts back."""
-        try:
-            request = self._spooler.mark(await bound(self._route, await read_request(exchange, self._route, self._rule)))
-            exchange.watch()
-            status, answer = await self._answer(exchange, request)
-        except InvalidInput as error:
-            raise self._route.binder.as_written(error) from error
-        await self._send(exchange, self._route.renderer.render(answer), status=status)
+    def _ready(self, request: bytes) -> bytes:
+        """The request with an identity and a time."""
+        return self._spooler.mark(request)
 
-    async def _answer(self, exchange: Exchange, request: bytes) -> tuple[int | None, bytes]:
+    async def _answer(self, exchange: Exchange, request: bytes) -> Reply:
+        """Calls, or keeps."""
         principal, address = exchange.principal, exchange.address
         if not self._spooler.waiting(principal, address):
             try:
@@ -228,6 +248,8 @@ class StreamEndpoint(RpcEndpoint):
 
     async def serve(self, exchange: Exchange) -> None:
         """Converts, calls, and shows what comes."""
+        if exchange.method != "GET":
+            refuse_key(exchange.headers.get(b"idempotency-key"))
         frames = frames_of(exchange.headers.get(b"accept"), self._route)
         incoming = await read_request(exchange, self._route, self._rule)
         renderer = self._route.renderer.chosen(incoming)

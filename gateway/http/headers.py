@@ -16,24 +16,24 @@ _READ = frozenset(
     {
         b"accept", b"accept-encoding", b"access-control-request-method", b"authorization", b"connect-accept-encoding",
         b"connect-content-encoding", b"connect-protocol-version", b"connect-timeout-ms", b"content-encoding", b"content-length",
-        b"content-type", b"grpc-accept-encoding", b"grpc-encoding", b"grpc-timeout", b"host", b"if-none-match",
+        b"content-type", b"grpc-accept-encoding", b"grpc-encoding", b"grpc-timeout", b"host", b"idempotency-key", b"if-none-match",
         b"last-event-id", b"origin", b"traceparent", b"transfer-encoding", b"user-agent", b"x-request-timeout",
     }
 )  # fmt: skip
 # A proxy and the gateway must not read two different ones (RFC 9110, section 5.3).
-_SINGLE = frozenset({b"authorization", b"content-length", b"content-type", b"host", b"last-event-id"})
+_SINGLE = frozenset({b"authorization", b"content-length", b"content-type", b"host", b"idempotency-key", b"last-event-id"})
 # Optional whitespace around a value is no part of it (RFC 9110, section 5.5).
 _OWS = b" \t"
 
 ALLOWED_FROM_BROWSERS = (
     b"accept, accept-language, authorization, connect-accept-encoding, connect-content-encoding, connect-protocol-version, "
-    b"connect-timeout-ms, content-encoding, content-type, grpc-accept-encoding, grpc-encoding, grpc-timeout, last-event-id, traceparent, "
-    b"x-grpc-web, x-request-timeout, x-user-agent"
+    b"connect-timeout-ms, content-encoding, content-type, grpc-accept-encoding, grpc-encoding, grpc-timeout, idempotency-key, "
+    b"last-event-id, traceparent, x-grpc-web, x-request-timeout, x-user-agent"
 )
 """Answer to Access-Control-Request-Headers."""
 SHOWN_TO_BROWSERS = (
-    b"accept-post, allow, connect-content-encoding, grpc-encoding, grpc-message, grpc-status, grpc-status-details-bin, ratelimit, "
-    b"ratelimit-policy, retry-after, www-authenticate, x-trace-id"
+    b"accept-post, allow, connect-content-encoding, grpc-encoding, grpc-message, grpc-status, grpc-status-details-bin, "
+    b"idempotency-replayed, ratelimit, ratelimit-policy, retry-after, www-authenticate, x-trace-id"
 )
 """Value of Access-Control-Expose-Headers."""
 

@@ -17,6 +17,7 @@ from gateway.http.envelopes import COMPRESSED, EnvelopeReader
 from gateway.http.exchange import Exchange
 from gateway.http.grpc_web import GrpcWeb
 from gateway.http.headers import media_type, takes_gzip
+from gateway.idempotency import IdempotentCalls, KeyedCall, refuse_key
 from gateway.open_streams import OpenStreams
 from gateway.ports import Backend, Stream
 from gateway.transcoding.binding import Incoming, RequestBinder
@@ -61,7 +62,9 @@ Convert: TypeAlias = Callable[[bytes], bytes]
 class WebRpcEndpoint:
     """One RPC of any kind."""
 
-    def __init__(self, *, rpc: Rpc, contract: Contract, backend: Backend, rule: BodyRule, open_streams: OpenStreams, most: int) -> None:
+    def __init__(
+        self, *, rpc: Rpc, contract: Contract, backend: Backend, rule: BodyRule, keys: IdempotentCalls, open_streams: OpenStreams, most: int
+    ) -> None:
         """Makes the endpoint.
 
         Args:
@@ -69,6 +72,7 @@ class WebRpcEndpoint:
             contract: where its types are.
             backend: where calls go.
             rule: how bodies are read.
+            keys: answers unary requests that are sent again.
             open_streams: ends the streams when the server stops.
             most: bytes that a message may have, if the policy of the RPC does not say fewer.
         """
@@ -76,6 +80,7 @@ class WebRpcEndpoint:
         self._contract = contract
         self._backend = backend
         self._rule = rule
+        self._keys = keys
         self._open = open_streams
         self._most = min(most, rpc.policy.max_request_bytes)
         self.template = rpc.path
@@ -137,13 +142,13 @@ class WebRpcEndpoint:
         request = self._rpc.descriptor.input_type
         return RequestBinder(contract=self._contract, request=request, template=parse("/"), http_method="POST", body="*", raw=False)
 
-    async def _read(self, data: bytes, *, is_json: bool, compressed: bool) -> bytes:
+    async def _read(self, data: bytes, *, is_json: bool, compressed: bool, request_id: str = "") -> bytes:
         """The wire bytes of a message of the request."""
         if compressed:
             data = decompress(data, most=self._most)
         if not is_json:
             return data
-        return await _convert(lambda text: self._binder.bind(Incoming(variables={}, body=text)), data)
+        return await _convert(lambda text: self._binder.bind(Incoming(variables={}, body=text, request_id=request_id)), data)
 
     async def _show(self, wire: bytes, *, is_json: bool) -> bytes:
         """A message of the answer."""
@@ -159,14 +164,23 @@ class WebRpcEndpoint:
             data, coding, unary = asked.data, asked.coding, next(item for item in _UNARY.values() if item.is_json == asked.is_json)
         else:
             data, coding = await exchange.body(timeout=self._rule.timeout_seconds, most=self._most), headers.get(b"content-encoding")
-        request = await self._read(data, is_json=unary.is_json, compressed=is_compressed(coding))
+        keyed = self._keyed(exchange, data)
+        request_id = keyed.request_id if keyed else ""
+        request = await self._read(data, is_json=unary.is_json, compressed=is_compressed(coding), request_id=request_id)
         exchange.watch()
-        answer = await self._show(await self._backend.unary(self._rpc.path)(request), is_json=unary.is_json)
+        wire = await self._keys.answer(keyed, request, self._backend.unary(self._rpc.path))
+        answer = await self._show(wire, is_json=unary.is_json)
         head = [(b"content-type", unary.media_type), (b"cache-control", b"no-store"), (b"vary", b"accept-encoding")]
         if takes_gzip(headers) and is_worth(answer):
             head.append((b"content-encoding", GZIP))
             answer = await _convert(compress, answer)
         await exchange.send(200, head, answer)
+
+    def _keyed(self, exchange: Exchange, payload: bytes) -> KeyedCall | None:
+        """The call of a request with an Idempotency-Key."""
+        policy = self._rpc.policy
+        raw = None if policy.side_effect_free else exchange.headers.get(b"idempotency-key")
+        return KeyedCall.wanted(raw, principal=exchange.principal, policy=policy, payload=(payload,), tell=exchange.add_header)
 
     # -- enveloped messages ----------------------------------------------------------------------------------------------------
 
@@ -174,20 +188,24 @@ class WebRpcEndpoint:
         if isinstance(dialect, ConnectStream):
             check_version(exchange.headers)
         path, kind = self._rpc.path, self._rpc.descriptor
+        keyed = self._keyed(exchange, b"")
+        if keyed and not self._unary:
+            refuse_key(exchange.headers.get(b"idempotency-key"))
         gzip = dialect.takes_gzip(exchange.headers)
-        requests = self._requests(exchange, dialect, asyncio.current_task())
+        requests = self._requests(exchange, dialect, asyncio.current_task(), request_id=keyed.request_id if keyed else "")
         if kind.client_streaming and kind.server_streaming:
             await self._answer_all(exchange, dialect, self._backend.both_streams(path)(requests), gzip=gzip)
         elif kind.server_streaming:
             await self._answer_all(exchange, dialect, self._backend.server_stream(path)(await self._only(requests)), gzip=gzip)
         else:
-            call = (
-                self._backend.client_stream(path)(requests)
-                if kind.client_streaming
-                else self._backend.unary(path)(await self._only(requests))
-            )
+            call = self._backend.client_stream(path)(requests) if kind.client_streaming else self._one(keyed, requests)
             answer = await self._framed(await call, dialect, gzip=gzip)
             await exchange.send(200, dialect.head(gzip=gzip), answer + dialect.end())
+
+    async def _one(self, keyed: KeyedCall | None, requests: AsyncGenerator[bytes]) -> bytes:
+        """The answer of a unary RPC."""
+        request = await self._only(requests)
+        return await self._keys.answer(keyed.of_payload(request) if keyed else None, request, self._backend.unary(self._rpc.path))
 
     async def _answer_all(self, exchange: Exchange, dialect: Dialect, stream: Stream, *, gzip: bool) -> None:
         async with aclosing(self._open.through(stream)) as messages:
@@ -224,27 +242,29 @@ class WebRpcEndpoint:
             raise InvalidInput("The request has no message.")
         return found
 
-    async def _requests(self, exchange: Exchange, dialect: Dialect, task: "asyncio.Task[None] | None") -> AsyncGenerator[bytes]:
+    async def _requests(
+        self, exchange: Exchange, dialect: Dialect, task: "asyncio.Task[None] | None", *, request_id: str
+    ) -> AsyncGenerator[bytes]:
         """The messages of the request; when the body has come to its end, a client that leaves cancels ``task``."""
         can_be_compressed = is_compressed(exchange.headers.get(dialect.coding_header))
         reader, text = EnvelopeReader(most=self._most), TextReader() if dialect.is_text else None
         count = 0
         async for piece in exchange.chunks():
             for flags, data in reader.feed(text.feed(piece) if text else piece):
-                yield await self._opened(flags, data, dialect, can_be_compressed=can_be_compressed)
+                yield await self._opened(flags, data, dialect, can_be_compressed=can_be_compressed, request_id=request_id)
                 if (count := count + 1) % _MESSAGES_AT_ONCE == 0:
                     await asyncio.sleep(0)
         if text is not None:
             for flags, data in reader.feed(text.end()):
-                yield await self._opened(flags, data, dialect, can_be_compressed=can_be_compressed)
+                yield await self._opened(flags, data, dialect, can_be_compressed=can_be_compressed, request_id=request_id)
         reader.end()
         exchange.watch(task)
 
-    async def _opened(self, flags: int, data: bytes, dialect: Dialect, *, can_be_compressed: bool) -> bytes:
+    async def _opened(self, flags: int, data: bytes, dialect: Dialect, *, can_be_compressed: bool, request_id: str) -> bytes:
         compressed = bool(flags & COMPRESSED)
         if compressed and not can_be_compressed:
             raise InvalidInput(f"A message is compressed, but the header {dialect.coding_header.decode()} does not say how.")
-        return await self._read(data, is_json=dialect.is_json, compressed=compressed)
+        return await self._read(data, is_json=dialect.is_json, compressed=compressed, request_id=request_id)
 
 
 async def _convert(convert: Convert, data: bytes) -> bytes:

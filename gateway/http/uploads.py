@@ -7,6 +7,7 @@ from gateway.http.endpoints import BodyRule, RpcEndpoint, bound
 from gateway.http.exchange import Exchange
 from gateway.http.headers import is_plain
 from gateway.http.streams import EventStream, StreamRule, frames_of
+from gateway.idempotency import refuse_key
 from gateway.open_streams import OpenStreams
 from gateway.ports import Backend
 from gateway.transcoding.incoming import Incoming
@@ -48,6 +49,7 @@ class UploadEndpoint(RpcEndpoint):
 
     async def serve(self, exchange: Exchange) -> None:
         """Converts and sends what comes, and shows what is answered."""
+        refuse_key(exchange.headers.get(b"idempotency-key"))
         self._check_type(exchange)
         requests = self._requests(exchange, asyncio.current_task())
         try:

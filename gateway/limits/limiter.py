@@ -32,7 +32,7 @@ class RateLimited(ResourceExhausted):
 
 
 @dataclass(slots=True)
-class _Bucket:
+class _LeasePocket:
     """What this process has of one window; times are seconds on the monotonic clock.
 
     Attributes:
@@ -67,7 +67,7 @@ class RateLimiter:
         self._local = local
         self._clock = clock
         self._background = Background(clock)
-        self._buckets: defaultdict[str, OrderedDict[str, _Bucket]] = defaultdict(OrderedDict)
+        self._buckets: defaultdict[str, OrderedDict[str, _LeasePocket]] = defaultdict(OrderedDict)
 
     @property
     def is_alone(self) -> bool:
@@ -119,7 +119,7 @@ class RateLimiter:
         if bucket is not None and bucket.permits <= 0:
             self._check(rule, bucket, self._clock.monotonic())
 
-    def _check(self, rule: LimitRule, bucket: _Bucket, now: float) -> None:
+    def _check(self, rule: LimitRule, bucket: _LeasePocket, now: float) -> None:
         if now < bucket.blocked_until:
             raise RateLimited(
                 f"There is a limit of {rule.calls:,} calls in {rule.seconds} s for this kind of call, and it is reached.",
@@ -127,18 +127,18 @@ class RateLimiter:
                 metadata={"limit": rule.name, "calls": str(rule.calls), "seconds": str(rule.seconds)},
             )
 
-    def _bucket(self, rule: LimitRule, key: str) -> _Bucket:
+    def _bucket(self, rule: LimitRule, key: str) -> _LeasePocket:
         buckets = self._buckets[rule.name]
         bucket = buckets.get(key)
         if bucket is None:
-            bucket = buckets[key] = _Bucket()
+            bucket = buckets[key] = _LeasePocket()
             if len(buckets) > MOST_KEYS:
                 buckets.popitem(last=False)
         else:
             buckets.move_to_end(key)
         return bucket
 
-    def _ask(self, rule: LimitRule, key: str, bucket: _Bucket) -> "asyncio.Task[None] | None":
+    def _ask(self, rule: LimitRule, key: str, bucket: _LeasePocket) -> "asyncio.Task[None] | None":
         """The question for a lease that is under way, or a new one; None when it was answered at once."""
         if bucket.asking is None or bucket.asking.done():
             if not self._shared.available:
@@ -147,11 +147,11 @@ class RateLimiter:
             bucket.asking = self._background.once("rate-limit", partial(self._ask_shared, rule, key, bucket))
         return bucket.asking
 
-    async def _ask_shared(self, rule: LimitRule, key: str, bucket: _Bucket) -> None:
+    async def _ask_shared(self, rule: LimitRule, key: str, bucket: _LeasePocket) -> None:
         answer = await self._shared.take(rule, key)
         self._answered(rule, bucket, self._local.take(rule, key) if answer is None else answer)
 
-    def _answered(self, rule: LimitRule, bucket: _Bucket, answer: LeaseAnswer) -> None:
+    def _answered(self, rule: LimitRule, bucket: _LeasePocket, answer: LeaseAnswer) -> None:
         now = self._clock.monotonic()
         bucket.left = answer.left * rule.lease
         bucket.resets = now + answer.resets_in
@@ -162,6 +162,6 @@ class RateLimiter:
             bucket.blocked_until = now + max(answer.resets_in, _SHORTEST_REFUSAL)
 
 
-def _standing(rule: LimitRule, bucket: _Bucket, now: float) -> bytes:
+def _standing(rule: LimitRule, bucket: _LeasePocket, now: float) -> bytes:
     """How many calls are left, and when there are more again."""
     return b'"%b";r=%d;t=%d' % (rule.name.encode(), bucket.left + max(0, bucket.permits), max(0, math.ceil(bucket.resets - now)))

@@ -135,10 +135,13 @@ class Operation:
         return "$ref" not in known and (kind == "string" or isinstance(kind, list)) and field.message_type.full_name != HTTP_BODY
 
     def _header_parameters(self) -> list[Schema]:
-        if not (self._route.streams and RESUME_FIELD in self._request.fields_by_name):
+        if self._route.streams and RESUME_FIELD in self._request.fields_by_name:
+            text = "The id of the last event seen; the stream goes on after it."
+            return [{"name": "Last-Event-ID", "in": "header", "description": text, "schema": {"type": "string"}}]
+        if self._route.http_method == "GET" or self._route.streams or self._route.uploads or self._route.rpc.policy.public:
             return []
-        text = "The id of the last event seen; the stream goes on after it."
-        return [{"name": "Last-Event-ID", "in": "header", "description": text, "schema": {"type": "string"}}]
+        text = "A key of your own for this request. Sent again with it, the request does nothing more, and is answered as the first time."
+        return [{"name": "Idempotency-Key", "in": "header", "description": text, "schema": {"type": "string", "maxLength": 257}}]
 
     def _body(self) -> Schema:
         if self._route.binder.raw_body:

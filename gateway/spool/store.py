@@ -1,10 +1,11 @@
-"""The spool's tables, in a SQLite file of this gateway: the same in every installation, for it is no state that is shared."""
+"""The tables of a gateway, in a SQLite file of its own: what waits in the spool, and answers by Idempotency-Key."""
 
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Row, Table, Text, delete, func, insert, select, text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Row, Table, Text, delete, func, insert, or_, select, text
 
+from gateway.idempotency import KeptAnswer
 from tocsin.database import Database, storable
 
 metadata: Final = MetaData()
@@ -36,6 +37,16 @@ set_aside: Final = Table(
     Column("tries", Integer, nullable=False),
     Column("reason", Text, nullable=False, comment="The class of the error."),
     Column("message", Text, nullable=False),
+)
+idempotency_keys: Final = Table(
+    "idempotency_keys",
+    metadata,
+    Column("id", LargeBinary, primary_key=True, comment="Digest of tenant, caller, method and key."),
+    Column("tenant", Text, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False, comment="Digest of the payload."),
+    Column("answer", LargeBinary, comment="Sealed; null when it was too large to be kept."),
+    Column("created_at", BigInteger, nullable=False, comment="Microseconds since the Unix epoch, UTC."),
+    Index("idempotency_keys_by_age", "created_at"),
 )
 _SHARED: Final = ("number", "path", "tenant", "lane", "request", "traceparent", "accepted_at")
 
@@ -172,6 +183,58 @@ class SpoolStore:
             return (await connection.execute(delete(set_aside).where(set_aside.c.number == number))).rowcount > 0
 
 
+class IdempotencyStore:
+    """The table; one transaction a method."""
+
+    def __init__(self, file: OpenDatabase) -> None:
+        self._file = file
+
+    async def ids(self) -> set[bytes]:
+        """Every key."""
+        async with self._file.database.read() as connection:
+            return set(await connection.scalars(select(idempotency_keys.c.id)))
+
+    async def find(self, identity: bytes) -> KeptAnswer | None:
+        """What one key was used for."""
+        query = select(idempotency_keys).where(idempotency_keys.c.id == identity)
+        async with self._file.database.read() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else _kept(row)
+
+    async def add(self, kept: Sequence[KeptAnswer]) -> None:
+        """Keeps answers; of a key that is there the newest counts."""
+        rows = [
+            {"id": one.id, "tenant": one.tenant, "fingerprint": one.fingerprint, "answer": one.answer, "created_at": one.created}
+            for one in kept
+        ]
+        async with self._file.database.transaction() as connection:
+            await connection.execute(insert(idempotency_keys).prefix_with("OR REPLACE"), rows)
+
+    async def page(self, *, after: bytes, most: int) -> list[KeptAnswer]:
+        """Keys behind ``after``, in their order."""
+        query = select(idempotency_keys).where(idempotency_keys.c.id > after).order_by(idempotency_keys.c.id).limit(most)
+        async with self._file.database.read() as connection:
+            return [_kept(row) for row in await connection.execute(query)]
+
+    async def clean(self, *, before: int, keys: int, tenant_keys: int, size: int) -> list[bytes]:
+        """Forgets what is older than ``before``, and the oldest beyond the bounds of all and of each tenant; which keys those were."""
+        table = idempotency_keys
+        newest = table.c.created_at.desc(), table.c.id
+        length = func.coalesce(func.length(table.c.answer), 0)
+        ranked = select(
+            table.c.id,
+            table.c.created_at,
+            func.row_number().over(order_by=newest).label("place"),
+            func.row_number().over(partition_by=table.c.tenant, order_by=newest).label("tenant_place"),
+            func.sum(length).over(order_by=newest).label("bytes"),
+        ).subquery()
+        beyond = select(ranked.c.id).where(
+            or_(ranked.c.created_at < before, ranked.c.place > keys, ranked.c.tenant_place > tenant_keys, ranked.c.bytes > size)
+        )
+        async with self._file.database.transaction() as connection:
+            return list(await connection.scalars(delete(table).where(table.c.id.in_(beyond)).returning(table.c.id)))
+
+
 def _row(entry: SpooledCall) -> dict[str, Any]:
     return {
         "path": entry.path,
@@ -189,3 +252,7 @@ def _entry(row: Row[Any]) -> SpooledCall:
 
 def _aside(row: Row[Any]) -> SetAsideCall:
     return SetAsideCall(_entry(row), row.set_aside_at, row.tries, row.reason, row.message)
+
+
+def _kept(row: Row[Any]) -> KeptAnswer:
+    return KeptAnswer(row.id, row.tenant, row.fingerprint, row.answer, row.created_at)

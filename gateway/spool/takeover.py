@@ -2,9 +2,10 @@
 
 from typing import Final
 
+from gateway.idempotency import IdempotentCalls
 from gateway.spool.file import SpoolFile, SpoolTaken
 from gateway.spool.spool import Spool
-from gateway.spool.store import SpoolStore
+from gateway.spool.store import IdempotencyStore, SpoolStore
 from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.telemetry import get_logger
@@ -22,10 +23,11 @@ class SpoolTakeover:
     A call is in both files for a moment, and after a kill in that moment it is forwarded twice: its identity makes that harmless.
     """
 
-    def __init__(self, *, file: SpoolFile, spool: Spool, clock: Clock) -> None:
-        """Takes its own file and spool."""
+    def __init__(self, *, file: SpoolFile, spool: Spool, keys: IdempotentCalls, clock: Clock) -> None:
+        """Takes its own file, spool and keys."""
         self._file = file
         self._spool = spool
+        self._keys = keys
         self._background = Background(clock)
 
     async def start(self) -> None:
@@ -47,6 +49,7 @@ class SpoolTakeover:
                 continue
             try:
                 await self._take_over(SpoolStore(other), place)
+                await self._take_over_keys(IdempotencyStore(other))
                 await other.discard()
             finally:
                 await other.stop()
@@ -65,3 +68,10 @@ class SpoolTakeover:
             count += 1
         if count:
             _log.info("spool taken over", spool=place, calls=count)
+
+    async def _take_over_keys(self, left: IdempotencyStore) -> None:
+        """Copies all keys; the file goes as a whole."""
+        after = b""
+        while kept := await left.page(after=after, most=_PAGE):
+            await self._keys.take_over(kept)
+            after = kept[-1].id

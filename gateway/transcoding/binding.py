@@ -144,7 +144,7 @@ class RequestBinder:
         """
         if self._fast is not None and incoming.is_body_alone:
             try:
-                return self._fast.bind(incoming.body, incoming.variables)
+                return self._fast.bind(incoming.body, incoming.variables, incoming.request_id)
             except FastPathMiss:
                 pass  # the fallback below tells what it is
         if self._whole and self._codec.own_form is not None:
@@ -166,7 +166,7 @@ class RequestBinder:
             put(message, fields, convert(fields[-1], incoming.variables[path], path))
         for made in self._generated:
             if not message.get(made.json_name) and not message.get(made.name):
-                put(message, (made,), str(uuid.uuid4()))
+                put(message, (made,), incoming.request_id or str(uuid.uuid4()))
         if self._resume is not None and incoming.last_event_id:
             put(message, (self._resume,), incoming.last_event_id)
         return self._codec.to_wire(message)

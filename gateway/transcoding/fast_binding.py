@@ -42,8 +42,8 @@ class FastBinder:
     def _codec(self) -> FastCodec:
         return FastCodec(self._body)  # compiled for the first request: most routes of most gateways see none
 
-    def bind(self, body: bytes, variables: Mapping[str, str]) -> bytes:
-        """Wire bytes of the request message.
+    def bind(self, body: bytes, variables: Mapping[str, str], request_id: str = "") -> bytes:
+        """Wire bytes of the request message; ``request_id`` is its identity if it has none, or else a new one.
 
         Raises:
             FastPathMiss: the fallback has to decide.
@@ -54,5 +54,5 @@ class FastBinder:
         for path, set_text in self._variables:
             set_text(message, variables[path])
         for set_text in self._generated:
-            set_text(message, str(uuid.uuid4()))
+            set_text(message, request_id or str(uuid.uuid4()))
         return to_wire(message)

@@ -30,3 +30,5 @@ class Incoming:
     """As it was sent."""
     address: str = ""
     """Of the client."""
+    request_id: str = ""
+    """The identity of a request that has none; a new one unless given."""

@@ -86,7 +86,7 @@ class LegacyBinder:
             put(message, fields, convert(fields[-1], incoming.variables[path], path))
         for field in self._generated:
             if not message.get(field.json_name) and not message.get(field.name):
-                put(message, (field,), str(uuid.uuid4()))
+                put(message, (field,), incoming.request_id or str(uuid.uuid4()))
         return self._codec.to_wire(message)
 
     def as_written(self, error: InvalidInput) -> InvalidInput:

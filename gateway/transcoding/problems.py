@@ -10,6 +10,7 @@ import grpc
 
 from gateway.transcoding.router import MethodNotAllowed
 from tocsin.errors import (
+    Aborted,
     DeadlineExceeded,
     InvalidInput,
     MessageTooLarge,
@@ -67,11 +68,20 @@ class CredentialMissing(Unauthenticated):
     """A token or an API key is required."""
 
 
+class IdempotencyKeyReused(InvalidInput):
+    """The Idempotency-Key was used for a request with another payload."""
+
+
+class IdempotencyKeyInUse(Aborted):
+    """The first request with this Idempotency-Key is still under way."""
+
+
 _HTTP_ONLY: Mapping[type[TocsinError], int] = {
     MethodNotAllowed: 405,
     NotAcceptable: 406,
     BodyTooSlow: 408,
     UnsupportedMediaType: 415,
+    IdempotencyKeyReused: 422,
 }
 # By reason, for a service or gRPC itself may have found it.
 _BY_REASON: Mapping[str, int] = {MessageTooLarge.reason: 413}
@@ -158,7 +168,7 @@ def headers_of(error: TocsinError) -> list[tuple[bytes, bytes]]:
     """What an error says in the head of its answer."""
     if isinstance(error, MethodNotAllowed):
         return [(b"allow", ", ".join(error.allowed).encode())]
-    if isinstance(error, Unavailable | ResourceExhausted):
+    if isinstance(error, Unavailable | ResourceExhausted | IdempotencyKeyInUse):
         return [(b"retry-after", str(max(1, math.ceil(error.retry_after or 1))).encode())]
     if isinstance(error, ScopeMissing):
         return [(b"www-authenticate", f'Bearer realm="tocsin", error="insufficient_scope", scope="{error.metadata["scope"]}"'.encode())]

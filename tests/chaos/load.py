@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx2
 
@@ -33,6 +33,28 @@ _PAGE = 1000
 _STEADY = 10
 _ABREAST = 80
 """Attempts at a time and client: beyond 100 they would queue in httpx2's pool, which takes longer the more they are."""
+
+
+class LoadIdentity(NamedTuple):
+    """What makes a repeated request the same one: its ``requestId``, or an Idempotency-Key."""
+
+    text: str
+    is_key: bool
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Of the query."""
+        return {} if self.is_key else {"requestId": self.text}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of the request."""
+        return {"Idempotency-Key": self.text} if self.is_key else {}
+
+    @property
+    def not_now(self) -> frozenset[int]:
+        """What it may be answered with while something is broken; 409 while the first request with the key is under way."""
+        return NOT_NOW | {409} if self.is_key else NOT_NOW
 
 
 class Load:
@@ -66,6 +88,7 @@ class Load:
         self._patience = patience
         self._notify = notify or {"to": ["ann@example.com"], "text": "Rings once."}
         self._turn = 0
+        self._keyed = False
         self._room = asyncio.Semaphore(_ABREAST * len(clients))
         self._begun = datetime.now(UTC)
         self.account = Account()
@@ -137,34 +160,37 @@ class Load:
     async def place(self, path: str, body: dict[str, Any], marks: set[str]) -> bool:
         """Posts ``body`` as a careful client does: the same request id until there is an answer. Returns whether it was accepted.
 
+        Every second request has an Idempotency-Key instead, which the gateway makes its request id.
+
         Args:
             path: what takes a ``requestId``.
             body: the request.
             marks: what is to come out of it, for the account.
         """
-        parameters = {"requestId": str(uuid.uuid4())}
+        self._keyed = not self._keyed
+        identity = LoadIdentity(str(uuid.uuid4()), is_key=self._keyed)
         self.account.attempted |= marks
         end, wait = asyncio.get_running_loop().time() + self._patience, 0.1
         while asyncio.get_running_loop().time() < end:
-            if await self._attempt(path, body, parameters):
+            if await self._attempt(path, body, identity):
                 self.account.accepted |= marks
                 return True
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))
             wait = min(2.0, 2 * wait)
         return False
 
-    async def _attempt(self, path: str, body: dict[str, Any], parameters: dict[str, str]) -> bool:
+    async def _attempt(self, path: str, body: dict[str, Any], identity: LoadIdentity) -> bool:
         self._turn += 1
         client = self._clients[self._turn % len(self._clients)]
         try:
             async with self._room:
-                answer = await client.post(path, json=body, params=parameters)
+                answer = await client.post(path, json=body, params=identity.parameters, headers=identity.headers)
         except httpx2.HTTPError:
             self.answers[NO_ANSWER] += 1
             return False
         self.answers[answer.status_code] += 1
         # Anything else but "not now" would be a defect: the request is a good one.
-        assert answer.is_success or answer.status_code in NOT_NOW, f"{answer.status_code} {answer.text}"
+        assert answer.is_success or answer.status_code in identity.not_now, f"{answer.status_code} {answer.text}"
         return answer.is_success
 
     async def settle(self, *, seconds: float = 60.0, quiet: float = 3.0 if FULL else 1.0) -> Account:

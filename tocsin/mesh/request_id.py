@@ -27,20 +27,21 @@ class RequestIdField:
     names: tuple[str, ...]
     numbers: tuple[int, ...]
 
-    def ensured(self, request: Request) -> Request:
-        """The request, with a new identity (a UUID) if it has none; a message that is the caller's is not changed.
+    def ensured(self, request: Request, identity: str = "") -> Request:
+        """The request, with an identity if it has none; a message that is the caller's is not changed.
 
         Args:
             request: a message, or its wire bytes.
+            identity: which; a new UUID unless given.
         """
         if isinstance(request, bytes):
-            return request if _says(request, self.numbers) else request + _encoded(self.numbers, str(uuid.uuid4()))
+            return request if _says(request, self.numbers) else request + _encoded(self.numbers, identity or str(uuid.uuid4()))
         if _last(request, self.names[:-1], self.names[-1])[1]:
             return request
         copy = type(request)()
         copy.CopyFrom(request)
         target, _ = _last(copy, self.names[:-1], self.names[-1])
-        setattr(target, self.names[-1], str(uuid.uuid4()))
+        setattr(target, self.names[-1], identity or str(uuid.uuid4()))
         return copy
 
 

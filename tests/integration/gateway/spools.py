@@ -6,9 +6,12 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from gateway.idempotency import IdempotentCalls, KeyBounds, SharedKeys
+from gateway.metrics import KeyMetrics
 from gateway.spool import (
     CallSpooler,
     Forwarder,
+    IdempotencyStore,
     Spool,
     SpoolAdmin,
     SpooledCall,
@@ -23,6 +26,8 @@ from tocsin.api.scheduler.v1 import trigger_service_pb2 as pb
 from tocsin.clock import Clock, SystemClock
 from tocsin.errors import Unavailable
 from tocsin.mesh.context import current as current_call
+from tocsin.redis import Redis
+from tocsin.sealing import Sealer
 
 EVENT = "/tocsin.api.scheduler.v1.TriggerService/PublishEvent"
 PING = "/tocsin.api.scheduler.v1.TriggerService/Ping"
@@ -83,6 +88,20 @@ class Far:
         return [topic for _, topic in self.seen]
 
 
+def keys_of(
+    file: SpoolFile, clock: Clock, *, redis: Redis | None = None, keys: int = 1000, tenant_keys: int = 1000, size: int = 1 << 20
+) -> IdempotentCalls:
+    """The answers by Idempotency-Key of one gateway."""
+    return IdempotentCalls(
+        store=IdempotencyStore(file),
+        shared=SharedKeys(redis or Redis(url=None, clock=clock)),
+        sealer=Sealer(lambda: b"installation key of these tests."),
+        bounds=KeyBounds(keys=keys, tenant_keys=tenant_keys, size=size),
+        clock=clock,
+        metrics=KeyMetrics(CollectorRegistry()),
+    )
+
+
 class SpoolRig:
     """A spool over one file, with a forwarder to one service; it can be stopped and opened again."""
 
@@ -91,7 +110,8 @@ class SpoolRig:
         self.file = SpoolFile(path=path, clock=clock)
         self.spool = Spool(store=SpoolStore(self.file), rule=bounds or rule(), clock=clock)
         self.forwarder = Forwarder(spool=self.spool, unary=far.unary, clock=clock, registry=CollectorRegistry())
-        self.takeover = SpoolTakeover(file=self.file, spool=self.spool, clock=clock)
+        self.keys = keys_of(self.file, clock)
+        self.takeover = SpoolTakeover(file=self.file, spool=self.spool, keys=self.keys, clock=clock)
         self.admin = SpoolAdmin(spool=self.spool, file=self.file)
 
     def spooler(self, path: str = EVENT) -> CallSpooler:
@@ -100,12 +120,12 @@ class SpoolRig:
 
     async def start(self) -> None:
         """Opens it."""
-        for part in (self.file, self.spool, self.forwarder):
+        for part in (self.file, self.keys, self.spool, self.forwarder):
             await part.start()
 
     async def stop(self) -> None:
         """Closes it; what waits stays."""
-        for part in (self.takeover, self.forwarder, self.spool, self.file):
+        for part in (self.takeover, self.forwarder, self.spool, self.keys, self.file):
             await part.stop()
 
     async def put(self, topic: str, tenant: str = "acme", *, path: str = EVENT) -> None:

@@ -119,7 +119,7 @@ def test_each_part_of_a_request_is_described(shelf: dict[str, Any]) -> None:
     """Path, query and body, each field in one place."""
     create = shelf["paths"]["/v1/shelves/{shelf}/books"]["post"]
     places = {item["name"]: item["in"] for item in create["parameters"]}
-    assert places == {"shelf": "path", "requestId": "query", "validateOnly": "query"}
+    assert places == {"shelf": "path", "requestId": "query", "validateOnly": "query", "Idempotency-Key": "header"}
     assert create["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/shelf.v1.Book"}
     lend = shelf["paths"]["/v1/shelves/{shelf}/books/{book}:lend"]["post"]
     assert set(lend["requestBody"]["content"]["application/json"]["schema"]["properties"]) == {"reader"}
