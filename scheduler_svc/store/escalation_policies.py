@@ -31,7 +31,7 @@ _PLANS: Final = Statement(
         "AND p.id = w.value ->> 1"
     ),
     postgresql=(
-        "SELECT p.tenant, p.id, p.plan FROM unnest($1::text[], $2::text[]) AS w(tenant, id) JOIN escalation_policies p "
+        "SELECT p.tenant, p.id, p.plan FROM unnest($1::text::text[], $2::text::text[]) AS w(tenant, id) JOIN escalation_policies p "
         "ON p.tenant = w.tenant AND p.id = w.id"
     ),
 )
@@ -39,7 +39,8 @@ _HOLD_TURNS: Final = both("UPDATE escalation_policies SET turns = turns WHERE te
 _TAKE_TURNS: Final = Statement(
     sqlite="UPDATE escalation_policies SET turns = ?3 WHERE tenant = ?1 AND id = ?2",
     postgresql=(
-        "UPDATE escalation_policies p SET turns = v.turns FROM unnest($1::text[], $2::text[], $3::bigint[]) AS v(tenant, id, turns) "
+        "UPDATE escalation_policies p SET turns = v.turns "
+        "FROM unnest($1::text::text[], $2::text::text[], $3::text::bigint[]) AS v(tenant, id, turns) "
         "WHERE p.tenant = v.tenant AND p.id = v.id"
     ),
 )

@@ -5,7 +5,7 @@ while plans are made, and what one batch reads does not wait for what another on
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,7 +15,7 @@ from scheduler_svc.domain.planning import CANCELLED, Plan, overlapping
 from scheduler_svc.ports import Due, Fired, Pending, Planner
 from scheduler_svc.store.changes import note
 from scheduler_svc.store.mapping import present, still_running
-from scheduler_svc.store.sql import CHANGE, Fields, Statement, is_sqlite, numbers, plan_anew
+from scheduler_svc.store.sql import CHANGE, Fields, Statement, array, is_sqlite, plan_anew
 from scheduler_svc.store.tables import ACTIVE, RUNNING_ALONE
 from tocsin.recurrence import Micros, Overlapping, spent
 
@@ -78,23 +78,23 @@ _MOVE: Final = Statement(
     ),
     postgresql=(
         "UPDATE alarms AS a SET next_fire_at = v.following, ordinal = v.ordinal, state = v.state "
-        "FROM unnest($1::text[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[], $5::text::integer[], $6::text::smallint[]) "
-        f"AS v(alarm, due, version, following, ordinal, state) WHERE {_UNCHANGED} RETURNING a.id"
+        "FROM unnest($1::text::text[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[], $5::text::integer[], "
+        f"$6::text::smallint[]) AS v(alarm, due, version, following, ordinal, state) WHERE {_UNCHANGED} RETURNING a.id"
     ),
 )
 _INSERT: Final = Statement(
     sqlite=f"{_INTO} SELECT {_OF_ONE_ROW} FROM alarms WHERE id = ?1 ON CONFLICT DO NOTHING",
     postgresql=(
-        f"{_INTO} SELECT {_values(firing='r.id', alarm='a', row='r', now='$8::bigint')} FROM unnest($1::text[], $2::text[], "
-        "$3::text::bigint[], $4::text::smallint[], $5::text::smallint[], $6::text[], $7::text::smallint[]) "
+        f"{_INTO} SELECT {_values(firing='r.id', alarm='a', row='r', now='$8::bigint')} FROM unnest($1::text::text[], $2::text::text[], "
+        "$3::text::bigint[], $4::text::smallint[], $5::text::smallint[], $6::text::text[], $7::text::smallint[]) "
         "AS r(alarm, id, due, going, outcome, reason, flags) JOIN alarms AS a ON a.id = r.alarm"
     ),
 )
 # On PostgreSQL one statement moves the alarms and writes a row of each, so that nothing of an alarm travels to us and back.
 _FIRE: Final = (
     "WITH moved AS (UPDATE alarms AS a SET next_fire_at = v.following, ordinal = v.ordinal, state = v.state "
-    "FROM unnest($1::text[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[], $5::text::integer[], $6::text::smallint[], "
-    "$7::text[], $8::text::smallint[], $9::text::smallint[], $10::text[], $11::text::smallint[]) "
+    "FROM unnest($1::text::text[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[], $5::text::integer[], $6::text::smallint[], "
+    "$7::text::text[], $8::text::smallint[], $9::text::smallint[], $10::text::text[], $11::text::smallint[]) "
     "AS v(alarm, due, version, following, ordinal, state, firing, going, outcome, reason, flags) "
     f"WHERE {_UNCHANGED} RETURNING a.id, a.tenant, a.shard, a.priority, a.kind, a.action, a.retry, a.traceparent, "
     "v.firing, v.due, v.going, v.outcome, v.reason, v.flags) "
@@ -294,18 +294,18 @@ class Batch:
         if not self._moves:
             return 0
         await plan_anew(connection)
-        _, firings, _, *rest = _columns(self._rows, texts=(0, 1, 5))
-        moves = _columns(self._moves, texts=(0,))
+        _, firings, _, *rest = _columns(self._rows)
+        moves = _columns(self._moves)
         return (await connection.exec_driver_sql(_FIRE + tail, (*moves, firings, *rest, self._now))).rowcount
 
     async def _write_some(self, connection: AsyncConnection, tail: str) -> int:
         """An alarm that catches up has several rows, and one that waits for something from outside has none here."""
-        moves = _columns(self._moves, texts=(0,))
+        moves = _columns(self._moves)
         moved = {row[0] for row in (await connection.exec_driver_sql(_MOVE.postgresql, moves)).fetchall()}
         rows = [row for row in self._rows if row[0] in moved]
         if not rows:
             return 0
-        return (await connection.exec_driver_sql(_INSERT.postgresql + tail, (*_columns(rows, texts=(0, 1, 5)), self._now))).rowcount
+        return (await connection.exec_driver_sql(_INSERT.postgresql + tail, (*_columns(rows), self._now))).rowcount
 
     async def _keep_written(self, connection: AsyncConnection) -> None:
         """Fires only what was written: not what was changed meanwhile, and not twice what a rule means again that was changed back."""
@@ -333,7 +333,7 @@ class Batch:
         self.fired.queued_firings += [QueuedFiring.of(firing) for firing in firings if firing.state is FiringState.PENDING]
 
 
-def _columns(rows: Sequence[tuple[Any, ...]], *, texts: Collection[int]) -> tuple[Sequence[str] | str, ...]:
-    """The columns of rows, those of ``texts`` as they are and the others, which are numbers, as `numbers`."""
+def _columns(rows: Sequence[tuple[Any, ...]]) -> tuple[str, ...]:
+    """The columns of rows, each as `array`."""
     columns: Iterable[tuple[Any, ...]] = zip(*rows, strict=True)
-    return tuple(column if place in texts else numbers(column) for place, column in enumerate(columns))
+    return tuple(map(array, columns))

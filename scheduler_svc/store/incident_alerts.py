@@ -29,7 +29,7 @@ _OPEN: Final = Statement(
         f"AND a.dedup_key = w.value ->> 1 AND a.{ALERT_OPEN}"
     ),
     postgresql=(
-        "SELECT a.incident, a.tenant, a.dedup_key FROM unnest($1::text[], $2::text[]) AS w(tenant, dedup_key) "
+        "SELECT a.incident, a.tenant, a.dedup_key FROM unnest($1::text::text[], $2::text::text[]) AS w(tenant, dedup_key) "
         f"JOIN incident_alerts a ON a.tenant = w.tenant AND a.dedup_key = w.dedup_key AND a.{ALERT_OPEN}"
     ),
 )
@@ -39,7 +39,7 @@ _BY_KEY: Final = Statement(
         "AND a.dedup_key = w.value ->> 1"
     ),
     postgresql=(
-        f"SELECT {_FIELDS} FROM unnest($1::text[], $2::text[]) AS w(incident, dedup_key) "
+        f"SELECT {_FIELDS} FROM unnest($1::text::text[], $2::text::text[]) AS w(incident, dedup_key) "
         "JOIN incident_alerts a ON a.incident = w.incident AND a.dedup_key = w.dedup_key"
     ),
 )
@@ -49,7 +49,8 @@ _CLOSE: Final = Statement(
         f"WHERE incident IN (SELECT value FROM json_each(?1)) AND {ALERT_OPEN}"
     ),
     postgresql=(
-        f"UPDATE incident_alerts SET state = {AlertState.RESOLVED:d}, resolved_at = $2 WHERE incident = ANY($1::text[]) AND {ALERT_OPEN}"
+        f"UPDATE incident_alerts SET state = {AlertState.RESOLVED:d}, resolved_at = $2 "
+        f"WHERE incident = ANY($1::text::text[]) AND {ALERT_OPEN}"
     ),
 )
 

@@ -22,8 +22,8 @@ _INSERT: Final = insert(incidents, _COLUMNS, ignore=True)
 _UPDATE: Final = Statement(
     sqlite=f"UPDATE incidents SET {', '.join(f'{name} = ?{place}' for place, name in enumerate(_CHANGED, 2))} WHERE id = ?1",
     postgresql=(
-        f"UPDATE incidents SET {', '.join(f'{name} = v.{name}' for name in _CHANGED)} FROM unnest($1::text[], "
-        f"{', '.join(f'${place}::{kind}[]' for place, kind in enumerate(_TYPES, 2))}) AS v(id, {', '.join(_CHANGED)}) "
+        f"UPDATE incidents SET {', '.join(f'{name} = v.{name}' for name in _CHANGED)} FROM unnest($1::text::text[], "
+        f"{', '.join(f'${place}::text::{kind}[]' for place, kind in enumerate(_TYPES, 2))}) AS v(id, {', '.join(_CHANGED)}) "
         "WHERE incidents.id = v.id"
     ),
 )
@@ -35,7 +35,7 @@ INSERT_EVENTS: Final = insert(incident_events, _EVENT_COLUMNS, extra="change_no"
 _READ: Final = "SELECT id, tenant, dedup_key, events, document FROM incidents"
 LOCKED: Final = Statement(
     sqlite=f"{_READ} WHERE id IN (SELECT value FROM json_each(?1))",
-    postgresql=f"{_READ} WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE",
+    postgresql=f"{_READ} WHERE id = ANY($1::text::text[]) ORDER BY id FOR UPDATE",
 )
 OPEN_BY_KEY: Final = Statement(
     sqlite=(
@@ -43,7 +43,7 @@ OPEN_BY_KEY: Final = Statement(
         f"AND i.{NOT_RESOLVED}"
     ),
     postgresql=(
-        "SELECT i.id FROM unnest($1::text[], $2::text[]) AS w(tenant, dedup_key) JOIN incidents i ON i.tenant = w.tenant "
+        "SELECT i.id FROM unnest($1::text::text[], $2::text::text[]) AS w(tenant, dedup_key) JOIN incidents i ON i.tenant = w.tenant "
         f"AND i.dedup_key = w.dedup_key AND i.{NOT_RESOLVED}"
     ),
 )
@@ -53,18 +53,18 @@ REQUESTS: Final = Statement(
         "AND e.request_id = w.value ->> 1 AND e.request_id <> ''"
     ),
     postgresql=(
-        "SELECT e.tenant, e.request_id, e.incident FROM unnest($1::text[], $2::text[]) AS w(tenant, request_id) "
+        "SELECT e.tenant, e.request_id, e.incident FROM unnest($1::text::text[], $2::text::text[]) AS w(tenant, request_id) "
         "JOIN incident_events e ON e.tenant = w.tenant AND e.request_id = w.request_id AND e.request_id <> ''"
     ),
 )
 PARTS: Final = Statement(
     sqlite="SELECT id FROM incidents WHERE merged_into IN (SELECT value FROM json_each(?1)) AND merged_into <> ''",
-    postgresql="SELECT id FROM incidents WHERE merged_into = ANY($1::text[]) AND merged_into <> ''",
+    postgresql="SELECT id FROM incidents WHERE merged_into = ANY($1::text::text[]) AND merged_into <> ''",
 )
 LET_LIE: Final = both("UPDATE incidents SET wake_at = NULL WHERE id = $1")
 WAKE_HELD: Final = Statement(
     sqlite="UPDATE incidents SET wake_at = ?2 WHERE held_by <> '' AND held_by IN (SELECT value FROM json_each(?1))",
-    postgresql="UPDATE incidents SET wake_at = $2 WHERE held_by <> '' AND held_by = ANY($1::text[])",
+    postgresql="UPDATE incidents SET wake_at = $2 WHERE held_by <> '' AND held_by = ANY($1::text::text[])",
 )
 _encode: Final = msgspec.json.Encoder().encode
 _PICKED: Final = [_COLUMNS.index(name) for name in _CHANGED]

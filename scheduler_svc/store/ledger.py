@@ -28,7 +28,7 @@ from scheduler_svc.ports import Held, Paused
 from scheduler_svc.store.changes import note, note_updated, noting, read_changes
 from scheduler_svc.store.locks import no_shard, owned
 from scheduler_svc.store.mapping import QUEUED_FIELDS, firing_of, queued_firing_of
-from scheduler_svc.store.sql import CHANGE, SETTLED, Statement, begin_change, is_sqlite, numbers, plan_anew
+from scheduler_svc.store.sql import CHANGE, SETTLED, Statement, array, begin_change, is_sqlite, plan_anew
 from scheduler_svc.store.tables import RUNNING_SERIALLY, UNFINISHED, alarms, firings, one_of
 from scheduler_svc.store.triggered import insert_ad_hoc
 from tocsin.clock import to_micros
@@ -59,7 +59,7 @@ _SUCCEED: Final = Statement(
     postgresql=noting(
         f"UPDATE firings SET {_DONE}, outcome = {_OUTCOME}, reason = {_REASON}, result = v.output, completed_at = v.ended, "
         f"action = CASE WHEN origin = {Origin.ADHOC:d} THEN action ELSE ''::bytea END, change_no = {CHANGE.postgresql} "
-        "FROM unnest($1::text[], $2::text::bigint[], $3::bytea[], $4::text::bigint[]) AS v(firing, due, output, ended) "
+        "FROM unnest($1::text::text[], $2::text::bigint[], $3::bytea[], $4::text::bigint[]) AS v(firing, due, output, ended) "
         f"WHERE firings.id = v.firing AND firings.due_at = v.due AND state IN {_COMPLETABLE} {_WITHIN}",
         now="$5::bigint",
     ),
@@ -256,7 +256,7 @@ async def _succeed(connection: AsyncConnection, rows: Sequence[tuple[str, Micros
         await connection.exec_driver_sql(_SUCCEED.sqlite, list(rows))
         return
     firings, dues, outputs, ends = map(list, zip(*rows, strict=True))
-    values = (firings, numbers(dues), outputs, numbers(ends), now, min(dues), max(dues))
+    values = (array(firings), array(dues), outputs, array(ends), now, min(dues), max(dues))
     await connection.exec_driver_sql(_SUCCEED.postgresql, values)
 
 

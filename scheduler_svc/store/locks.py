@@ -164,7 +164,7 @@ class SessionLock:
 # A takeover locks the row FOR UPDATE and so waits for this transaction; a renewal does not.
 _FENCE: Final = Statement(
     sqlite="SELECT shard, epoch FROM shards WHERE owner = ?1 AND shard IN (SELECT value FROM json_each(?2))",
-    postgresql="SELECT shard, epoch FROM shards WHERE owner = $1 AND shard = ANY($2::smallint[]) ORDER BY shard FOR KEY SHARE",
+    postgresql="SELECT shard, epoch FROM shards WHERE owner = $1 AND shard = ANY($2::text::smallint[]) ORDER BY shard FOR KEY SHARE",
 )
 
 

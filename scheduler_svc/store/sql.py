@@ -3,11 +3,12 @@
 The hot path speaks to the driver directly: compiling and binding a statement for each row would cost more than the row.
 """
 
-import json
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, cast
 
+import msgspec
 from sqlalchemy import BigInteger, Boolean, Integer, LargeBinary, SmallInteger, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
@@ -24,12 +25,21 @@ _TYPES: Final[dict[type[TypeEngine[Any]], str]] = {
 }
 
 
+_AS_TEXT: Final = re.compile(r"\$(\d+)::text::")
+_encode: Final = msgspec.json.Encoder().encode
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """One statement in both dialects."""
+    """One statement in both dialects. PostgreSQL gets an array as its text where the statement says so: ``$1::text::bigint[]``."""
 
     sqlite: str
     postgresql: str
+    _texts: frozenset[int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Sees which parameters are texts of arrays."""
+        object.__setattr__(self, "_texts", frozenset(int(number) - 1 for number in _AS_TEXT.findall(self.postgresql)))
 
     def of(self, connection: AsyncConnection) -> str:
         """The text for the connection's dialect."""
@@ -42,14 +52,14 @@ class Statement:
         if is_sqlite(connection):
             result = await connection.exec_driver_sql(self.sqlite, [tuple(row) for row in rows])
         else:
-            result = await connection.exec_driver_sql(self.postgresql, tuple(list(column) for column in zip(*rows, strict=True)))
+            columns = enumerate(zip(*rows, strict=True))
+            arrays = tuple(array(column) if place in self._texts else list(column) for place, column in columns)
+            result = await connection.exec_driver_sql(self.postgresql, arrays)
         return result.rowcount
 
     async def rows(self, connection: AsyncConnection, *parameters: Any) -> Sequence[Fields]:
         """Runs the statement once and fetches its rows. A list is an array: SQLite gets it as JSON, for json_each."""
-        if is_sqlite(connection):
-            parameters = tuple(json.dumps(value) if isinstance(value, list) else value for value in parameters)
-        found = (await connection.exec_driver_sql(self.of(connection), parameters)).fetchall()
+        found = (await connection.exec_driver_sql(self.of(connection), self._values(connection, parameters))).fetchall()
         return cast("Sequence[Fields]", found)
 
     async def pairs(self, connection: AsyncConnection, pairs: Iterable[tuple[Any, Any]], *more: Any) -> Sequence[Fields]:
@@ -64,17 +74,31 @@ class Statement:
 
     async def run(self, connection: AsyncConnection, *parameters: Any) -> int:
         """Runs the statement once; how many rows it changed."""
+        return (await connection.exec_driver_sql(self.of(connection), self._values(connection, parameters))).rowcount
+
+    def _values(self, connection: AsyncConnection, parameters: tuple[Any, ...]) -> tuple[Any, ...]:
         if is_sqlite(connection):
-            parameters = tuple(json.dumps(value) if isinstance(value, list) else value for value in parameters)
-        return (await connection.exec_driver_sql(self.of(connection), parameters)).rowcount
+            return tuple(_encode(value).decode() if isinstance(value, list) else value for value in parameters)
+        if self._texts:
+            return tuple(array(value) if place in self._texts else value for place, value in enumerate(parameters))
+        return parameters
 
 
-def numbers(values: Iterable[int | None]) -> str:
-    """Integers as PostgreSQL reads an array of them, for a parameter such as ``$1::text::bigint[]``.
+def array(values: Sequence[int | str | None]) -> str:
+    """Integers or texts as PostgreSQL reads an array of them, for a parameter such as ``$1::text::bigint[]``.
 
-    asyncpg asks of every element of an array whether it is an array itself, which takes longer than to write and to read a text.
+    asyncpg asks of every element of an array whether it is an array itself, which takes longer than to write and to read a text. That of a
+    JSON array is the same but for the brackets, and for control characters: behind a backslash an array has any character as it is
+    (https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO).
     """
-    return "{" + ",".join(map(str, values)).replace("None", "NULL") + "}"
+    text = _encode(values)
+    if b"\\" in text and b"\\" in text.replace(b"\\\\", b"").replace(b'\\"', b""):
+        return "{" + ",".join("NULL" if value is None else _quoted(str(value)) for value in values) + "}"
+    return f"{{{text[1:-1].decode()}}}"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def is_sqlite(connection: AsyncConnection) -> bool:
@@ -95,7 +119,8 @@ def insert(
     into = ", ".join([*names, *([extra] if extra else [])])
     tail = " ON CONFLICT DO NOTHING" if ignore else ""
     marks = ", ".join(["?"] * len(names) + ([extra_value.sqlite] if extra_value else []))
-    arrays = ", ".join(f"${number}::{column_type(table, name)}[]" for number, name in enumerate(names, 1))
+    types = (column_type(table, name) for name in names)
+    arrays = ", ".join(f"${number}::{kind}[]" if kind == "bytea" else f"${number}::text::{kind}[]" for number, kind in enumerate(types, 1))
     value = f", {extra_value.postgresql}" if extra_value else ""
     return Statement(
         sqlite=f"INSERT INTO {table.name} ({into}) VALUES ({marks}){tail}",

@@ -304,7 +304,9 @@ _CLAIM: Final = Statement(
         "INSERT INTO firing_ids (id, due_at) SELECT value ->> 0, value ->> 1 FROM json_each(?1) WHERE true "
         "ON CONFLICT DO NOTHING RETURNING id"
     ),
-    postgresql="INSERT INTO firing_ids (id, due_at) SELECT * FROM unnest($1::text[], $2::bigint[]) ON CONFLICT DO NOTHING RETURNING id",
+    postgresql=(
+        "INSERT INTO firing_ids (id, due_at) SELECT * FROM unnest($1::text::text[], $2::text::bigint[]) ON CONFLICT DO NOTHING RETURNING id"
+    ),
 )
 
 
