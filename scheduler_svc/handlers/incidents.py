@@ -1,7 +1,6 @@
 """IncidentService."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final
 
 import grpc
@@ -12,7 +11,7 @@ from scheduler_svc.domain.incidents import Incident as StoredIncident
 from scheduler_svc.handlers.incident_messages import alert_message, event_message, incident_message
 from scheduler_svc.handlers.times import length_of, micros_of
 from scheduler_svc.ports.incidents import IncidentEvent
-from scheduler_svc.service.incidents import Answerer, IncidentCursor, IncidentDraft, Incidents
+from scheduler_svc.service.incidents import AlertDraft, Answerer, IncidentCursor, IncidentDraft, Incidents
 from tocsin.api.scheduler.v1 import incident_service_pb2 as pb
 from tocsin.api.scheduler.v1 import incident_service_pb2_grpc as rpc
 from tocsin.errors import Aborted, DeadlineExceeded, InvalidInput, ResourceExhausted, TocsinError, Unavailable
@@ -27,6 +26,7 @@ _LATER: Final = (Unavailable, Aborted, DeadlineExceeded, ResourceExhausted)
 
 _COLLECTION: Final = "incidents/"
 _POLICIES: Final = "escalationPolicies/"
+_SEVERITIES: Final[Mapping[int, IncidentSeverity]] = {int(severity): severity for severity in IncidentSeverity}
 _FILTER: Final = {
     "state": FilterField(kind=FilterKind.CHOICE, choices=tuple(state.name for state in IncidentState)),
     "severity": FilterField(kind=FilterKind.CHOICE, choices=tuple(severity.name for severity in IncidentSeverity)),
@@ -155,21 +155,21 @@ class IncidentHandlers(rpc.IncidentServiceServicer):
 
     async def TriggerIncidents(self, request: pb.TriggerIncidentsRequest, context: Context) -> pb.TriggerIncidentsResponse:
         """Opens incidents, or resolves them, for firings."""
-        answers = await asyncio.gather(*map(self._triggered, request.triggered), return_exceptions=True)
-        return pb.TriggerIncidentsResponse(answers=[_answer(answer) for answer in answers])
-
-    async def _triggered(self, one: pb.TriggerIncidentsRequest.Triggered) -> StoredIncident | None:
-        source = f"alarms/{one.alarm}" if one.alarm else f"firings/{one.firing}"
-        draft = _draft(one.incident)._replace(key=one.incident.dedup_key or source, source=source)
-        by = By(source, "alarm")
-        event = AlertEvent.RESOLVE if one.resolved else AlertEvent.TRIGGER
-        return await self._incidents.triggering(one.tenant, draft, by=by, request_id=f"firings/{one.firing}", event=event)
+        answers = await self._incidents.trigger_all([_alert(one) for one in request.triggered])
+        return pb.TriggerIncidentsResponse(answers=map(_answer, answers))
 
 
-def _answer(answer: StoredIncident | BaseException | None) -> pb.TriggerIncidentsResponse.Answer:
+def _alert(one: pb.TriggerIncidentsRequest.Triggered) -> tuple[str, AlertDraft, By]:
+    source = f"alarms/{one.alarm}" if one.alarm else f"firings/{one.firing}"
+    draft = _draft(one.incident, key=one.incident.dedup_key or source, source=source)
+    event = AlertEvent.RESOLVE if one.resolved else AlertEvent.TRIGGER
+    return one.tenant, AlertDraft(draft, event, f"firings/{one.firing}"), By(source, "alarm")
+
+
+def _answer(answer: StoredIncident | Exception | None) -> pb.TriggerIncidentsResponse.Answer:
     if isinstance(answer, TocsinError):
         return pb.TriggerIncidentsResponse.Answer(reason=answer.error_reason, message=answer.message, retryable=isinstance(answer, _LATER))
-    if isinstance(answer, BaseException):
+    if isinstance(answer, Exception):
         raise answer
     return pb.TriggerIncidentsResponse.Answer(incident=f"{_COLLECTION}{answer.id}" if answer else "")
 
@@ -183,15 +183,16 @@ def _id(name: str) -> str:
     return name.removeprefix(_COLLECTION)
 
 
-def _draft(message: pb.Incident) -> IncidentDraft:
+def _draft(message: pb.Incident, *, key: str = "", source: str = "") -> IncidentDraft:
     return IncidentDraft(
         title=message.title,
         description=message.description,
-        key=message.dedup_key,
-        severity=IncidentSeverity(message.severity) if message.severity else IncidentSeverity.ERROR,
+        key=key or message.dedup_key,
+        severity=_SEVERITIES.get(message.severity, IncidentSeverity.ERROR),
         policy=message.escalation_policy.removeprefix(_POLICIES),
         labels=dict(message.labels),
         url=message.url,
+        source=source,
     )
 
 

@@ -139,6 +139,7 @@ class Incidents:
         *,
         store: IncidentStore,
         trigger: Callable[[TriggerDraft], Awaitable[Incident | None]],
+        trigger_all: Callable[[Sequence[TriggerDraft]], Awaitable[Sequence[Incident | Exception | None]]],
         take: Callable[[Sequence[TriggerDraft]], Awaitable[Sequence[Incident | Exception | None]]],
         act: Callable[[Act], Awaitable[Incident | None]],
         follow: Callable[[str], AbstractAsyncContextManager[AsyncIterator[bytes]]],
@@ -150,6 +151,7 @@ class Incidents:
         Args:
             store: reads.
             trigger: commits a trigger, together with others that come at the same time.
+            trigger_all: likewise several.
             take: commits triggers that belong together.
             act: likewise what somebody does to one.
             follow: wakes a watcher of a tenant.
@@ -158,6 +160,7 @@ class Incidents:
         """
         self._store = store
         self._trigger = trigger
+        self._trigger_all = trigger_all
         self._take = take
         self._act = act
         self._follow = follow
@@ -175,10 +178,26 @@ class Incidents:
         self._woken()
         return cast("Incident", answer)
 
-    def triggering(self, tenant: str, draft: IncidentDraft, *, by: By, request_id: str, event: AlertEvent) -> Awaitable[Incident | None]:
-        """Opens an incident for what is no caller, or resolves the open one of the key; None if there is none."""
+    async def trigger_all(self, alerts: Sequence[tuple[str, AlertDraft, By]]) -> Sequence[Incident | Exception | None]:
+        """Opens, counts and resolves for firings: of each (tenant, alert, who) the incident, None for the end of what is not open.
+
+        What comes at the same time shares transactions, and an alert that cannot be kept costs nobody else.
+        """
+        now = self._clock.micros()
+        drafts = [
+            TriggerDraft(self._incident(tenant, alert.draft, made, now), by, alert.once, alert.event)
+            for (tenant, alert, by), made in zip(alerts, new_ids(now, len(alerts)), strict=True)
+        ]
+        answers = await self._trigger_all(drafts)
         self._woken()
-        return self._trigger(TriggerDraft(self._begun(tenant, draft), by, request_id, event))
+        return answers
+
+    async def triggering(self, tenant: str, draft: IncidentDraft, *, by: By, request_id: str, event: AlertEvent) -> Incident | None:
+        """The same for one alert; its error is raised."""
+        (answer,) = await self.trigger_all([(tenant, AlertDraft(draft, event, request_id), by)])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     async def take(self, tenant: str, alerts: Sequence[AlertDraft], by: By) -> Sequence[AlertAnswer]:
         """Opens, counts, acknowledges and resolves for what is no caller, all in one transaction."""

@@ -59,6 +59,7 @@ class Answers:
         self.incidents = Incidents(
             store=store,
             trigger=triggers.submit,
+            trigger_all=triggers.submit_all,
             take=intake.trigger,
             act=acts.submit,
             follow=notifier.follow,

@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from itertools import islice, repeat
+from typing import Any, Generic, TypeVar
 
 from tocsin.bisection import run_with_bisection
 from tocsin.errors import Unavailable
@@ -15,9 +16,22 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class _Submission(Generic[Item, Result]):
-    item: Item
-    future: "asyncio.Future[Result]"
+class _Submission(Generic[Item]):
+    """Items that go into one flush together, and what waits for it: for the result of the only one, or for a list of all."""
+
+    items: Sequence[Item]
+    future: "asyncio.Future[Any]"
+    alone: bool
+
+    def settle(self, results: Sequence[Any]) -> None:
+        if self.future.done():
+            return
+        if not self.alone:
+            self.future.set_result(results)
+        elif isinstance(results[0], Exception):
+            self.future.set_exception(results[0])
+        else:
+            self.future.set_result(results[0])
 
 
 class GroupCommit(Generic[Item, Result]):
@@ -42,7 +56,7 @@ class GroupCommit(Generic[Item, Result]):
         """
         self._flush = flush
         self._max_batch = max_batch
-        self._pending: deque[_Submission[Item, Result]] = deque()
+        self._pending: deque[_Submission[Item]] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._open = False
 
@@ -67,18 +81,30 @@ class GroupCommit(Generic[Item, Result]):
 
     def enqueue(self, item: Item) -> "asyncio.Future[Result]":
         """The same for who does not wait: the future has the result, or the error."""
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        return self._put((item,), alone=True)
+
+    async def submit_all(self, items: Sequence[Item]) -> Sequence[Result | Exception]:
+        """Returns the result or the error of each of several items, flushed together as far as a batch has room for them.
+
+        Raises:
+            Unavailable: the batcher is not running.
+        """
+        parts = [self._put(items[first : first + self._max_batch], alone=False) for first in range(0, len(items), self._max_batch)]
+        return [result for part in parts for result in await part]
+
+    def _put(self, items: Sequence[Item], *, alone: bool) -> "asyncio.Future[Any]":
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if not self._open:
             future.set_exception(Unavailable("The service is starting or stopping."))
             return future
-        self._pending.append(_Submission(item, future))
+        self._pending.append(_Submission(items, future, alone))
         if self._worker is None:
             # An empty context: the flush belongs to no request, so it inherits no deadline, principal or span.
             self._worker = asyncio.get_running_loop().create_task(self._work(), context=Context())
         return future
 
     async def _work(self) -> None:
-        batch: list[_Submission[Item, Result]] = []
+        batch: list[_Submission[Item]] = []
         try:
             while batch := self._take():
                 await self._commit(batch)
@@ -88,28 +114,23 @@ class GroupCommit(Generic[Item, Result]):
                 entry.future.cancel()
             self._pending.clear()
 
-    def _take(self) -> list[_Submission[Item, Result]]:
+    def _take(self) -> list[_Submission[Item]]:
         """The next batch, in order, without those whose submitter has gone."""
-        batch: list[_Submission[Item, Result]] = []
-        while self._pending and len(batch) < self._max_batch:
+        batch: list[_Submission[Item]] = []
+        room = self._max_batch
+        while self._pending and (room := room - len(self._pending[0].items)) >= 0:
             entry = self._pending.popleft()
-            if not entry.future.done():
+            if entry.future.done():
+                room += len(entry.items)
+            else:
                 batch.append(entry)
         return batch
 
-    async def _commit(self, batch: Sequence[_Submission[Item, Result]]) -> None:
+    async def _commit(self, batch: Sequence[_Submission[Item]]) -> None:
+        items = [item for entry in batch for item in entry.items]
         try:
-            results = await run_with_bisection(self._flush, [entry.item for entry in batch])
+            results = iter(await run_with_bisection(self._flush, items))
         except Exception as error:  # noqa: BLE001  whatever it is, the submitters get it
-            results = [error] * len(batch)
-        for entry, result in zip(batch, results, strict=True):
-            _settle(entry, result)
-
-
-def _settle(entry: _Submission[Item, Result], result: Result | Exception) -> None:
-    if entry.future.done():
-        return
-    if isinstance(result, Exception):
-        entry.future.set_exception(result)
-    else:
-        entry.future.set_result(result)
+            results = repeat(error)
+        for entry in batch:
+            entry.settle(list(islice(results, len(entry.items))))

@@ -247,3 +247,32 @@ def test_cancel_storms_lose_and_duplicate_nothing(data: st.DataObject) -> None:
 
     asyncio.run(run())
     assert flushed == sorted(set(flushed))
+
+
+async def test_several_items_of_one_submitter_go_together() -> None:
+    """They are flushed in their order and beside others as long as a batch has room; the error of one is told in its place."""
+    batches: list[list[int]] = []
+
+    async def flush(items: Sequence[int]) -> list[int | TocsinError]:
+        batches.append(list(items))
+        return [NotFound("none") if item == 2 else 10 * item for item in items]
+
+    batcher = await started(flush, max_batch=4)
+    first, others, last = await asyncio.gather(batcher.submit(1), batcher.submit_all([2, 3, 4, 5, 6, 7]), batcher.submit(8))
+    assert (first, last) == (10, 80)
+    assert [answer if isinstance(answer, int) else type(answer) for answer in others] == [NotFound, 30, 40, 50, 60, 70]
+    assert batches == [[1], [2, 3, 4, 5], [6, 7, 8]]
+    assert await batcher.submit_all([]) == []
+
+
+async def test_what_nobody_waits_for_any_more_takes_no_room() -> None:
+    """Items whose submitter was cancelled are dropped, all of them."""
+    store = Store()
+    batcher = await started(store.flush, max_batch=2)
+    running = await submit(batcher, 1)
+    gone = asyncio.create_task(batcher.submit_all([2, 3]))
+    kept = await submit(batcher, 4, 5)
+    gone.cancel()
+    store.gate.set()
+    assert await asyncio.gather(*running, *kept) == [10, 40, 50]
+    assert store.batches == [[1], [4, 5]]
