@@ -1,6 +1,7 @@
 """Structures (google.protobuf.Struct) between their bytes and plain values, and the contexts that firings carry."""
 
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -111,6 +112,7 @@ def check_metric(alarm: str, action: bytes) -> str:
     return message.check.metric or f"check.{alarm}"
 
 
+@lru_cache(maxsize=256)
 def rfc3339(instant: Micros) -> str:
     """The instant in RFC 3339, in UTC."""
     return from_micros(instant).isoformat().replace("+00:00", "Z")

@@ -21,8 +21,15 @@ def firing_of_slot(incident: Incident, slot: str) -> str:
     return requested_firing_id(incident.tenant, incident.id, slot)
 
 
-def step_firing(incident: Incident, taken: StepFiring, *, shard: int, now: Micros) -> Firing:
-    """The row of a step; one that was left out is in the ledger as skipped, with its reason."""
+def firing_of(incident: Incident, told: StepFiring | StatusUpdate, *, firing: str, shard: int, now: Micros) -> Firing:
+    """The row of what people are told, which has the id ``firing``: a step of an incident, or what became of it."""
+    if isinstance(told, StepFiring):
+        return _step(incident, told, firing=firing, shard=shard, now=now)
+    return _update(incident, told, firing=firing, shard=shard, now=now)
+
+
+def _step(incident: Incident, taken: StepFiring, *, firing: str, shard: int, now: Micros) -> Firing:
+    """One that was left out is in the ledger as skipped, with its reason."""
     answered = f"incidents/{incident.id}"
     variables = _facts(incident, "triggered")
     notify = alarm_pb2.Notify(
@@ -30,7 +37,7 @@ def step_firing(incident: Incident, taken: StepFiring, *, shard: int, now: Micro
     )
     return _row(
         incident,
-        taken.slot,
+        firing,
         due=taken.due,
         skipped=taken.skipped,
         notify=notify,
@@ -41,8 +48,8 @@ def step_firing(incident: Incident, taken: StepFiring, *, shard: int, now: Micro
     )
 
 
-def update_firing(incident: Incident, update: StatusUpdate, *, shard: int, now: Micros) -> Firing:
-    """The row of what everybody who was told hears.
+def _update(incident: Incident, update: StatusUpdate, *, firing: str, shard: int, now: Micros) -> Firing:
+    """What everybody who was told hears.
 
     That somebody has it, or that it is over, is mail of everyday priority, whatever the incident's, and needs no answer. What is new in a
     group is as urgent as the group, and may be answered unless somebody has done so.
@@ -61,7 +68,7 @@ def update_firing(incident: Incident, update: StatusUpdate, *, shard: int, now: 
     )
     return _row(
         incident,
-        update.slot,
+        firing,
         due=update.at,
         skipped=update.skipped,
         notify=notify,
@@ -74,7 +81,7 @@ def update_firing(incident: Incident, update: StatusUpdate, *, shard: int, now: 
 
 def _row(
     incident: Incident,
-    slot: str,
+    firing: str,
     *,
     due: Micros,
     skipped: str,
@@ -87,7 +94,7 @@ def _row(
     outcome, reason = (Outcome.SKIPPED, skipped) if skipped else fired_outcome(due=due, now=now)
     action = _NO_ACTION if skipped else Action("notify", alarm_pb2.Action(notify=notify).SerializeToString(deterministic=True))
     return Firing(
-        id=firing_of_slot(incident, slot),
+        id=firing,
         tenant=incident.tenant,
         alarm="",
         shard=shard,

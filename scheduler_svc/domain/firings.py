@@ -2,9 +2,11 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple
+
+import msgspec
 
 from scheduler_svc.domain.alarms import Action, Priority
 from tocsin.clock import SECOND
@@ -133,8 +135,7 @@ class FailedDelivery(NamedTuple):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Firing:
+class Firing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An occurrence: its row in the ledger."""
 
     id: str
@@ -159,7 +160,7 @@ class Firing:
     change: int = 0
     flags: int = 0
     context: bytes = b""
-    failed: Mapping[str, FailedDelivery] = field(default_factory=dict[str, FailedDelivery])
+    failed: Mapping[str, FailedDelivery] = msgspec.field(default_factory=dict[str, FailedDelivery])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,7 +44,7 @@ class IncidentOver(FailedPrecondition):
     """The incident is resolved, or part of another one."""
 
 
-class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """An incident.
 
     Attributes:
@@ -123,7 +123,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if not self.open:
             return None
         times = (self.snoozed_until, self.step_at, self.message_at, self._ends_itself, self.given_back)
-        return min((time for time in times if time is not None), default=None)
+        return min([time for time in times if time is not None], default=None)
 
     @property
     def message_at(self) -> Micros | None:
@@ -159,6 +159,8 @@ class IncidentChange(NamedTuple):
     def then(self, act: "Callable[[Incident], IncidentChange]") -> "IncidentChange":
         """This change, and another one after it."""
         after = act(self.incident)
+        if not (self.happened or self.steps or self.updates):
+            return after
         return IncidentChange(after.incident, self.happened + after.happened, self.steps + after.steps, self.updates + after.updates)
 
 
@@ -289,7 +291,8 @@ def advance(incident: Incident, at: Micros, *, hold: Hold | None = None) -> Inci
         change = IncidentChange(_again(incident, at), (Happened(EventKind.UNSNOOZED, at, By(POLICY)),))
     elif incident.given_back is not None and incident.given_back <= at:
         change = change.then(lambda one: unacknowledged(one, By(POLICY, note="UNACKNOWLEDGE_AFTER"), at))
-    return change.then(lambda one: _steps(one, at, hold)).then(lambda one: _message(one, at, hold))
+    taken = change.then(lambda one: _steps(one, at, hold))
+    return taken if taken.incident.message_at is None else taken.then(lambda one: _message(one, at, hold))
 
 
 def _released(incident: Incident, at: Micros) -> IncidentChange:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from scheduler_svc.domain import Firing, shard_of
 from scheduler_svc.domain.alert_groups import IncidentAlert
 from scheduler_svc.domain.grouping import alert_of, first_alert, group_key, group_of, joined, left
-from scheduler_svc.domain.incident_words import AlertEvent, By, EventKind, Happened, IncidentState, IncidentTally
+from scheduler_svc.domain.incident_words import AlertEvent, By, EventKind, Happened, IncidentState, IncidentTally, StatusUpdate, StepFiring
 from scheduler_svc.domain.incidents import (
     POLICY,
     Incident,
@@ -25,7 +25,7 @@ from scheduler_svc.domain.incidents import (
 )
 from scheduler_svc.domain.routes import IncidentRoute
 from scheduler_svc.domain.rules import TenantRules, words
-from scheduler_svc.escalating import firing_of_slot, step_firing, update_firing
+from scheduler_svc.escalating import firing_of, firing_of_slot
 from scheduler_svc.ports.incidents import Act, Fence, Handed, TriggerDraft
 from scheduler_svc.store.escalation_policies import Plans
 from scheduler_svc.store.incident_alerts import close_alerts, groups_of, put_alerts, read_alerts
@@ -106,6 +106,7 @@ class IncidentWork:
         self._changed_alerts: set[tuple[str, str]] = set()
         self._concerned: dict[str, None] = {}
         self._events: list[tuple[Any, ...]] = []
+        self._telling: list[tuple[Incident, StepFiring | StatusUpdate, str]] = []
         self._home = sorted(fence.held)
         if not self._home:
             raise no_shard()
@@ -230,18 +231,29 @@ class IncidentWork:
         """
         if not self._touched:
             return
-        wanted = {firing.shard for firing in self.firings}
+        wanted = {self._shard(incident) for incident, _, _ in self._telling}
         if wanted and await owned(self._connection, owner=self._fence.owner, held=self._fence.held, wanted=wanted) != wanted:
             raise no_shard()
         await begin_change(self._connection)
+        await asyncio.gather(self._write_rows(), self._make_firings())  # the database works meanwhile
+        if self.firings:
+            fresh = await insert_ad_hoc(self._connection, self.firings)
+            self.firings = [firing for firing in self.firings if firing.id in fresh]
+
+    async def _write_rows(self) -> None:
         new = [self._known[identity] for identity in sorted(self._new)]
         changed = [self._known[identity] for identity in sorted(self._touched - self._new)]
         await write_incidents(self._connection, new=new, changed=changed, numbers=self._numbers)
         await INSERT_EVENTS.many(self._connection, self._events)
         await self._write_alerts()
-        if self.firings:
-            fresh = await insert_ad_hoc(self._connection, self.firings)
-            self.firings = [firing for firing in self.firings if firing.id in fresh]
+
+    async def _make_firings(self) -> None:
+        """The rows of the ledger by which people are told."""
+        now = self._fence.now
+        for place, (incident, told, firing) in enumerate(self._telling, 1):
+            if place % TURN == 0:
+                await asyncio.sleep(0)
+            self.firings.append(firing_of(incident, told, firing=firing, shard=self._shard(incident), now=now))
 
     async def _write_alerts(self) -> None:
         """Writes alerts, and wakes what was held back by something that is over: whoever takes steps looks at it at once."""
@@ -352,18 +364,16 @@ class IncidentWork:
             return
         self._keep(incident)
         self._touched.add(incident.id)
+        firings = {happened.slot: firing_of_slot(incident, happened.slot) for happened in change.happened if happened.slot}
         for place, happened in enumerate(change.happened):
-            self._add_event(incident, happened, request_id if place == 0 else "")
-        if change.steps or change.updates:
-            shard = self._shard(incident)
-            self.firings += [step_firing(incident, taken, shard=shard, now=self._fence.now) for taken in change.steps]
-            self.firings += [update_firing(incident, update, shard=shard, now=self._fence.now) for update in change.updates]
+            self._add_event(incident, happened, firings.get(happened.slot, ""), request_id if place == 0 else "")
+        self._telling += [(incident, told, firings[told.slot]) for told in (*change.steps, *change.updates)]
 
-    def _add_event(self, incident: Incident, happened: Happened, request_id: str) -> None:
+    def _add_event(self, incident: Incident, happened: Happened, firing: str, request_id: str) -> None:
         number = self._numbers[incident.id]
         self._numbers[incident.id] = number + 1
         self.tally.add(happened, severity=incident.severity, created=incident.created, first=number == 0)
-        by, firing = happened.by, firing_of_slot(incident, happened.slot) if happened.slot else ""
+        by = happened.by
         facts = None if happened.facts is None else msgspec.json.encode(happened.facts).decode()
         told = (storable(by.actor), storable(by.via), storable(by.note), happened.step, firing, request_id, facts)
         self._events.append((incident.id, number, incident.tenant, int(happened.kind), happened.at, *told))

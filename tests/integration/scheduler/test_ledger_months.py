@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from scheduler_svc.domain import FiringState, Succeeded
 from scheduler_svc.store.partitions import month_of

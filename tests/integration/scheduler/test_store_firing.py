@@ -1,11 +1,11 @@
 """The firing transaction and the ledger, on each database."""
 
 import asyncio
-from dataclasses import replace
 from functools import partial
 
 import pytest
 from msgspec import structs
+from msgspec.structs import replace
 
 from scheduler_svc.domain import (
     AlarmState,
