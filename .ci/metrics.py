@@ -54,6 +54,7 @@ LABELS = {
     "status": "the HTTP status",
     "target": "the service or far end that is called",
     "version": "the interpreter's version",
+    "why": "`all` or `address` (too many), or `slow`",
     "what": "`taken`, or why it was not, such as `silenced`",
     "which": "`in_use` or `most`",
 }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from gateway.limits import ADDRESS_DEFAULTS, TENANT_DEFAULTS, LimitRule, parse_limits
 from gateway.trusted_proxies import ForwardedHeader, TrustedProxies
@@ -22,6 +22,15 @@ class GatewaySettings(ServiceSettings):
     http_port: int = Field(8000, ge=0, le=65535, description="Port of the HTTP server; 0 takes any free one.")
     http_backlog: int = Field(2048, ge=1, description="Connections that may wait to be accepted.")
     http_keep_alive_seconds: float = Field(75.0, ge=1, description="How long an idle HTTP connection stays open.")
+    http_connections: int = Field(20_000, ge=1, description="Connections that the HTTP server takes in all; one more is answered 503.")
+    http_address_connections: int = Field(
+        1000,
+        ge=1,
+        description="How many of those may come from one address (IPv6: from one /64) that is no trusted proxy; one more is answered 429.",
+    )
+    http_head_seconds: float = Field(
+        10.0, gt=0, description="How long the head of a request may take, from the begin of its connection or from its first byte."
+    )
     max_body_bytes: int = Field(
         4 * 1024 * 1024, ge=1024, description="Largest request body over HTTP, whatever the contract allows a method."
     )
@@ -34,6 +43,12 @@ class GatewaySettings(ServiceSettings):
     forwarded_header: ForwardedHeader = Field(
         "x-forwarded-for", description="Which header those proxies write: x-forwarded-for or forwarded (RFC 7239); the other is not read."
     )
+    public_tls_cert_file: Path | None = Field(
+        None,
+        description="Certificate chain (PEM) that both doors show to clients, which makes them speak TLS; read again when it changes. "
+        "(TOCSIN_TLS_CERT_FILE is the one that services show each other.)",
+    )
+    public_tls_key_file: Path | None = Field(None, description="Its private key (PEM), without a passphrase.")
     cors_allow_origins: tuple[str, ...] = Field(
         (), description='Origins whose browsers may read answers, as in https://app.example.com; "*" for any; none unless set.'
     )
@@ -104,6 +119,13 @@ class GatewaySettings(ServiceSettings):
             else:
                 found[-1] += f",{part}"
         return tuple(found)
+
+    @model_validator(mode="after")
+    def _whole_certificate(self) -> "GatewaySettings":
+        if (self.public_tls_cert_file is None) is not (self.public_tls_key_file is None):
+            msg = "TOCSIN_GATEWAY_PUBLIC_TLS_CERT_FILE and TOCSIN_GATEWAY_PUBLIC_TLS_KEY_FILE: set both or neither"
+            raise ValueError(msg)
+        return self
 
     @field_validator("cors_allow_origins")
     @classmethod

@@ -11,6 +11,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import Descriptor
 from opentelemetry.trace import SpanKind
 
+from gateway.certificate import DoorCertificate
 from gateway.idempotency import HEADER as IDEMPOTENCY_KEY
 from gateway.idempotency import IdempotentCalls, KeyedCall, refuse_key
 from gateway.ingress import Ingress
@@ -283,7 +284,15 @@ def _metadata(context: Context) -> dict[str, bytes]:
 class Edge:
     """The gRPC edge as a component of the service."""
 
-    def __init__(self, *, contract: Contract, handlers: EdgeHandlers, settings: ServiceSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        contract: Contract,
+        handlers: EdgeHandlers,
+        settings: ServiceSettings,
+        clock: Clock,
+        certificate: DoorCertificate | None,
+    ) -> None:
         """Makes the edge; nothing listens before `start`.
 
         Args:
@@ -291,10 +300,18 @@ class Edge:
             handlers: serve the RPCs.
             settings: where to listen, and bounds.
             clock: source of time for health.
+            certificate: what is shown to clients; None: plain text.
         """
         self._handlers = handlers
         pool, services = public_pool(contract)
-        self._server = EdgeServer(settings=settings, clock=clock, handlers=handlers.all, reflected=services, pool=cast("Any", pool))
+        self._server = EdgeServer(
+            settings=settings,
+            clock=clock,
+            handlers=handlers.all,
+            certificate=certificate.pem if certificate else None,
+            reflected=services,
+            pool=cast("Any", pool),
+        )
 
     @property
     def port(self) -> int:

@@ -41,6 +41,27 @@ class EdgeMetrics:
         self._seconds.labels(path, code).observe(seconds)
 
 
+class ConnectionMetrics:
+    """Connections of the HTTP server, and those that were refused."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._open = Gauge("tocsin_gateway_http_connections", "Connections of the HTTP server that are open.", registry=registry)
+        self._refused = Counter(
+            "tocsin_gateway_http_connections_refused",
+            "Connections closed by a bound: too many in all, too many from one address, or too slow to ask.",
+            ("why",),
+            registry=registry,
+        )
+
+    def watch(self, open_now: Callable[[], float]) -> None:
+        """Reads the number of open connections at each scrape."""
+        self._open.set_function(open_now)
+
+    def refused(self, why: Literal["all", "address", "slow"]) -> None:
+        """Counts one refusal."""
+        self._refused.labels(why).inc()
+
+
 class SpoolMetrics:
     """What waits in the spool, read at each scrape, and how forwarded calls ended."""
 

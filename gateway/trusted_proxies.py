@@ -41,6 +41,11 @@ class TrustedProxies:
         self._of_element = _for_of if header == "forwarded" else str
         self._is_proxy = lru_cache(maxsize=1024)(self._is_named)
 
+    def is_proxy(self, peer: str) -> bool:
+        """Whether the address of a connection is that of a named proxy."""
+        found = _address(peer)
+        return found is not None and bool(self._networks) and self._is_proxy(found)
+
     def client(self, peer: str, headers: Iterable[tuple[str | bytes, str | bytes]]) -> str:
         """The address of the client.
 

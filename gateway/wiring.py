@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.access_log import AccessLog
+from gateway.certificate import DoorCertificate
 from gateway.clients import MeshKeyExchange, MeshStatusSource
 from gateway.config import GatewaySettings
 from gateway.contracts.backend import MountedBackend
@@ -15,6 +16,7 @@ from gateway.domain import SpoolStatus
 from gateway.edge import Edge, EdgeHandlers
 from gateway.handlers import pages
 from gateway.http.app import HttpApp
+from gateway.http.connections import ConnectionRule, Connections
 from gateway.http.cors import Cors
 from gateway.http.endpoints import BodyRule, Endpoint, SpooledEndpoint, StreamEndpoint, UnaryEndpoint
 from gateway.http.rpc_endpoint import WebRpcEndpoint
@@ -26,7 +28,7 @@ from gateway.ingress import Ingress
 from gateway.limits import DoorLimits, LocalLeases, RateLimiter, RedisLeases
 from gateway.local_rpcs import LocalBackend
 from gateway.mesh_admin import MeshAdmin
-from gateway.metrics import KeyMetrics, LimitMetrics
+from gateway.metrics import ConnectionMetrics, KeyMetrics, LimitMetrics
 from gateway.open_streams import OpenStreams
 from gateway.openapi.document import build_document
 from gateway.ports import Backend, Spooler
@@ -119,6 +121,7 @@ def assemble(
     """The gateway of ``contract`` in front of ``services``, and of what ``mounts`` holds beside it."""
     mounts = mounts or Mounts()
     telemetry, mesh, breakers = runtime.telemetry, runtime.mesh, runtime.breakers
+    certificate = _certificate(settings)
     file = SpoolFile(path=settings.spool_file, clock=clock)
     spool = Spool(store=SpoolStore(file), rule=_spool_rule(settings), clock=clock)
     operations = _mesh_admin(settings, clock, mesh=mesh, breakers=breakers, services=services)
@@ -130,7 +133,7 @@ def assemble(
         clock=clock,
         max_age_seconds=settings.health_cache_seconds,
         spooled=lambda: _spooled(spool),
-        failing=lambda: telemetry.backgrounds.failing,
+        failing=lambda: {**telemetry.backgrounds.failing, **(certificate.problems() if certificate else {})},
     )
     redis = Redis.of(settings, clock=clock)
     limiter = RateLimiter(shared=RedisLeases(redis=redis, clock=clock), local=LocalLeases(clock=clock), clock=clock)
@@ -165,8 +168,8 @@ def assemble(
     return App(
         name=settings.service_name,
         components=(*runtime.components, redis, limiter, *ingress.components, file, keys, spool, forwarder, takeover),
-        server=Edge(contract=contract, handlers=rpcs, settings=settings, clock=clock),
-        http=_http_server(settings, app, open_streams),
+        server=Edge(contract=contract, handlers=rpcs, settings=settings, clock=clock, certificate=certificate),
+        http=_http_server(settings, app, open_streams, ingress, certificate),
     )
 
 
@@ -236,7 +239,21 @@ def _own_status(settings: GatewaySettings, clock: Clock, *, mesh: Mesh, breakers
     )
 
 
-def _http_server(settings: GatewaySettings, app: HttpApp, open_streams: OpenStreams) -> HttpServer:
+def _certificate(settings: GatewaySettings) -> DoorCertificate | None:
+    if settings.public_tls_cert_file is None or settings.public_tls_key_file is None:
+        return None
+    return DoorCertificate(cert_file=settings.public_tls_cert_file, key_file=settings.public_tls_key_file)
+
+
+def _http_server(
+    settings: GatewaySettings, app: HttpApp, open_streams: OpenStreams, ingress: Ingress, certificate: DoorCertificate | None
+) -> HttpServer:
+    rule = ConnectionRule(
+        most=settings.http_connections,
+        of_one_address=settings.http_address_connections,
+        head_seconds=settings.http_head_seconds,
+        exempt=ingress.proxies.is_proxy,
+    )
     options = HttpOptions(
         host=settings.host,
         port=settings.http_port,
@@ -245,6 +262,8 @@ def _http_server(settings: GatewaySettings, app: HttpApp, open_streams: OpenStre
         grace_seconds=settings.grace_seconds,
         backlog=settings.http_backlog,
         stall_seconds=settings.stream_stall_seconds,
+        connections=Connections(rule=rule, metrics=ConnectionMetrics(ingress.telemetry.registry)),
+        tls=certificate.server_context() if certificate else None,
     )
     return HttpServer(app=app, open_streams=open_streams, options=options)
 

@@ -7,6 +7,7 @@ Resources are plain dictionaries in the JSON form of the contract (lowerCamelCas
 """
 
 import json
+import ssl
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -71,6 +72,7 @@ class Client:
         timeout: float = _TIMEOUT_SECONDS,
         clock: Clock | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        verify: ssl.SSLContext | bool = True,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         """Makes the client; it connects with the first call.
@@ -81,6 +83,7 @@ class Client:
             timeout: seconds for one answer.
             clock: measures waits. Default: the system's.
             sleep: sleeps for so many seconds; replaced in tests.
+            verify: what is trusted to be the gateway; by default the authorities of the system, or those of ``SSL_CERT_FILE``.
             transport: replaces the network in tests.
 
         Raises:
@@ -89,7 +92,7 @@ class Client:
         headers = {"Authorization": authorization(api_key)} if api_key else {}
         self._clock = clock or SystemClock()
         self._sleep = sleep
-        self._http = httpx2.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
+        self._http = httpx2.Client(base_url=url, headers=headers, timeout=timeout, verify=verify, transport=transport)
 
     def __enter__(self) -> Self:
         """Returns the client."""

@@ -18,6 +18,10 @@ HeaderList: TypeAlias = Sequence[tuple[bytes, bytes]]
 _WATCH_AFTER = 0.02
 
 
+_HSTS = ((b"strict-transport-security", b"max-age=31536000"),)
+"""Whoever came by TLS once comes by TLS for a year (RFC 6797)."""
+
+
 def _too_large(most: int) -> MessageTooLarge:
     return MessageTooLarge(f"The body is larger than {most:,} bytes.", metadata={"most_bytes": str(most)})
 
@@ -49,7 +53,10 @@ class Exchange:
         self._max_body = max_body
         self._head = scope["method"] == "HEAD"
         self._http_version: str = scope["http_version"]
-        self._common: list[tuple[bytes, bytes]] = [(b"x-content-type-options", b"nosniff")]
+        self._common: list[tuple[bytes, bytes]] = [
+            (b"x-content-type-options", b"nosniff"),
+            *(_HSTS if scope.get("scheme") == "https" else ()),
+        ]
         self._watch: asyncio.TimerHandle | None = None
         self._watched: asyncio.Task[None] | None = None
         self._gone = False

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import math
 import socket
+import ssl
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any
 import uvicorn
 
 from gateway.http.app import HttpApp
+from gateway.http.connections import Connections, bounded
 from gateway.open_streams import OpenStreams
 from tocsin.background import Background
 from tocsin.clock import SystemClock
@@ -49,6 +51,8 @@ class HttpOptions:
         grace_seconds: how long requests may take to end when the server stops.
         backlog: connections that may wait to be accepted.
         stall_seconds: how long a client may take nothing of its answer.
+        connections: counts connections, within bounds.
+        tls: what is shown to clients; None: plain text.
     """
 
     host: str
@@ -58,6 +62,8 @@ class HttpOptions:
     grace_seconds: float
     backlog: int
     stall_seconds: float
+    connections: Connections
+    tls: ssl.SSLContext | None
 
 
 class HttpServer:
@@ -86,9 +92,9 @@ class HttpServer:
 
     @property
     def url(self) -> str:
-        """``http://host:port``; real once started."""
+        """``http://host:port`` or ``https://host:port``; real once started."""
         host = f"[{self._options.host}]" if ":" in self._options.host else self._options.host
-        return f"http://{host}:{self._port}"
+        return f"{'https' if self._options.tls else 'http'}://{host}:{self._port}"
 
     async def start(self) -> None:
         """Listens.
@@ -140,9 +146,10 @@ class HttpServer:
 
     def _config(self) -> uvicorn.Config:
         app: Callable[..., Any] = self._app
+        tls = self._options.tls
         return uvicorn.Config(
             app,
-            http="httptools",
+            http=bounded(self._options.connections),
             ws="none",
             lifespan="off",
             access_log=False,
@@ -150,6 +157,7 @@ class HttpServer:
             log_level="warning",
             server_header=False,
             proxy_headers=False,
+            ssl_context_factory=None if tls is None else lambda config, default: tls,
             backlog=self._options.backlog,
             timeout_keep_alive=math.ceil(self._options.keep_alive_seconds),
             timeout_graceful_shutdown=math.ceil(self._options.grace_seconds),

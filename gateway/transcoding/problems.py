@@ -60,6 +60,14 @@ class BodyTooSlow(DeadlineExceeded):
     """The body did not arrive in time."""
 
 
+class HeadersTooSlow(DeadlineExceeded):
+    """The head of the request did not arrive in time."""
+
+
+class RequestMalformed(InvalidInput):
+    """This is no HTTP/1.1 request."""
+
+
 class HeadersInvalid(InvalidInput):
     """A header is malformed or given twice."""
 
@@ -80,6 +88,7 @@ _HTTP_ONLY: Mapping[type[TocsinError], int] = {
     MethodNotAllowed: 405,
     NotAcceptable: 406,
     BodyTooSlow: 408,
+    HeadersTooSlow: 408,
     UnsupportedMediaType: 415,
     IdempotencyKeyReused: 422,
 }

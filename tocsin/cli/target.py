@@ -1,6 +1,7 @@
 """Which installation a command talks to, and with which key."""
 
 import os
+import ssl
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -33,7 +34,13 @@ def connect(*, state: Path, url: str | None, api_key: str | None) -> Client:
         Unauthenticated: the key of the state folder cannot be read.
     """
     address, key = target_of(state=state, url=url, api_key=api_key)
-    return Client(url=address, api_key=key)
+    return Client(url=address, api_key=key, verify=trusted(state=state, url=url))
+
+
+def trusted(*, state: Path, url: str | None) -> ssl.SSLContext | bool:
+    """What is trusted to be the gateway: that of the state folder shows the certificate that its stack was given."""
+    picture = read_stack_file(state) if url is None else None
+    return True if picture is None else picture.verify()
 
 
 def target_of(*, state: Path, url: str | None, api_key: str | None) -> tuple[str, str | None]:

@@ -68,7 +68,9 @@ class LoadTest:
         report = LoadReport(alarms=alarms)
         headers = {"Authorization": authorization(self._key)}
         async with (
-            httpx2.AsyncClient(base_url=self._picture.http, headers=headers, timeout=60.0, trust_env=False) as http,
+            httpx2.AsyncClient(
+                base_url=self._picture.http, headers=headers, timeout=60.0, trust_env=False, verify=self._picture.verify()
+            ) as http,
             httpx2.AsyncClient(timeout=10.0, trust_env=False) as metrics,
         ):
             vitals = MetricsReader(self._picture, metrics)

@@ -153,7 +153,7 @@ async def status(state: Path) -> tuple[StackStatus | None, dict[str, Any] | None
         return None, None
     async with httpx2.AsyncClient(timeout=_HEALTH_SECONDS, trust_env=False) as client:
         seen = await asyncio.gather(*(_seen(service, client) for service in picture.services.values()))
-    return replace(picture, services=dict(zip(picture.services, seen, strict=True))), await _health(picture.http)
+    return replace(picture, services=dict(zip(picture.services, seen, strict=True))), await _health(picture)
 
 
 async def _seen(service: ServiceStatus, client: httpx2.AsyncClient) -> ServiceStatus:
@@ -170,11 +170,11 @@ async def _seen(service: ServiceStatus, client: httpx2.AsyncClient) -> ServiceSt
     return replace(service, state=ChildState.UNHEALTHY.value if service.state == ChildState.HEALTHY.value else service.state)
 
 
-async def _health(url: str) -> dict[str, Any] | None:
+async def _health(picture: StackStatus) -> dict[str, Any] | None:
     try:
-        async with httpx2.AsyncClient(timeout=_HEALTH_SECONDS, trust_env=False) as client:
-            return (await client.get(f"{url}/health")).json()
-    except (httpx2.HTTPError, ValueError):
+        async with httpx2.AsyncClient(timeout=_HEALTH_SECONDS, trust_env=False, verify=picture.verify()) as client:
+            return (await client.get(f"{picture.http}/health")).json()
+    except (httpx2.HTTPError, OSError, ValueError):
         return None
 
 

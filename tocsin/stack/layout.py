@@ -33,6 +33,7 @@ _OFFSETS: Final[Mapping[tuple[str, Kind], tuple[int, int]]] = {
     ("processor_svc", "metrics"): (9103, 23),
     ("mailer_svc", "metrics"): (9104, 24),
 }
+CERTIFICATE_SETTING: Final = "TOCSIN_GATEWAY_PUBLIC_TLS_CERT_FILE"
 _STORE: Final = ("TOCSIN_DATABASE_",)
 """Begins the settings of a database, which the gateway has not."""
 _FIELDS: Final[Mapping[Kind, str]] = {"http": "HTTP_PORT", "grpc": "PORT", "metrics": "METRICS_PORT"}
@@ -65,6 +66,8 @@ class Layout:
     state: Path
     host: str
     ports: tuple[Port, ...]
+    certificate: str = ""
+    """The file of the certificate that the doors show; empty: they speak plain text."""
 
     @property
     def connect_host(self) -> str:
@@ -90,7 +93,7 @@ class Layout:
     @property
     def http_url(self) -> str:
         """The gateway's REST address."""
-        return f"http://{self.connect_host}:{self.port(GATEWAY, 'http')}"
+        return f"{'https' if self.certificate else 'http'}://{self.connect_host}:{self.port(GATEWAY, 'http')}"
 
     @property
     def stack_file(self) -> Path:
@@ -168,7 +171,10 @@ def plan(*, state: Path, base: int | None, env: Mapping[str, str]) -> Layout:
             raise ConfigError([f"{placed.source}: {_use(placed)} and {_use(other)} ({other.source}) both use port {number}"])
         taken[number] = placed
         ports.append(placed)
-    return Layout(state=state.expanduser().resolve(), host=host, ports=tuple(ports))
+    certificate = env.get(CERTIFICATE_SETTING) or ""
+    return Layout(
+        state=state.expanduser().resolve(), host=host, ports=tuple(ports), certificate=certificate and str(Path(certificate).resolve())
+    )
 
 
 def ports_in_use(layout: Layout) -> list[str]:

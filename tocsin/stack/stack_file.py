@@ -5,6 +5,7 @@ import dataclasses
 import fcntl
 import json
 import os
+import ssl
 import tempfile
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -46,11 +47,24 @@ class StackStatus:
     grpc: str
     api_key_file: str
     services: Mapping[str, ServiceStatus]
+    certificate: str = ""
 
     @property
     def healthy(self) -> bool:
         """Whether every service takes work."""
         return all(service.state == "healthy" for service in self.services.values())
+
+    def verify(self) -> ssl.SSLContext | bool:
+        """What a client on this machine trusts when it speaks to the gateway's own address, as httpx2 takes it.
+
+        The certificate names the installation, not this address, and may be of an authority that nobody here knows: so it is this very one.
+        """
+        if not self.certificate:
+            return True
+        context = ssl.create_default_context(cafile=self.certificate)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.check_hostname = False
+        return context
 
 
 def write_stack_file(path: Path, picture: StackStatus) -> None:

@@ -112,6 +112,7 @@ class Supervisor:
             http=self.layout.http_url,
             grpc=self.layout.address(GATEWAY),
             api_key_file=str(self.layout.api_key_file),
+            certificate=self.layout.certificate,
             services={
                 name: ServiceStatus(
                     pid=child.pid,

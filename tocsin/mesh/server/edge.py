@@ -1,7 +1,8 @@
 """`EdgeServer`: the gateway's public gRPC server, which carries bytes and asks for no client certificate."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import grpc
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -26,7 +27,7 @@ class EdgeServer:
         handlers: Mapping[str, RpcHandler],
         port: int | None = None,
         setting: str = "port",
-        credentials: grpc.ServerCredentials | None = None,
+        certificate: Callable[[], tuple[bytes, bytes]] | None = None,
         reflected: Sequence[str] = (),
         pool: DescriptorPool | None = None,
     ) -> None:
@@ -38,7 +39,7 @@ class EdgeServer:
             handlers: by full path; they map their own errors.
             port: where to listen; ``settings.port`` unless given. 0 takes any free one.
             setting: field of the settings that gave the port; named when it is taken.
-            credentials: TLS; plaintext without.
+            certificate: gives the private key and the chain (PEM) that clients are shown, asked at each handshake; plain text without.
             reflected: full names of the services that reflection lists; health and reflection itself come along.
             pool: where reflection finds their descriptors; the default pool unless given.
         """
@@ -46,7 +47,7 @@ class EdgeServer:
         self._handlers = dict(handlers)
         self._wanted = settings.port if port is None else port
         self._setting = setting
-        self._credentials = credentials
+        self._credentials = None if certificate is None else _credentials(certificate)
         self._reflected = tuple(reflected)
         self._pool = pool
         self._monitor = HealthMonitor(checks={}, clock=clock)
@@ -109,3 +110,19 @@ class EdgeServer:
         await asyncio.sleep(0)
         health.close()
         await stopping
+
+
+def _credentials(certificate: Callable[[], tuple[bytes, bytes]]) -> grpc.ServerCredentials:
+    """TLS with the newest certificate. gRPC is given a change once, for it replaces what is in use without a lock (see `Keyring`)."""
+    given = certificate()
+
+    def reread() -> grpc.ServerCertificateConfiguration | None:
+        nonlocal given
+        newest = certificate()
+        if newest == given:
+            return None
+        given = newest
+        return grpc.ssl_server_certificate_configuration([newest])
+
+    fetcher = cast("Callable[[], grpc.ServerCertificateConfiguration]", reread)  # None is "no change", which the stubs do not know
+    return grpc.dynamic_ssl_server_credentials(grpc.ssl_server_certificate_configuration([given]), fetcher)
