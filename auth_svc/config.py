@@ -6,7 +6,7 @@ from typing import ClassVar, Final, Literal
 
 from pydantic import Field, field_validator
 
-from auth_svc.domain import normalize_email
+from auth_svc.domain import LEAST, LONGEST, normalize_email
 from tocsin.config import ServiceSettings, StoreSettings
 from tocsin.errors import InvalidInput
 
@@ -30,23 +30,51 @@ class AuthSettings(ServiceSettings, StoreSettings):
         description="Ed25519 public keys (PEM), or folders of them, published along with the signing key: retired keys, or the next one.",
     )
     access_token_seconds: int = Field(900, ge=30, le=3600, description="Life of an access token; it cannot be revoked.")
-    refresh_token_seconds: int = Field(30 * 86400, ge=300, description="Life of a refresh token; each use begins it anew.")
-    registration: Literal["open", "closed"] = Field("open", description="Whether strangers may register a tenant of their own.")
+    refresh_token_seconds: int = Field(
+        30 * 86400, ge=300, description="Life of a refresh token; each use begins it anew, until the session ends."
+    )
+    session_seconds: int = Field(90 * 86400, ge=300, description="Life of a session, however often it is continued.")
+    tell_new_clients: bool = Field(True, description="Tells users by mail of a sign-in by a client that was never seen.")
+    registration: Literal["closed", "open", "unconfirmed"] = Field(
+        "closed",
+        description="Whether strangers may register a tenant of their own: open, once a mail has confirmed their address; unconfirmed, at "
+        "once, which is for closed networks: with a mail server anybody could send through it.",
+    )
+    requests_per_hour: int = Field(
+        20, ge=1, description="Registrations and password resets that one client address may ask for in an hour, at one replica."
+    )
     bootstrap: bool = Field(
         True, description="Makes a tenant, an administrator and a development API key at the first start; see <state_dir>/dev-api-key."
     )
     bootstrap_email: str = Field("admin@example.com", description="Address that the first administrator signs in with.")
 
+    password_min_length: int = Field(
+        15,
+        ge=LEAST,
+        le=LONGEST,
+        description="Characters that a new password needs: 15 where it is the only factor (NIST SP 800-63B-4), 8 at least.",
+    )
     argon2_memory_kib: int = Field(19456, ge=7168, description="Memory that hashing one password takes, in KiB (OWASP: 19456).")
     argon2_iterations: int = Field(2, ge=1, description="Argon2id's passes over that memory (OWASP: 2).")
     argon2_parallelism: int = Field(1, ge=1, le=16, description="Argon2id's degree of parallelism (OWASP: 1).")
     password_threads: int = Field(2, ge=1, le=64, description="Passwords that are hashed at a time.")
     password_queue: int = Field(64, ge=0, description="Passwords that may wait for a thread; more are refused with a time to come back.")
+    password_share: int = Field(8, ge=1, description="Passwords of one client address that may wait; clients are served in turn.")
 
-    login_free_failures: int = Field(5, ge=1, description="Failed sign-ins of one account before each further one has to wait.")
+    login_free_failures: int = Field(
+        5, ge=1, description="Failed sign-ins to one account by one client before each further one has to wait."
+    )
+    login_client_failures: int = Field(30, ge=1, description="Failed sign-ins by one client address before each further one has to wait.")
+    login_account_failures: int = Field(
+        50,
+        ge=1,
+        description="Failed sign-ins to one account by all before each further one has to wait, unless its client has signed in before.",
+    )
     login_longest_wait_seconds: float = Field(30.0, ge=1, le=300, description="Bound of that wait, which doubles from one second.")
     login_window_seconds: float = Field(900.0, ge=1, description="Time without an attempt after which failures are forgotten.")
-    login_accounts: int = Field(10_000, ge=1, description="Accounts whose failures one replica remembers.")
+    login_accounts: int = Field(
+        10_000, ge=1, description="Accounts, clients, and pairs of both, whose failures one replica remembers, of each so many."
+    )
 
     extra_scopes: tuple[str, ...] = Field(
         (),

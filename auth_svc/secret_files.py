@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from auth_svc.domain import PASSWORD_LENGTH, is_api_key_secret
+from auth_svc.domain import LEAST, LONGEST, is_api_key_secret
 from auth_svc.service.installation import FirstSecrets, SecretsDiffer
 from tocsin.config import ConfigError
 from tocsin.private_files import create_private
@@ -36,7 +36,7 @@ class StateFolder:
         return {"key_file": str(self._key), "password_file": str(self._password)}
 
     def _read(self) -> tuple[str | None, str | None]:
-        password = _content(self._password, "a password of 8 to 128 characters", lambda text: len(text) in PASSWORD_LENGTH)
+        password = _content(self._password, "a password of 8 to 128 characters", lambda text: LEAST <= len(text) <= LONGEST)
         return password, _content(self._key, "an API key", is_api_key_secret)
 
     def _write(self, secrets: FirstSecrets) -> None:

@@ -120,6 +120,8 @@ class SigningKeys:
             "exp": int(grant.expires.timestamp()),
             "jti": str(ULID.from_datetime(grant.issued)),
         }
+        if grant.session:
+            claims["sid"] = grant.session  # OpenID Connect Front-Channel Logout 1.0, 3
         return jwt.encode(claims, loaded.private, algorithm=ALGORITHM, headers={"kid": loaded.kid})
 
     def published(self) -> Sequence[dict[str, str]]:

@@ -4,24 +4,40 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from auth_svc.clients import MailerPostman
+from auth_svc.common_passwords import common_passwords
 from auth_svc.config import AuthSettings
-from auth_svc.domain import Scopes
+from auth_svc.domain import PasswordRule, Scopes
 from auth_svc.error_reports import ReportFolder
-from auth_svc.handlers import ApiKeyHandlers, AuthHandlers, SecurityAlertHandlers, TenantAdminHandlers, TenantHandlers, UserHandlers
+from auth_svc.handlers import (
+    AccountHandlers,
+    AccountPageHandlers,
+    ApiKeyHandlers,
+    AuthHandlers,
+    SecurityAlertHandlers,
+    SessionHandlers,
+    TenantAdminHandlers,
+    TenantHandlers,
+    UserHandlers,
+)
 from auth_svc.handlers.tenants import book_answer
 from auth_svc.journal import SecurityJournal
 from auth_svc.passwords import Argon2Passwords
 from auth_svc.secret_files import StateFolder
 from auth_svc.service import (
+    AccountHousekeeper,
     AccountMails,
     AccountMailSender,
+    Accounts,
     AlertHousekeeper,
     AlertLog,
     ApiKeys,
     Installer,
-    MailHousekeeper,
+    NewPasswords,
     OneTimeTokens,
+    Registering,
+    RegistrationRule,
     SessionHousekeeper,
+    SessionList,
     SessionRule,
     Sessions,
     TenantOffice,
@@ -29,12 +45,14 @@ from auth_svc.service import (
 )
 from auth_svc.signing import KeyFiles, SigningKeys
 from auth_svc.store import AuthStore
-from auth_svc.throttle import LoginThrottle, ThrottleRule
+from auth_svc.throttle import LoginThrottle, RequestBudget, ThrottleRule
 from tocsin.alerts.reporter import AlertReporter
 from tocsin.api.auth.v1 import (
+    account_service_pb2_grpc,
     api_key_service_pb2_grpc,
     auth_service_pb2_grpc,
     security_alert_service_pb2_grpc,
+    session_service_pb2_grpc,
     tenant_admin_service_pb2_grpc,
     user_service_pb2_grpc,
 )
@@ -70,17 +88,8 @@ def build(settings: AuthSettings, clock: Clock) -> App:
     journal = SecurityJournal(registry=telemetry.registry, alerts=alerting.reporter)
     scopes = Scopes(every=frozenset(policy.scope for policy in policies().values() if policy.scope) | frozenset(settings.extra_scopes))
 
-    sessions = Sessions(
-        store=store,
-        hasher=passwords,
-        signer=keys,
-        throttle=LoginThrottle(clock=clock, rule=_throttle_rule(settings)),
-        scopes=scopes,
-        log=journal,
-        clock=clock,
-        rule=_session_rule(settings),
-    )
-    users = Users(store=store, hasher=passwords, scopes=scopes, log=journal, clock=clock)
+    signing_in = _SigningIn(settings, clock, store=store, hasher=passwords, signer=keys, mailing=mailing, scopes=scopes, log=journal)
+    users = Users(store=store, passwords=signing_in.passwords, scopes=scopes, log=journal, clock=clock)
     office = TenantOffice(store=store, log=journal, clock=clock, defaults=_default_quotas(settings))
     book = TenantFeed(fetch=lambda version, token: book_answer(office, version=version, page_token=token), clock=clock, file=None)
     lifetime = timedelta(seconds=settings.access_token_seconds)
@@ -96,7 +105,7 @@ def build(settings: AuthSettings, clock: Clock) -> App:
         verifier=TokenVerifier(keys=keys, issuer=settings.token_issuer, audience=settings.token_audience, clock=clock),
         breakers=breakers,
         checks={"database": database.check},
-        handlers=_handlers(sessions, users, office, api_keys, keys, alerting.log),
+        handlers=[*signing_in.handlers, *_handlers(users, office, api_keys, alerting.log)],
         tenants=book,
     )
     parts = [telemetry, mesh, keys, database, passwords, installer, book, housekeeper, *alerting.parts, *mailing.parts]
@@ -119,12 +128,78 @@ class _Mailing:
             clock=clock,
             written=written,
         )
-        self._housekeeper = MailHousekeeper(tokens=store, mails=store, clock=clock)
+        self._housekeeper = AccountHousekeeper(tokens=store, mails=store, credentials=store, clock=clock)
 
     @property
     def parts(self) -> Sequence[Component]:
         """What runs, in the order of its start."""
         return (self._sender, self._housekeeper)
+
+
+class _SigningIn:
+    """What registers, signs in, and changes passwords; `handlers` serve it."""
+
+    def __init__(
+        self,
+        settings: AuthSettings,
+        clock: Clock,
+        *,
+        store: AuthStore,
+        hasher: Argon2Passwords,
+        signer: SigningKeys,
+        mailing: _Mailing,
+        scopes: Scopes,
+        log: SecurityJournal,
+    ) -> None:
+        rule = PasswordRule(shortest=settings.password_min_length, common=common_passwords())
+        self.passwords = NewPasswords(rule=rule, hasher=hasher)
+        throttle = _throttle(settings, clock)
+        budget = RequestBudget(clock=clock, most=settings.requests_per_hour, window=3600.0, capacity=settings.login_accounts)
+        sessions = Sessions(
+            store=store,
+            hasher=hasher,
+            signer=signer,
+            throttle=throttle,
+            tokens=mailing.tokens,
+            mails=mailing.mails,
+            scopes=scopes,
+            log=log,
+            clock=clock,
+            rule=_session_rule(settings),
+        )
+        registering = Registering(
+            store=store,
+            passwords=self.passwords,
+            mails=mailing.mails,
+            budget=budget,
+            log=log,
+            clock=clock,
+            rule=RegistrationRule(settings.registration),
+        )
+        accounts = Accounts(
+            store=store,
+            hasher=hasher,
+            passwords=self.passwords,
+            tokens=mailing.tokens,
+            mails=mailing.mails,
+            throttle=throttle,
+            budget=budget,
+            log=log,
+            clock=clock,
+        )
+        session_list = SessionList(store=store, log=log, clock=clock, longest=timedelta(seconds=settings.session_seconds))
+        self.handlers: Sequence[Handler] = (
+            (
+                auth_service_pb2_grpc.add_AuthServiceServicer_to_server,
+                AuthHandlers(sessions=sessions, registering=registering, keys=signer),
+            ),
+            (
+                account_service_pb2_grpc.add_AccountServiceServicer_to_server,
+                AccountHandlers(accounts=accounts, sessions=sessions),
+            ),
+            (account_service_pb2_grpc.add_AccountPageServiceServicer_to_server, AccountPageHandlers(accounts=accounts)),
+            (session_service_pb2_grpc.add_SessionServiceServicer_to_server, SessionHandlers(sessions=session_list)),
+        )
 
 
 class _Alerting:
@@ -148,11 +223,8 @@ class _Alerting:
         return (self._housekeeper, self.reporter)
 
 
-def _handlers(
-    sessions: Sessions, users: Users, office: TenantOffice, api_keys: ApiKeys, keys: SigningKeys, alerts: AlertLog
-) -> Sequence[Handler]:
+def _handlers(users: Users, office: TenantOffice, api_keys: ApiKeys, alerts: AlertLog) -> Sequence[Handler]:
     return (
-        (auth_service_pb2_grpc.add_AuthServiceServicer_to_server, AuthHandlers(sessions=sessions, keys=keys)),
         (user_service_pb2_grpc.add_UserServiceServicer_to_server, UserHandlers(users=users)),
         (user_service_pb2_grpc.add_TenantServiceServicer_to_server, TenantHandlers(users=users, office=office)),
         (tenant_admin_service_pb2_grpc.add_TenantAdminServiceServicer_to_server, TenantAdminHandlers(office=office)),
@@ -177,6 +249,7 @@ def _passwords(settings: AuthSettings, telemetry: Telemetry) -> Argon2Passwords:
         parallelism=settings.argon2_parallelism,
         threads=settings.password_threads,
         queue=settings.password_queue,
+        share=settings.password_share,
         registry=telemetry.registry,
     )
 
@@ -205,16 +278,25 @@ def _signing_keys(settings: AuthSettings, clock: Clock) -> SigningKeys:
 
 def _session_rule(settings: AuthSettings) -> SessionRule:
     return SessionRule(
-        registration_open=settings.registration == "open",
-        access_lifetime=timedelta(seconds=settings.access_token_seconds),
-        refresh_lifetime=timedelta(seconds=settings.refresh_token_seconds),
+        access=timedelta(seconds=settings.access_token_seconds),
+        idle=timedelta(seconds=settings.refresh_token_seconds),
+        longest=timedelta(seconds=settings.session_seconds),
+        tell_new_clients=settings.tell_new_clients,
     )
 
 
-def _throttle_rule(settings: AuthSettings) -> ThrottleRule:
-    return ThrottleRule(
-        free=settings.login_free_failures,
-        longest=settings.login_longest_wait_seconds,
-        window=settings.login_window_seconds,
-        capacity=settings.login_accounts,
+def _throttle(settings: AuthSettings, clock: Clock) -> LoginThrottle:
+    def rule(free: int) -> ThrottleRule:
+        return ThrottleRule(
+            free=free,
+            longest=settings.login_longest_wait_seconds,
+            window=settings.login_window_seconds,
+            capacity=settings.login_accounts,
+        )
+
+    return LoginThrottle(
+        clock=clock,
+        pair=rule(settings.login_free_failures),
+        client=rule(settings.login_client_failures),
+        account=rule(settings.login_account_failures),
     )

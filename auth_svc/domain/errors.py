@@ -39,6 +39,10 @@ class RegistrationClosed(PermissionDenied):
     """Registration is closed; ask an administrator for an account."""
 
 
+class UsersOnly(PermissionDenied):
+    """Only a user has an account and sessions; this is the token of an API key."""
+
+
 class ScopeNotHeld(PermissionDenied):
     """You cannot grant scopes that you do not have."""
 
@@ -59,12 +63,28 @@ class UserNotFound(NotFound):
     """There is no such user."""
 
 
+class SessionNotFound(NotFound):
+    """There is no such session."""
+
+
 class ApiKeyNotFound(NotFound):
     """There is no such API key."""
 
 
 class AlertNotFound(NotFound):
     """There is no such security alert."""
+
+
+class WrongPassword(InvalidInput):
+    """The current password is wrong."""
+
+
+class AddressMissing(FailedPrecondition):
+    """The account has no email address."""
+
+
+class AddressVerified(FailedPrecondition):
+    """The address is confirmed already."""
 
 
 class LastAdministrator(FailedPrecondition):

@@ -1,11 +1,11 @@
 """Who there is and what they may do: tenants, users, sessions, API keys, scopes (pure)."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 
-from auth_svc.domain.errors import InvalidScope, ScopeNotHeld
+from auth_svc.domain.errors import InvalidScope, ScopeNotHeld, UsersOnly
 from auth_svc.domain.tenants import Tenant
 from tocsin.alerts import Alert
 
@@ -15,7 +15,7 @@ PROFILE = "profile:read"
 EVERY_SCOPE = "*"
 """Stands, in stored scopes, for all that an administrator of the tenant has, those of later versions included."""
 
-_MEMBER_AREAS = frozenset({"alarms", "events", "firings", "tasks", "records", "templates", "inbox", "deliveries"})
+_MEMBER_AREAS = frozenset({"account", "alarms", "events", "firings", "tasks", "records", "templates", "inbox", "deliveries"})
 _MEMBER_SCOPES = frozenset({"tenant:read", PROFILE})
 _PLATFORM_AREAS = frozenset({"mesh", "tenants"})
 
@@ -48,6 +48,13 @@ class SecurityEvent(Enum):
     TENANT_SUSPENDED = "auth.tenant.suspended"
     TENANT_RESUMED = "auth.tenant.resumed"
     TENANT_QUOTAS_SET = "auth.tenant.quotas_set"
+    PASSWORD_CHANGED = "auth.password.changed"  # noqa: S105  the name of an event
+    PASSWORD_RESET = "auth.password.reset"  # noqa: S105  likewise
+    RESET_REQUESTED = "auth.password.reset.requested"
+    REGISTRATION_REQUESTED = "auth.registration.requested"
+    ADDRESS_VERIFIED = "auth.address.verified"
+    SESSIONS_REVOKED = "auth.sessions.revoked"
+    LINK_CREATED = "auth.link.created"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,14 +92,57 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClientFacts:
+    """What is known of the program at the other end: its network address, and what it calls itself; empty where nobody knows."""
+
+    address: str = ""
+    agent: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """Somebody who registers, until the address is confirmed."""
+
+    id: str
+    email: str
+    username: str
+    display_name: str
+    tenant_display_name: str
+    locale: str
+    password_hash: str
+    created: datetime
+    expires: datetime
+
+    @property
+    def name(self) -> str:
+        """Resource name."""
+        return f"registrations/{self.id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A family of refresh tokens: what one sign-in began. ``scopes``: what was asked for; none means all that the user has."""
+    """A family of refresh tokens: what one sign-in began.
+
+    Attributes:
+        scopes: what was asked for; none means all that the user has.
+        last_used: when it was last continued; None: never.
+        ends: when it ends at the latest; None: an earlier version began it.
+        client: who continued it last.
+    """
 
     id: str
     tenant: str
     user: str
     scopes: frozenset[str]
     created: datetime
+    last_used: datetime | None = None
+    ends: datetime | None = None
+    client: ClientFacts = field(default_factory=ClientFacts)
+
+    def end(self, longest: timedelta) -> datetime:
+        """When it ends, however often it is continued; ``longest`` is how long any session lasts."""
+        latest = self.created + longest
+        return latest if self.ends is None else min(latest, self.ends)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,16 +183,29 @@ class StoredAlert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCaller:
-    """Who asks, as the verified token says."""
+    """Who asks, as the verified token says; ``session`` is empty of the token of an API key."""
 
     tenant: str
     subject: str
     scopes: frozenset[str]
+    session: str = ""
+
+    @property
+    def user(self) -> str:
+        """The id of the user who asks.
+
+        Raises:
+            UsersOnly: it is an API key.
+        """
+        kind, _, identity = self.subject.partition("/")
+        if kind != "users":
+            raise UsersOnly
+        return identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What an access token says."""
+    """What an access token says; ``session`` is empty unless it is of one."""
 
     subject: str
     tenant: str
@@ -150,16 +213,27 @@ class Grant:
     time_zone: str
     issued: datetime
     expires: datetime
+    session: str = ""
 
     @classmethod
     def until(
-        cls, *, subject: str, tenant: Tenant, scopes: frozenset[str], now: datetime, lifetime: timedelta, end: datetime | None
+        cls,
+        *,
+        subject: str,
+        tenant: Tenant,
+        scopes: frozenset[str],
+        now: datetime,
+        lifetime: timedelta,
+        end: datetime | None,
+        session: str = "",
     ) -> "Grant":
         """A grant of ``lifetime`` that does not outlive ``end``. Whole seconds, as NumericDate is usually read: ``end`` is cut off."""
         issued = now.replace(microsecond=0)
         latest = issued + lifetime
         expires = latest if end is None else min(latest, end.replace(microsecond=0))
-        return cls(subject=subject, tenant=tenant.id, scopes=scopes, time_zone=tenant.time_zone, issued=issued, expires=expires)
+        return cls(
+            subject=subject, tenant=tenant.id, scopes=scopes, time_zone=tenant.time_zone, issued=issued, expires=expires, session=session
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

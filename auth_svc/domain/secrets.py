@@ -42,6 +42,11 @@ def new_refresh_token() -> str:
     return f"tr_{secrets.token_urlsafe(32)}"
 
 
+def new_device_token() -> str:
+    """A new token by which a client is known again: 256 random bits. It opens nothing."""
+    return f"td_{secrets.token_urlsafe(32)}"
+
+
 def digest(secret: str) -> str:
     """What is stored in place of a random secret. One round of SHA-256 is enough: 256 random bits cannot be tried out."""
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Names that sign in, passwords, zones, and names for people, as they are checked and compared (pure)."""
+"""Names that sign in, zones, languages, and names for people, as they are checked and compared (pure)."""
 
 import re
 import unicodedata
@@ -8,9 +8,7 @@ from email_validator import EmailNotValidError, validate_email
 from tocsin.errors import InvalidInput
 from tocsin.zones import NoSuchZone, zone
 
-PASSWORD_LENGTH = range(8, 129)
-"""Characters of a password (NIST SP 800-63B, 3.1.1.2, asks for 8 at least)."""
-
+_LOCALE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}\Z")
 _USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 
 
@@ -57,17 +55,6 @@ def sign_in_key(text: str) -> str:
     return unicodedata.normalize("NFC", text.strip()).casefold()
 
 
-def normalize_password(text: str, *, field: str = "password") -> str:
-    """The password as it is hashed: the same for every way to type it (NFKC, NIST SP 800-63B, 3.1.1.2).
-
-    Raises:
-        InvalidInput: too short or too long.
-    """
-    if len(text) not in PASSWORD_LENGTH:
-        raise InvalidInput.at(field, f"must have {PASSWORD_LENGTH.start} to {PASSWORD_LENGTH.stop - 1} characters")
-    return unicodedata.normalize("NFKC", text)
-
-
 def checked_zone(text: str, *, field: str) -> str:
     """The IANA time zone ``text``; "UTC" for an empty one.
 
@@ -81,6 +68,18 @@ def checked_zone(text: str, *, field: str) -> str:
     except NoSuchZone as error:
         raise InvalidInput.at(field, str(error)) from None
     return text
+
+
+def checked_locale(text: str, *, field: str) -> str:
+    """A language tag in BCP 47's spelling (an underscore is taken for a hyphen); empty stays empty.
+
+    Raises:
+        InvalidInput: it is no tag.
+    """
+    tag = text.replace("_", "-")
+    if tag and not _LOCALE.match(tag):
+        raise InvalidInput.at(field, 'must be a language tag such as "de" or "de-CH" (BCP 47)')
+    return tag
 
 
 def checked_name(text: str, *, field: str, default: str = "", longest: int = 100) -> str:

@@ -1,9 +1,22 @@
 """The RPCs: from messages to use cases and back."""
 
+from auth_svc.handlers.accounts import AccountHandlers
 from auth_svc.handlers.alerts import SecurityAlertHandlers
 from auth_svc.handlers.auth import AuthHandlers
 from auth_svc.handlers.keys import ApiKeyHandlers
+from auth_svc.handlers.pages import AccountPageHandlers
+from auth_svc.handlers.sessions import SessionHandlers
 from auth_svc.handlers.tenants import TenantAdminHandlers, TenantHandlers
 from auth_svc.handlers.users import UserHandlers
 
-__all__ = ["ApiKeyHandlers", "AuthHandlers", "SecurityAlertHandlers", "TenantAdminHandlers", "TenantHandlers", "UserHandlers"]
+__all__ = [
+    "AccountHandlers",
+    "AccountPageHandlers",
+    "ApiKeyHandlers",
+    "AuthHandlers",
+    "SecurityAlertHandlers",
+    "SessionHandlers",
+    "TenantAdminHandlers",
+    "TenantHandlers",
+    "UserHandlers",
+]

@@ -4,15 +4,21 @@ from datetime import UTC, datetime
 
 from google.protobuf import timestamp_pb2
 
-from auth_svc.domain import TokenCaller
+from auth_svc.domain import ClientFacts, TokenCaller
 from tocsin.errors import InvalidInput
-from tocsin.mesh.context import principal
+from tocsin.mesh.context import current, principal
 
 
 def caller() -> TokenCaller:
     """Who asks."""
     who = principal()
-    return TokenCaller(tenant=who.tenant, subject=who.subject, scopes=who.scopes)
+    return TokenCaller(tenant=who.tenant, subject=who.subject, scopes=who.scopes, session=who.session)
+
+
+def client_facts() -> ClientFacts:
+    """The program at the other end of the call."""
+    call = current()
+    return ClientFacts() if call is None else ClientFacts(address=call.client_address, agent=call.user_agent)
 
 
 def timestamp(instant: datetime) -> timestamp_pb2.Timestamp:

@@ -64,4 +64,5 @@ def _user(user: User) -> user_service_pb2.User:
         display_name=user.display_name,
         role=_ROLES[user.role],
         create_time=timestamp(user.created),
+        verify_time=None if user.verified is None else timestamp(user.verified),
     )

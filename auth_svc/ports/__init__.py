@@ -5,6 +5,7 @@ from typing import Protocol
 from auth_svc.ports.account_mails import AccountMailStore, OneTimeStore, Postman
 from auth_svc.ports.accounts import AccountStore, Installation
 from auth_svc.ports.alerts import AlertFiles, AlertStore
+from auth_svc.ports.credentials import ClientHistory, CredentialStore
 from auth_svc.ports.keys import KeyStore
 from auth_svc.ports.security import PasswordCheck, PasswordHasher, PublicKeys, SecurityLog, TokenSigner
 from auth_svc.ports.sessions import RefreshRefusal, Refused, Rotated, SessionStore
@@ -15,6 +16,8 @@ __all__ = [
     "AccountStore",
     "AlertFiles",
     "AlertStore",
+    "ClientHistory",
+    "CredentialStore",
     "Installation",
     "KeyStore",
     "OneTimeStore",
@@ -33,5 +36,5 @@ __all__ = [
 ]
 
 
-class Store(AccountStore, SessionStore, KeyStore, AlertStore, OneTimeStore, AccountMailStore, TenantStore, Protocol):
+class Store(AccountStore, SessionStore, KeyStore, AlertStore, OneTimeStore, AccountMailStore, TenantStore, CredentialStore, Protocol):
     """All of it."""

@@ -18,15 +18,15 @@ class PasswordCheck(Enum):
 class PasswordHasher(Protocol):
     """Hashes passwords, slowly and on purpose, beside the event loop."""
 
-    async def hash(self, password: str) -> str:
-        """The hash, with its parameters and salt, as one text.
+    async def hash(self, password: str, *, client: str = "") -> str:
+        """The hash, with its parameters and salt, as one text. Clients that want many wait for one another's.
 
         Raises:
             ResourceExhausted: too many are waiting.
         """
         ...
 
-    async def verify(self, password_hash: str | None, password: str) -> PasswordCheck:
+    async def verify(self, password_hash: str | None, password: str, *, client: str = "") -> PasswordCheck:
         """Whether the password is the one. Without a hash it is wrong, after as much work as with one.
 
         Raises:

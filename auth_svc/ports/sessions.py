@@ -1,11 +1,12 @@
 """Stores sessions."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Protocol
 
-from auth_svc.domain import Session, Tenant, User
+from auth_svc.domain import AccountMail, ClientFacts, Session, Tenant, User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,20 +37,43 @@ class Refused:
 class SessionStore(Protocol):
     """Sessions and their refresh tokens, which are stored as digests. Every method is one transaction."""
 
-    async def open_session(self, session: Session, *, token: str, expires: datetime) -> None:
-        """Stores a session with its first refresh token.
+    async def open_session(
+        self, session: Session, *, token: str, expires: datetime, clients: Collection[str] = (), mail: AccountMail | None = None
+    ) -> None:
+        """Stores a session with its first refresh token; ``clients`` are known from now on, and ``mail`` tells the user of it.
 
         Raises:
             InvalidCredentials: the user was removed meanwhile.
         """
         ...
 
-    async def rotate(self, *, old: str, new: str, now: datetime, expires: datetime) -> Rotated | Refused:
-        """Spends ``old`` and stores ``new``. A token that was spent before ends its session: one of its two holders is a thief."""
+    async def rotate(
+        self, *, old: str, new: str, now: datetime, idle: timedelta, longest: timedelta, client: ClientFacts
+    ) -> Rotated | Refused:
+        """Spends ``old`` and stores ``new``, which works for ``idle``, but never beyond the end of the session (`Session.end`).
+
+        A token that was spent before ends its session: one of its two holders is a thief.
+        """
         ...
 
     async def close_session(self, token: str) -> Session | None:
         """Ends the session of ``token``; None when there is none."""
+        ...
+
+    async def list_sessions(self, tenant: str, user: str, *, before: str, limit: int, now: datetime) -> Sequence[Session]:
+        """The first ``limit`` sessions of a user that can be continued, whose id is less than ``before`` (empty: all), the newest first."""
+        ...
+
+    async def end_session(self, tenant: str, user: str, session: str) -> None:
+        """Ends one session of a user.
+
+        Raises:
+            SessionNotFound: the user has no such session.
+        """
+        ...
+
+    async def end_sessions(self, tenant: str, user: str, *, keep: str) -> Sequence[str]:
+        """Ends the sessions of a user but ``keep`` (empty: all); which ones."""
         ...
 
     async def purge(self, before: datetime) -> int:

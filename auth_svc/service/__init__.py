@@ -1,26 +1,35 @@
 """The use cases: signing in, the users of a tenant, API keys, and the first start."""
 
 from auth_svc.service.account_mails import AccountMails, AccountMailSender
+from auth_svc.service.accounts import Accounts
 from auth_svc.service.alerts import AlertLog
-from auth_svc.service.housekeeping import AlertHousekeeper, MailHousekeeper, SessionHousekeeper
+from auth_svc.service.housekeeping import AccountHousekeeper, AlertHousekeeper, SessionHousekeeper
 from auth_svc.service.installation import Installer, SecretFiles
 from auth_svc.service.keys import ApiKeys
+from auth_svc.service.new_passwords import NewPasswords
 from auth_svc.service.one_time import OneTimeTokens
+from auth_svc.service.own_sessions import SessionList
+from auth_svc.service.registering import Registering, RegistrationRule
 from auth_svc.service.sessions import SessionRule, Sessions, TokenPair
 from auth_svc.service.tenants import TenantOffice
 from auth_svc.service.users import Users
 
 __all__ = [
+    "AccountHousekeeper",
     "AccountMailSender",
     "AccountMails",
+    "Accounts",
     "AlertHousekeeper",
     "AlertLog",
     "ApiKeys",
     "Installer",
-    "MailHousekeeper",
+    "NewPasswords",
     "OneTimeTokens",
+    "Registering",
+    "RegistrationRule",
     "SecretFiles",
     "SessionHousekeeper",
+    "SessionList",
     "SessionRule",
     "Sessions",
     "TenantOffice",

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from auth_svc.ports import AccountMailStore, AlertFiles, AlertStore, OneTimeStore, SessionStore
+from auth_svc.ports import AccountMailStore, AlertFiles, AlertStore, CredentialStore, OneTimeStore, SessionStore
 from tocsin.background import Background, Wake, report_progress
 from tocsin.clock import Clock
 from tocsin.telemetry import get_logger
@@ -14,6 +14,7 @@ _BATCH: Final = 100
 _INTERVAL_SECONDS: Final = 3600.0
 _MAILS_KEPT: Final = timedelta(days=8)
 """Longer than any mail is worth sending."""
+_CLIENTS_KEPT: Final = timedelta(days=180)
 
 
 class SessionHousekeeper:
@@ -38,19 +39,20 @@ class SessionHousekeeper:
         _log.debug("sessions purged", sessions=await self._store.purge(self._clock.now()))
 
 
-class MailHousekeeper:
-    """Deletes one-time tokens that expired, and mails about accounts that no longer count; a component."""
+class AccountHousekeeper:
+    """Deletes one-time tokens and registrations that expired, clients that were away long, and mails that no longer count; a component."""
 
-    def __init__(self, *, tokens: OneTimeStore, mails: AccountMailStore, clock: Clock) -> None:
+    def __init__(self, *, tokens: OneTimeStore, mails: AccountMailStore, credentials: CredentialStore, clock: Clock) -> None:
         self._tokens = tokens
         self._mails = mails
+        self._credentials = credentials
         self._clock = clock
         self._background = Background(clock)
 
     async def start(self) -> None:
         """Begins."""
         if not self._background.running:
-            self._background.periodic("account-mail-retention", _INTERVAL_SECONDS, self._purge, vital=False)
+            self._background.periodic("account-retention", _INTERVAL_SECONDS, self._purge, vital=False)
 
     async def stop(self) -> None:
         """Ends."""
@@ -60,6 +62,7 @@ class MailHousekeeper:
         now = self._clock.now()
         await self._tokens.purge_one_time(now)
         await self._mails.purge_account_mails(now - _MAILS_KEPT)
+        await self._credentials.purge_credentials(now=now, clients_before=now - _CLIENTS_KEPT)
 
 
 class AlertHousekeeper:

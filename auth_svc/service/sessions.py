@@ -1,64 +1,83 @@
-"""Registering, signing in, and staying signed in."""
+"""Signing in, and staying signed in."""
 
-import unicodedata
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from ulid import ULID
 
 from auth_svc.domain import (
     PROFILE,
+    Account,
+    AccountMail,
+    AccountMailKind,
+    ClientFacts,
     Grant,
     InvalidCredentials,
+    OneTimeTokenVoid,
     RefreshTokenRefused,
-    RegistrationClosed,
-    Role,
     Scopes,
     SecurityEvent,
     Session,
     Tenant,
+    TokenCaller,
+    TokenPurpose,
     TooManyAttempts,
     UnsupportedGrantType,
     User,
-    checked_name,
+    UserNotFound,
     digest,
     narrow,
+    new_device_token,
     new_refresh_token,
     normalize_email,
-    normalize_password,
+    require_held,
     sign_in_key,
-    sign_in_names,
+    typed_password,
 )
-from auth_svc.ports import PasswordCheck, PasswordHasher, RefreshRefusal, Refused, Rotated, SecurityLog, Store, TokenSigner
+from auth_svc.ports import PasswordCheck, PasswordHasher, RefreshRefusal, Refused, SecurityLog, Store, TokenSigner
+from auth_svc.service.account_mails import AccountMails
+from auth_svc.service.clients import KnownClients, Visit
+from auth_svc.service.one_time import OneTimeTokens
 from auth_svc.throttle import LoginThrottle
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
+from tocsin.zones import zone
 
 _FINGERPRINT_LENGTH: Final = 12
+_LINK_LIFETIME: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenPair:
-    """What signing in gives. ``expires_in`` is seconds."""
+    """What signing in gives. ``expires_in`` is seconds; ``device_token`` is empty unless the client has got a new one."""
 
     access_token: str
     refresh_token: str
     expires_in: int
     scopes: frozenset[str]
+    device_token: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRule:
-    """Whether anybody may register, and how long access tokens and sessions live."""
+    """How long things live, and what is told.
 
-    registration_open: bool
-    access_lifetime: timedelta
-    refresh_lifetime: timedelta
+    Attributes:
+        access: life of an access token.
+        idle: life of a refresh token, which each use begins anew.
+        longest: life of a session, however often it is continued.
+        tell_new_clients: whether a sign-in by a client that was never seen is told by mail.
+    """
+
+    access: timedelta
+    idle: timedelta
+    longest: timedelta
+    tell_new_clients: bool
 
 
 class Sessions:
-    """Registers, signs in, refreshes, signs out."""
+    """Signs in, refreshes, signs out."""
 
     def __init__(
         self,
@@ -67,6 +86,8 @@ class Sessions:
         hasher: PasswordHasher,
         signer: TokenSigner,
         throttle: LoginThrottle,
+        tokens: OneTimeTokens,
+        mails: AccountMails,
         scopes: Scopes,
         log: SecurityLog,
         clock: Clock,
@@ -76,45 +97,25 @@ class Sessions:
         self._hasher = hasher
         self._signer = signer
         self._throttle = throttle
+        self._tokens = tokens
+        self._mails = mails
+        self._clients = KnownClients(store=store)
         self._scopes = scopes
         self._log = log
         self._clock = clock
         self._rule = rule
 
-    async def register(self, *, email: str, username: str, password: str, display_name: str, tenant_display_name: str) -> User:
-        """Makes a tenant and its administrator.
-
-        Raises:
-            RegistrationClosed: by the settings.
-            InvalidInput: the address, the password or a name cannot be used.
-            EmailTaken: the address is in use. Only a mail could hide that; it is said after the work of hashing, not before.
-            UsernameTaken: the username is in use.
-        """
-        if not self._rule.registration_open:
-            raise RegistrationClosed
-        address, name = sign_in_names(email=email, username=username, display_name=display_name)
-        now = self._clock.now()
-        tenant = Tenant(
-            id=str(ULID.from_datetime(now)),
-            display_name=checked_name(tenant_display_name, field="tenantDisplayName", default=(address or name)[:100]),
-            time_zone="UTC",
-            operator=False,
-            created=now,
-        )
-        admin = User(
-            id=str(ULID.from_datetime(now)),
-            tenant=tenant.id,
-            email=address,
-            username=name,
-            display_name=checked_name(display_name, field="displayName"),
-            role=Role.ADMIN,
-            created=now,
-        )
-        await self._store.add_tenant(tenant, admin, await self._hasher.hash(normalize_password(password)))
-        self._log.record(SecurityEvent.REGISTERED, tenant=tenant.id, subject=admin.name)
-        return admin
-
-    async def grant(self, *, grant_type: str, username: str, password: str, refresh_token: str, scope: str) -> TokenPair:
+    async def grant(
+        self,
+        *,
+        grant_type: str,
+        username: str,
+        password: str,
+        refresh_token: str,
+        scope: str,
+        client: ClientFacts,
+        device_token: str = "",
+    ) -> TokenPair:
         """Opens or continues a session, as the client asks for (RFC 6749, 4.3 and 6); without a word, by what it sends.
 
         Raises:
@@ -122,79 +123,140 @@ class Sessions:
             InvalidInput: what the grant needs is missing, or ``scope`` asks for what the user does not have.
             InvalidCredentials: the name or the password is wrong.
             RefreshTokenRefused: the token cannot be used.
-            TooManyAttempts: too many attempts with this name have failed.
+            TooManyAttempts: too many attempts with this name, or of this client, have failed.
         """
         match grant_type or ("refresh_token" if refresh_token else "password"):
             case "password":
                 _require(username=username, password=password)
-                return await self.sign_in(username=username, password=password, scope=scope)
+                return await self.sign_in(username=username, password=password, scope=scope, client=client, device_token=device_token)
             case "refresh_token":
                 _require(refreshToken=refresh_token)
-                return await self.refresh(refresh_token, scope=scope)
+                return await self.refresh(refresh_token, scope=scope, client=client)
             case _:
                 raise UnsupportedGrantType.at("grantType", "must be password or refresh_token")
 
-    async def sign_in(self, *, username: str, password: str, scope: str) -> TokenPair:
+    async def sign_in(self, *, username: str, password: str, scope: str, client: ClientFacts, device_token: str = "") -> TokenPair:
         """Opens a session of an address or a username. An unknown one costs the same work and gives the same answer as a wrong password.
 
         Raises:
             InvalidCredentials: the name or the password is wrong.
             InvalidScope: ``scope`` asks for what the user does not have.
-            TooManyAttempts: too many attempts with this name have failed.
+            TooManyAttempts: too many attempts with this name, or of this client, have failed.
         """
         key = _key_of(username)
+        account = await self._store.find_account(key)
+        visit = await self._clients.visit(account.user.id if account else "", client, device_token)
+        account = await self._proven(key, account, password, visit)
+        asked = narrow(scope, self._scopes.of(account.user.role, account.tenant))
+        return await self._open(account.user, account.tenant, asked, visit)
+
+    async def _proven(self, key: str, account: Account | None, password: str, visit: Visit) -> Account:
+        """The account, if this is its password."""
         account_hash = digest(key)[:_FINGERPRINT_LENGTH]  # the log tells attempts on one account apart without its address
+        guesser = visit.guesser
         try:
-            self._throttle.attempt(key)
+            self._throttle.attempt(key, guesser)
         except TooManyAttempts:
             self._log.record(SecurityEvent.LOGIN_DELAYED, account=account_hash)
             raise
         try:
-            account = await self._store.find_account(key)
-            password_hash = account.password_hash if account else None
-            typed = unicodedata.normalize("NFKC", password)
-            verdict = await self._hasher.verify(password_hash, typed)
+            typed = typed_password(password)
+            verdict = await self._hasher.verify(account.password_hash if account else None, typed, client=guesser.place)
         except BaseException:
-            self._throttle.excused(key)
+            self._throttle.excused(key, guesser)
             raise
         if account is None or verdict is PasswordCheck.WRONG:
             self._log.record(SecurityEvent.LOGIN_FAILED, account=account_hash)
             raise InvalidCredentials
-        self._throttle.succeeded(key)
+        self._throttle.succeeded(key, guesser)
         if verdict is PasswordCheck.OUTDATED:
-            await self._store.replace_password_hash(account.user.id, old=account.password_hash, new=await self._hasher.hash(typed))
-        asked = narrow(scope, self._scopes.of(account.user.role, account.tenant))
-        return await self._open(account.user, account.tenant, asked)
+            new = await self._hasher.hash(typed, client=guesser.place)
+            await self._store.replace_password_hash(account.user.id, old=account.password_hash, new=new)
+        return account
 
-    async def _open(self, user: User, tenant: Tenant, asked: frozenset[str]) -> TokenPair:
+    async def sign_in_by_link(self, token: str, *, client: ClientFacts) -> TokenPair:
+        """Opens a session by a one-time link; the session has all that the user has.
+
+        Raises:
+            OneTimeTokenVoid: the link works no more, or its user is gone.
+        """
+        used = await self._tokens.use(TokenPurpose.SIGN_IN, token)
+        try:
+            account = await self._store.get_account(used.tenant, used.subject.removeprefix("users/"))
+        except UserNotFound:
+            raise OneTimeTokenVoid from None
+        visit = await self._clients.visit(account.user.id, client, "")
+        return await self._open(account.user, account.tenant, frozenset(), visit)
+
+    async def create_link(self, caller: TokenCaller, user: str) -> tuple[str, datetime]:
+        """A token that signs a user of the caller's tenant in, once and soon, and when it ends.
+
+        Raises:
+            UserNotFound: the tenant has no such user.
+            ScopeNotHeld: the user has scopes that the caller lacks.
+        """
+        account = await self._store.get_account(caller.tenant, user)
+        require_held(self._scopes.of(account.user.role, account.tenant), caller.scopes, what="whoever uses the link")
+        name = account.user.name
+        token = await self._tokens.make(TokenPurpose.SIGN_IN, subject=name, tenant=caller.tenant, lifetime=_LINK_LIFETIME)
+        self._log.record(SecurityEvent.LINK_CREATED, tenant=caller.tenant, subject=name, by=caller.subject)
+        return token, self._clock.now() + _LINK_LIFETIME
+
+    async def _open(self, user: User, tenant: Tenant, asked: frozenset[str], visit: Visit) -> TokenPair:
         now = self._clock.now()
-        session = Session(id=str(ULID.from_datetime(now)), tenant=tenant.id, user=user.id, scopes=asked, created=now)
-        refresh = new_refresh_token()
-        await self._store.open_session(session, token=digest(refresh), expires=now + self._rule.refresh_lifetime)
+        session = Session(
+            id=str(ULID.from_datetime(now)),
+            tenant=tenant.id,
+            user=user.id,
+            scopes=asked,
+            created=now,
+            ends=now + self._rule.longest,
+            client=visit.client,
+        )
+        refresh, device = new_refresh_token(), "" if visit.guesser.device else new_device_token()
+        await self._store.open_session(
+            session,
+            token=digest(refresh),
+            expires=min(now + self._rule.idle, session.end(self._rule.longest)),
+            clients=visit.seen(digest(device) if device else ""),
+            mail=self._notice(user, tenant, visit),
+        )
+        self._mails.wake()
         self._log.record(SecurityEvent.LOGIN_SUCCEEDED, tenant=tenant.id, subject=user.name, session=session.id)
-        return self._pair(session, user, tenant, refresh)
+        return replace(self._pair(session, user, tenant, refresh), device_token=device)
 
-    async def refresh(self, refresh_token: str, *, scope: str = "") -> TokenPair:
+    def _notice(self, user: User, tenant: Tenant, visit: Visit) -> AccountMail | None:
+        """The mail that tells of a client that was never seen; none of the first sign-in of all."""
+        if not (self._rule.tell_new_clients and user.email and visit.is_new):
+            return None
+        local = self._clock.now().astimezone(zone(tenant.time_zone))
+        facts = {"time": f"{local:%Y-%m-%d %H:%M} {tenant.time_zone}", "address": visit.client.address, "agent": visit.client.agent}
+        kind = AccountMailKind.NEW_SIGN_IN
+        return self._mails.draft(kind, address=user.email, tenant=user.tenant, subject=user.name, locale=user.locale, variables=facts)
+
+    async def refresh(self, refresh_token: str, *, client: ClientFacts, scope: str = "") -> TokenPair:
         """Continues a session: spends the token and gives the next pair, whose access token has no more than ``scope`` asks for.
 
         What the session does not have is left out, and the answer says so (RFC 6749, 3.3): the old token is spent by then.
 
         Raises:
-            RefreshTokenRefused: the token is unknown, has expired, or was spent before, which ends the session for both holders.
+            RefreshTokenRefused: the token is unknown, its session is over, or it was spent before, which ends the session for both holders.
         """
         now = self._clock.now()
         successor = new_refresh_token()
         result = await self._store.rotate(
-            old=digest(refresh_token), new=digest(successor), now=now, expires=now + self._rule.refresh_lifetime
+            old=digest(refresh_token),
+            new=digest(successor),
+            now=now,
+            idle=self._rule.idle,
+            longest=self._rule.longest,
+            client=client,
         )
         if isinstance(result, Refused):
             self._log_refusal(result)
             raise RefreshTokenRefused
         self._log.record(SecurityEvent.SESSION_REFRESHED, tenant=result.tenant.id, subject=result.user.name, session=result.session.id)
-        return self._continue(result, successor, frozenset(scope.split()))
-
-    def _continue(self, rotated: Rotated, successor: str, asked: frozenset[str]) -> TokenPair:
-        return self._pair(rotated.session, rotated.user, rotated.tenant, successor, asked)
+        return self._pair(result.session, result.user, result.tenant, successor, frozenset(scope.split()))
 
     def _log_refusal(self, refused: Refused) -> None:
         event = SecurityEvent.REFRESH_REUSED if refused.why is RefreshRefusal.REUSED else SecurityEvent.SESSION_REFUSED
@@ -214,7 +276,15 @@ class Sessions:
         scopes = (session.scopes & held) | {PROFILE} if session.scopes else held
         scopes = (scopes & asked) | {PROFILE} if asked else scopes
         now = self._clock.now()
-        grant = Grant.until(subject=user.name, tenant=tenant, scopes=scopes, now=now, lifetime=self._rule.access_lifetime, end=None)
+        grant = Grant.until(
+            subject=user.name,
+            tenant=tenant,
+            scopes=scopes,
+            now=now,
+            lifetime=self._rule.access,
+            end=session.end(self._rule.longest),
+            session=session.id,
+        )
         return TokenPair(
             access_token=self._signer.sign(grant),
             refresh_token=refresh,

@@ -16,11 +16,11 @@ from auth_svc.domain import (
     UserNotFound,
     checked_name,
     checked_zone,
-    normalize_password,
     require_held,
     sign_in_names,
 )
-from auth_svc.ports import PasswordHasher, SecurityLog, Store
+from auth_svc.ports import SecurityLog, Store
+from auth_svc.service.new_passwords import NewPasswords, words_of
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
 
@@ -46,9 +46,9 @@ async def require_alive(store: Store, caller: TokenCaller, clock: Clock) -> None
 class Users:
     """Adds, shows and removes users; shows and changes the tenant."""
 
-    def __init__(self, *, store: Store, hasher: PasswordHasher, scopes: Scopes, log: SecurityLog, clock: Clock) -> None:
+    def __init__(self, *, store: Store, passwords: NewPasswords, scopes: Scopes, log: SecurityLog, clock: Clock) -> None:
         self._store = store
-        self._hasher = hasher
+        self._passwords = passwords
         self._scopes = scopes
         self._log = log
         self._clock = clock
@@ -77,7 +77,7 @@ class Users:
             role=role,
             created=now,
         )
-        await self._store.add_user(user, await self._hasher.hash(normalize_password(password)))
+        await self._store.add_user(user, await self._passwords.hash(password, own=words_of(user, tenant), client=caller.subject))
         self._log.record(SecurityEvent.USER_CREATED, tenant=tenant.id, subject=user.name, role=role.value, by=caller.subject)
         return user
 

@@ -3,6 +3,7 @@
 from auth_svc.store.account_mails import AccountMailQueries
 from auth_svc.store.accounts import AccountQueries
 from auth_svc.store.alerts import AlertQueries
+from auth_svc.store.credentials import CredentialQueries
 from auth_svc.store.keys import KeyQueries
 from auth_svc.store.one_time import OneTimeQueries
 from auth_svc.store.sessions import SessionQueries
@@ -12,5 +13,14 @@ from auth_svc.store.tenants import TenantQueries
 __all__ = ["AuthStore", "metadata"]
 
 
-class AuthStore(AccountQueries, SessionQueries, KeyQueries, AlertQueries, OneTimeQueries, AccountMailQueries, TenantQueries):
+class AuthStore(
+    AccountQueries,
+    SessionQueries,
+    KeyQueries,
+    AlertQueries,
+    OneTimeQueries,
+    AccountMailQueries,
+    TenantQueries,
+    CredentialQueries,
+):
     """Implements `auth_svc.ports.Store` on SQLite and PostgreSQL."""

@@ -48,9 +48,7 @@ class AccountQueries(Queries):
     async def add_tenant(self, tenant: Tenant, admin: User, password_hash: str) -> None:
         """Stores a tenant and its administrator, or nothing."""
         async with self._database.transaction() as connection:
-            await _insert_tenant(connection, tenant)
-            await _insert_user(connection, admin, password_hash)
-            await _claim(connection, tenant)
+            await insert_first_user(connection, tenant, admin, password_hash)
 
     async def find_account(self, key: str) -> Account | None:
         """The account that signs in with this address or username; only an address has an @."""
@@ -109,6 +107,18 @@ class AccountQueries(Queries):
                 raise LastAdministrator
             await connection.execute(delete(users).where(users.c.id == user))
         return found
+
+
+async def insert_first_user(connection: AsyncConnection, tenant: Tenant, admin: User, password_hash: str) -> None:
+    """Stores a tenant and its administrator within the caller's transaction.
+
+    Raises:
+        EmailTaken: the address is in use.
+        UsernameTaken: the username is.
+    """
+    await _insert_tenant(connection, tenant)
+    await _insert_user(connection, admin, password_hash)
+    await _claim(connection, tenant)
 
 
 async def _insert_tenant(connection: AsyncConnection, tenant: Tenant) -> None:

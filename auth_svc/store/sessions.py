@@ -1,12 +1,15 @@
 """Sessions and refresh tokens."""
 
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 
 from sqlalchemy import RowMapping, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from auth_svc.domain import InvalidCredentials, Session
+from auth_svc.domain import AccountMail, ClientFacts, InvalidCredentials, Session, SessionNotFound
 from auth_svc.ports import RefreshRefusal, Refused, Rotated
+from auth_svc.store.account_mails import insert_account_mail
+from auth_svc.store.credentials import end_sessions, remember_clients
 from auth_svc.store.tables import (
     TENANT_COLUMNS,
     TENANTS,
@@ -22,7 +25,7 @@ from auth_svc.store.tables import (
     users,
 )
 from tocsin.clock import to_micros
-from tocsin.database import ConstraintBroken
+from tocsin.database import ConstraintBroken, storable
 from tocsin.stored import instant
 
 _SESSION_COLUMNS = (
@@ -31,13 +34,19 @@ _SESSION_COLUMNS = (
     sessions.c.user_id.label("s_user"),
     sessions.c.scopes.label("s_scopes"),
     sessions.c.created_at.label("s_created_at"),
+    sessions.c.last_used_at.label("s_last_used_at"),
+    sessions.c.ends_at.label("s_ends_at"),
+    sessions.c.client_address.label("s_client_address"),
+    sessions.c.user_agent.label("s_user_agent"),
 )
 
 
 class SessionQueries(Queries):
     """`auth_svc.ports.SessionStore`."""
 
-    async def open_session(self, session: Session, *, token: str, expires: datetime) -> None:
+    async def open_session(
+        self, session: Session, *, token: str, expires: datetime, clients: Collection[str] = (), mail: AccountMail | None = None
+    ) -> None:
         """Stores a session and its first token."""
         values = {
             "id": session.id,
@@ -45,30 +54,44 @@ class SessionQueries(Queries):
             "user_id": session.user,
             "scopes": join_scopes(session.scopes),
             "created_at": to_micros(session.created),
+            "ends_at": None if session.ends is None else to_micros(session.ends),
+            **_client_values(session.client),
         }
         try:
             async with self._database.transaction() as connection:
                 await connection.execute(insert(sessions).values(values))
                 await _insert_token(connection, session.id, token, expires)
+                await remember_clients(connection, session.user, clients, now=session.created)
+                if mail is not None:
+                    await insert_account_mail(connection, mail)
         except ConstraintBroken:  # the user, which the session refers to, is gone
             raise InvalidCredentials from None
 
-    async def rotate(self, *, old: str, new: str, now: datetime, expires: datetime) -> Rotated | Refused:
+    async def rotate(
+        self, *, old: str, new: str, now: datetime, idle: timedelta, longest: timedelta, client: ClientFacts
+    ) -> Rotated | Refused:
         """Spends a token and stores its successor."""
         async with self._database.transaction() as connection:
             # The session is locked first, as by whoever removes it: two that take locks in other orders would stop each other.
             session = await _locked_session(connection, old)
             if session is None:
                 return Refused(why=RefreshRefusal.UNKNOWN, session=None)
+            end = session.end(longest)
             spend = (
                 update(refresh_tokens)
-                .where(refresh_tokens.c.digest == old, refresh_tokens.c.spent_at.is_(None), refresh_tokens.c.expires_at > to_micros(now))
+                .where(
+                    refresh_tokens.c.digest == old,
+                    refresh_tokens.c.spent_at.is_(None),
+                    refresh_tokens.c.expires_at > to_micros(now),
+                )
                 .values(spent_at=to_micros(now))
                 .returning(refresh_tokens.c.digest)
             )
-            if (await connection.execute(spend)).first() is None:
+            if end <= now or (await connection.execute(spend)).first() is None:
                 return Refused(why=await _refuse(connection, old, session), session=session)
-            await _insert_token(connection, session.id, new, expires)
+            await _insert_token(connection, session.id, new, min(now + idle, end))
+            used = {"last_used_at": to_micros(now), **_client_values(client)}
+            await connection.execute(update(sessions).where(sessions.c.id == session.id).values(used))
             return await _rotated(connection, session)
 
     async def close_session(self, token: str) -> Session | None:
@@ -78,6 +101,47 @@ class SessionQueries(Queries):
             if session is not None:
                 await connection.execute(delete(sessions).where(sessions.c.id == session.id))
         return session
+
+    async def list_sessions(self, tenant: str, user: str, *, before: str, limit: int, now: datetime) -> Sequence[Session]:
+        """Sessions of a user."""
+        living = (
+            select(refresh_tokens.c.session_id)
+            .where(
+                refresh_tokens.c.session_id == sessions.c.id,
+                refresh_tokens.c.spent_at.is_(None),
+                refresh_tokens.c.expires_at > to_micros(now),
+            )
+            .exists()
+        )
+        query = (
+            select(*_SESSION_COLUMNS)
+            .where(sessions.c.tenant_id == tenant, sessions.c.user_id == user, living)
+            .order_by(sessions.c.id.desc())
+            .limit(limit)
+        )
+        if before:
+            query = query.where(sessions.c.id < before)
+        async with self._database.read() as connection:
+            return [_session_of(row) for row in (await connection.execute(query)).mappings()]
+
+    async def end_session(self, tenant: str, user: str, session: str) -> None:
+        """Ends one session."""
+        ended = (
+            delete(sessions)
+            .where(sessions.c.tenant_id == tenant, sessions.c.user_id == user, sessions.c.id == session)
+            .returning(sessions.c.id)
+        )
+        async with self._database.transaction() as connection:
+            if (await connection.execute(ended)).first() is None:
+                raise SessionNotFound
+
+    async def end_sessions(self, tenant: str, user: str, *, keep: str) -> Sequence[str]:
+        """Ends sessions."""
+        own = select(users.c.id).where(users.c.tenant_id == tenant, users.c.id == user)
+        async with self._database.transaction() as connection:
+            if (await connection.execute(own)).first() is None:
+                return ()
+            return await end_sessions(connection, user, keep=keep)
 
     async def purge(self, before: datetime) -> int:
         """Deletes what nobody can use any more."""
@@ -127,4 +191,11 @@ def _session_of(row: RowMapping) -> Session:
         user=row["s_user"],
         scopes=split_scopes(row["s_scopes"]),
         created=instant(row["s_created_at"]),
+        last_used=None if row["s_last_used_at"] is None else instant(row["s_last_used_at"]),
+        ends=None if row["s_ends_at"] is None else instant(row["s_ends_at"]),
+        client=ClientFacts(address=row["s_client_address"], agent=row["s_user_agent"]),
     )
+
+
+def _client_values(client: ClientFacts) -> dict[str, str]:
+    return {"client_address": storable(client.address), "user_agent": storable(client.agent)}

@@ -64,7 +64,7 @@ def answer_page(view: AnswerView, *, language: str, title: str = "", who: str = 
 
     Args:
         view: what it says.
-        language: one of `mailer_svc.handlers.pages.LANGUAGES`.
+        language: one of `tocsin.html_page.LANGUAGES`.
         title: of the incident.
         who: was asked.
         whose: the incident is, or who resolved it.

@@ -9,12 +9,12 @@ from google.api import httpbody_pb2
 
 from mailer_svc.domain.errors import AnswerLinkExpired, AnswerLinkInvalid
 from mailer_svc.handlers.answer_pages import AnswerView, answer_page
-from mailer_svc.handlers.pages import preferred_language
 from mailer_svc.ports.incidents import IncidentFacts, IncidentStanding, LinkAnswer
 from mailer_svc.service.answering import Answering
 from tocsin.api.mailer.v1 import answer_service_pb2 as pb
 from tocsin.api.mailer.v1 import answer_service_pb2_grpc as rpc
 from tocsin.errors import NotFound
+from tocsin.html_page import preferred_language
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

@@ -62,7 +62,7 @@ def unsubscribe_page(view: UnsubscribeView, *, language: str, category: str = ""
 
     Args:
         view: what it says.
-        language: "en" or "de", see `mailer_svc.handlers.pages.preferred_language`.
+        language: "en" or "de", see `tocsin.html_page.preferred_language`.
         category: what is left.
         address: who leaves it.
     """

@@ -7,11 +7,11 @@ import grpc
 from google.api import httpbody_pb2
 
 from mailer_svc.domain import UnsubscribeTokenInvalid
-from mailer_svc.handlers.pages import preferred_language
 from mailer_svc.handlers.unsubscribe_pages import UnsubscribeView, unsubscribe_page
 from mailer_svc.service import Unsubscribing
 from tocsin.api.mailer.v1 import unsubscribe_service_pb2 as pb
 from tocsin.api.mailer.v1 import unsubscribe_service_pb2_grpc as rpc
+from tocsin.html_page import preferred_language
 
 Context = grpc.aio.ServicerContext[Any, Any]
 _ONE_CLICK: Final = (b"List-Unsubscribe", b"One-Click")

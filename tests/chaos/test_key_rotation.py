@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat, load_pem_private_key
 
 from tests.chaos.load import FULL, SERVICES, Load, Note
-from tocsin.testing.stack import RunningStack
+from tocsin.testing.stack import STRANGERS, RunningStack
 from tocsin.testing.waiting import eventually
 
 pytestmark = [pytest.mark.chaos, pytest.mark.thorough, pytest.mark.e2e, pytest.mark.timeout(600 if FULL else 200)]
@@ -139,6 +139,7 @@ async def test_keys_rotate_under_traffic_and_no_good_token_fails(tmp_path: Path,
     """Announced, switched, retired: every call with a good token succeeds, and every alarm rings once."""
     keys = Keys(tmp_path / "state" / "retired")
     env = {
+        **STRANGERS,
         "TOCSIN_AUTH_RETIRED_KEY_FILES": str(keys.retired),
         "TOCSIN_JWKS_MAX_AGE_SECONDS": "1",
         "TOCSIN_GATEWAY_API_KEY_CACHE_SECONDS": "1",

@@ -123,6 +123,9 @@ class Installation:
     async def _spawn(self, service: str, tree: Path, files: Mapping[str, Path]) -> None:
         own = {name: str(path) if service == GATEWAY else f"sqlite:///{path}" for name, path in files.items()}
         user = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
+        if service == "auth_svc":  # the journey is a stranger's; what lets it in at once was called otherwise once
+            config = (tree / "auth_svc" / "config.py").read_text()
+            user["TOCSIN_AUTH_REGISTRATION"] = "unconfirmed" if "unconfirmed" in config else "open"
         env = {**self._layout.environment(service, user), **own, "PYTHONPATH": str(tree)}
         with self._layout.log_file(service).open("ab") as log:
             self._processes[service] = await asyncio.create_subprocess_exec(

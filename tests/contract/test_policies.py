@@ -107,6 +107,8 @@ NATURALLY = {
     f"/tocsin.api.{name}"
     for name in (
         "auth.v1.AuthService/RevokeToken",
+        "auth.v1.SessionService/RevokeAllSessions",
+        "auth.v1.SessionService/RevokeUserSessions",
         "auth.v1.TenantAdminService/AmendTenant",
         "auth.v1.TenantAdminService/ResumeTenant",
         "auth.v1.TenantAdminService/SetTenantQuotas",

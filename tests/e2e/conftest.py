@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Generator
 import httpx2
 import pytest
 
-from tocsin.testing.stack import RunningStack
+from tocsin.testing.stack import STRANGERS, RunningStack
 
 PASSWORD = "correct horse battery staple"
 
@@ -14,7 +14,7 @@ PASSWORD = "correct horse battery staple"
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningStack]:
     """Five services as `tocsin up` runs them."""
-    with RunningStack(state=tmp_path_factory.mktemp("e2e") / "state") as running:
+    with RunningStack(state=tmp_path_factory.mktemp("e2e") / "state", env=STRANGERS) as running:
         yield running
 
 

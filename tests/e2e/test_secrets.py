@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from tocsin.testing.postgres import PostgresServer
-from tocsin.testing.stack import RunningStack
+from tocsin.testing.stack import STRANGERS, RunningStack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -107,6 +107,7 @@ async def test_no_marked_secret_comes_out(postgres_server: PostgresServer, tmp_p
     url = re.sub(r"//([^@/:]*)(:[^@/]*)?@", rf"//\1:{marked('database')}@", postgres_server.url(database))
     assert MARK in url
     env = {
+        **STRANGERS,
         "TOCSIN_DATABASE_URL": url,
         "TOCSIN_MAILER_SMTP_HOST": "127.0.0.1",
         "TOCSIN_MAILER_SMTP_PORT": "1",

@@ -95,7 +95,7 @@ def over_rest(client: httpx2.AsyncClient) -> Send:
 def speaks_plainly(answer: httpx2.Response) -> bool:
     """Whether it is the page for people who follow a link that is none of ours, or the words of a door that other software knows."""
     path, kind = answer.request.url.path, answer.headers.get("content-type", "")
-    page = path.startswith(("/u/", "/i/")) and kind.startswith("text/html")
+    page = path.startswith(("/u/", "/i/", "/account/")) and kind.startswith("text/html")
     return page or (path.startswith(("/ping/", "/status/", "/badge/", "/v1/feeds/")) and kind.startswith("text/plain"))
 
 

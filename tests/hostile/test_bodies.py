@@ -20,7 +20,7 @@ from tests.hostile.doors import speaks_plainly
 from tests.hostile.values import JSON, VALUES, places, public_rpcs, request_type
 from tocsin.mesh.policy import PACKAGE, MethodKind, MethodPolicy, contract
 from tocsin.testing.postgres import PostgresServer
-from tocsin.testing.stack import RunningStack
+from tocsin.testing.stack import STRANGERS, RunningStack
 from tocsin.testing.waiting import eventually
 
 pytestmark = pytest.mark.e2e
@@ -43,14 +43,14 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """Five services as `tocsin up` runs them, on either database."""
     state = tmp_path_factory.mktemp("hostile") / "state"
     if request.param == "sqlite":
-        with RunningStack(state=state) as running:
+        with RunningStack(state=state, env=STRANGERS) as running:
             await_processor(running)
             yield running
         return
     server = PostgresServer()
     server.start()
     try:
-        with RunningStack(state=state, env={"TOCSIN_DATABASE_URL": server.url()}) as running:
+        with RunningStack(state=state, env={**STRANGERS, "TOCSIN_DATABASE_URL": server.url()}) as running:
             await_processor(running)
             yield running
     finally:

@@ -16,7 +16,7 @@ from tests.hostile.neighbour import Neighbour, sign_up
 from tests.hostile.requests import GOOD
 from tests.hostile.walk import Attack, attacks, contract
 from tocsin.testing.postgres import PostgresServer
-from tocsin.testing.stack import RunningStack
+from tocsin.testing.stack import STRANGERS, RunningStack
 
 FULL = os.environ.get("HOSTILE") == "full"
 SAMPLE = 600
@@ -31,7 +31,7 @@ def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer
 ) -> Generator[RunningStack]:
     """A stack of its own on either database."""
-    env = {"TOCSIN_DATABASE_URL": postgres_server.url()} if request.param == "postgresql" else {}
+    env = {**STRANGERS, **({"TOCSIN_DATABASE_URL": postgres_server.url()} if request.param == "postgresql" else {})}
     with RunningStack(state=tmp_path_factory.mktemp("hostile") / "state", env=env) as running:
         yield running
 

@@ -21,7 +21,7 @@ from tests.hostile.neighbour import sign_up
 from tests.hostile.walk import Attack, attacks, contract, http_request, wire
 from tocsin.api.validate import DESCRIPTOR
 from tocsin.testing.postgres import PostgresServer
-from tocsin.testing.stack import RunningStack
+from tocsin.testing.stack import STRANGERS, RunningStack
 
 assert DESCRIPTOR
 FULL: Final = os.environ.get("HOSTILE") == "full"
@@ -100,7 +100,7 @@ def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer
 ) -> Generator[RunningStack]:
     """A stack of its own on either database."""
-    env = {"TOCSIN_DATABASE_URL": postgres_server.url()} if request.param == "postgresql" else {}
+    env = {**STRANGERS, **({"TOCSIN_DATABASE_URL": postgres_server.url()} if request.param == "postgresql" else {})}
     with RunningStack(state=tmp_path_factory.mktemp("fields") / "state", env=env) as running:
         yield running
 

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from tests.hostile.neighbour import Neighbour, sign_up
-from tocsin.testing.stack import RunningStack
+from tocsin.testing.stack import STRANGERS, RunningStack
 from tocsin.testing.waiting import eventually
 
 FULL = os.environ.get("HOSTILE") == "full"
@@ -180,7 +180,7 @@ async def _looks(client: httpx2.AsyncClient, paths: Sequence[str]) -> list[str]:
 
 async def test_no_stored_row_stops_the_bell(tmp_path: Path, record_property: Any) -> None:
     """Lists answer while a column is spoiled; a stack that starts on rows all of whose columns are spoiled serves the neighbour."""
-    with RunningStack(state=tmp_path / "state") as stack:
+    with RunningStack(state=tmp_path / "state", env=STRANGERS) as stack:
         hostile, quiet = await sign_up(stack), await sign_up(stack)
         async with stack.client(key=hostile) as client, stack.client(key=quiet) as neighbour_client:
             lists = (*LISTS, *await _populate(client))

@@ -38,6 +38,7 @@ class Principal:
         time_zone: IANA name of the tenant's time zone.
         token: the token itself, which travels along with every call.
         expires: when it ends.
+        session: id of the session that it is of; empty of an API key's.
     """
 
     tenant: str
@@ -46,6 +47,7 @@ class Principal:
     time_zone: str
     token: str
     expires: datetime
+    session: str = ""
 
 
 class KeySource(Protocol):
@@ -154,8 +156,8 @@ class TokenVerifier:
 
 def _principal(token: str, claims: Mapping[str, Any], now: datetime) -> Principal:
     subject, tenant = claims["sub"], claims.get("tenant")
-    scope, zone = claims.get("scope", ""), claims.get("zoneinfo", "UTC")
-    if not all(isinstance(value, str) for value in (subject, tenant, scope, zone)) or not subject or not tenant:
+    scope, zone, session = claims.get("scope", ""), claims.get("zoneinfo", "UTC"), claims.get("sid", "")
+    if not all(isinstance(value, str) for value in (subject, tenant, scope, zone, session)) or not subject or not tenant:
         raise TokenRefused("The token lacks a required claim.")
     expires = _instant(claims["exp"])
     if expires + LEEWAY <= now:
@@ -163,7 +165,13 @@ def _principal(token: str, claims: Mapping[str, Any], now: datetime) -> Principa
     if max(_instant(claims["iat"]), _instant(claims.get("nbf", 0))) > now + _EARLY:
         raise TokenRefused("The token is not valid yet.")
     return Principal(
-        tenant=cast("str", tenant), subject=subject, scopes=frozenset(scope.split()), time_zone=zone, token=token, expires=expires
+        tenant=cast("str", tenant),
+        subject=subject,
+        scopes=frozenset(scope.split()),
+        time_zone=zone,
+        token=token,
+        expires=expires,
+        session=session,
     )
 
 

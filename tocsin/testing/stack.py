@@ -17,6 +17,13 @@ import httpx2
 OFFSETS = (0, 1, *range(11, 15), *range(20, 25))
 """The ports that `tocsin up --port-base N` takes, relative to N."""
 
+STRANGERS = {
+    "TOCSIN_AUTH_REGISTRATION": "unconfirmed",
+    "TOCSIN_AUTH_REQUESTS_PER_HOUR": "1000000",
+    "TOCSIN_AUTH_PASSWORD_MIN_LENGTH": "8",
+}
+"""Settings of a stack in which anybody may register: for tests that need tenants."""
+
 _COMMAND_SECONDS = 150
 
 

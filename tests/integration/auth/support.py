@@ -40,7 +40,8 @@ class Rig:
     def __init__(self, *, folder: Path, clock: FakeClock, **settings: Any) -> None:
         self.folder = folder
         self.clock = clock
-        self._settings: dict[str, Any] = {"argon2_memory_kib": 7168, "argon2_iterations": 1, **settings}
+        quick = {"argon2_memory_kib": 7168, "argon2_iterations": 1, "requests_per_hour": 1000}
+        self._settings: dict[str, Any] = {"registration": "unconfirmed", **quick, **settings}
         self.app: App | None = None
         self._callers: list[TokenCaller] = []
         ensure_pki(folder=folder / "pki", services=["auth_svc", "gateway", "mailer_svc"], trust_domain="tocsin.local", clock=SystemClock())

@@ -10,7 +10,6 @@ from ulid import ULID
 
 from auth_svc.domain import (
     MOST_AN_HOUR,
-    AccountLetter,
     AccountMailKind,
     OneTimeTokenVoid,
     Role,
@@ -21,6 +20,7 @@ from auth_svc.domain import (
 from auth_svc.service import AccountMails, AccountMailSender, OneTimeTokens
 from auth_svc.store import AuthStore
 from auth_svc.store.tables import account_mails
+from tests.integration.auth.office import LetterBox
 from tocsin.background import Wake
 from tocsin.database import Database
 from tocsin.errors import InvalidInput, Unavailable
@@ -30,28 +30,14 @@ from tocsin.testing.waiting import eventually
 HOUR = timedelta(hours=1)
 
 
-class Box:
-    """A mailer that takes letters, or raises what it is told to."""
-
-    def __init__(self) -> None:
-        self.letters: list[AccountLetter] = []
-        self.errors: list[Exception] = []
-
-    async def send(self, letter: AccountLetter) -> None:
-        """Takes one."""
-        if self.errors:
-            raise self.errors.pop(0)
-        self.letters.append(letter)
-
-
-class Office:
+class MailOffice:
     """A store with what sends its mails."""
 
     def __init__(self, database: Database, clock: FakeClock) -> None:
         self.store = AuthStore(database=database)
         self.database = database
         self.clock = clock
-        self.box = Box()
+        self.box = LetterBox()
         written = Wake(clock)
         self.tokens = OneTimeTokens(store=self.store, clock=clock)
         self.mails = AccountMails(store=self.store, clock=clock, written=written)
@@ -96,17 +82,17 @@ class Office:
 
 
 @pytest.fixture
-async def office(database_url: str, clock: FakeClock) -> AsyncGenerator[Office]:
+async def office(database_url: str, clock: FakeClock) -> AsyncGenerator[MailOffice]:
     """An empty one."""
     database = Database(url=database_url, clock=clock, schema="auth_svc", migrations="auth_svc")
     await database.start()
-    made = Office(database, clock)
+    made = MailOffice(database, clock)
     yield made
     await made.sender.stop()
     await database.stop()
 
 
-async def test_a_token_works_once_for_its_purpose_and_in_time(office: Office) -> None:
+async def test_a_token_works_once_for_its_purpose_and_in_time(office: MailOffice) -> None:
     """Reading it does not use it; another purpose, a second use, its end and what is none are one refusal."""
     secret = await office.tokens.make(TokenPurpose.SIGN_IN, subject="users/u1", tenant="t1", lifetime=HOUR)
     read = await office.tokens.read(TokenPurpose.SIGN_IN, secret)
@@ -124,7 +110,7 @@ async def test_a_token_works_once_for_its_purpose_and_in_time(office: Office) ->
         await office.tokens.use(TokenPurpose.SIGN_IN, late)
 
 
-async def test_using_one_token_withdraws_the_others_of_its_subject(office: Office) -> None:
+async def test_using_one_token_withdraws_the_others_of_its_subject(office: MailOffice) -> None:
     """Those of another purpose or subject stay."""
     tokens = office.tokens
     first, second = [await tokens.make(TokenPurpose.RESET_PASSWORD, subject="users/u1", tenant="t1", lifetime=HOUR) for _ in range(2)]
@@ -139,14 +125,14 @@ async def test_using_one_token_withdraws_the_others_of_its_subject(office: Offic
         await tokens.read(TokenPurpose.VERIFY_ADDRESS, verify)
 
 
-async def test_of_many_who_use_the_tokens_of_a_subject_one_succeeds(office: Office) -> None:
+async def test_of_many_who_use_the_tokens_of_a_subject_one_succeeds(office: MailOffice) -> None:
     """At the same moment, each with one of two tokens."""
     secrets = [await office.tokens.make(TokenPurpose.RESET_PASSWORD, subject="users/u1", tenant="t1", lifetime=HOUR) for _ in range(2)] * 4
     uses = await asyncio.gather(*(office.tokens.use(TokenPurpose.RESET_PASSWORD, each) for each in secrets), return_exceptions=True)
     assert sum(not isinstance(each, OneTimeTokenVoid) for each in uses) == 1, uses
 
 
-async def test_a_mail_is_sent_with_a_link_made_at_that_moment(office: Office) -> None:
+async def test_a_mail_is_sent_with_a_link_made_at_that_moment(office: MailOffice) -> None:
     """In its reader's language; its token works, and the database has only a digest of it."""
     user = await office.user()
     await office.sender.start()
@@ -160,7 +146,7 @@ async def test_a_mail_is_sent_with_a_link_made_at_that_moment(office: Office) ->
     assert (await office.tokens.use(TokenPurpose.RESET_PASSWORD, token)).subject == user.name
 
 
-async def test_an_address_without_an_account_gets_nothing(office: Office) -> None:
+async def test_an_address_without_an_account_gets_nothing(office: MailOffice) -> None:
     """And what was asked for it is done with."""
     await office.sender.start()
     await office.add(address="stranger@example.com")
@@ -170,7 +156,7 @@ async def test_an_address_without_an_account_gets_nothing(office: Office) -> Non
     await eventually(office.nothing_waits)
 
 
-async def test_an_address_gets_so_many_of_a_kind_an_hour(office: Office) -> None:
+async def test_an_address_gets_so_many_of_a_kind_an_hour(office: MailOffice) -> None:
     """Counted by the address, however it is written; other kinds and addresses do not count, and an hour later there are more."""
     await office.sender.start()
     for spelling in ("bob@example.com", "BOB@example.com"):
@@ -184,7 +170,7 @@ async def test_an_address_gets_so_many_of_a_kind_an_hour(office: Office) -> None
     await office.until_sent(MOST_AN_HOUR + 2)
 
 
-async def test_a_mailer_that_is_away_gets_it_later_and_one_that_refuses_does_not(office: Office) -> None:
+async def test_a_mailer_that_is_away_gets_it_later_and_one_that_refuses_does_not(office: MailOffice) -> None:
     """Tried again under the same id, with a token that works; what will never be taken costs itself alone."""
     await office.user()
     await office.sender.start()
@@ -200,7 +186,7 @@ async def test_a_mailer_that_is_away_gets_it_later_and_one_that_refuses_does_not
     assert office.box.letters[1].template == "tocsin.new-sign-in"
 
 
-async def test_a_mail_that_could_not_be_sent_in_time_is_given_up(office: Office) -> None:
+async def test_a_mail_that_could_not_be_sent_in_time_is_given_up(office: MailOffice) -> None:
     """A link that came an hour late would be of no use."""
     await office.user()
     await office.add()
@@ -212,7 +198,7 @@ async def test_a_mail_that_could_not_be_sent_in_time_is_given_up(office: Office)
 
 
 @pytest.mark.parametrize("broken", [{"kind": "FROM_THE_FUTURE"}, {"variables": "[1"}, {"variables": "[]"}])
-async def test_a_row_that_cannot_be_read_costs_itself_alone(office: Office, broken: dict[str, str]) -> None:
+async def test_a_row_that_cannot_be_read_costs_itself_alone(office: MailOffice, broken: dict[str, str]) -> None:
     """Of another version, or damaged."""
     await office.add(AccountMailKind.PASSWORD_CHANGED, "bob@example.com", "users/u1")
     async with office.database.transaction() as connection:
@@ -223,7 +209,7 @@ async def test_a_row_that_cannot_be_read_costs_itself_alone(office: Office, brok
     assert [letter.template for letter in office.box.letters] == ["tocsin.new-sign-in"]
 
 
-async def test_two_replicas_do_not_send_the_same_mail(office: Office) -> None:
+async def test_two_replicas_do_not_send_the_same_mail(office: MailOffice) -> None:
     """What one has taken the other does not see, until it seems to have died."""
     await office.add(AccountMailKind.PASSWORD_CHANGED, "bob@example.com", "users/u1")
     now = office.clock.now()
@@ -232,7 +218,7 @@ async def test_two_replicas_do_not_send_the_same_mail(office: Office) -> None:
     assert len(await office.store.take_account_mails(now=now + HOUR, until=now + 2 * HOUR, limit=10)) == 1
 
 
-async def test_what_is_old_goes(office: Office) -> None:
+async def test_what_is_old_goes(office: MailOffice) -> None:
     """Tokens that expired, and mails that no longer count."""
     secret = await office.tokens.make(TokenPurpose.SIGN_IN, subject="users/u1", tenant="t1", lifetime=HOUR)
     await office.add()

@@ -58,7 +58,7 @@ async def store(database_url: str, clock: Clock) -> AsyncGenerator[AuthStore]:
 @pytest.fixture
 async def hasher() -> AsyncIterator[Argon2Passwords]:
     """A hasher with parameters too weak for anything but a test."""
-    made = Argon2Passwords(memory_kib=1024, iterations=1, parallelism=1, threads=2, queue=64, registry=CollectorRegistry())
+    made = Argon2Passwords(memory_kib=1024, iterations=1, parallelism=1, threads=2, queue=64, share=64, registry=CollectorRegistry())
     await made.start()
     yield made
     await made.stop()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from ulid import ULID
@@ -11,6 +12,7 @@ from ulid import ULID
 from auth_svc.domain import (
     ApiKey,
     ApiKeyNotFound,
+    ClientFacts,
     EmailTaken,
     InvalidCredentials,
     LastAdministrator,
@@ -34,6 +36,7 @@ from tocsin.tenants import TenantState
 NOW = datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
 STATES = {"state": FilterField(kind=FilterKind.CHOICE, choices=tuple(state.value for state in TenantState))}
 LATER = NOW + timedelta(days=30)
+CONTINUED: Any = {"idle": LATER - NOW, "longest": timedelta(days=90), "client": ClientFacts()}
 
 
 @pytest.fixture
@@ -217,10 +220,10 @@ async def test_refresh_token_is_spent_and_succeeded(store: AuthStore) -> None:
     """Each token works once; its successor continues the session with all that a token needs."""
     tenant, admin = await _acme(store)
     session = await _opened(store, admin)
-    result = await store.rotate(old="a" * 64, new="b" * 64, now=NOW, expires=LATER)
+    result = await store.rotate(old="a" * 64, new="b" * 64, now=NOW, **CONTINUED)
     assert isinstance(result, Rotated)
     assert (result.session, result.user, result.tenant.id) == (session, admin, tenant.id)
-    assert isinstance(await store.rotate(old="b" * 64, new="c" * 64, now=NOW, expires=LATER), Rotated)
+    assert isinstance(await store.rotate(old="b" * 64, new="c" * 64, now=NOW, **CONTINUED), Rotated)
 
 
 async def test_second_use_ends_the_family(store: AuthStore) -> None:
@@ -228,37 +231,39 @@ async def test_second_use_ends_the_family(store: AuthStore) -> None:
     _, admin = await _acme(store)
     session = await _opened(store, admin)
     await _opened(store, admin, "z" * 64)
-    await store.rotate(old="a" * 64, new="b" * 64, now=NOW, expires=LATER)
-    assert await store.rotate(old="a" * 64, new="x" * 64, now=NOW, expires=LATER) == Refused(why=RefreshRefusal.REUSED, session=session)
-    assert await store.rotate(old="b" * 64, new="x" * 64, now=NOW, expires=LATER) == Refused(why=RefreshRefusal.UNKNOWN, session=None)
-    assert isinstance(await store.rotate(old="z" * 64, new="y" * 64, now=NOW, expires=LATER), Rotated)
+    await store.rotate(old="a" * 64, new="b" * 64, now=NOW, **CONTINUED)
+    assert await store.rotate(old="a" * 64, new="x" * 64, now=NOW, **CONTINUED) == Refused(
+        why=RefreshRefusal.REUSED, session=replace(session, last_used=NOW)
+    )
+    assert await store.rotate(old="b" * 64, new="x" * 64, now=NOW, **CONTINUED) == Refused(why=RefreshRefusal.UNKNOWN, session=None)
+    assert isinstance(await store.rotate(old="z" * 64, new="y" * 64, now=NOW, **CONTINUED), Rotated)
 
 
 async def test_concurrent_use_of_one_token_ends_the_family(store: AuthStore) -> None:
     """Two at the same moment: one is served, the other is reuse, and nothing of the session is left."""
     _, admin = await _acme(store)
     await _opened(store, admin)
-    results = await asyncio.gather(*(store.rotate(old="a" * 64, new=new * 64, now=NOW, expires=LATER) for new in "bc"))
+    results = await asyncio.gather(*(store.rotate(old="a" * 64, new=new * 64, now=NOW, **CONTINUED) for new in "bc"))
     assert sum(isinstance(result, Rotated) for result in results) == 1
     assert [result.why for result in results if isinstance(result, Refused)] == [RefreshRefusal.REUSED]
     for token in "bc":
-        assert isinstance(await store.rotate(old=token * 64, new="x" * 64, now=NOW, expires=LATER), Refused)
+        assert isinstance(await store.rotate(old=token * 64, new="x" * 64, now=NOW, **CONTINUED), Refused)
 
 
 async def test_expired_token_is_refused(store: AuthStore) -> None:
     """At its time, and without ending anything."""
     _, admin = await _acme(store)
     session = await _opened(store, admin)
-    assert await store.rotate(old="a" * 64, new="b" * 64, now=LATER, expires=LATER) == Refused(why=RefreshRefusal.EXPIRED, session=session)
-    assert await store.rotate(old="n" * 64, new="b" * 64, now=NOW, expires=LATER) == Refused(why=RefreshRefusal.UNKNOWN, session=None)
+    assert await store.rotate(old="a" * 64, new="b" * 64, now=LATER, **CONTINUED) == Refused(why=RefreshRefusal.EXPIRED, session=session)
+    assert await store.rotate(old="n" * 64, new="b" * 64, now=NOW, **CONTINUED) == Refused(why=RefreshRefusal.UNKNOWN, session=None)
 
 
 async def test_session_is_closed_by_any_of_its_tokens(store: AuthStore) -> None:
     """A spent one does as well; the second time there is nothing to close."""
     _, admin = await _acme(store)
     session = await _opened(store, admin)
-    await store.rotate(old="a" * 64, new="b" * 64, now=NOW, expires=LATER)
-    assert await store.close_session("a" * 64) == session
+    await store.rotate(old="a" * 64, new="b" * 64, now=NOW, **CONTINUED)
+    assert await store.close_session("a" * 64) == replace(session, last_used=NOW)
     assert await store.close_session("b" * 64) is None
 
 
@@ -268,7 +273,7 @@ async def test_removed_user_has_no_sessions(store: AuthStore) -> None:
     await store.add_user(_user(tenant, "b@example.com"), "hash")
     await _opened(store, admin)
     await store.remove_user(tenant.id, admin.id)
-    assert isinstance(await store.rotate(old="a" * 64, new="b" * 64, now=NOW, expires=LATER), Refused)
+    assert isinstance(await store.rotate(old="a" * 64, new="b" * 64, now=NOW, **CONTINUED), Refused)
     with pytest.raises(InvalidCredentials):
         await store.open_session(_session(admin), token="c" * 64, expires=LATER)
 

@@ -11,12 +11,13 @@ README = Path(__file__).parents[3] / "auth_svc" / "README.md"
 
 
 def test_defaults_are_those_of_the_design() -> None:
-    """Without any variable: open registration, a first start, OWASP's Argon2id, 15 minutes, 30 days."""
+    """Without any variable: closed registration, a first start, OWASP's Argon2id, 15 characters, 15 minutes, 30 days, 90 days."""
     settings = load(AuthSettings, {"TOCSIN_STATE_DIR": "/srv/tocsin"})
     assert settings.signing_key_file == Path("/srv/tocsin/keys/signing.pem")
-    assert (settings.registration, settings.bootstrap) == ("open", True)
+    assert (settings.registration, settings.bootstrap) == ("closed", True)
     assert (settings.argon2_memory_kib, settings.argon2_iterations, settings.argon2_parallelism) == (19456, 2, 1)
-    assert (settings.access_token_seconds, settings.refresh_token_seconds) == (900, 30 * 86400)
+    assert settings.password_min_length == 15
+    assert (settings.access_token_seconds, settings.refresh_token_seconds, settings.session_seconds) == (900, 30 * 86400, 90 * 86400)
 
 
 def test_retired_keys_are_a_list() -> None:
@@ -35,6 +36,8 @@ def test_retired_keys_are_a_list() -> None:
         ("TOCSIN_AUTH_ACCESS_TOKEN_SECONDS", "86400"),
         ("TOCSIN_AUTH_LOGIN_LONGEST_WAIT_SECONDS", "86400"),
         ("TOCSIN_AUTH_PASSWORD_THREADS", "0"),
+        ("TOCSIN_AUTH_PASSWORD_MIN_LENGTH", "7"),
+        ("TOCSIN_AUTH_PASSWORD_MIN_LENGTH", "129"),
         ("TOCSIN_AUTH_REGISTRATIONS", "open"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Scopes, addresses, passwords, zones and secrets."""
+"""Scopes, addresses, zones and secrets."""
 
 import string
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,6 @@ from auth_svc.domain import (
     new_api_key_secret,
     new_refresh_token,
     normalize_email,
-    normalize_password,
     require_held,
     shown_prefix,
     sign_in_key,
@@ -49,7 +48,7 @@ def test_administrator_of_the_operator_has_every_scope_of_the_contract() -> None
 
 def test_administrator_of_another_tenant_does_not_run_the_mesh() -> None:
     """Whoever registers has every scope but those of the platform itself."""
-    assert CONTRACT.every - CONTRACT.of(Role.ADMIN, OWN) == {"mesh:read", "mesh:write"}
+    assert CONTRACT.every - CONTRACT.of(Role.ADMIN, OWN) == {"mesh:read", "mesh:write", "tenants:read", "tenants:write"}
 
 
 def test_member_works_and_manages_nobody() -> None:
@@ -130,21 +129,6 @@ def test_bad_address_is_refused(text: str) -> None:
 def test_addresses_that_differ_in_case_are_the_same(one: str, other: str) -> None:
     """Case, and the way to write an accent, tell nobody apart."""
     assert sign_in_key(one) == sign_in_key(other)
-
-
-@pytest.mark.parametrize(("password", "good"), [("1234567", False), ("12345678", True), ("é" * 128, True), ("x" * 129, False)])
-def test_password_length(password: str, good: bool) -> None:
-    """8 to 128 characters."""
-    if good:
-        assert normalize_password(password) == password
-    else:
-        with pytest.raises(InvalidInput, match="8 to 128"):
-            normalize_password(password)
-
-
-def test_password_may_be_typed_either_way() -> None:
-    """Composed and decomposed letters are one password (NFKC)."""
-    assert normalize_password("pa\u0301ssword") == normalize_password("p\u00e1ssword")
 
 
 @pytest.mark.parametrize(

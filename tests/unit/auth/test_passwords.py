@@ -8,16 +8,19 @@ import argon2
 import pytest
 from prometheus_client import CollectorRegistry
 
-from auth_svc.passwords import Argon2Passwords, PasswordsBusy
+from auth_svc.fair_queue import PasswordsBusy
+from auth_svc.passwords import Argon2Passwords
 from auth_svc.ports import PasswordCheck
-from tocsin.errors import DataLoss
+from tocsin.errors import DataLoss, Unavailable
 
 PASSWORD = "correct horse battery staple"
 
 
 def _make(*, iterations: int = 1, threads: int = 2, queue: int = 8) -> Argon2Passwords:
     registry = CollectorRegistry()
-    return Argon2Passwords(memory_kib=1024, iterations=iterations, parallelism=1, threads=threads, queue=queue, registry=registry)
+    return Argon2Passwords(
+        memory_kib=1024, iterations=iterations, parallelism=1, threads=threads, queue=queue, share=queue, registry=registry
+    )
 
 
 @pytest.fixture
@@ -114,8 +117,8 @@ async def test_more_than_the_queue_are_refused(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_caller_that_leaves_frees_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cancelled login is not counted any more, and the one after it is served."""
-    passwords = _make(threads=1, queue=0)
+    """Its turn ends when its thread does, and the one after it is served."""
+    passwords = _make(threads=1, queue=1)
     await passwords.start()
     go = threading.Event()
     hash_password = argon2.PasswordHasher.hash
@@ -141,5 +144,5 @@ async def test_start_and_stop_twice() -> None:
         await passwords.hash(PASSWORD)
         await passwords.stop()
         await passwords.stop()
-    with pytest.raises(PasswordsBusy):
+    with pytest.raises(Unavailable):
         await passwords.hash(PASSWORD)

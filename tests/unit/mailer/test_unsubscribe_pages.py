@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer_svc.handlers.pages import preferred_language
 from mailer_svc.handlers.unsubscribe_pages import UnsubscribeView, unsubscribe_page
+from tocsin.html_page import preferred_language
 
 
 class PageReader(HTMLParser):

@@ -33,16 +33,21 @@ class RegisterRequest(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     TENANT_DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     USERNAME_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """Address that signs in; unique in the platform, whatever its case."""
     password: _builtins.str
-    """Password, 8 to 128 characters."""
+    """Password: 15 to 128 characters unless the settings say otherwise, counted after NFKC; none of the commonest, nor one made of the other
+    fields.
+    """
     display_name: _builtins.str
     """Name of the person."""
     tenant_display_name: _builtins.str
     """Name of the tenant; the email address or the username unless given."""
     username: _builtins.str
     """Name that signs in, such as "ann" or "build-7"; unique in the platform, whatever its case."""
+    locale: _builtins.str
+    """Language of mails to the person, such as "de" or "de-CH" (BCP 47); English unless given."""
     def __init__(
         self,
         *,
@@ -51,10 +56,11 @@ class RegisterRequest(_message.Message):
         display_name: _builtins.str = ...,
         tenant_display_name: _builtins.str = ...,
         username: _builtins.str = ...,
+        locale: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "password", b"password", "tenant_display_name", b"tenant_display_name", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "locale", b"locale", "password", b"password", "tenant_display_name", b"tenant_display_name", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -68,19 +74,23 @@ class RegisterResponse(_message.Message):
 
     USER_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
+    CONFIRMATION_SENT_FIELD_NUMBER: _builtins.int
     user: _builtins.str
-    """Resource name of the user, such as "users/01J…"."""
+    """Resource name of the user, such as "users/01J…"; empty until the address is confirmed."""
     tenant: _builtins.str
-    """Resource name of the tenant, such as "tenants/01J…"."""
+    """Resource name of the tenant, such as "tenants/01J…"; empty until the address is confirmed."""
+    confirmation_sent: _builtins.bool
+    """True if a mail was sent whose link makes both. It is answered so for an address that has an account, too: the mail says so."""
     def __init__(
         self,
         *,
         user: _builtins.str = ...,
         tenant: _builtins.str = ...,
+        confirmation_sent: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["tenant", b"tenant", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmation_sent", b"confirmation_sent", "tenant", b"tenant", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -98,6 +108,7 @@ class IssueTokenRequest(_message.Message):
     USERNAME_FIELD_NUMBER: _builtins.int
     GRANT_TYPE_FIELD_NUMBER: _builtins.int
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
+    DEVICE_TOKEN_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """Address given at registration; or username."""
     password: _builtins.str
@@ -112,6 +123,8 @@ class IssueTokenRequest(_message.Message):
     """"password" or "refresh_token"; the one that the other fields are for unless given."""
     refresh_token: _builtins.str
     """The unspent refresh token, for the grant of that name."""
+    device_token: _builtins.str
+    """Token of an earlier sign-in of this client: others who guess the password do not slow down a client that has one."""
     def __init__(
         self,
         *,
@@ -121,10 +134,11 @@ class IssueTokenRequest(_message.Message):
         username: _builtins.str = ...,
         grant_type: _builtins.str = ...,
         refresh_token: _builtins.str = ...,
+        device_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "grant_type", b"grant_type", "password", b"password", "refresh_token", b"refresh_token", "scope", b"scope", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_token", b"device_token", "email", b"email", "grant_type", b"grant_type", "password", b"password", "refresh_token", b"refresh_token", "scope", b"scope", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -141,6 +155,7 @@ class TokenResponse(_message.Message):
     EXPIRES_IN_FIELD_NUMBER: _builtins.int
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     SCOPE_FIELD_NUMBER: _builtins.int
+    DEVICE_TOKEN_FIELD_NUMBER: _builtins.int
     access_token: _builtins.str
     """JWT for the Authorization header."""
     token_type: _builtins.str
@@ -151,6 +166,10 @@ class TokenResponse(_message.Message):
     """Token for the next pair; used once."""
     scope: _builtins.str
     """Scopes granted, separated by spaces."""
+    device_token: _builtins.str
+    """Token by which this client is known at its next sign-in with a password; it opens nothing. Only in the answer to a password, if the
+    client brought none that is known.
+    """
     def __init__(
         self,
         *,
@@ -159,10 +178,11 @@ class TokenResponse(_message.Message):
         expires_in: _builtins.int = ...,
         refresh_token: _builtins.str = ...,
         scope: _builtins.str = ...,
+        device_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "expires_in", b"expires_in", "refresh_token", b"refresh_token", "scope", b"scope", "token_type", b"token_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "device_token", b"device_token", "expires_in", b"expires_in", "refresh_token", b"refresh_token", "scope", b"scope", "token_type", b"token_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -213,6 +233,28 @@ class RevokeTokenRequest(_message.Message):
 Global___RevokeTokenRequest: _TypeAlias = RevokeTokenRequest  # noqa: Y015
 
 @_typing.final
+class ExchangeLinkRequest(_message.Message):
+    """Exchanges a sign-in link."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    """What the link ends with."""
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExchangeLinkRequest: _TypeAlias = ExchangeLinkRequest  # noqa: Y015
+
+@_typing.final
 class VerifyTokenRequest(_message.Message):
     """Asks who the caller is."""
 
@@ -240,12 +282,15 @@ class VerifyTokenResponse(_message.Message):
     SCOPES_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
     """"users/…" or "apiKeys/…"."""
     tenant: _builtins.str
     """Resource name of the tenant."""
     time_zone: _builtins.str
     """Time zone of the tenant, an IANA name."""
+    session: _builtins.str
+    """Session that the token is of, "sessions/…"; empty for the token of an API key."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Scopes of the token."""
@@ -262,10 +307,11 @@ class VerifyTokenResponse(_message.Message):
         scopes: _abc.Iterable[_builtins.str] | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         time_zone: _builtins.str = ...,
+        session: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "scopes", b"scopes", "subject", b"subject", "tenant", b"tenant", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "scopes", b"scopes", "session", b"session", "subject", b"subject", "tenant", b"tenant", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

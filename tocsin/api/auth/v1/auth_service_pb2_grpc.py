@@ -56,6 +56,11 @@ class AuthServiceStub:
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_auth__service__pb2.RevokeTokenRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.ExchangeLink = channel.unary_unary(
+                '/tocsin.api.auth.v1.AuthService/ExchangeLink',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_auth__service__pb2.ExchangeLinkRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_auth__service__pb2.TokenResponse.FromString,
+                _registered_method=True)
         self.VerifyToken = channel.unary_unary(
                 '/tocsin.api.auth.v1.AuthService/VerifyToken',
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_auth__service__pb2.VerifyTokenRequest.SerializeToString,
@@ -73,7 +78,8 @@ class AuthServiceServicer:
     """
 
     def Register(self, request, context):
-        """Creates a tenant of its own with its first administrator. Refused when registration is closed.
+        """Creates a tenant of its own with its first administrator, once the address is confirmed by the link in a mail. Refused while registration
+        is closed, which it is unless the settings say otherwise.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,6 +102,13 @@ class AuthServiceServicer:
 
     def RevokeToken(self, request, context):
         """Revokes a refresh token and its family; an unknown token is no error (RFC 7009).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExchangeLink(self, request, context):
+        """Exchanges the token of a one-time sign-in link, such as `make up` prints, for a pair. It works once, and for a few minutes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -137,6 +150,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.RevokeToken,
                     request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_auth__service__pb2.RevokeTokenRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ExchangeLink': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExchangeLink,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_auth__service__pb2.ExchangeLinkRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_auth__service__pb2.TokenResponse.SerializeToString,
             ),
             'VerifyToken': grpc.unary_unary_rpc_method_handler(
                     servicer.VerifyToken,
@@ -258,6 +276,33 @@ class AuthService:
             '/tocsin.api.auth.v1.AuthService/RevokeToken',
             tocsin_dot_api_dot_auth_dot_v1_dot_auth__service__pb2.RevokeTokenRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExchangeLink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.AuthService/ExchangeLink',
+            tocsin_dot_api_dot_auth_dot_v1_dot_auth__service__pb2.ExchangeLinkRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_auth__service__pb2.TokenResponse.FromString,
             options,
             channel_credentials,
             insecure,

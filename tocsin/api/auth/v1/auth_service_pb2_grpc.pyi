@@ -35,7 +35,9 @@ class AuthServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AuthServiceAsyncStub: ...
     Register: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RegisterRequest, _auth_service_pb2.RegisterResponse]
-    """Creates a tenant of its own with its first administrator. Refused when registration is closed."""
+    """Creates a tenant of its own with its first administrator, once the address is confirmed by the link in a mail. Refused while registration
+    is closed, which it is unless the settings say otherwise.
+    """
     IssueToken: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.IssueTokenRequest, _auth_service_pb2.TokenResponse]
     """Exchanges a username or an email address and a password for an access token and a refresh token, or a refresh token for the next
     pair (RFC 6749, 4.3 and 6).
@@ -44,6 +46,8 @@ class AuthServiceStub:
     """Exchanges a refresh token for a new pair; the old refresh token is spent. Presenting a spent one revokes its whole family."""
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RevokeTokenRequest, _empty_pb2.Empty]
     """Revokes a refresh token and its family; an unknown token is no error (RFC 7009)."""
+    ExchangeLink: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.ExchangeLinkRequest, _auth_service_pb2.TokenResponse]
+    """Exchanges the token of a one-time sign-in link, such as `make up` prints, for a pair. It works once, and for a few minutes."""
     VerifyToken: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.VerifyTokenRequest, _auth_service_pb2.VerifyTokenResponse]
     """Tells who the caller is, from the token that the call carries."""
     GetJwks: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.GetJwksRequest, _auth_service_pb2.JsonWebKeySet]
@@ -55,7 +59,9 @@ class AuthServiceAsyncStub(AuthServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Register: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RegisterRequest, _auth_service_pb2.RegisterResponse]  # type: ignore[assignment]
-    """Creates a tenant of its own with its first administrator. Refused when registration is closed."""
+    """Creates a tenant of its own with its first administrator, once the address is confirmed by the link in a mail. Refused while registration
+    is closed, which it is unless the settings say otherwise.
+    """
     IssueToken: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.IssueTokenRequest, _auth_service_pb2.TokenResponse]  # type: ignore[assignment]
     """Exchanges a username or an email address and a password for an access token and a refresh token, or a refresh token for the next
     pair (RFC 6749, 4.3 and 6).
@@ -64,6 +70,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Exchanges a refresh token for a new pair; the old refresh token is spent. Presenting a spent one revokes its whole family."""
     RevokeToken: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RevokeTokenRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Revokes a refresh token and its family; an unknown token is no error (RFC 7009)."""
+    ExchangeLink: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ExchangeLinkRequest, _auth_service_pb2.TokenResponse]  # type: ignore[assignment]
+    """Exchanges the token of a one-time sign-in link, such as `make up` prints, for a pair. It works once, and for a few minutes."""
     VerifyToken: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.VerifyTokenRequest, _auth_service_pb2.VerifyTokenResponse]  # type: ignore[assignment]
     """Tells who the caller is, from the token that the call carries."""
     GetJwks: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.GetJwksRequest, _auth_service_pb2.JsonWebKeySet]  # type: ignore[assignment]
@@ -78,7 +86,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.RegisterRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.RegisterResponse, _abc.Awaitable[_auth_service_pb2.RegisterResponse]]:
-        """Creates a tenant of its own with its first administrator. Refused when registration is closed."""
+        """Creates a tenant of its own with its first administrator, once the address is confirmed by the link in a mail. Refused while registration
+        is closed, which it is unless the settings say otherwise.
+        """
 
     @_abc_1.abstractmethod
     def IssueToken(
@@ -105,6 +115,14 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Revokes a refresh token and its family; an unknown token is no error (RFC 7009)."""
+
+    @_abc_1.abstractmethod
+    def ExchangeLink(
+        self,
+        request: _auth_service_pb2.ExchangeLinkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.TokenResponse, _abc.Awaitable[_auth_service_pb2.TokenResponse]]:
+        """Exchanges the token of a one-time sign-in link, such as `make up` prints, for a pair. It works once, and for a few minutes."""
 
     @_abc_1.abstractmethod
     def VerifyToken(

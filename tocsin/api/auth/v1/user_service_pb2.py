@@ -31,7 +31,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tocsin/api/auth/v1/user_service.proto\x12\x12tocsin.api.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xde\x01\n\x04User\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12+\n\x04role\x18\x04 \x01(\x0e\x32\x1d.tocsin.api.auth.v1.User.Role\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08username\x18\x06 \x01(\t\"3\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\t\n\x05\x41\x44MIN\x10\x01\x12\n\n\x06MEMBER\x10\x02\"\xeb\x01\n\x11\x43reateUserRequest\x12\x1c\n\x05\x65mail\x18\x01 \x01(\tB\r\xbaH\nr\x05\x18\xfe\x01`\x01\xd8\x01\x01\x12#\n\x08password\x18\x02 \x01(\tB\x11\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x08\x18\x80\x01\x12\x1d\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x35\n\x04role\x18\x04 \x01(\x0e\x32\x1d.tocsin.api.auth.v1.User.RoleB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12=\n\x08username\x18\x05 \x01(\tB+\xbaH(r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\xd8\x01\x01\"=\n\x0eGetUserRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^users/[^/]{1,64}$\"O\n\x10ListUsersRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"U\n\x11ListUsersResponse\x12\'\n\x05users\x18\x01 \x03(\x0b\x32\x18.tocsin.api.auth.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"@\n\x11\x44\x65leteUserRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^users/[^/]{1,64}$\"\xcf\x03\n\x06Tenant\x12\x19\n\x04name\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18P\x12\x1d\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1a\n\ttime_zone\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x35\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12=\n\x05state\x18\x05 \x01(\x0e\x32 .tocsin.api.auth.v1.Tenant.StateB\x0c\xe2\x41\x01\x03\xbaH\x05\x82\x01\x02\x10\x01\x12$\n\x0esuspend_reason\x18\x06 \x01(\tB\x0c\xe2\x41\x01\x03\xbaH\x05r\x03\x18\xf4\x03\x12\x36\n\x06quotas\x18\x07 \x01(\x0b\x32 .tocsin.api.auth.v1.TenantQuotasB\x04\xe2\x41\x01\x03\x12:\n\nown_quotas\x18\x08 \x01(\x0b\x32 .tocsin.api.auth.v1.TenantQuotasB\x04\xe2\x41\x01\x03\x12\x16\n\x08operator\x18\t \x01(\x08\x42\x04\xe2\x41\x01\x03\"G\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\n\n\x06\x41\x43TIVE\x10\x01\x12\r\n\tSUSPENDED\x10\x02\x12\x0c\n\x08\x44\x45LETING\x10\x03\"\x86\x02\n\x0cTenantQuotas\x12#\n\x06\x61larms\x18\x01 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00H\x00\x88\x01\x01\x12-\n\x10\x66ires_per_minute\x18\x02 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00H\x01\x88\x01\x01\x12-\n\x10messages_per_day\x18\x03 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00H\x02\x88\x01\x01\x12,\n\rstorage_bytes\x18\x04 \x01(\x03\x42\x10\xbaH\r\"\x0b\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x00H\x03\x88\x01\x01\x42\t\n\x07_alarmsB\x13\n\x11_fires_per_minuteB\x13\n\x11_messages_per_dayB\x10\n\x0e_storage_bytes\"\x12\n\x10GetTenantRequest\"~\n\x13UpdateTenantRequest\x12\x36\n\x06tenant\x18\x01 \x01(\x0b\x32\x1a.tocsin.api.auth.v1.TenantB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"N\n\x14GetTenantBookRequest\x12\x18\n\x07version\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"\xa8\x01\n\x15GetTenantBookResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x31\n\x07tenants\x18\x02 \x03(\x0b\x32 .tocsin.api.auth.v1.BookedTenant\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\x12\x32\n\x08\x64\x65\x66\x61ults\x18\x04 \x01(\x0b\x32 .tocsin.api.auth.v1.TenantQuotas\"\x99\x01\n\x0c\x42ookedTenant\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12/\n\x05state\x18\x02 \x01(\x0e\x32 .tocsin.api.auth.v1.Tenant.State\x12\x16\n\x0esuspend_reason\x18\x03 \x01(\t\x12\x30\n\x06quotas\x18\x04 \x01(\x0b\x32 .tocsin.api.auth.v1.TenantQuotas2\xfe\x03\n\x0bUserService\x12\x63\n\nCreateUser\x12%.tocsin.api.auth.v1.CreateUserRequest\x1a\x18.tocsin.api.auth.v1.User\"\x14\x82\xd3\xe4\x93\x02\x0e\"\t/v1/users:\x01*\x12|\n\x07GetUser\x12\".tocsin.api.auth.v1.GetUserRequest\x1a\x18.tocsin.api.auth.v1.User\"3\x90\x02\x01\x8a\xe7\x18\x12\"\nusers:read*\x04read\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/{name=users/*}\x12\x84\x01\n\tListUsers\x12$.tocsin.api.auth.v1.ListUsersRequest\x1a%.tocsin.api.auth.v1.ListUsersResponse\"*\x90\x02\x01\x8a\xe7\x18\x12\"\nusers:read*\x04list\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/users\x12g\n\nDeleteUser\x12%.tocsin.api.auth.v1.DeleteUserRequest\x1a\x16.google.protobuf.Empty\"\x1a\x82\xd3\xe4\x93\x02\x14*\x12/v1/{name=users/*}\x1a\x1c\x8a\xe7\x18\x18\n\x02\x08\x05\"\x0busers:write*\x05write2\xce\x03\n\rTenantService\x12{\n\tGetTenant\x12$.tocsin.api.auth.v1.GetTenantRequest\x1a\x1a.tocsin.api.auth.v1.Tenant\",\x90\x02\x01\x8a\xe7\x18\x13\"\x0btenant:read*\x04read\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/tenant\x12r\n\x0cUpdateTenant\x12\'.tocsin.api.auth.v1.UpdateTenantRequest\x1a\x1a.tocsin.api.auth.v1.Tenant\"\x1d\x90\x02\x02\x82\xd3\xe4\x93\x02\x14\x32\n/v1/tenant:\x06tenant\x12\xac\x01\n\rGetTenantBook\x12(.tocsin.api.auth.v1.GetTenantBookRequest\x1a).tocsin.api.auth.v1.GetTenantBookResponse\"F\x90\x02\x01\x8a\xe7\x18?\"\x00*\x08internal:\x07gateway:\rscheduler_svc:\rprocessor_svc:\nmailer_svc\x1a\x1d\x8a\xe7\x18\x19\n\x02\x08\x05\"\x0ctenant:write*\x05writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tocsin/api/auth/v1/user_service.proto\x12\x12tocsin.api.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\x8f\x02\n\x04User\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12+\n\x04role\x18\x04 \x01(\x0e\x32\x1d.tocsin.api.auth.v1.User.Role\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08username\x18\x06 \x01(\t\x12/\n\x0bverify_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"3\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\t\n\x05\x41\x44MIN\x10\x01\x12\n\n\x06MEMBER\x10\x02\"\xeb\x01\n\x11\x43reateUserRequest\x12\x1c\n\x05\x65mail\x18\x01 \x01(\tB\r\xbaH\nr\x05\x18\xfe\x01`\x01\xd8\x01\x01\x12#\n\x08password\x18\x02 \x01(\tB\x11\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x08\x12\x1d\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x35\n\x04role\x18\x04 \x01(\x0e\x32\x1d.tocsin.api.auth.v1.User.RoleB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12=\n\x08username\x18\x05 \x01(\tB+\xbaH(r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\xd8\x01\x01\"=\n\x0eGetUserRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^users/[^/]{1,64}$\"O\n\x10ListUsersRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"U\n\x11ListUsersResponse\x12\'\n\x05users\x18\x01 \x03(\x0b\x32\x18.tocsin.api.auth.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"@\n\x11\x44\x65leteUserRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^users/[^/]{1,64}$\"\xcf\x03\n\x06Tenant\x12\x19\n\x04name\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18P\x12\x1d\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1a\n\ttime_zone\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x35\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12=\n\x05state\x18\x05 \x01(\x0e\x32 .tocsin.api.auth.v1.Tenant.StateB\x0c\xe2\x41\x01\x03\xbaH\x05\x82\x01\x02\x10\x01\x12$\n\x0esuspend_reason\x18\x06 \x01(\tB\x0c\xe2\x41\x01\x03\xbaH\x05r\x03\x18\xf4\x03\x12\x36\n\x06quotas\x18\x07 \x01(\x0b\x32 .tocsin.api.auth.v1.TenantQuotasB\x04\xe2\x41\x01\x03\x12:\n\nown_quotas\x18\x08 \x01(\x0b\x32 .tocsin.api.auth.v1.TenantQuotasB\x04\xe2\x41\x01\x03\x12\x16\n\x08operator\x18\t \x01(\x08\x42\x04\xe2\x41\x01\x03\"G\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\n\n\x06\x41\x43TIVE\x10\x01\x12\r\n\tSUSPENDED\x10\x02\x12\x0c\n\x08\x44\x45LETING\x10\x03\"\x86\x02\n\x0cTenantQuotas\x12#\n\x06\x61larms\x18\x01 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00H\x00\x88\x01\x01\x12-\n\x10\x66ires_per_minute\x18\x02 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00H\x01\x88\x01\x01\x12-\n\x10messages_per_day\x18\x03 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00H\x02\x88\x01\x01\x12,\n\rstorage_bytes\x18\x04 \x01(\x03\x42\x10\xbaH\r\"\x0b\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x00H\x03\x88\x01\x01\x42\t\n\x07_alarmsB\x13\n\x11_fires_per_minuteB\x13\n\x11_messages_per_dayB\x10\n\x0e_storage_bytes\"\x12\n\x10GetTenantRequest\"~\n\x13UpdateTenantRequest\x12\x36\n\x06tenant\x18\x01 \x01(\x0b\x32\x1a.tocsin.api.auth.v1.TenantB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"N\n\x14GetTenantBookRequest\x12\x18\n\x07version\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"\xa8\x01\n\x15GetTenantBookResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x31\n\x07tenants\x18\x02 \x03(\x0b\x32 .tocsin.api.auth.v1.BookedTenant\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\x12\x32\n\x08\x64\x65\x66\x61ults\x18\x04 \x01(\x0b\x32 .tocsin.api.auth.v1.TenantQuotas\"\x99\x01\n\x0c\x42ookedTenant\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12/\n\x05state\x18\x02 \x01(\x0e\x32 .tocsin.api.auth.v1.Tenant.State\x12\x16\n\x0esuspend_reason\x18\x03 \x01(\t\x12\x30\n\x06quotas\x18\x04 \x01(\x0b\x32 .tocsin.api.auth.v1.TenantQuotas2\xfe\x03\n\x0bUserService\x12\x63\n\nCreateUser\x12%.tocsin.api.auth.v1.CreateUserRequest\x1a\x18.tocsin.api.auth.v1.User\"\x14\x82\xd3\xe4\x93\x02\x0e\"\t/v1/users:\x01*\x12|\n\x07GetUser\x12\".tocsin.api.auth.v1.GetUserRequest\x1a\x18.tocsin.api.auth.v1.User\"3\x90\x02\x01\x8a\xe7\x18\x12\"\nusers:read*\x04read\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/{name=users/*}\x12\x84\x01\n\tListUsers\x12$.tocsin.api.auth.v1.ListUsersRequest\x1a%.tocsin.api.auth.v1.ListUsersResponse\"*\x90\x02\x01\x8a\xe7\x18\x12\"\nusers:read*\x04list\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/users\x12g\n\nDeleteUser\x12%.tocsin.api.auth.v1.DeleteUserRequest\x1a\x16.google.protobuf.Empty\"\x1a\x82\xd3\xe4\x93\x02\x14*\x12/v1/{name=users/*}\x1a\x1c\x8a\xe7\x18\x18\n\x02\x08\x05\"\x0busers:write*\x05write2\xce\x03\n\rTenantService\x12{\n\tGetTenant\x12$.tocsin.api.auth.v1.GetTenantRequest\x1a\x1a.tocsin.api.auth.v1.Tenant\",\x90\x02\x01\x8a\xe7\x18\x13\"\x0btenant:read*\x04read\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/tenant\x12r\n\x0cUpdateTenant\x12\'.tocsin.api.auth.v1.UpdateTenantRequest\x1a\x1a.tocsin.api.auth.v1.Tenant\"\x1d\x90\x02\x02\x82\xd3\xe4\x93\x02\x14\x32\n/v1/tenant:\x06tenant\x12\xac\x01\n\rGetTenantBook\x12(.tocsin.api.auth.v1.GetTenantBookRequest\x1a).tocsin.api.auth.v1.GetTenantBookResponse\"F\x90\x02\x01\x8a\xe7\x18?\"\x00*\x08internal:\x07gateway:\rscheduler_svc:\rprocessor_svc:\nmailer_svc\x1a\x1d\x8a\xe7\x18\x19\n\x02\x08\x05\"\x0ctenant:write*\x05writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,7 +41,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEUSERREQUEST'].fields_by_name['email']._loaded_options = None
   _globals['_CREATEUSERREQUEST'].fields_by_name['email']._serialized_options = b'\272H\nr\005\030\376\001`\001\330\001\001'
   _globals['_CREATEUSERREQUEST'].fields_by_name['password']._loaded_options = None
-  _globals['_CREATEUSERREQUEST'].fields_by_name['password']._serialized_options = b'\200\001\001\342A\001\002\272H\007r\005\020\010\030\200\001'
+  _globals['_CREATEUSERREQUEST'].fields_by_name['password']._serialized_options = b'\200\001\001\342A\001\002\272H\007r\005\020\001\030\200\010'
   _globals['_CREATEUSERREQUEST'].fields_by_name['display_name']._loaded_options = None
   _globals['_CREATEUSERREQUEST'].fields_by_name['display_name']._serialized_options = b'\272H\004r\002\030d'
   _globals['_CREATEUSERREQUEST'].fields_by_name['role']._loaded_options = None
@@ -107,37 +107,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TENANTSERVICE'].methods_by_name['GetTenantBook']._loaded_options = None
   _globals['_TENANTSERVICE'].methods_by_name['GetTenantBook']._serialized_options = b'\220\002\001\212\347\030?\"\000*\010internal:\007gateway:\rscheduler_svc:\rprocessor_svc:\nmailer_svc'
   _globals['_USER']._serialized_start=283
-  _globals['_USER']._serialized_end=505
-  _globals['_USER_ROLE']._serialized_start=454
-  _globals['_USER_ROLE']._serialized_end=505
-  _globals['_CREATEUSERREQUEST']._serialized_start=508
-  _globals['_CREATEUSERREQUEST']._serialized_end=743
-  _globals['_GETUSERREQUEST']._serialized_start=745
-  _globals['_GETUSERREQUEST']._serialized_end=806
-  _globals['_LISTUSERSREQUEST']._serialized_start=808
-  _globals['_LISTUSERSREQUEST']._serialized_end=887
-  _globals['_LISTUSERSRESPONSE']._serialized_start=889
-  _globals['_LISTUSERSRESPONSE']._serialized_end=974
-  _globals['_DELETEUSERREQUEST']._serialized_start=976
-  _globals['_DELETEUSERREQUEST']._serialized_end=1040
-  _globals['_TENANT']._serialized_start=1043
-  _globals['_TENANT']._serialized_end=1506
-  _globals['_TENANT_STATE']._serialized_start=1435
-  _globals['_TENANT_STATE']._serialized_end=1506
-  _globals['_TENANTQUOTAS']._serialized_start=1509
-  _globals['_TENANTQUOTAS']._serialized_end=1771
-  _globals['_GETTENANTREQUEST']._serialized_start=1773
-  _globals['_GETTENANTREQUEST']._serialized_end=1791
-  _globals['_UPDATETENANTREQUEST']._serialized_start=1793
-  _globals['_UPDATETENANTREQUEST']._serialized_end=1919
-  _globals['_GETTENANTBOOKREQUEST']._serialized_start=1921
-  _globals['_GETTENANTBOOKREQUEST']._serialized_end=1999
-  _globals['_GETTENANTBOOKRESPONSE']._serialized_start=2002
-  _globals['_GETTENANTBOOKRESPONSE']._serialized_end=2170
-  _globals['_BOOKEDTENANT']._serialized_start=2173
-  _globals['_BOOKEDTENANT']._serialized_end=2326
-  _globals['_USERSERVICE']._serialized_start=2329
-  _globals['_USERSERVICE']._serialized_end=2839
-  _globals['_TENANTSERVICE']._serialized_start=2842
-  _globals['_TENANTSERVICE']._serialized_end=3304
+  _globals['_USER']._serialized_end=554
+  _globals['_USER_ROLE']._serialized_start=503
+  _globals['_USER_ROLE']._serialized_end=554
+  _globals['_CREATEUSERREQUEST']._serialized_start=557
+  _globals['_CREATEUSERREQUEST']._serialized_end=792
+  _globals['_GETUSERREQUEST']._serialized_start=794
+  _globals['_GETUSERREQUEST']._serialized_end=855
+  _globals['_LISTUSERSREQUEST']._serialized_start=857
+  _globals['_LISTUSERSREQUEST']._serialized_end=936
+  _globals['_LISTUSERSRESPONSE']._serialized_start=938
+  _globals['_LISTUSERSRESPONSE']._serialized_end=1023
+  _globals['_DELETEUSERREQUEST']._serialized_start=1025
+  _globals['_DELETEUSERREQUEST']._serialized_end=1089
+  _globals['_TENANT']._serialized_start=1092
+  _globals['_TENANT']._serialized_end=1555
+  _globals['_TENANT_STATE']._serialized_start=1484
+  _globals['_TENANT_STATE']._serialized_end=1555
+  _globals['_TENANTQUOTAS']._serialized_start=1558
+  _globals['_TENANTQUOTAS']._serialized_end=1820
+  _globals['_GETTENANTREQUEST']._serialized_start=1822
+  _globals['_GETTENANTREQUEST']._serialized_end=1840
+  _globals['_UPDATETENANTREQUEST']._serialized_start=1842
+  _globals['_UPDATETENANTREQUEST']._serialized_end=1968
+  _globals['_GETTENANTBOOKREQUEST']._serialized_start=1970
+  _globals['_GETTENANTBOOKREQUEST']._serialized_end=2048
+  _globals['_GETTENANTBOOKRESPONSE']._serialized_start=2051
+  _globals['_GETTENANTBOOKRESPONSE']._serialized_end=2219
+  _globals['_BOOKEDTENANT']._serialized_start=2222
+  _globals['_BOOKEDTENANT']._serialized_end=2375
+  _globals['_USERSERVICE']._serialized_start=2378
+  _globals['_USERSERVICE']._serialized_end=2888
+  _globals['_TENANTSERVICE']._serialized_start=2891
+  _globals['_TENANTSERVICE']._serialized_end=3353
 # @@protoc_insertion_point(module_scope)

@@ -56,6 +56,7 @@ class User(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     USERNAME_FIELD_NUMBER: _builtins.int
+    VERIFY_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "users/{id}"."""
     email: _builtins.str
@@ -70,6 +71,10 @@ class User(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the user was made."""
 
+    @_builtins.property
+    def verify_time(self) -> _timestamp_pb2.Timestamp:
+        """When the user showed that mail to the address arrives; unset until then."""
+
     def __init__(
         self,
         *,
@@ -79,10 +84,11 @@ class User(_message.Message):
         role: Global___User.Role.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         username: _builtins.str = ...,
+        verify_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "verify_time", b"verify_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "email", b"email", "name", b"name", "role", b"role", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "email", b"email", "name", b"name", "role", b"role", "username", b"username", "verify_time", b"verify_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -102,7 +108,9 @@ class CreateUserRequest(_message.Message):
     email: _builtins.str
     """Address that signs in; unique in the platform, whatever its case."""
     password: _builtins.str
-    """Password, 8 to 128 characters."""
+    """Password: 15 to 128 characters unless the settings say otherwise, counted after NFKC; none of the commonest, nor one made of the other
+    fields.
+    """
     display_name: _builtins.str
     """Name of the person."""
     role: Global___User.Role.ValueType

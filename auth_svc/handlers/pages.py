@@ -1,0 +1,165 @@
+"""AccountPageService: the pages behind the links of mails, which need no script."""
+
+from collections.abc import Mapping
+from enum import Enum
+from html import escape
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qs
+
+import grpc
+from google.api import httpbody_pb2
+
+from auth_svc.domain import OneTimeTokenVoid, TokenPurpose, UsernameTaken
+from auth_svc.handlers.convert import client_facts
+from auth_svc.service import Accounts
+from tocsin.api.auth.v1 import account_service_pb2 as pb
+from tocsin.api.auth.v1 import account_service_pb2_grpc as rpc
+from tocsin.errors import InvalidInput
+from tocsin.html_page import html_page, preferred_language
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class AccountView(Enum):
+    """What a page says."""
+
+    CHOOSE = "choose"
+    CHANGED = "changed"
+    CONFIRM = "confirm"
+    CONFIRMED = "confirmed"
+    NAME_TAKEN = "name taken"
+    NO_LINK = "no link"
+
+
+class _AccountWords(NamedTuple):
+    title: str
+    text: str
+
+
+_WORDS: Final[Mapping[str, Mapping[AccountView, _AccountWords]]] = {
+    "en": {
+        AccountView.CHOOSE: _AccountWords("Choose a new password", "Every session of the account ends with that."),
+        AccountView.CHANGED: _AccountWords("Your password is changed", "Every session has ended. Sign in with the new one."),
+        AccountView.CONFIRM: _AccountWords("Confirm your address", "Is it yours, and did you ask for the account?"),
+        AccountView.CONFIRMED: _AccountWords("Your address is confirmed", "You can sign in."),
+        AccountView.NAME_TAKEN: _AccountWords(
+            "The username is taken", "Somebody else has it by now. Please register again with another one."
+        ),
+        AccountView.NO_LINK: _AccountWords(
+            "This link does not work", "It was used, has expired, or is incomplete. Ask for another mail where you asked for this one."
+        ),
+    },
+    "de": {
+        AccountView.CHOOSE: _AccountWords("Neues Passwort wählen", "Damit enden alle Sitzungen des Kontos."),
+        AccountView.CHANGED: _AccountWords("Ihr Passwort ist geändert", "Alle Sitzungen sind beendet. Melden Sie sich mit dem neuen an."),
+        AccountView.CONFIRM: _AccountWords("Adresse bestätigen", "Gehört sie Ihnen, und haben Sie das Konto gewünscht?"),
+        AccountView.CONFIRMED: _AccountWords("Ihre Adresse ist bestätigt", "Sie können sich anmelden."),
+        AccountView.NAME_TAKEN: _AccountWords(
+            "Der Benutzername ist vergeben", "Jemand anders hat ihn inzwischen. Bitte registrieren Sie sich noch einmal mit einem anderen."
+        ),
+        AccountView.NO_LINK: _AccountWords(
+            "Dieser Link funktioniert nicht",
+            "Er wurde benutzt, ist abgelaufen oder unvollständig. Fordern Sie eine neue Nachricht an, wo Sie diese angefordert haben.",
+        ),
+    },
+}
+_LABELS: Final = {
+    "en": {"password": "New password", "again": "Again", "change": "Change it", "confirm": "Yes, confirm", "differ": "The two differ."},
+    "de": {
+        "password": "Neues Passwort",
+        "again": "Noch einmal",
+        "change": "Ändern",
+        "confirm": "Ja, bestätigen",
+        "differ": "Die beiden sind verschieden.",
+    },
+}
+_STATUS: Final = {AccountView.NO_LINK: 404, AccountView.NAME_TAKEN: 409}
+_REFUSED: Final = 400
+_STYLE: Final = """
+label { display: block; margin: 0 0 1rem; }
+input { font: inherit; display: block; width: 100%; padding: .5rem; box-sizing: border-box; }"""
+# Without an action it goes to the page's own address (HTML, 4.10.21.3). Browsers and password managers know what they fill in.
+_CHOOSE_FORM: Final = """
+<form method="post">
+<label>{password} <input type="password" name="password" autocomplete="new-password" required autofocus></label>
+<label>{again} <input type="password" name="again" autocomplete="new-password" required></label>
+<button type="submit">{change}</button>
+</form>"""
+_CONFIRM_FORM: Final = """
+<form method="post">
+<button type="submit" name="confirm" value="yes">{confirm}</button>
+</form>"""
+
+
+class AccountPageHandlers(rpc.AccountPageServiceServicer):
+    """Shows pages to people who have a link, and takes what they send."""
+
+    def __init__(self, *, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    async def ShowResetPage(self, request: pb.ShowResetPageRequest, context: Context) -> pb.AccountPage:
+        """Shows the form; changes nothing."""
+        return await self._form(request.token, TokenPurpose.RESET_PASSWORD, AccountView.CHOOSE, request.headers)
+
+    async def SubmitResetPage(self, request: pb.SubmitResetPageRequest, context: Context) -> pb.AccountPage:
+        """Takes a password."""
+        fields, headers = _fields(request.form), request.headers
+        labels = _LABELS[_language(headers)]
+        try:
+            if fields.get("password", "") != fields.get("again", ""):
+                await self._accounts.require_link(TokenPurpose.RESET_PASSWORD, request.token)
+                return _page(AccountView.CHOOSE, headers, refused=labels["differ"])
+            await self._accounts.reset_password(request.token, new=fields.get("password", ""), client=client_facts())
+        except OneTimeTokenVoid:
+            return _page(AccountView.NO_LINK, headers)
+        except InvalidInput as error:
+            return _page(AccountView.CHOOSE, headers, refused=f"{labels['password']}: {error.violations[0].description}")
+        return _page(AccountView.CHANGED, headers)
+
+    async def ShowVerifyPage(self, request: pb.ShowVerifyPageRequest, context: Context) -> pb.AccountPage:
+        """Shows the button; changes nothing."""
+        return await self._form(request.token, TokenPurpose.VERIFY_ADDRESS, AccountView.CONFIRM, request.headers)
+
+    async def SubmitVerifyPage(self, request: pb.SubmitVerifyPageRequest, context: Context) -> pb.AccountPage:
+        """Confirms the address."""
+        if not _fields(request.form).get("confirm"):
+            return await self._form(request.token, TokenPurpose.VERIFY_ADDRESS, AccountView.CONFIRM, request.headers)
+        try:
+            await self._accounts.verify_address(request.token)
+        except OneTimeTokenVoid:
+            return _page(AccountView.NO_LINK, request.headers)
+        except UsernameTaken:
+            return _page(AccountView.NAME_TAKEN, request.headers)
+        return _page(AccountView.CONFIRMED, request.headers)
+
+    async def _form(self, token: str, purpose: TokenPurpose, view: AccountView, headers: Mapping[str, str]) -> pb.AccountPage:
+        try:
+            await self._accounts.require_link(purpose, token)
+        except OneTimeTokenVoid:
+            return _page(AccountView.NO_LINK, headers)
+        return _page(view, headers)
+
+
+def _fields(form: httpbody_pb2.HttpBody) -> Mapping[str, str]:
+    """The first value of each field of a form; none of what is no form."""
+    if form.content_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+        return {}
+    try:
+        found = parse_qs(form.data.decode(), keep_blank_values=True, max_num_fields=10, errors="strict")
+    except ValueError:
+        return {}
+    return {name: values[0] for name, values in found.items()}
+
+
+def _language(headers: Mapping[str, str]) -> str:
+    return preferred_language(headers.get("accept-language", ""))
+
+
+def _page(view: AccountView, headers: Mapping[str, str], *, refused: str = "") -> pb.AccountPage:
+    language = _language(headers)
+    words = _WORDS[language][view]
+    form = {AccountView.CHOOSE: _CHOOSE_FORM, AccountView.CONFIRM: _CONFIRM_FORM}.get(view, "").format_map(_LABELS[language])
+    why = f'<p role="alert"><b>{escape(refused)}</b></p>' if refused else ""
+    html = html_page(language=language, title=words.title, content=f"<p>{words.text}</p>{why}{form}", style=_STYLE)
+    body = httpbody_pb2.HttpBody(content_type="text/html; charset=utf-8", data=html.encode())
+    return pb.AccountPage(page=body, status=_REFUSED if refused else _STATUS.get(view, 200))
