@@ -208,7 +208,7 @@ def judge(load: GroupLoad, groups: Sequence[tuple[dict[str, Any], list[dict[str,
         asked, allowed = expected_of(incident["title"], events)
         must, may = must + asked, may + allowed
     load.account.accepted |= set(numbered(must))
-    load.account.attempted |= load.account.accepted | set(numbered(may))
+    load.account.attempted |= set(numbered([*must, *may]))
     return late, unheard
 
 
