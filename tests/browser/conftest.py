@@ -16,7 +16,7 @@ from tocsin.testing.http import HttpSink, Reply
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "webpush"
 
 
-class _Quiet(SimpleHTTPRequestHandler):
+class Quiet(SimpleHTTPRequestHandler):
     """Serves files, and logs nothing."""
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's word
@@ -26,7 +26,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture
 def page_url() -> Generator[str]:
     """Where the example's page is served; localhost counts as secure."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(EXAMPLE)))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(EXAMPLE)))
     thread = Thread(target=server.serve_forever)
     thread.start()
     yield f"http://localhost:{server.server_port}"
