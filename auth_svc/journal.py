@@ -17,6 +17,7 @@ _ALARMING: Final = frozenset(
         SecurityEvent.LOGIN_DELAYED,
         SecurityEvent.KEY_REFUSED,
         SecurityEvent.SESSION_REFUSED,
+        SecurityEvent.STREAM_TOKEN_REFUSED,
         SecurityEvent.REFRESH_REUSED,
     }
 )

@@ -7,7 +7,7 @@ import asyncio
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -106,8 +106,8 @@ class SigningKeys:
         else:
             _log.info("signing keys changed", kid=self._loaded.kid, published=len(self._loaded.published))
 
-    def sign(self, grant: Grant) -> str:
-        """The token that says ``grant``; its claims are those that `tocsin.mesh.tokens` reads."""
+    def sign(self, grant: Grant, *, others: Mapping[str, object] | None = None) -> str:
+        """The token that says ``grant``; its claims are those that `tocsin.mesh.tokens` reads; ``others`` go beside or before them."""
         loaded = self._ready()
         claims: dict[str, object] = {
             "iss": self._issuer,
@@ -122,7 +122,7 @@ class SigningKeys:
         }
         if grant.session:
             claims["sid"] = grant.session  # OpenID Connect Front-Channel Logout 1.0, 3
-        return jwt.encode(claims, loaded.private, algorithm=ALGORITHM, headers={"kid": loaded.kid})
+        return jwt.encode(claims | dict(others or {}), loaded.private, algorithm=ALGORITHM, headers={"kid": loaded.kid})
 
     def published(self) -> Sequence[dict[str, str]]:
         """The public keys as JSON Web Keys (RFC 7517, RFC 8037), the current one first."""

@@ -15,6 +15,7 @@ from auth_svc.handlers import (
     AuthHandlers,
     SecurityAlertHandlers,
     SessionHandlers,
+    StreamTokenHandlers,
     TenantAdminHandlers,
     TenantHandlers,
     UserHandlers,
@@ -40,11 +41,13 @@ from auth_svc.service import (
     SessionList,
     SessionRule,
     Sessions,
+    StreamTokens,
     TenantOffice,
     Users,
 )
 from auth_svc.signing import KeyFiles, SigningKeys
 from auth_svc.store import AuthStore
+from auth_svc.stream_signing import StreamTokenSigner
 from auth_svc.throttle import LoginThrottle, RequestBudget, ThrottleRule
 from tocsin.alerts.reporter import AlertReporter
 from tocsin.api.auth.v1 import (
@@ -53,6 +56,7 @@ from tocsin.api.auth.v1 import (
     auth_service_pb2_grpc,
     security_alert_service_pb2_grpc,
     session_service_pb2_grpc,
+    stream_token_service_pb2_grpc,
     tenant_admin_service_pb2_grpc,
     user_service_pb2_grpc,
 )
@@ -105,7 +109,11 @@ def build(settings: AuthSettings, clock: Clock) -> App:
         verifier=TokenVerifier(keys=keys, issuer=settings.token_issuer, audience=settings.token_audience, clock=clock),
         breakers=breakers,
         checks={"database": database.check},
-        handlers=[*signing_in.handlers, *_handlers(users, office, api_keys, alerting.log)],
+        handlers=[
+            *signing_in.handlers,
+            *_handlers(users, office, api_keys, alerting.log),
+            _stream_tokens(settings, clock, store, keys, journal),
+        ],
         tenants=book,
     )
     parts = [telemetry, mesh, keys, database, passwords, installer, book, housekeeper, *alerting.parts, *mailing.parts]
@@ -240,6 +248,12 @@ def _default_quotas(settings: AuthSettings) -> Quotas:
         messages_per_day=settings.quota_messages_per_day,
         storage_bytes=settings.quota_storage_bytes,
     )
+
+
+def _stream_tokens(settings: AuthSettings, clock: Clock, store: AuthStore, keys: SigningKeys, log: SecurityJournal) -> Handler:
+    codec = StreamTokenSigner(keys=keys, issuer=settings.token_issuer, audience=settings.token_audience, clock=clock)
+    tokens = StreamTokens(store=store, codec=codec, signer=keys, log=log, clock=clock)
+    return (stream_token_service_pb2_grpc.add_StreamTokenServiceServicer_to_server, StreamTokenHandlers(tokens=tokens))
 
 
 def _passwords(settings: AuthSettings, telemetry: Telemetry) -> Argon2Passwords:

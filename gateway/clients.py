@@ -7,7 +7,12 @@ from typing import Any
 
 from gateway.domain import Circuit, Dependency, HealthLevel, ReplicaStatus, ServiceView
 from gateway.ports import ServerStream, Unary
-from tocsin.api.auth.v1 import api_key_service_pb2, api_key_service_pb2_grpc
+from tocsin.api.auth.v1 import (
+    api_key_service_pb2,
+    api_key_service_pb2_grpc,
+    stream_token_service_pb2,
+    stream_token_service_pb2_grpc,
+)
 from tocsin.api.mesh.v1 import mesh_service_pb2 as mesh_pb2
 from tocsin.api.mesh.v1 import mesh_service_pb2_grpc as mesh_pb2_grpc
 from tocsin.errors import TocsinError
@@ -76,6 +81,24 @@ class MeshKeyExchange:
         """
         reply = await self._stub.ExchangeApiKey(api_key_service_pb2.ExchangeApiKeyRequest(secret=secret))
         return reply.access_token
+
+
+class MeshStreamTokenExchange:
+    """Exchanges stream tokens at auth_svc."""
+
+    def __init__(self, *, mesh: Mesh) -> None:
+        """Makes the client."""
+        self._stub = stream_token_service_pb2_grpc.StreamTokenServiceStub(mesh.channel("auth_svc"))
+
+    async def exchange(self, token: str, path: str) -> str:
+        """The access token that the stream at ``path`` is served with.
+
+        Raises:
+            Unauthenticated: the token is not valid, has ended, or is for another path.
+            Unavailable: auth_svc cannot be asked now.
+        """
+        request = stream_token_service_pb2.ExchangeStreamTokenRequest(token=token, path=path)
+        return (await self._stub.ExchangeStreamToken(request)).access_token
 
 
 class MeshStatusSource:

@@ -9,6 +9,7 @@ from gateway.access_log import AccessLog
 from gateway.credential_watch import CredentialWatch
 from gateway.credentials import Authenticator, KeyRefused, MalformedAuthorization
 from gateway.limits import DoorLimits, Tell, ignore
+from gateway.stream_tokens import StreamTokenDoor, StreamTokenRefused
 from gateway.trusted_proxies import TrustedProxies
 from tocsin.alerts import AlertKind, Alerts
 from tocsin.clock import Clock
@@ -34,6 +35,7 @@ class Ingress:
         access_log: gets a line for each call.
         limits: bounds the calls of a tenant and of an address in a time.
         bulkheads: bounds the concurrent calls of a tenant.
+        stream_tokens: open streams by a URL alone.
         alerts: told of credentials that are not valid, and of scopes that lack.
         proxies: find the address of a client.
         credential_watch: ends streams with their credential.
@@ -45,6 +47,7 @@ class Ingress:
     access_log: AccessLog
     limits: DoorLimits
     bulkheads: Bulkheads
+    stream_tokens: StreamTokenDoor
     alerts: Alerts
     proxies: TrustedProxies
     credential_watch: CredentialWatch
@@ -84,6 +87,29 @@ class Ingress:
             )
             raise ScopeMissing.of(scope)
         return principal
+
+    async def open_stream(self, token: bytes, *, path: str, place: str, address: str, tell: Tell = ignore) -> bytes:
+        """The Authorization header that a stream token stands for.
+
+        Args:
+            token: as the URL shows it.
+            path: as it was requested, without the query.
+            place: the route, for an alert.
+            address: of the client.
+            tell: takes fields of the answer.
+
+        Raises:
+            RateLimited: the address showed too many credentials that are not valid.
+            StreamTokenRefused: it is not valid at this path.
+            Unavailable: that cannot be known now.
+        """
+        self.limits.check_credentials(address, tell=tell)
+        try:
+            return await self.stream_tokens.open(token, path=path)
+        except StreamTokenRefused as error:
+            self.alerts.report(kind=AlertKind.TOKEN_INVALID, place=place, detail=error.error_reason)
+            await self.limits.count_refused_credential(address)
+            raise
 
     async def _authenticate(self, authorization: bytes | None, *, place: str, address: str, tell: Tell) -> Principal:
         if authorization is not None:

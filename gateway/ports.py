@@ -94,6 +94,19 @@ class KeyExchange(Protocol):
         ...
 
 
+class StreamTokenExchange(Protocol):
+    """Turns stream tokens into access tokens."""
+
+    async def exchange(self, token: str, path: str) -> str:
+        """The access token that the stream at ``path`` is served with.
+
+        Raises:
+            Unauthenticated: the token is not valid, has ended, or is for another path.
+            Unavailable: it cannot be known now.
+        """
+        ...
+
+
 class StatusSource(Protocol):
     """Asks services how they are."""
 

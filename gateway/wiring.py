@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gateway.access_log import AccessLog
 from gateway.certificate import DoorCertificate
-from gateway.clients import MeshKeyExchange, MeshStatusSource
+from gateway.clients import MeshKeyExchange, MeshStatusSource, MeshStreamTokenExchange
 from gateway.config import GatewaySettings
 from gateway.contracts.backend import MountedBackend
 from gateway.contracts.endpoints import MountedEndpoint
@@ -23,6 +23,7 @@ from gateway.http.rpc_endpoint import WebRpcEndpoint
 from gateway.http.server import HttpOptions, HttpServer
 from gateway.http.streams import StreamRule
 from gateway.http.uploads import UploadEndpoint
+from gateway.http.websocket import WebSocketEndpoint
 from gateway.idempotency import IdempotentCalls, KeyBounds, SharedKeys
 from gateway.ingress import Ingress
 from gateway.limits import DoorLimits, LocalLeases, RateLimiter, RedisLeases
@@ -46,6 +47,7 @@ from gateway.spool import (
     SpoolUse,
     spoolable_methods,
 )
+from gateway.stream_tokens import StreamTokenDoor
 from gateway.transcoding.contract import Contract
 from gateway.transcoding.router import Router
 from gateway.transcoding.routes import Route, build_routes
@@ -143,8 +145,10 @@ def assemble(
     spoolers: dict[str, Spooler] = {
         path: CallSpooler(path=path, method=method, spool=spool, clock=clock) for path, method in spoolable_methods(clock).items()
     }
+    table = build_routes(contract)
     routes = build_endpoints(
         contract=contract,
+        table=table,
         backend=backend,
         spoolers=spoolers,
         keys=keys,
@@ -154,7 +158,9 @@ def assemble(
         open_streams=open_streams,
         mounts=mounts,
     )
-    app = HttpApp(routes=routes, cors=Cors(origins=settings.cors_allow_origins), max_body_bytes=settings.max_body_bytes, ingress=ingress)
+    sockets = build_sockets(table, backend=backend, settings=settings, open_streams=open_streams, mounts=mounts)
+    cors = Cors(origins=settings.cors_allow_origins)
+    app = HttpApp(routes=routes, sockets=sockets, cors=cors, max_body_bytes=settings.max_body_bytes, ingress=ingress)
     rpcs = EdgeHandlers(
         rpcs=contract.rpcs(),
         backend=backend,
@@ -190,6 +196,7 @@ def _ingress(settings: GatewaySettings, clock: Clock, *, runtime: Runtime, limit
         access_log=_access_log(settings, clock),
         limits=limits,
         bulkheads=bulkheads,
+        stream_tokens=StreamTokenDoor(exchange=MeshStreamTokenExchange(mesh=runtime.mesh)),
         alerts=runtime.alerts,
         proxies=TrustedProxies(networks=settings.trusted_proxies, header=settings.forwarded_header),
         credential_watch=CredentialWatch(authenticator=authenticator, clock=clock),
@@ -264,6 +271,8 @@ def _http_server(
         stall_seconds=settings.stream_stall_seconds,
         connections=Connections(rule=rule, metrics=ConnectionMetrics(ingress.telemetry.registry)),
         tls=certificate.server_context() if certificate else None,
+        heartbeat_seconds=settings.stream_heartbeat_seconds,
+        max_message_bytes=settings.max_body_bytes,
     )
     return HttpServer(app=app, open_streams=open_streams, options=options)
 
@@ -280,6 +289,7 @@ def _access_log(settings: GatewaySettings, clock: Clock) -> AccessLog:
 def build_endpoints(
     *,
     contract: Contract,
+    table: list[Route],
     backend: Backend,
     spoolers: Mapping[str, Spooler],
     keys: IdempotentCalls,
@@ -290,10 +300,9 @@ def build_endpoints(
     mounts: Mounts,
 ) -> Router[Endpoint]:
     """The router of everything that the HTTP server answers: the routes of the contract and the gateway's own pages."""
-    routes = build_routes(contract)
     body = BodyRule(timeout_seconds=settings.body_timeout_seconds)
     streams = StreamRule(hold_seconds=settings.stream_hold_seconds, heartbeat_seconds=settings.stream_heartbeat_seconds)
-    own = pages(health=health, document=build_document(contract=contract, routes=routes))
+    own = pages(health=health, document=build_document(contract=contract, routes=table))
 
     def endpoint(route: Route) -> Endpoint:
         if route.uploads:
@@ -312,10 +321,6 @@ def build_endpoints(
             return SpooledEndpoint(route=route, backend=backend, rule=body, keys=keys, spooler=spooler)
         return UnaryEndpoint(route=route, backend=backend, rule=body, keys=keys)
 
-    def mounted(path: str, made: Endpoint) -> Endpoint:
-        mount = mounts.by_path.get(path)
-        return made if mount is None else MountedEndpoint(made, mount)
-
     rpcs = [
         WebRpcEndpoint(
             rpc=rpc, contract=contract, backend=backend, rule=body, keys=keys, open_streams=open_streams, most=settings.max_body_bytes
@@ -324,10 +329,34 @@ def build_endpoints(
     ]
     return Router(
         [
-            *((method, parse(rpc.template), mounted(rpc.template, rpc)) for rpc in rpcs for method in rpc.methods),
-            *((route.http_method, route.template, mounted(route.rpc.path, endpoint(route))) for route in routes),
+            *((method, parse(rpc.template), _mounted(rpc.template, rpc, mounts)) for rpc in rpcs for method in rpc.methods),
+            *((route.http_method, route.template, _mounted(route.rpc.path, endpoint(route), mounts)) for route in table),
             *((method, parse(page.template), page) for method, page in own),
         ]
+    )
+
+
+def _mounted(path: str, made: Endpoint, mounts: Mounts) -> Endpoint:
+    mount = mounts.by_path.get(path)
+    return made if mount is None else MountedEndpoint(made, mount)
+
+
+def build_sockets(
+    table: list[Route], *, backend: Backend, settings: GatewaySettings, open_streams: OpenStreams, mounts: Mounts
+) -> Router[Endpoint]:
+    """The router of the WebSockets: of every RPC that streams, at the paths that it has over REST; the first of several that share one."""
+    body = BodyRule(timeout_seconds=settings.body_timeout_seconds)
+    found: dict[tuple[object, ...], Route] = {}
+    for route in table:
+        if route.streams or route.uploads:
+            found.setdefault(route.template.shape, route)
+    return Router(
+        (
+            "GET",
+            route.template,
+            _mounted(route.rpc.path, WebSocketEndpoint(route=route, backend=backend, rule=body, open_streams=open_streams), mounts),
+        )
+        for route in found.values()
     )
 
 

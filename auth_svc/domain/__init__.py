@@ -16,6 +16,7 @@ from auth_svc.domain.errors import (
     RegistrationClosed,
     ScopeNotHeld,
     SessionNotFound,
+    StreamTokenVoid,
     TenantNotFound,
     TenantStateRefused,
     TooManyAttempts,
@@ -53,6 +54,7 @@ from auth_svc.domain.secrets import (
     new_refresh_token,
     shown_prefix,
 )
+from auth_svc.domain.streams import StreamGrant, path_digest
 from auth_svc.domain.tenants import QUOTA_NAMES, SettledTenant, Tenant, TenantTerms
 from auth_svc.domain.texts import (
     checked_locale,
@@ -102,6 +104,8 @@ __all__ = [
     "SessionNotFound",
     "SettledTenant",
     "StoredAlert",
+    "StreamGrant",
+    "StreamTokenVoid",
     "Tenant",
     "TenantNotFound",
     "TenantStateRefused",
@@ -127,6 +131,7 @@ __all__ = [
     "new_one_time_token",
     "new_refresh_token",
     "normalize_email",
+    "path_digest",
     "require_held",
     "shown_prefix",
     "sign_in_key",

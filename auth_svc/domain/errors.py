@@ -23,6 +23,10 @@ class ApiKeyRefused(Unauthenticated):
     """The API key is not valid."""
 
 
+class StreamTokenVoid(Unauthenticated):
+    """The stream token is not valid, or has ended."""
+
+
 class CallerGone(Unauthenticated):
     """The user or API key of this token no longer exists."""
 

@@ -42,6 +42,7 @@ class SecurityEvent(Enum):
     KEY_CREATED = "auth.key.created"
     KEY_REVOKED = "auth.key.revoked"
     KEY_REFUSED = "auth.key.refused"
+    STREAM_TOKEN_REFUSED = "auth.stream_token.refused"  # noqa: S105 - a name
     USER_CREATED = "auth.user.created"
     USER_REMOVED = "auth.user.removed"
     TENANT_CHANGED = "auth.tenant.changed"

@@ -6,6 +6,7 @@ from auth_svc.handlers.auth import AuthHandlers
 from auth_svc.handlers.keys import ApiKeyHandlers
 from auth_svc.handlers.pages import AccountPageHandlers
 from auth_svc.handlers.sessions import SessionHandlers
+from auth_svc.handlers.stream_tokens import StreamTokenHandlers
 from auth_svc.handlers.tenants import TenantAdminHandlers, TenantHandlers
 from auth_svc.handlers.users import UserHandlers
 
@@ -16,6 +17,7 @@ __all__ = [
     "AuthHandlers",
     "SecurityAlertHandlers",
     "SessionHandlers",
+    "StreamTokenHandlers",
     "TenantAdminHandlers",
     "TenantHandlers",
     "UserHandlers",

@@ -7,7 +7,7 @@ from auth_svc.ports.accounts import AccountStore, Installation
 from auth_svc.ports.alerts import AlertFiles, AlertStore
 from auth_svc.ports.credentials import ClientHistory, CredentialStore
 from auth_svc.ports.keys import KeyStore
-from auth_svc.ports.security import PasswordCheck, PasswordHasher, PublicKeys, SecurityLog, TokenSigner
+from auth_svc.ports.security import PasswordCheck, PasswordHasher, PublicKeys, SecurityLog, StreamTokenCodec, TokenSigner
 from auth_svc.ports.sessions import RefreshRefusal, Refused, Rotated, SessionStore
 from auth_svc.ports.tenants import TenantStore
 
@@ -31,6 +31,7 @@ __all__ = [
     "SecurityLog",
     "SessionStore",
     "Store",
+    "StreamTokenCodec",
     "TenantStore",
     "TokenSigner",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Protocol
 
-from auth_svc.domain import Grant, SecurityEvent
+from auth_svc.domain import Grant, SecurityEvent, StreamGrant
 
 
 class PasswordCheck(Enum):
@@ -40,6 +40,22 @@ class TokenSigner(Protocol):
 
     def sign(self, grant: Grant) -> str:
         """The token that says ``grant``."""
+        ...
+
+
+class StreamTokenCodec(Protocol):
+    """Writes and reads stream tokens."""
+
+    def sign(self, stream: StreamGrant) -> str:
+        """The token that says ``stream``."""
+        ...
+
+    async def read(self, token: str) -> StreamGrant:
+        """What a token says.
+
+        Raises:
+            Unauthenticated: it is none, or has ended.
+        """
         ...
 
 

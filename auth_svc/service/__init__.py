@@ -11,6 +11,7 @@ from auth_svc.service.one_time import OneTimeTokens
 from auth_svc.service.own_sessions import SessionList
 from auth_svc.service.registering import Registering, RegistrationRule
 from auth_svc.service.sessions import SessionRule, Sessions, TokenPair
+from auth_svc.service.stream_tokens import StreamTokens
 from auth_svc.service.tenants import TenantOffice
 from auth_svc.service.users import Users
 
@@ -32,6 +33,7 @@ __all__ = [
     "SessionList",
     "SessionRule",
     "Sessions",
+    "StreamTokens",
     "TenantOffice",
     "TokenPair",
     "Users",

@@ -4,7 +4,9 @@ Order: route and CORS, then who calls, then what it may, then how often, then th
 """
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from opentelemetry.trace import SpanKind, StatusCode
 
@@ -12,12 +14,15 @@ from gateway.http.cors import Cors
 from gateway.http.endpoints import Endpoint
 from gateway.http.exchange import Disconnected, Exchange, Receive, Scope, Send
 from gateway.http.headers import requested_timeout
+from gateway.http.websocket import SocketExchange
 from gateway.ingress import Ingress
 from gateway.metrics import HttpMetrics
-from gateway.transcoding.problems import http_status, problem
+from gateway.stream_tokens import shown_token
+from gateway.transcoding.problems import HeadersInvalid, http_status, problem
 from gateway.transcoding.router import MethodNotAllowed, RouteNotFound, Router
 from tocsin.errors import Internal, TocsinError
 from tocsin.mesh.context import Call, CallOrigin, enter, user_agent
+from tocsin.mesh.policy import MethodKind
 from tocsin.telemetry import current_traceparent, extract, get_logger, new_traceparent, trace_id_of
 
 _log = get_logger(__name__)
@@ -31,16 +36,18 @@ _UNMATCHED = "(none)"
 class HttpApp:
     """The gateway as an ASGI application."""
 
-    def __init__(self, *, routes: Router[Endpoint], cors: Cors, max_body_bytes: int, ingress: Ingress) -> None:
+    def __init__(self, *, routes: Router[Endpoint], sockets: Router[Endpoint], cors: Cors, max_body_bytes: int, ingress: Ingress) -> None:
         """Makes the application.
 
         Args:
             routes: what there is.
+            sockets: what there is for WebSockets.
             cors: which browsers may read the answers.
             max_body_bytes: most bytes of a request body.
             ingress: authentication, limits and records.
         """
         self._routes = routes
+        self._sockets = sockets
         self._cors = cors
         self._max_body = max_body_bytes
         self._ingress = ingress
@@ -50,14 +57,11 @@ class HttpApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request (ASGI 3)."""
-        if scope["type"] != "http":
-            if scope["type"] == "websocket":
-                await receive()
-                await send({"type": "websocket.close", "code": 1000})
+        if scope["type"] not in _EXCHANGES:
             return
         started = self._clock.monotonic()
         address = self._ingress.proxies.client((scope.get("client") or ("",))[0], scope["headers"])
-        exchange = Exchange(scope=scope, receive=receive, send=send, max_body=self._max_body, address=address)
+        exchange = _EXCHANGES[scope["type"]](scope=scope, receive=receive, send=send, max_body=self._max_body, address=address)
         endpoint, refusal = self._find(exchange, scope["headers"])
         template = endpoint.template if endpoint else _UNMATCHED
         attributes = {"http.request.method": exchange.method, "http.route": template}
@@ -68,7 +72,7 @@ class HttpApp:
             try:
                 await self._answer(exchange, endpoint, refusal, trace_id)
             finally:
-                self._record(exchange, scope["method"], template, self._clock.monotonic() - started)
+                self._record(exchange, scope.get("method", "GET"), template, self._clock.monotonic() - started)
                 span.set_attribute("http.response.status_code", exchange.status)
                 if exchange.status >= _FAULT:
                     span.set_status(StatusCode.ERROR)
@@ -76,7 +80,10 @@ class HttpApp:
     def _find(self, exchange: Exchange, raw: Sequence[tuple[bytes, bytes]]) -> tuple[Endpoint | None, TocsinError | None]:
         try:
             exchange.read_headers(raw)
-            match = self._routes.match(exchange.method, exchange.path)
+            is_socket = isinstance(exchange, SocketExchange)
+            if is_socket:
+                self._cors.check_socket(exchange)
+            match = (self._sockets if is_socket else self._routes).match(exchange.method, exchange.path)
         except TocsinError as error:
             return None, error
         except Exception as error:  # noqa: BLE001 - as in `_answer`, but there is no answer yet
@@ -115,7 +122,7 @@ class HttpApp:
             exchange.unwatch()
 
     async def _serve(self, exchange: Exchange, endpoint: Endpoint) -> None:
-        authorization = exchange.headers.get(b"authorization")
+        authorization = await self._authorization(exchange, endpoint)
         principal = exchange.principal = await self._ingress.authorize(
             authorization,
             public=endpoint.public,
@@ -139,6 +146,19 @@ class HttpApp:
         )
         async with admitted:
             await endpoint.serve(exchange)
+
+    async def _authorization(self, exchange: Exchange, endpoint: Endpoint) -> bytes | None:
+        """The header; or, for a stream, the one that the token in its URL stands for (RFC 6750, 2: not both)."""
+        header = exchange.headers.get(b"authorization")
+        if exchange.method != "GET" or endpoint.policy is None or endpoint.policy.kind is MethodKind.UNARY_UNARY:
+            return header
+        token, exchange.query_string = shown_token(exchange.query_string)
+        if token is None:
+            return header
+        if header is not None:
+            raise HeadersInvalid.at("authorization", "given beside access_token")
+        place = f"{exchange.method} {endpoint.template}"
+        return await self._ingress.open_stream(token, path=exchange.path, place=place, address=exchange.address, tell=exchange.add_header)
 
     async def _options(self, exchange: Exchange) -> None:
         """Tells what a path takes, before anybody is asked who they are (RFC 9110, 9.3.7; Fetch, 3.2)."""
@@ -167,8 +187,9 @@ class HttpApp:
             _log.error("response cut off", error=error.message)
             return
         exchange.status = http_status(error)
-        await exchange.write(exchange.late_error(error, trace_id))
-        await exchange.end()
+        with contextlib.suppress(Disconnected):
+            await exchange.write(exchange.late_error(error, trace_id))
+            await exchange.end()
 
     def _record(self, exchange: Exchange, method: str, template: str, seconds: float) -> None:
         self._metrics.observe(method if method in _KNOWN_METHODS else "OTHER", template, exchange.status, seconds)
@@ -182,6 +203,7 @@ class HttpApp:
         )
 
 
+_EXCHANGES: Final[Mapping[str, type[Exchange]]] = {"http": Exchange, "websocket": SocketExchange}
 _KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 

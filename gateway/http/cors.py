@@ -4,8 +4,13 @@ from collections.abc import Iterable, Sequence
 
 from gateway.http.exchange import Exchange
 from gateway.http.headers import ALLOWED_FROM_BROWSERS, SHOWN_TO_BROWSERS
+from tocsin.errors import PermissionDenied
 
 _MAX_AGE = b"600"
+
+
+class OriginRefused(PermissionDenied):
+    """Pages of this origin may not open WebSockets here."""
 
 
 class Cors:
@@ -40,6 +45,17 @@ class Cors:
             (b"access-control-allow-headers", ALLOWED_FROM_BROWSERS),
             (b"access-control-max-age", _MAX_AGE),
         ]
+
+    def check_socket(self, exchange: Exchange) -> None:
+        """Returns if a WebSocket comes from no browser, from a page of this host, or from an allowed one: nothing else keeps pages out.
+
+        Raises:
+            OriginRefused: it comes from elsewhere (RFC 6455, 10.2).
+        """
+        origin = exchange.headers.get(b"origin")
+        if origin is None or self._allowed(origin) or origin.partition(b"://")[2] == exchange.headers.get(b"host", b""):
+            return
+        raise OriginRefused
 
     def _allowed(self, origin: bytes) -> bytes | None:
         if b"*" in self._origins:

@@ -14,6 +14,7 @@ import uvicorn
 
 from gateway.http.app import HttpApp
 from gateway.http.connections import Connections, bounded
+from gateway.http.socket_protocol import BoundedSocketProtocol
 from gateway.open_streams import OpenStreams
 from tocsin.background import Background
 from tocsin.clock import SystemClock
@@ -50,9 +51,11 @@ class HttpOptions:
         drain_seconds: how long the server goes on serving when it is told to stop, so that load balancers notice first.
         grace_seconds: how long requests may take to end when the server stops.
         backlog: connections that may wait to be accepted.
-        stall_seconds: how long a client may take nothing of its answer.
+        stall_seconds: how long a client may take nothing of its answer, or answer no ping of a WebSocket.
         connections: counts connections, within bounds.
         tls: what is shown to clients; None: plain text.
+        heartbeat_seconds: pause between the pings of a WebSocket.
+        max_message_bytes: most bytes of a message of a WebSocket.
     """
 
     host: str
@@ -64,6 +67,8 @@ class HttpOptions:
     stall_seconds: float
     connections: Connections
     tls: ssl.SSLContext | None
+    heartbeat_seconds: float
+    max_message_bytes: int
 
 
 class HttpServer:
@@ -150,7 +155,11 @@ class HttpServer:
         return uvicorn.Config(
             app,
             http=bounded(self._options.connections),
-            ws="none",
+            ws=BoundedSocketProtocol,
+            ws_max_size=self._options.max_message_bytes,
+            ws_ping_interval=self._options.heartbeat_seconds,
+            ws_ping_timeout=self._options.stall_seconds,
+            ws_per_message_deflate=False,
             lifespan="off",
             access_log=False,
             log_config=None,

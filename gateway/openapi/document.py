@@ -20,6 +20,7 @@ _DESCRIPTION = """An alarm and notification platform. You tell it *when*, *what*
 Every call here is also a gRPC call: this document, the routes and the validation are read from the same `.proto` files.
 
 - **Authentication**: `Authorization: Bearer <token or API key>`. Each operation names the scope that it needs.
+- **Other clients**: `POST /{x-grpc-method}` by Connect or gRPC-Web; what has `x-websocket` is a WebSocket as well.
 - **Errors**: RFC 9457 problem documents (`application/problem+json`) that carry the gRPC code and details.
 - **Lists**: `pageSize`, `pageToken`, `nextPageToken` (AIP-158).
 - **Updates**: without `updateMask`, the fields that the body names change (AIP-134).

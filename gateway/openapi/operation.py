@@ -59,6 +59,8 @@ class Operation:
             "x-timeout-seconds": policy.timeout,
             "x-grpc-method": policy.path.lstrip("/"),
         }
+        if route.streams or route.uploads:
+            found["x-websocket"] = True
         if parameters := [*self._path_parameters(), *self._query_parameters(), *self._selection(), *self._header_parameters()]:
             found["parameters"] = parameters
         if route.binder.takes_body:

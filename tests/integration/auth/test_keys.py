@@ -18,7 +18,8 @@ def _stamp(instant: datetime) -> Timestamp:
     return stamp
 
 
-async def _create(rig: Rig, token: str, *scopes: str, expires: datetime | None = None) -> api_key_service_pb2.CreateApiKeyResponse:
+async def create(rig: Rig, token: str, *scopes: str, expires: datetime | None = None) -> api_key_service_pb2.CreateApiKeyResponse:
+    """A key of who has ``token``."""
     request = api_key_service_pb2.CreateApiKeyRequest(
         display_name="ci", scopes=scopes or ("alarms:read",), expire_time=None if expires is None else _stamp(expires)
     )
@@ -29,7 +30,7 @@ async def _create(rig: Rig, token: str, *scopes: str, expires: datetime | None =
 async def test_key_signs_in_with_its_scopes(rig: Rig) -> None:
     """Its token is of the key's tenant and carries the key's scopes and the profile, no others."""
     token = await rig.registered()
-    made = await _create(rig, token, "alarms:read", "alarms:write")
+    made = await create(rig, token, "alarms:read", "alarms:write")
     assert made.secret.startswith(made.api_key.prefix)
     assert list(made.api_key.scopes) == ["alarms:read", "alarms:write"]
     exchanged = await rig.exchange(made.secret)
@@ -54,7 +55,7 @@ async def test_development_key_has_every_scope(rig: Rig) -> None:
 async def test_secret_is_shown_once_and_not_stored(rig: Rig) -> None:
     """Neither reading nor listing shows it, and the database does not contain it."""
     token = await rig.registered()
-    made = await _create(rig, token)
+    made = await create(rig, token)
     with acting_as(token):
         read = await rig.gateway.keys.GetApiKey(api_key_service_pb2.GetApiKeyRequest(name=made.api_key.name))
         listed = await rig.gateway.keys.ListApiKeys(api_key_service_pb2.ListApiKeysRequest())
@@ -70,12 +71,12 @@ async def test_nobody_gives_what_they_lack(rig: Rig) -> None:
     """A key, or a narrowed session, makes keys with its own scopes at most."""
     await rig.register()
     narrow = (await rig.sign_in(scope="keys:write alarms:read")).access_token
-    assert (await _create(rig, narrow, "alarms:read")).secret
+    assert (await create(rig, narrow, "alarms:read")).secret
     with pytest.raises(PermissionDenied) as refused:
-        await _create(rig, narrow, "alarms:read", "alarms:write")
+        await create(rig, narrow, "alarms:read", "alarms:write")
     assert refused.value.error_reason == ScopeNotHeld.reason
     with pytest.raises(PermissionDenied):
-        await _create(rig, await rig.registered("eve@example.com"), "mesh:write")
+        await create(rig, await rig.registered("eve@example.com"), "mesh:write")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ async def test_token_does_not_outlive_its_key(rig: Rig) -> None:
     """It ends with the key, and the expired key is refused."""
     token = await rig.registered()
     end = rig.clock.now() + timedelta(seconds=60.5)
-    made = await _create(rig, token, expires=end)
+    made = await create(rig, token, expires=end)
     exchanged = await rig.exchange(made.secret)
     assert rig.clock.now() < exchanged.expire_time.ToDatetime(end.tzinfo) <= end
     await rig.clock.advance(61)
@@ -123,7 +124,7 @@ async def test_expiry_must_be_in_the_future(rig: Rig) -> None:
     """A key that never worked helps nobody."""
     token = await rig.registered()
     with pytest.raises(InvalidInput) as refused:
-        await _create(rig, token, expires=rig.clock.now())
+        await create(rig, token, expires=rig.clock.now())
     assert fields(refused.value) == {"expireTime"}
 
 
@@ -131,19 +132,19 @@ async def test_key_makes_no_key_that_outlives_it(rig: Rig) -> None:
     """An end in time is a limit that cannot be given away either."""
     token = await rig.registered()
     end = rig.clock.now() + timedelta(hours=1)
-    made = await _create(rig, token, "keys:write", "alarms:read", expires=end)
+    made = await create(rig, token, "keys:write", "alarms:read", expires=end)
     by_key = (await rig.exchange(made.secret)).access_token
     for later in (None, end + timedelta(seconds=1)):
         with pytest.raises(InvalidInput) as refused:
-            await _create(rig, by_key, expires=later)
+            await create(rig, by_key, expires=later)
         assert fields(refused.value) == {"expireTime"}
-    assert (await _create(rig, by_key, expires=end)).secret
+    assert (await create(rig, by_key, expires=end)).secret
 
 
 async def test_revoked_key_is_refused(rig: Rig) -> None:
     """At once at auth_svc; and its token makes no new key."""
     token = await rig.registered()
-    made = await _create(rig, token, "keys:write", "alarms:read")
+    made = await create(rig, token, "keys:write", "alarms:read")
     by_key = (await rig.exchange(made.secret)).access_token
     with acting_as(token):
         await rig.gateway.keys.DeleteApiKey(api_key_service_pb2.DeleteApiKeyRequest(name=made.api_key.name))
@@ -152,7 +153,7 @@ async def test_revoked_key_is_refused(rig: Rig) -> None:
     with pytest.raises(Unauthenticated):
         await rig.exchange(made.secret)
     with pytest.raises(Unauthenticated):
-        await _create(rig, by_key)
+        await create(rig, by_key)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ async def test_mistyped_secret_is_refused(rig: Rig, spoil: "object") -> None:
 
 async def test_another_tenants_key_is_not_found(rig: Rig) -> None:
     """Neither to read nor to revoke, and it goes on working."""
-    made = await _create(rig, await rig.registered())
+    made = await create(rig, await rig.registered())
     with acting_as(await rig.registered("eve@example.com")):
         with pytest.raises(NotFound) as refused:
             await rig.gateway.keys.GetApiKey(api_key_service_pb2.GetApiKeyRequest(name=made.api_key.name))

@@ -15,7 +15,12 @@ from gateway.transcoding.contract import Contract
 from gateway.wiring import Runtime, assemble
 from tests.integration.starting import no_lame_duck
 from tests.unit.gateway.contracts import contract, descriptor_set, message_type
-from tocsin.api.auth.v1 import api_key_service_pb2, api_key_service_pb2_grpc
+from tocsin.api.auth.v1 import (
+    api_key_service_pb2,
+    api_key_service_pb2_grpc,
+    stream_token_service_pb2,
+    stream_token_service_pb2_grpc,
+)
 from tocsin.clock import Clock, SystemClock
 from tocsin.config import ServiceSettings
 from tocsin.errors import Unauthenticated, Unimplemented
@@ -214,6 +219,21 @@ class Keys(api_key_service_pb2_grpc.ApiKeyServiceServicer):
     CreateApiKey = GetApiKey = ListApiKeys = DeleteApiKey = _unused
 
 
+class StreamTokensOfTests(stream_token_service_pb2_grpc.StreamTokenServiceServicer):
+    """auth_svc's exchange of stream tokens."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[str, str], str] = {}
+
+    async def ExchangeStreamToken(self, request: Any, context: Any) -> Any:
+        if (found := self.known.get((request.token, request.path))) is None:
+            raise Unauthenticated("The stream token is not valid.")
+        return stream_token_service_pb2.ExchangeStreamTokenResponse(access_token=found)
+
+    async def CreateStreamToken(self, request: Any, context: Any) -> Any:
+        raise Unimplemented
+
+
 class ServiceOfTests(ServiceSettings):
     """Settings of a service of these tests; it borrows the scheduler's name."""
 
@@ -229,6 +249,7 @@ class Rig:
         self.mint = TokenMint(clock=clock)
         self.shelf = Shelf()
         self.keys = Keys(self.mint)
+        self.stream_tokens = StreamTokensOfTests()
         self.targets: dict[str, str] = {}
         self.alerts = RecordedAlerts()
         self.servers: dict[str, MeshServer] = {}
@@ -241,8 +262,8 @@ class Rig:
             keys=JwksCache(source=self.mint.fetch, file=None, clock=self.clock), issuer=ISSUER, audience=AUDIENCE, clock=self.clock
         )
 
-    async def serve(self, service: str, add: Any, servicer: Any) -> None:
-        """Starts a service behind the gateway."""
+    async def serve(self, service: str, *handlers: tuple[Any, Any]) -> None:
+        """Starts a service behind the gateway; each handler is what registers it, and itself."""
         pki = self.folder / "pki"
         made = ServiceOfTests(
             state_dir=self.folder,
@@ -261,7 +282,7 @@ class Rig:
             verifier=self.verifier(),
             breakers=BreakerRegistry(clock=self.clock),
             checks={},
-            handlers=[(add, servicer)],
+            handlers=handlers,
             methods={**policies(), **contract().policies},
         )
         await server.start()
@@ -270,8 +291,12 @@ class Rig:
 
     async def start(self, **values: Any) -> None:
         """Starts everything; ``values`` are settings of the gateway."""
-        await self.serve("shelf_svc", add_shelf, self.shelf)
-        await self.serve("auth_svc", api_key_service_pb2_grpc.add_ApiKeyServiceServicer_to_server, self.keys)
+        await self.serve("shelf_svc", (add_shelf, self.shelf))
+        await self.serve(
+            "auth_svc",
+            (api_key_service_pb2_grpc.add_ApiKeyServiceServicer_to_server, self.keys),
+            (stream_token_service_pb2_grpc.add_StreamTokenServiceServicer_to_server, self.stream_tokens),
+        )
         given: dict[str, Any] = {"state_dir": self.folder, "port": 0, "http_port": 0, "metrics_port": 0, "grace_seconds": 2.0, **values}
         settings = no_lame_duck(GatewaySettings(**given))
         mounts = load_mounts(settings, own=contract)
