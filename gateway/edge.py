@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Container, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 from urllib.parse import unquote
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool
-from google.protobuf.descriptor import Descriptor
 from opentelemetry.trace import SpanKind
 
 from gateway.certificate import DoorCertificate
@@ -20,6 +19,7 @@ from gateway.open_streams import OpenStreams
 from gateway.passage import Headers, Passage, enter_passage
 from gateway.ports import Backend
 from gateway.transcoding.contract import Contract, Rpc
+from gateway.transcoding.problems import HeadersInvalid
 from tocsin.clock import Clock
 from tocsin.config import ServiceSettings
 from tocsin.errors import Internal, MessageTooLarge, TocsinError
@@ -34,6 +34,9 @@ from tocsin.telemetry import current_traceparent, extract, get_logger, trace_id_
 _log = get_logger(__name__)
 
 Context = grpc.aio.ServicerContext[Any, Any]
+
+_TWICE: Final = "authorization, once more"
+"""Among the metadata of a call: there are two, of which another reader might believe the other."""
 
 
 class EdgeBackend(Backend, Protocol):
@@ -162,6 +165,8 @@ class EdgeHandlers:
         Raises:
             TocsinError: the call may not be made.
         """
+        if _TWICE in served.metadata:
+            raise HeadersInvalid.at("authorization", "given twice")
         principal = served.principal = await self._ingress.authorize(
             served.metadata.get("authorization"),
             public=policy.public,
@@ -277,6 +282,8 @@ def _metadata(context: Context) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for key, value in context.invocation_metadata() or ():
         if key in ("authorization", IDEMPOTENCY_KEY, "traceparent", "user-agent"):
+            if key == "authorization" and key in found:
+                key = _TWICE
             found[key] = value.encode("latin-1", "replace") if isinstance(value, str) else bytes(value)
     return found
 
@@ -303,14 +310,14 @@ class Edge:
             certificate: what is shown to clients; None: plain text.
         """
         self._handlers = handlers
-        pool, services = public_pool(contract)
+        pools, services = public_pools(contract)
         self._server = EdgeServer(
             settings=settings,
             clock=clock,
             handlers=handlers.all,
             certificate=certificate.pem if certificate else None,
             reflected=services,
-            pool=cast("Any", pool),
+            pools=pools,
         )
 
     @property
@@ -343,11 +350,11 @@ class Edge:
         await self._server.stop()
 
 
-def public_pool(contract: Contract) -> tuple["Pools", list[str]]:
+def public_pools(contract: Contract) -> tuple[list[descriptor_pool.DescriptorPool], list[str]]:
     """The contracts without internal RPCs, as reflection shows them, and the names of their services."""
     public = {(rpc.policy.service, rpc.policy.method) for rpc in contract.rpcs()}
     found = [_public_part(each.files, public) for each in (contract, *contract.mounted)]
-    return Pools([pool for pool, _ in found]), [name for _, names in found for name in names]
+    return [pool for pool, _ in found], [name for _, names in found for name in names]
 
 
 def _public_part(
@@ -368,29 +375,3 @@ def _public_part(
                 kept.service.add(name=service.name, method=methods, options=service.options)
         pool.Add(kept)
     return pool, services
-
-
-class Pools:
-    """Several descriptor pools as reflection asks one: the first that knows an element answers.
-
-    Contracts have pools of their own, for each may bring another version of a common file.
-    """
-
-    def __init__(self, pools: Sequence[descriptor_pool.DescriptorPool]) -> None:
-        self._pools = tuple(pools)
-
-    def __getattr__(self, name: str) -> Any:
-        if not name.startswith("Find"):
-            raise AttributeError(name)
-
-        def find(*arguments: Any) -> Any:
-            # Extensions of a message are asked for with its descriptor, which belongs to one pool.
-            pools = [arguments[0].file.pool] if isinstance(arguments[0], Descriptor) else self._pools
-            for pool in pools[:-1]:
-                try:
-                    return getattr(pool, name)(*arguments)
-                except KeyError:
-                    continue
-            return getattr(pools[-1], name)(*arguments)
-
-        return find

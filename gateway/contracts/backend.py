@@ -3,11 +3,14 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
+from google.protobuf import message_factory
+from google.protobuf.message import DecodeError
+
 from gateway.contracts.mounts import Mount
 from gateway.local_rpcs import LocalBackend
 from gateway.passage import received
-from gateway.ports import ServerStream, Stream, Unary
-from tocsin.errors import TocsinError
+from gateway.ports import BothStreams, ClientStream, ServerStream, Unary
+from tocsin.errors import InvalidInput, TocsinError
 from tocsin.mesh.client import Mesh, StreamCall
 
 
@@ -30,25 +33,60 @@ class MountedBackend:
         """The caller of a unary RPC."""
         if (mount := self._mounts.get(path)) is None:
             return self._own.unary(path)
-        return _one(mount, self._mesh.channel(mount.name).unary_unary(path))
+        check = _Check(mount, path)
+        call = _one(mount, self._mesh.channel(mount.name).unary_unary(path))
+        return lambda request: call(check(request))
 
     def server_stream(self, path: str) -> ServerStream:
         """The caller of an RPC whose answers stream."""
         if (mount := self._mounts.get(path)) is None:
             return self._own.server_stream(path)
-        return _many(mount, self._mesh.channel(mount.name).unary_stream(path))
+        check, method = _Check(mount, path), self._mesh.channel(mount.name).unary_stream(path)
+        return lambda request: _MountedStream(mount, method(check(request)))
 
-    def client_stream(self, path: str) -> Any:
+    def client_stream(self, path: str) -> ClientStream:
         """The caller of an RPC whose requests stream."""
         if (mount := self._mounts.get(path)) is None:
             return self._own.client_stream(path)
-        return _one(mount, self._mesh.channel(mount.name).stream_unary(path))
+        check = _Check(mount, path)
+        call = _one(mount, self._mesh.channel(mount.name).stream_unary(path))
+        return lambda requests: call(check.each(requests))
 
-    def both_streams(self, path: str) -> Any:
+    def both_streams(self, path: str) -> BothStreams:
         """The caller of an RPC that streams both ways."""
         if (mount := self._mounts.get(path)) is None:
             return self._own.both_streams(path)
-        return _many(mount, self._mesh.channel(mount.name).stream_stream(path))
+        check, method = _Check(mount, path), self._mesh.channel(mount.name).stream_stream(path)
+        return lambda requests: _MountedStream(mount, method(check.each(requests)))
+
+
+class _Check:
+    """Lets through what is a message of the type that a method takes.
+
+    A server that cannot read a request says INTERNAL or UNKNOWN, which counts at its breaker: a client's mistake must not.
+    """
+
+    def __init__(self, mount: Mount, path: str) -> None:
+        service, _, method = path.removeprefix("/").partition("/")
+        request = mount.contract.service(service).methods_by_name[method].input_type
+        self._parse = message_factory.GetMessageClass(request).FromString
+
+    def __call__(self, request: bytes) -> bytes:
+        """``request``.
+
+        Raises:
+            InvalidInput: it is no message of this type.
+        """
+        try:
+            self._parse(request)
+        except DecodeError as error:
+            raise InvalidInput("The request is not a message of the expected type.") from error
+        return request
+
+    async def each(self, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The same of a stream of them."""
+        async for request in requests:
+            yield self(request)
 
 
 def _one(mount: Mount, method: Any) -> Callable[[Any], Awaitable[bytes]]:
@@ -62,10 +100,6 @@ def _one(mount: Mount, method: Any) -> Callable[[Any], Awaitable[bytes]]:
         return answer
 
     return call
-
-
-def _many(mount: Mount, method: Any) -> Callable[[Any], Stream]:
-    return lambda request: _MountedStream(mount, method(request))
 
 
 class _MountedStream:

@@ -18,7 +18,7 @@ from gateway.transcoding.incoming import Incoming
 from gateway.transcoding.leniency import Leniency
 from gateway.transcoding.options import STRICT, Transcoding
 from gateway.transcoding.passing import Passed
-from gateway.transcoding.query import QueryBinder, parse_query
+from gateway.transcoding.query import ParameterRefused, QueryBinder, parse_query
 from gateway.transcoding.rendering import RESUME_FIELD
 from gateway.transcoding.template import PathTemplate, TemplateError
 from tocsin.api.mesh.v1 import http_pb2 as door_pb2
@@ -173,7 +173,7 @@ class RequestBinder:
 
     def as_written(self, error: InvalidInput) -> InvalidInput:
         """``error`` with its paths as the client wrote them: without the field that the rule binds the body to."""
-        if self._body_field is not None:
+        if self._body_field is not None and not isinstance(error, ParameterRefused):
             prefix = f"{self._body_field.json_name}."
             error.violations = tuple(FieldViolation(item.field.removeprefix(prefix), item.description) for item in error.violations)
             error.message = error.message.removeprefix(prefix)

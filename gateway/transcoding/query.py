@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 from gateway.transcoding.leniency import enum_name
 from gateway.transcoding.options import STRICT, Transcoding
 from tocsin.errors import InvalidInput
-from tocsin.protojson.fields import JsonValue, MessageType
+from tocsin.protojson.fields import JsonValue, MessageField, MessageType
 from tocsin.protojson.text import convert, parent_of
 
 MAX_PARAMETERS = 500
@@ -40,6 +40,12 @@ def _unquote(text: bytes, where: str) -> str:
         return unquote_to_bytes(plain).decode()
     except UnicodeDecodeError as error:
         raise InvalidInput.at(where, "is not UTF-8") from error
+
+
+class ParameterRefused(InvalidInput):
+    """A query parameter does not fit; the error names it as it was sent."""
+
+    reason = InvalidInput.reason
 
 
 class QueryBinder:
@@ -75,24 +81,31 @@ class QueryBinder:
         for name, text in parameters:
             fields = self._message_type.resolve(name)
             if fields is None:
-                raise InvalidInput.at(name, "unknown query parameter")
+                raise ParameterRefused.at(name, "unknown query parameter")
             path = ".".join(item.name for item in fields)
             self._check_owner(name, path)
             target = fields[-1]
             if self._transcoding.enums_in_any_case and target.names:
                 text = enum_name(target, text)
-            value = convert(target, text, name)
+            value = _converted(target, text, name)
             if target.repeated:
                 found = parent_of(into, fields).setdefault(target.json_name, [])
                 if isinstance(found, list):
                     found.append(value)
                 continue
             if path in seen:
-                raise InvalidInput.at(name, "given twice")
+                raise ParameterRefused.at(name, "given twice")
             seen.add(path)
             parent_of(into, fields)[target.json_name] = value
 
     def _check_owner(self, name: str, path: str) -> None:
         for owned in self._owned:
             if path == owned or path.startswith(f"{owned}.") or owned.startswith(f"{path}."):
-                raise InvalidInput.at(name, "is set by the path or the body and cannot be a query parameter")
+                raise ParameterRefused.at(name, "is set by the path or the body and cannot be a query parameter")
+
+
+def _converted(target: MessageField, text: str, name: str) -> JsonValue:
+    try:
+        return convert(target, text, name)
+    except InvalidInput as error:
+        raise ParameterRefused(error.message, violations=error.violations) from error

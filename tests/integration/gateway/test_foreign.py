@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from tests.integration.gateway.foreign import FILE, POLICIES, SERVICE, Invoices, kind, overdrawn, write
 from tests.integration.gateway.support import Rig, lines, violations
 from tocsin.clock import SystemClock
+from tocsin.mesh.identity import ensure_pki
 
 
 class Mounted:
@@ -70,28 +71,21 @@ async def test_its_methods_are_routes(door: Mounted) -> None:
     assert masked.json()["lines"][0]["text"] == "total_cents,paid_in_full"
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "answer"),
-    [
+async def test_well_known_types_are_whole_bodies(door: Mounted) -> None:
+    """What has a JSON form of its own is sent and answered in that form; other forms are a client's mistake."""
+    for path, body, answer in (
         ("/v1/values", b'{"a": [1, null, "x"]}', {"a": [1, None, "x"]}),
         ("/v1/values", b"[1, 2]", [1, 2]),
         ("/v1/values", b'"text"', "text"),
         ("/v1/values", b"null", None),
         ("/v1/times", b'"2026-12-01T09:00:00Z"', "2026-12-01T09:00:00Z"),
         ("/v1/texts", b'"text"', "text"),
-    ],
-)
-async def test_well_known_types_are_whole_bodies(door: Mounted, path: str, body: bytes, answer: object) -> None:
-    """What has a JSON form of its own is sent and answered in that form."""
-    found = await door.client.post(path, content=body, headers={"content-type": "application/json"})
-    assert (found.status_code, found.json()) == (200, answer)
-
-
-@pytest.mark.parametrize(("path", "body"), [("/v1/times", b'"soon"'), ("/v1/texts", b"7"), ("/v1/values", b""), ("/v1/values", b"1e999")])
-async def test_other_bodies_of_well_known_types_are_refused(door: Mounted, path: str, body: bytes) -> None:
-    """They are a client's mistake."""
-    found = await door.client.post(path, content=body, headers={"content-type": "application/json"})
-    assert found.status_code == 400, found.text
+    ):
+        found = await door.client.post(path, content=body, headers={"content-type": "application/json"})
+        assert (found.status_code, found.json()) == (200, answer), body
+    for path, body in (("/v1/times", b'"soon"'), ("/v1/texts", b"7"), ("/v1/values", b""), ("/v1/values", b"1e999")):
+        found = await door.client.post(path, content=body, headers={"content-type": "application/json"})
+        assert found.status_code == 400, found.text
 
 
 async def test_streams_of_all_kinds(door: Mounted) -> None:
@@ -248,3 +242,85 @@ async def test_a_prefix_stands_before_all_its_paths(tmp_path: Path) -> None:
     async with mounted(tmp_path, f"{POLICIES}\ncontracts: {{billing: {{prefix: /billing}}}}\n") as made:
         assert (await made.client.get("/billing/v1/customers/7/invoices/1")).json()["name"] == "customers/7/invoices/1"
         assert (await made.client.get("/v1/customers/7/invoices/1")).status_code == 404
+
+
+OPTIONS = """
+methods:
+  billing.v1.Invoices: {scope: "books:write", timeout: 5s, http: {fields_parameter: $fields, forms: true, printing: {by_client: true}}}
+  billing.v1.Invoices/Create*: {http: {status: 201}}
+  billing.v1.Invoices/Watch*: {http: {streams: array}}
+  billing.v1.Invoices/Chat: {http: {streams: events}}
+"""
+
+
+async def test_options_at_the_door(tmp_path: Path) -> None:
+    """Statuses, forms, files, parts and ways of writing work over HTTP, and stand in the document."""
+    async with mounted(tmp_path, OPTIONS) as made:
+        created = await made.client.post("/v1/customers/7/invoices", data={"totalCents": "5"})
+        assert (created.status_code, created.json()) == (201, {"name": "customers/7/invoices/1", "totalCents": "5"})
+        attached = await made.client.post(
+            "/v1/customers/7/invoices/1:attach", data={"title": "scan"}, files={"file": ("a.png", b"\x89\x00", "image/png")}
+        )
+        assert attached.json() == {"contentType": "image/png", "size": "2", "title": "scan"}
+        part = await made.client.get(
+            "/v1/customers/7/invoices/1?$fields=totalCents", headers={"accept": "application/json;int64=numbers;names=proto"}
+        )
+        assert part.text == '{"total_cents":9007199254740993}'
+        calls = made.service.calls
+        assert violations(await made.client.get("/v1/customers/7/invoices/1?$fields=nope")) == ["$fields"]
+        assert made.service.calls == calls
+        document = (await made.client.get("/openapi.json")).json()
+        operation = document["paths"]["/v1/customers/{customer}/invoices"]["post"]
+        assert (list(operation["responses"]), "multipart/form-data" in operation["requestBody"]["content"]) == (["201", "default"], True)
+        assert "$fields" in [item["name"] for item in operation["parameters"]]
+
+
+async def test_forms_of_streams(tmp_path: Path) -> None:
+    """A stream is an array where the file says so, of parts too; a late error is its last element; lines and events can still be had."""
+    async with mounted(tmp_path, OPTIONS) as made:
+        path = "/v1/customers/7/invoices:watch"
+        array = await made.client.get(path)
+        assert array.headers["content-type"] == "application/json"
+        assert [item["name"] for item in array.json()] == [f"customers/7/invoices/{number}" for number in range(3)]
+        events = await made.client.get(path, headers={"accept": "text/event-stream"})
+        assert events.text.count("data: ") == 3
+        assert len(lines((await made.client.get(path, headers={"accept": "application/x-ndjson"})).text)) == 3
+        made.service.act = overdrawn
+        late = await made.client.get(f"{path}?$fields=totalCents")
+        assert late.json()[:3] == [{}, {}, {}]
+        assert late.json()[3]["error"]["code"] == "FAILED_PRECONDITION"
+
+
+async def test_bytes_that_fail_are_cut_off(door: Mounted) -> None:
+    """A stream of bytes has no place for an error: whoever reads it sees that it has no end."""
+    door.service.act = overdrawn
+    with pytest.raises(httpx2.RemoteProtocolError):
+        await door.client.get("/v1/customers/7/invoices:export")
+
+
+async def test_connect_and_grpc_web_serve_it(door: Mounted) -> None:
+    """Clients of Connect call it by its path; JSON and errors are the same."""
+    answer = await door.client.post(f"/{SERVICE}/GetInvoice", json={"name": "customers/7/invoices/1"})
+    assert (answer.status_code, answer.json()["name"]) == (200, "customers/7/invoices/1")
+    assert door.service.metadata["x-tocsin-tenant"] == "acme"
+
+
+async def test_a_service_by_tls(tmp_path: Path) -> None:
+    """Its certificate is checked for the name of the target, and ours is shown; a service that is another is not spoken with."""
+    pki = tmp_path / "theirs"
+    ensure_pki(folder=pki, services=["localhost", "gateway"], trust_domain="example.com", clock=SystemClock())
+    pair = ((pki / "localhost-key.pem").read_bytes(), (pki / "localhost.pem").read_bytes())
+    ours = f"ca_file: {pki}/ca.pem, cert_file: {pki}/gateway.pem, key_file: {pki}/gateway-key.pem"
+    for name, status in (("", 200), (", server_name: elsewhere", 503)):
+        service, rig, folder = Invoices(), Rig(folder=tmp_path, clock=SystemClock()), tmp_path / f"files{status}"
+        folder.mkdir()
+        authority = (pki / "ca.pem").read_bytes()
+        address = await service.start(credentials=grpc.ssl_server_credentials([pair], authority, require_client_auth=True))
+        contract, rules = write(folder, f"{POLICIES}\ncontracts: {{billing: {{tls: {{{ours}{name}}}}}}}\n")
+        try:
+            await rig.start(contracts=(f"{contract}@dns:///localhost:{address.rpartition(':')[2]}",), policies=rules)
+            async with rig.client() as client:
+                assert (await client.get("/v1/customers/7/invoices/1")).status_code == status
+        finally:
+            await rig.stop()
+            await service.stop()

@@ -6,14 +6,13 @@ from typing import cast
 
 import grpc
 from google.protobuf.descriptor_pool import DescriptorPool
-from grpc_reflection.v1alpha import reflection
-from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
 
 from tocsin.clock import Clock
 from tocsin.config import ServiceSettings
 from tocsin.mesh.health import HealthMonitor, HealthServicer
 from tocsin.mesh.server.acceptor import AcceptingServer, RpcHandler
 from tocsin.mesh.server.binding import bind, server_options
+from tocsin.mesh.server.reflection import add_reflection
 
 
 class EdgeServer:
@@ -29,7 +28,7 @@ class EdgeServer:
         setting: str = "port",
         certificate: Callable[[], tuple[bytes, bytes]] | None = None,
         reflected: Sequence[str] = (),
-        pool: DescriptorPool | None = None,
+        pools: Sequence[DescriptorPool] = (),
     ) -> None:
         """Puts the parts together; nothing listens before `start`.
 
@@ -41,7 +40,7 @@ class EdgeServer:
             setting: field of the settings that gave the port; named when it is taken.
             certificate: gives the private key and the chain (PEM) that clients are shown, asked at each handshake; plain text without.
             reflected: full names of the services that reflection lists; health and reflection itself come along.
-            pool: where reflection finds their descriptors; the default pool unless given.
+            pools: where reflection finds their descriptors; the default pool unless given.
         """
         self._settings = settings
         self._handlers = dict(handlers)
@@ -49,7 +48,7 @@ class EdgeServer:
         self._setting = setting
         self._credentials = None if certificate is None else _credentials(certificate)
         self._reflected = tuple(reflected)
-        self._pool = pool
+        self._pools = tuple(pools)
         self._monitor = HealthMonitor(checks={}, clock=clock)
         self._server: grpc.aio.Server | None = None
         self._health: HealthServicer | None = None
@@ -76,7 +75,7 @@ class EdgeServer:
         server = AcceptingServer(options=server_options(self._settings))
         health = HealthServicer()
         health.add_to(server)
-        reflection.enable_server_reflection((*self._reflected, "grpc.health.v1.Health", REFLECTION), server, pool=self._pool)
+        add_reflection(server, self._reflected, self._pools)
         server.add_handlers(self._handlers)
         self._port = bind(server, settings=self._settings, port=self._wanted, setting=self._setting, credentials=self._credentials)
         await self._monitor.start(health, self._reflected)

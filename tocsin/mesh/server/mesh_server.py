@@ -8,8 +8,6 @@ from itertools import chain
 from typing import Any, TypeAlias, cast
 
 import grpc
-from grpc_reflection.v1alpha import reflection
-from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
 
 from tocsin.api.mesh.v1 import mesh_service_pb2_grpc
 from tocsin.clock import Clock
@@ -27,6 +25,7 @@ from tocsin.mesh.server.acceptor import AcceptingServer
 from tocsin.mesh.server.binding import bind, server_options
 from tocsin.mesh.server.chain import ServerParts, TenantGate
 from tocsin.mesh.server.methods import Registrar, RpcHandler, compile_handlers
+from tocsin.mesh.server.reflection import add_reflection
 from tocsin.mesh.shedding import Shedder
 from tocsin.mesh.tokens import TokenVerifier
 from tocsin.mesh.validation import RequestValidator
@@ -138,7 +137,7 @@ class MeshServer:
         health = HealthServicer()
         server.add_handlers(self._handlers)
         health.add_to(server)
-        reflection.enable_server_reflection((*self.services, "grpc.health.v1.Health", REFLECTION), server)
+        add_reflection(server, self.services)
         self._port = bind(server, settings=self._settings, port=self._settings.port, setting="port", credentials=credentials)
         await self.health.start(health, self.services)
         await server.start()
