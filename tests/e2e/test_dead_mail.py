@@ -7,11 +7,12 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.e2e.accounts import accounts_by_mail
 from tocsin.testing.smtp import ScriptedReply, SmtpSink, Stage
 from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 async def _firing(client: httpx2.AsyncClient, alarm: str) -> dict[str, Any]:
@@ -20,12 +21,13 @@ async def _firing(client: httpx2.AsyncClient, alarm: str) -> dict[str, Any]:
 
 
 async def test_a_dead_mail_is_told_and_can_be_sent_again(smtp_sink: SmtpSink, tmp_path: Path) -> None:
-    """One of two recipients is refused for good; the other gets its mail. Then the server takes both."""
+    """One of two recipients is refused for good; the other gets its mail. Then the server takes both, and mails about accounts."""
     smtp_sink.script(Stage.RCPT, ScriptedReply(550, "5.1.1 no such user"), times=None, when=lambda line: "dead@" in line)
     env = {
         "TOCSIN_MAILER_SMTP_HOST": "127.0.0.1",
         "TOCSIN_MAILER_SMTP_PORT": str(smtp_sink.port),
         "TOCSIN_MAILER_SMTP_TLS": "none",
+        "TOCSIN_AUTH_REGISTRATION": "open",
     }
     with RunningStack(state=tmp_path / "state", env=env) as stack:
         async with stack.client() as client:
@@ -58,6 +60,7 @@ async def test_a_dead_mail_is_told_and_can_be_sent_again(smtp_sink: SmtpSink, tm
             assert again.status_code == 200, again.text
             (mail,) = await smtp_sink.received(1)
             assert mail.recipients == ("dead@example.com",)
+            await accounts_by_mail(stack, smtp_sink)
 
             async def well() -> bool:
                 return (await _firing(client, alarm))["deliveries"].get("dead", 0) == 0

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from tocsin.cli import deliveries
+from tocsin.cli.account import make_account
 from tocsin.cli.alarms import add, show
 from tocsin.cli.audit import audit, backfill
 from tocsin.cli.bench import bench
@@ -65,6 +66,7 @@ _USE: Final = (
     ("template", make_templates),
     ("provider", make_provider),
     ("security", make_security),
+    ("account", make_account),
     ("pii", make_pii),
 )
 
