@@ -141,7 +141,7 @@ _SOON: Final = {
     "believing-anybody": (29, 0.03),
     "blaming-bystanders": (45, 0.03),
 }
-_CALM: Final = {"group-of-any-route": 2, "group-of-any-tenant": 2, "group-repeated-to-who-has-it": 3, "dependency-without-end": 3}
+_CALM: Final = {"group-of-any-route": 2, "group-of-any-tenant": 2, "group-repeated-to-who-has-it": 9, "dependency-without-end": 2}
 _TROUBLE: Final = {"wait-from-the-plan": "outages", "event-without-rest": "crashes"}
 """What has to go wrong before some of those variants are noticed that are tried in a run in which little else happens."""
 _OTHERS: Final = frozenset({"step-in-another-transaction", "part-goes-on", "any-end-ends-a-run"})
