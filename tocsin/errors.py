@@ -122,6 +122,16 @@ class ResourceExhausted(TocsinError):
     """A limit has been reached."""
 
 
+class QuotaExceeded(ResourceExhausted):
+    """The tenant has used up its quota."""
+
+    @classmethod
+    def of(cls, quota: str, *, limit: int, used: int) -> "QuotaExceeded":
+        """The error for one quota ("alarms"), which allows ``limit`` and of which ``used`` are used."""
+        facts = {"quota": quota, "limit": str(limit), "used": str(used)}
+        return cls(f"The tenant may have {limit:,} {quota}, and has {used:,}.", metadata=facts)
+
+
 class Cancelled(TocsinError):
     """The caller cancelled the call."""
 

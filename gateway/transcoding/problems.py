@@ -14,6 +14,7 @@ from tocsin.errors import (
     DeadlineExceeded,
     InvalidInput,
     MessageTooLarge,
+    QuotaExceeded,
     ResourceExhausted,
     TocsinError,
     Unauthenticated,
@@ -165,6 +166,9 @@ def _details(error: TocsinError) -> list[dict[str, Any]]:
     if error.metadata:
         info["metadata"] = error.metadata
     details = [info]
+    if error.error_reason == QuotaExceeded.reason:
+        failed = [{"subject": f"quotas/{error.metadata.get('quota', '')}", "description": error.message}]
+        details.append({"@type": f"{_TYPES}QuotaFailure", "violations": failed})
     if error.violations:
         violations = [{"field": item.field, "description": item.description} for item in error.violations]
         details.append({"@type": f"{_TYPES}BadRequest", "fieldViolations": violations})

@@ -19,6 +19,7 @@ from scheduler_svc.ports import NewAlarm, Page
 from scheduler_svc.store.alarm_pages import find_page
 from scheduler_svc.store.history import keep_rules, locked_version
 from scheduler_svc.store.mapping import ALARM_COLUMNS, alarm_of, alarm_row, drop_labels, insert_labels
+from scheduler_svc.store.quotas import AlarmQuotas, give_back, one_less
 from scheduler_svc.store.signals import drop_signal, insert_signals, replace_signal, resume_signal, with_signals
 from scheduler_svc.store.sql import Statement, insert
 from scheduler_svc.store.tables import alarms, requests
@@ -52,8 +53,10 @@ _Key = tuple[str, str]
 class SqlAlarmStore:
     """Alarms of all tenants: implements `scheduler_svc.ports.AlarmStore`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, quotas: AlarmQuotas | None = None) -> None:
+        """Takes the database, and how many alarms tenants may have; any number unless given."""
         self._database = database
+        self._quotas = quotas
 
     async def create(self, batch: Sequence[NewAlarm]) -> Sequence[Alarm | TocsinError]:
         async with self._database.transaction() as connection:
@@ -61,16 +64,21 @@ class SqlAlarmStore:
             first = {(new.alarm.tenant, new.request_id): new for new in reversed(batch) if new.request_id}
             fresh = [new for new in batch if not new.request_id]
             fresh += [new for key, new in first.items() if made[key] == (new.digest, new.alarm.id)]
+            over = await self._quotas.admit(connection, fresh, lambda new: new.alarm) if self._quotas else {}
+            fresh = await _without(connection, fresh, over)
             refused = await insert_signals(connection, [new.alarm for new in fresh])
             fresh = await _without(connection, fresh, refused)
             taken = await _insert(connection, [new.alarm for new in fresh])
             fresh = await _without(connection, fresh, taken)
+            await give_back(connection, [new.alarm for new in batch if new.alarm.id in refused | taken])
             await insert_labels(connection, [new.alarm for new in fresh])
             known = {new.alarm.id: new.alarm for new in fresh}
-            earlier = [alarm_id for _, alarm_id in made.values() if alarm_id not in known and alarm_id not in refused | taken]
+            earlier = [alarm_id for _, alarm_id in made.values() if alarm_id not in known and alarm_id not in refused | taken | over.keys()]
             known |= {alarm.id: alarm for alarm in await _by_ids(connection, earlier)}
-        errors = {**dict.fromkeys(refused, HeartbeatKeyTaken), **dict.fromkeys(taken, AlarmKeyTaken)}
-        return [errors[new.alarm.id]() if new.alarm.id in errors else _answer(new, made, known) for new in batch]
+        errors: dict[str, TocsinError] = {alarm_id: HeartbeatKeyTaken() for alarm_id in refused}
+        errors |= {alarm_id: AlarmKeyTaken() for alarm_id in taken}
+        errors |= over
+        return [errors.get(new.alarm.id) or _answer(new, made, known) for new in batch]
 
     @staticmethod
     async def _claim(connection: AsyncConnection, wanted: Sequence[NewAlarm]) -> dict[_Key, tuple[str, str]]:
@@ -178,6 +186,7 @@ class SqlAlarmStore:
             await drop_labels(connection, tenant, [(alarm_id, stored)])
             await connection.execute(delete(alarms).where(alarms.c.id == alarm_id))
             await drop_signal(connection, alarm_id)
+            await one_less(connection, tenant)
         return True
 
 

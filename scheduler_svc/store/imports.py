@@ -22,6 +22,7 @@ from scheduler_svc.store.mapping import (
     label_rows,
     where,
 )
+from scheduler_svc.store.quotas import AlarmQuotas, give_back
 from scheduler_svc.store.signals import insert_signals, replace_signal, with_signals
 from scheduler_svc.store.sql import Fields, Statement, column_type, join_by_index
 from scheduler_svc.store.tables import alarm_labels, alarms
@@ -76,8 +77,10 @@ _UPDATE: Final = Statement(
 class SqlImportStore:
     """Writes batches of alarms, and reads them in order: implements `scheduler_svc.ports.ImportStore`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, quotas: AlarmQuotas | None = None) -> None:
+        """Takes the database, and how many alarms tenants may have; any number unless given."""
         self._database = database
+        self._quotas = quotas
 
     async def put(self, tenant: str, batch: Sequence[ImportedAlarm], *, revise: Reviser, now: Micros, dry: bool) -> Sequence[Imported]:
         rows = await _rows(batch)
@@ -87,6 +90,8 @@ class SqlImportStore:
         try:
             async with self._database.transaction() as connection:
                 found = await _sorted(connection, tenant, batch, rows, revise, locked=True)
+                if self._quotas is not None:
+                    found.refuse(await self._quotas.admit(connection, found.created, lambda item: item[1]))
                 await _insert(connection, found)
                 await _change(connection, found, now=now)
         except ConstraintBroken as error:
@@ -148,6 +153,13 @@ class _Sorted:
             else:
                 self.results.append(self._old(index, wanted, stored, revise))
 
+    def refuse(self, errors: Mapping[str, TocsinError]) -> None:
+        """Gives up new alarms, by their ids."""
+        for index, made, _ in self.created:
+            if made.id in errors:
+                self.results[index] = errors[made.id]
+        self.created = [item for item in self.created if item[1].id not in errors]
+
     def _new(self, index: int, wanted: ImportedAlarm, row: Fields) -> Imported:
         if wanted.refusal is not None:
             return wanted.refusal
@@ -193,10 +205,8 @@ async def _insert(connection: AsyncConnection, found: _Sorted) -> None:
     """Writes new alarms; heartbeats whose key another one has are refused."""
     refused = await insert_signals(connection, [made for _, made, _ in found.created if made.signal is not None])
     if refused:
-        for index, made, _ in found.created:
-            if made.id in refused:
-                found.results[index] = HeartbeatKeyTaken()
-        found.created = [item for item in found.created if item[1].id not in refused]
+        await give_back(connection, [made for _, made, _ in found.created if made.id in refused])
+        found.refuse({alarm_id: HeartbeatKeyTaken() for alarm_id in refused})
     await copy_rows(connection, alarms, ALARM_COLUMNS, [row for _, _, row in found.created])
     await copy_rows(connection, alarm_labels, LABEL_COLUMNS, label_rows([made for _, made, _ in found.created]))
 

@@ -40,6 +40,7 @@ from scheduler_svc.service.signals import Intake, Triggers
 from scheduler_svc.shards import Ownership, ShardKeeper
 from scheduler_svc.status import RedisMemory, StatusReader
 from scheduler_svc.store import (
+    AlarmQuotas,
     ProcessLock,
     SessionLock,
     SqlAlarmStore,
@@ -114,11 +115,12 @@ class _Storage:
         self.lock = ProcessLock.of(settings.resolved_database_url, clock=clock)
         self.owner = str(ULID())
         self.liveness = _liveness(settings, self.owner, clock) if self.lock is None else None
-        self.alarms = SqlAlarmStore(self.database)
+        quotas = AlarmQuotas(lambda tenant: node.tenants.book().of(tenant).quotas.alarms, now=clock.monotonic)
+        self.alarms = SqlAlarmStore(self.database, quotas)
         self.calendars = SqlCalendarStore(self.database)
         self.due = SqlDueStore(self.database)
         self.housekeeping = SqlHousekeepingStore(self.database)
-        self.imports = SqlImportStore(self.database)
+        self.imports = SqlImportStore(self.database, quotas)
         self.ledger = SqlLedger(self.database)
         self.replans = SqlReplanStore(self.database)
         self.shards = SqlShardStore(self.database, clock=leases)

@@ -98,6 +98,10 @@ def to_status(error: TocsinError, *, trace_id: str | None = None) -> status_pb2.
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromNanoseconds(max(0, math.ceil(error.retry_after * 1e9)))
         status.details.add().Pack(retry)
+    if error.error_reason == errors.QuotaExceeded.reason:
+        failure = error_details_pb2.QuotaFailure()
+        failure.violations.add(subject=f"quotas/{error.metadata.get('quota', '')}", description=error.message[:_MAX_TEXT])
+        status.details.add().Pack(failure)
     if error.violations:
         status.details.add().Pack(_bad_request(error.violations, room=_MAX_DETAILS - status.ByteSize()))
     return status

@@ -1,0 +1,77 @@
+"""How many alarms a tenant may have: counted in the transaction that makes them, so that replicas together never make one too many.
+
+A tenant with a quota has a row in ``tenant_counts``, which creates lock. Tenants without one cost nothing. A process counts the alarms
+themselves when it first meets the quota and then once a minute, because nobody keeps the row while there is no quota.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from scheduler_svc.domain import Alarm
+from scheduler_svc.store.sql import both
+from tocsin.errors import QuotaExceeded
+
+Item = TypeVar("Item")
+
+_NAME: Final = "alarms"
+_COUNT_AGAIN_SECONDS: Final = 60.0
+_LOCK: Final = both(
+    f"INSERT INTO tenant_counts (tenant, name, value) VALUES ($1, '{_NAME}', -1) "
+    "ON CONFLICT (tenant, name) DO UPDATE SET value = tenant_counts.value RETURNING value"
+)
+_COUNT: Final = both("SELECT count(*) FROM alarms WHERE tenant = $1")
+_SET: Final = both(f"UPDATE tenant_counts SET value = $2 WHERE tenant = $1 AND name = '{_NAME}'")
+_ONE_LESS: Final = both(f"UPDATE tenant_counts SET value = value - 1 WHERE tenant = $1 AND name = '{_NAME}' AND value > 0")
+
+
+class AlarmQuotas:
+    """The quotas of all tenants, as one process knows them."""
+
+    def __init__(self, quota: Callable[[str], int], *, now: Callable[[], float]) -> None:
+        """Takes how many alarms a tenant may have, 0 for any number, and what measures seconds."""
+        self._quota = quota
+        self._now = now
+        self._counted: dict[str, float] = {}
+
+    async def admit(
+        self, connection: AsyncConnection, wanted: Iterable[Item], alarm_of: Callable[[Item], Alarm]
+    ) -> dict[str, QuotaExceeded]:
+        """The new alarms that are too many, by id; the others count from now on, and nobody else makes any until the transaction ends."""
+        refused: dict[str, QuotaExceeded] = {}
+        by_tenant: dict[str, list[str]] = {}
+        for item in wanted:
+            alarm = alarm_of(item)
+            by_tenant.setdefault(alarm.tenant, []).append(alarm.id)
+        for tenant in sorted(by_tenant):
+            if not (quota := self._quota(tenant)):
+                self._counted.pop(tenant, None)
+                continue
+            used = await self._used(connection, tenant)
+            room = max(0, quota - used)
+            refused |= dict.fromkeys(by_tenant[tenant][room:], QuotaExceeded.of("alarms", limit=quota, used=used))
+            await _SET.run(connection, tenant, used + min(room, len(by_tenant[tenant])))
+        return refused
+
+    async def _used(self, connection: AsyncConnection, tenant: str) -> int:
+        """How many there are; the row is locked."""
+        value = int((await _LOCK.rows(connection, tenant))[0][0])
+        now = self._now()
+        if value < 0 or now - self._counted.get(tenant, float("-inf")) >= _COUNT_AGAIN_SECONDS:
+            value = int((await _COUNT.rows(connection, tenant))[0][0])
+            self._counted[tenant] = now
+        return value
+
+
+async def give_back(connection: AsyncConnection, alarms: Iterable[Alarm]) -> None:
+    """Counts alarms that were admitted, and not made after all, or that are deleted, no more."""
+    for tenant, count in sorted(Counter(alarm.tenant for alarm in alarms).items()):
+        for _ in range(count):
+            await one_less(connection, tenant)
+
+
+async def one_less(connection: AsyncConnection, tenant: str) -> None:
+    """Counts one alarm of the tenant less, if anybody counts."""
+    await _ONE_LESS.run(connection, tenant)
