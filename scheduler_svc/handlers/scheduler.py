@@ -8,7 +8,7 @@ import grpc
 from scheduler_svc.handlers.caller import caller
 from scheduler_svc.handlers.template_uses import template_uses
 from scheduler_svc.handlers.times import set_instant
-from scheduler_svc.ports import Replan, TemplateUses
+from scheduler_svc.ports import AlarmUsage, Replan, TemplateUses
 from scheduler_svc.service.replan import Replans
 from scheduler_svc.status import SchedulerStatus, StatusReader
 from tocsin.api.scheduler.v1 import scheduler_service_pb2, scheduler_service_pb2_grpc
@@ -20,10 +20,11 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class SchedulerHandlers(scheduler_service_pb2_grpc.SchedulerServiceServicer):
     """Shows how the scheduler does."""
 
-    def __init__(self, *, views: StatusReader, replans: Replans, uses: TemplateUses) -> None:
+    def __init__(self, *, views: StatusReader, replans: Replans, uses: TemplateUses, usage: AlarmUsage) -> None:
         self._views = views
         self._replans = replans
         self._uses = uses
+        self._usage = usage
 
     async def GetSchedulerStats(
         self, request: scheduler_service_pb2.GetSchedulerStatsRequest, context: Context
@@ -43,6 +44,11 @@ class SchedulerHandlers(scheduler_service_pb2_grpc.SchedulerServiceServicer):
         listing = Listing(f"replans/{who.tenant}", (str,))
         replans, more = await list_page(request, listing, read=read, show=_replan, place=lambda one: (one.id,))
         return scheduler_service_pb2.ListReplansResponse(replans=replans, next_page_token=more)
+
+    async def GetUsage(self, request: scheduler_service_pb2.GetUsageRequest, context: Context) -> scheduler_service_pb2.Usage:
+        """Shows what the tenant uses of its quotas."""
+        found = await self._usage.usage(caller().tenant)
+        return scheduler_service_pb2.Usage(quotas=[{"name": "alarms", "used": found.used, "limit": found.limit}])
 
     async def FindTemplateUses(
         self, request: scheduler_service_pb2.FindTemplateUsesRequest, context: Context

@@ -3,7 +3,18 @@
 A port stands here where the inside must not know who fulfils it: the store, the mesh, Redis and the metrics, or a part of a layer above.
 """
 
-from scheduler_svc.ports.alarms import AlarmStore, Imported, ImportedAlarm, ImportStore, NewAlarm, Page, Reviser, TemplateUses
+from scheduler_svc.ports.alarms import (
+    AlarmStore,
+    AlarmUsage,
+    AlarmUse,
+    Imported,
+    ImportedAlarm,
+    ImportStore,
+    NewAlarm,
+    Page,
+    Reviser,
+    TemplateUses,
+)
 from scheduler_svc.ports.calendars import CalendarStore
 from scheduler_svc.ports.checks import Findings, KindChecks
 from scheduler_svc.ports.hints import Changes, Events, FiringSink, Hints, Moved, Notifier, Schedules
@@ -26,6 +37,8 @@ from scheduler_svc.ports.signals import Caused, OutageStore, SignalStore
 
 __all__ = [
     "AlarmStore",
+    "AlarmUsage",
+    "AlarmUse",
     "AuditStore",
     "CalendarStore",
     "Caused",

@@ -17,7 +17,7 @@ from scheduler_svc.store.ledger import SqlLedger
 from scheduler_svc.store.locks import DatabaseInUse, ProcessLock, SessionLock
 from scheduler_svc.store.ping_log import SqlPingLog
 from scheduler_svc.store.pings import PingStore, SqlOutages
-from scheduler_svc.store.quotas import AlarmQuotas
+from scheduler_svc.store.quotas import AlarmQuotas, SqlAlarmUsage
 from scheduler_svc.store.readings import ReadingStore
 from scheduler_svc.store.replan import SqlReplanStore
 from scheduler_svc.store.reports import SqlDeliveryReports
@@ -33,6 +33,7 @@ __all__ = [
     "ProcessLock",
     "SessionLock",
     "SqlAlarmStore",
+    "SqlAlarmUsage",
     "SqlAuditStore",
     "SqlCalendarStore",
     "SqlDeliveryReports",

@@ -11,7 +11,9 @@ from typing import Final, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import Alarm
+from scheduler_svc.ports import AlarmUse
 from scheduler_svc.store.sql import both
+from tocsin.database import Database
 from tocsin.errors import QuotaExceeded
 
 Item = TypeVar("Item")
@@ -75,3 +77,15 @@ async def give_back(connection: AsyncConnection, alarms: Iterable[Alarm]) -> Non
 async def one_less(connection: AsyncConnection, tenant: str) -> None:
     """Counts one alarm of the tenant less, if anybody counts."""
     await _ONE_LESS.run(connection, tenant)
+
+
+class SqlAlarmUsage:
+    """Counts the alarms of tenants: implements `scheduler_svc.ports.AlarmUsage`."""
+
+    def __init__(self, database: Database, quota: Callable[[str], int]) -> None:
+        self._database = database
+        self._quota = quota
+
+    async def usage(self, tenant: str) -> AlarmUse:
+        async with self._database.read() as connection:
+            return AlarmUse(int((await _COUNT.rows(connection, tenant))[0][0]), self._quota(tenant))

@@ -44,6 +44,7 @@ from scheduler_svc.store import (
     ProcessLock,
     SessionLock,
     SqlAlarmStore,
+    SqlAlarmUsage,
     SqlAuditStore,
     SqlCalendarStore,
     SqlDeliveryReports,
@@ -115,7 +116,12 @@ class _Storage:
         self.lock = ProcessLock.of(settings.resolved_database_url, clock=clock)
         self.owner = str(ULID())
         self.liveness = _liveness(settings, self.owner, clock) if self.lock is None else None
-        quotas = AlarmQuotas(lambda tenant: node.tenants.book().of(tenant).quotas.alarms, now=clock.monotonic)
+
+        def alarms_of(tenant: str) -> int:
+            return node.tenants.book().of(tenant).quotas.alarms
+
+        quotas = AlarmQuotas(alarms_of, now=clock.monotonic)
+        self.usage = SqlAlarmUsage(self.database, alarms_of)
         self.alarms = SqlAlarmStore(self.database, quotas)
         self.calendars = SqlCalendarStore(self.database)
         self.due = SqlDueStore(self.database)
@@ -298,7 +304,9 @@ def _server(node: Node, clock: Clock, storage: _Storage, engine: _TimeEngine, ca
         bulk=Bulk(imports=cases.imports, exports=cases.exports, calendars=cases.calendars, validator=validator),
         validator=validator,
     )
-    scheduler_handlers = SchedulerHandlers(views=cases.status, replans=cases.replans, uses=SqlTemplateUses(storage.database))
+    scheduler_handlers = SchedulerHandlers(
+        views=cases.status, replans=cases.replans, uses=SqlTemplateUses(storage.database), usage=storage.usage
+    )
     dispatch_handlers = DispatchHandlers(dispatcher=engine.dispatcher, firings=cases.firings, reports=cases.reports)
     server = node.server(
         checks={

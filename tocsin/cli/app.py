@@ -37,7 +37,7 @@ from tocsin.cli.spool import make_spool
 from tocsin.cli.stack import down, status, up
 from tocsin.cli.tasks import cancel_task, follow_task, run
 from tocsin.cli.templates import make_templates
-from tocsin.cli.views import forecast, replans, stats
+from tocsin.cli.views import forecast, replans, stats, usage
 
 _RUN: Final = (("mesh", make_mesh), ("spool", make_spool))
 _GROUPS: Final[tuple[tuple[str, str, dict[str, Callable[..., None]]], ...]] = (
@@ -94,7 +94,7 @@ def make_app() -> typer.Typer:
     app.command("preview", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(preview_offline)
     app.add_typer(make_import(import_file), name="import", rich_help_panel="Use Tocsin")
     app.command("export", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(export_file)
-    for command in (inbox, watch, run, ping, audit, forecast, stats, replans):
+    for command in (inbox, watch, run, ping, audit, forecast, stats, usage, replans):
         app.command(epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(command)
     return app
 

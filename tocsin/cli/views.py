@@ -1,4 +1,4 @@
-"""`tocsin forecast`, `tocsin stats` and `tocsin replans`: how the scheduler does, and what comes."""
+"""`tocsin forecast`, `tocsin stats`, `tocsin usage` and `tocsin replans`: how the scheduler does, and what comes."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -43,6 +43,17 @@ def stats(state: StateOption = STATE, url: UrlOption = None, api_key: KeyOption 
         write_json(found)
         return
     write_table(("scheduler", ""), [(name, str(value)) for name, value in _numbers(found)], empty="")
+
+
+def usage(state: StateOption = STATE, url: UrlOption = None, api_key: KeyOption = None, as_json: JsonOption = False) -> None:
+    """Show what your tenant uses of its quotas."""
+    with connect(state=state, url=url, api_key=api_key) as client:
+        found = client.call("GET", "/v1/usage")
+    if as_json:
+        write_json(found)
+        return
+    rows = [(str(each["name"]), str(each.get("used", 0)), str(each.get("limit", "any number"))) for each in found.get("quotas", ())]
+    write_table(("quota", "used", "limit"), rows, empty="There are no quotas.")
 
 
 def replans(

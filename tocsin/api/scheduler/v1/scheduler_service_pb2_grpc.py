@@ -45,6 +45,11 @@ class SchedulerServiceStub:
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.ListReplansRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.ListReplansResponse.FromString,
                 _registered_method=True)
+        self.GetUsage = channel.unary_unary(
+                '/tocsin.api.scheduler.v1.SchedulerService/GetUsage',
+                request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.GetUsageRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.Usage.FromString,
+                _registered_method=True)
         self.FindTemplateUses = channel.unary_unary(
                 '/tocsin.api.scheduler.v1.SchedulerService/FindTemplateUses',
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.FindTemplateUsesRequest.SerializeToString,
@@ -70,6 +75,13 @@ class SchedulerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetUsage(self, request, context):
+        """Shows what the tenant uses of its quotas.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FindTemplateUses(self, request, context):
         """Finds alarms that use a template and could not fill it in, so that a change of the template does not break them unnoticed. Internal.
         """
@@ -89,6 +101,11 @@ def add_SchedulerServiceServicer_to_server(servicer, server):
                     servicer.ListReplans,
                     request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.ListReplansRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.ListReplansResponse.SerializeToString,
+            ),
+            'GetUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUsage,
+                    request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.GetUsageRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.Usage.SerializeToString,
             ),
             'FindTemplateUses': grpc.unary_unary_rpc_method_handler(
                     servicer.FindTemplateUses,
@@ -151,6 +168,33 @@ class SchedulerService:
             '/tocsin.api.scheduler.v1.SchedulerService/ListReplans',
             tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.ListReplansRequest.SerializeToString,
             tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.ListReplansResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.scheduler.v1.SchedulerService/GetUsage',
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.GetUsageRequest.SerializeToString,
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.Usage.FromString,
             options,
             channel_credentials,
             insecure,

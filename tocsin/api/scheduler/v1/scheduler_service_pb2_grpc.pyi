@@ -37,6 +37,8 @@ class SchedulerServiceStub:
     """Counts of the whole installation: totals, the time index, lateness, what is overdue, and who owns which shards."""
     ListReplans: _grpc.UnaryUnaryMultiCallable[_scheduler_service_pb2.ListReplansRequest, _scheduler_service_pb2.ListReplansResponse]
     """Lists the recomputations that a new version of the time-zone database brought, the newest first."""
+    GetUsage: _grpc.UnaryUnaryMultiCallable[_scheduler_service_pb2.GetUsageRequest, _scheduler_service_pb2.Usage]
+    """Shows what the tenant uses of its quotas."""
     FindTemplateUses: _grpc.UnaryUnaryMultiCallable[_scheduler_service_pb2.FindTemplateUsesRequest, _scheduler_service_pb2.FindTemplateUsesResponse]
     """Finds alarms that use a template and could not fill it in, so that a change of the template does not break them unnoticed. Internal."""
 
@@ -49,6 +51,8 @@ class SchedulerServiceAsyncStub(SchedulerServiceStub):
     """Counts of the whole installation: totals, the time index, lateness, what is overdue, and who owns which shards."""
     ListReplans: _aio.UnaryUnaryMultiCallable[_scheduler_service_pb2.ListReplansRequest, _scheduler_service_pb2.ListReplansResponse]  # type: ignore[assignment]
     """Lists the recomputations that a new version of the time-zone database brought, the newest first."""
+    GetUsage: _aio.UnaryUnaryMultiCallable[_scheduler_service_pb2.GetUsageRequest, _scheduler_service_pb2.Usage]  # type: ignore[assignment]
+    """Shows what the tenant uses of its quotas."""
     FindTemplateUses: _aio.UnaryUnaryMultiCallable[_scheduler_service_pb2.FindTemplateUsesRequest, _scheduler_service_pb2.FindTemplateUsesResponse]  # type: ignore[assignment]
     """Finds alarms that use a template and could not fill it in, so that a change of the template does not break them unnoticed. Internal."""
 
@@ -70,6 +74,14 @@ class SchedulerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_service_pb2.ListReplansResponse, _abc.Awaitable[_scheduler_service_pb2.ListReplansResponse]]:
         """Lists the recomputations that a new version of the time-zone database brought, the newest first."""
+
+    @_abc_1.abstractmethod
+    def GetUsage(
+        self,
+        request: _scheduler_service_pb2.GetUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_service_pb2.Usage, _abc.Awaitable[_scheduler_service_pb2.Usage]]:
+        """Shows what the tenant uses of its quotas."""
 
     @_abc_1.abstractmethod
     def FindTemplateUses(
