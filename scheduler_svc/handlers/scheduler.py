@@ -48,7 +48,8 @@ class SchedulerHandlers(scheduler_service_pb2_grpc.SchedulerServiceServicer):
     async def GetUsage(self, request: scheduler_service_pb2.GetUsageRequest, context: Context) -> scheduler_service_pb2.Usage:
         """Shows what the tenant uses of its quotas."""
         found = await self._usage.usage(caller().tenant)
-        return scheduler_service_pb2.Usage(quotas=[{"name": "alarms", "used": found.used, "limit": found.limit}])
+        alarms = scheduler_service_pb2.QuotaUsage(name="alarms", used=found.used, limit=found.limit)
+        return scheduler_service_pb2.Usage(quotas=[alarms])
 
     async def FindTemplateUses(
         self, request: scheduler_service_pb2.FindTemplateUsesRequest, context: Context
