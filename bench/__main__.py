@@ -20,6 +20,7 @@ from bench import (
     bulk,
     checks,
     delivery,
+    door,
     drain,
     escalations,
     fire,
@@ -51,6 +52,10 @@ ALERTS = 5000
 
 async def _mesh() -> dict[str, Any]:
     return await mesh_tax.measure()
+
+
+async def _door() -> dict[str, Any]:
+    return await door.measure()
 
 
 async def _rejected() -> dict[str, Any]:
@@ -133,6 +138,7 @@ MEASUREMENTS: dict[str, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {
     "mesh": _mesh,
     "sidecars": _sidecars,
     "rejected": _rejected,
+    "door": _door,
     "rest": _rest,
     "transcoding": _transcoding,
     "drain": _drain,
@@ -170,6 +176,7 @@ ABOUT = {
     "that are acknowledged at random moments between their steps, as by the link in a mail.",
     "intake": "A webhook of Alertmanager with 5,000 alerts, through the gateway of a whole stack, until its answer: alerts that are "
     "incidents of their own, without a policy and each with a first step, and alerts that a route groups.",
+    "door": "What limits and Idempotency-Key add to a call at the door, each off and on in turn; microseconds, the best of five rounds.",
     "lists": "A page of 50 alarms of a million by each filter, the first page and one in the middle; milliseconds.",
     "mesh": "A unary call through the whole chain (deadline, identity, breaker, retry, validation, metrics) against bare grpc.aio.",
     "rejected": "A call to a dead service whose circuit is open, through the whole chain; microseconds, one call after the other.",
@@ -222,6 +229,7 @@ AIMS = {
     "rest: creates per second": "2,000",
     "rest: early": "0",
     "rest: lateness p99 ms": "under 100",
+    **{f"door: {redis} Redis: {part}: p50 us": "under 60" for redis in ("without", "with") for part in ("limits", "idempotency, new key")},
     "drain: sqlite: drained per second": "5,000",
     "drain: postgresql: drained per second": "5,000",
     "peers: procrastinate: tocsin is times as fast": "10",
