@@ -159,8 +159,6 @@ class IncidentChange(NamedTuple):
     def then(self, act: "Callable[[Incident], IncidentChange]") -> "IncidentChange":
         """This change, and another one after it."""
         after = act(self.incident)
-        if not (self.happened or self.steps or self.updates):
-            return after
         return IncidentChange(after.incident, self.happened + after.happened, self.steps + after.steps, self.updates + after.updates)
 
 
@@ -291,8 +289,7 @@ def advance(incident: Incident, at: Micros, *, hold: Hold | None = None) -> Inci
         change = IncidentChange(_again(incident, at), (Happened(EventKind.UNSNOOZED, at, By(POLICY)),))
     elif incident.given_back is not None and incident.given_back <= at:
         change = change.then(lambda one: unacknowledged(one, By(POLICY, note="UNACKNOWLEDGE_AFTER"), at))
-    taken = change.then(lambda one: _steps(one, at, hold))
-    return taken if taken.incident.message_at is None else taken.then(lambda one: _message(one, at, hold))
+    return change.then(lambda one: _steps(one, at, hold)).then(lambda one: _message(one, at, hold))
 
 
 def _released(incident: Incident, at: Micros) -> IncidentChange:

@@ -241,19 +241,17 @@ class IncidentWork:
             self.firings = [firing for firing in self.firings if firing.id in fresh]
 
     async def _write_rows(self) -> None:
-        new = [self._known[identity] for identity in sorted(self._new)]
-        changed = [self._known[identity] for identity in sorted(self._touched - self._new)]
+        new, changed = ([self._known[identity] for identity in sorted(ids)] for ids in (self._new, self._touched - self._new))
         await write_incidents(self._connection, new=new, changed=changed, numbers=self._numbers)
         await INSERT_EVENTS.many(self._connection, self._events)
         await self._write_alerts()
 
     async def _make_firings(self) -> None:
         """The rows of the ledger by which people are told."""
-        now = self._fence.now
         for place, (incident, told, firing) in enumerate(self._telling, 1):
             if place % TURN == 0:
                 await asyncio.sleep(0)
-            self.firings.append(firing_of(incident, told, firing=firing, shard=self._shard(incident), now=now))
+            self.firings.append(firing_of(incident, told, firing=firing, shard=self._shard(incident), now=self._fence.now))
 
     async def _write_alerts(self) -> None:
         """Writes alerts, and wakes what was held back by something that is over: whoever takes steps looks at it at once."""
