@@ -121,8 +121,9 @@ up: setup ## run the five services on this machine: make up ARGS="--port-base 95
 night: setup ## live through a night on call in two minutes, from an alert to the audit: make night ARGS="--wait 5m"
 	@$(BIN)/python examples/night.py $(ARGS)
 
+test: export PYTHONDONTWRITEBYTECODE := # else every process that a test starts compiles Tocsin anew
 test: setup ## run the tests, a worker for each core; some of them: make test ARGS="tests/unit -k alarm"
-	@$(BIN)/pytest $(if $(ARGS),$(ARGS),-n $(JOBS) --dist loadfile -m "not thorough and not browser and not brokers and not operate and not foreign" --durations 15)
+	@$(BIN)/pytest $(if $(ARGS),$(ARGS),-n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not thorough and not browser and not brokers and not operate and not foreign" --durations 15)
 
 chaos: setup ## run all chaos tests, minutes each; in their short form, seconds each: make chaos CHAOS=short
 	@CHAOS=$(or $(CHAOS),full) $(BIN)/pytest tests/chaos $(ARGS)

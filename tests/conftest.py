@@ -12,6 +12,18 @@ from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.redis import RedisServer
 from tocsin.testing.smtp import SmtpSink
 
+_LONGEST = ("tests/simulation/", "tests/unit/tooling/test_checks.py", "tests/chaos/", "tests/hostile/", "tests/e2e/")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Several workers begin with the files that take longest, so that none is left alone with one at the end.
+
+    xdist gives out files in the order in which they are collected (``--no-loadscope-reorder``); by itself it begins with those that have
+    most tests, and ends with those whose only test runs for half a minute.
+    """
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
+
 
 @pytest.fixture
 def clock() -> FakeClock:
