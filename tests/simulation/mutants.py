@@ -117,7 +117,6 @@ MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
     "without-fence": _without_fence,
     "without-uniqueness": _without_uniqueness,
     "forgetting-what-is-overdue": _forgetting_what_is_overdue,
-    "part-goes-on": (12, 0.03),
     "dropping-an-occurrence": _dropping_an_occurrence,
     "in-haste": _in_haste,
     "confirming-too-soon": _confirming_too_soon,
@@ -135,10 +134,10 @@ _LOUD: Final = Chatter(waiting=0.9, events=8.0, readings=10.0, imports=60.0, mos
 _SOON: Final = {
     "any-end-ends-a-run": (4, 0.03),
     "step-in-another-transaction": (4, 0.03),
+    "part-goes-on": (12, 0.03),
     "dropping-an-occurrence": (3, 0.03),
     "in-haste": (4, 0.03),
     "without-fence": (14, 0.03),
-    "without-uniqueness": (3, 0.1),
     "believing-anybody": (5, 0.03),
     "blaming-bystanders": (5, 0.03),
 }
