@@ -104,6 +104,10 @@ class DeliveryQueue(Protocol):
         """Gives back claims that were not tried."""
         ...
 
+    async def hold(self, *, owner: str, ids: Sequence[str], now: int, until: int) -> None:
+        """Gives back claims that may not be tried before ``until``; the time does not count against their expiry."""
+        ...
+
     async def end_other_claims(self, *, owner: str, now: int) -> None:
         """At start, when no other process can be at work on this database: ends the claims of every other owner."""
         ...

@@ -35,6 +35,8 @@ _BUFFER = 200
 _SWEEP = 500
 _PROBES = 3  # as many as a half-open circuit lets pass
 _IDLE_SECONDS = 30.0
+_SHORTEST_HOLD = 5_000_000
+_LONGEST_HOLD = 300_000_000
 _SETTLE_SECONDS = 5.0  # what is known is worth more than a quick end
 
 
@@ -74,6 +76,7 @@ class ChannelSender:
         publisher: DeliveryPublisher,
         clock: Clock,
         rule: SendingRule,
+        active: Callable[[str], bool] = lambda _: True,
     ) -> None:
         """Makes it.
 
@@ -85,7 +88,9 @@ class ChannelSender:
             publisher: tells watchers, and counts.
             clock: source of time.
             rule: how it works.
+            active: whether a tenant may send; what one has that may not is held.
         """
+        self._active = active
         self.channel = queue.channel
         self._queue = queue
         self._journal = journal
@@ -227,6 +232,9 @@ class ChannelSender:
         self._held.pop(identity, None)
 
     async def _attempt(self, job: SendJob) -> None:
+        if not self._active(job.tenant):
+            await self._hold(job)
+            return
         started = self._clock.monotonic()
         provider, outcome = await self._providers.send(job, hand_over=partial(self._journal.hand_over, job))
         if outcome.result is SendResult.NOT_TRIED and not self._rule.retry[job.priority].expired(job, now=self._clock.micros()):
@@ -238,6 +246,13 @@ class ChannelSender:
         # The connection is free: the outcome shares a transaction with the marks of the mails that follow.
         step = next_step(job, outcome, rule=self._rule.retry[job.priority], now=self._clock.micros(), draw=self._rule.draw)
         self._outcomes.settle(Settlement(job=job, step=step, provider=provider), outcome)
+
+    async def _hold(self, job: SendJob) -> None:
+        """Puts a message off whose tenant may not send: by as long as it has waited, so that many that are held cost little."""
+        now = self._clock.micros()
+        wait = min(max(now - job.created, _SHORTEST_HOLD), _LONGEST_HOLD)
+        await safely(self._queue.hold(owner=self._rule.owner, ids=[job.id], now=now, until=now + wait))
+        self._held.pop(job.id, None)
 
     async def _keep(self) -> None:
         """Renews claims, and ends those of the dead; in this order, lest it takes itself for one of them after a long stall."""

@@ -103,6 +103,13 @@ class SqlDeliveryQueue:
         async with self._database.transaction() as connection:
             await connection.execute(update(deliveries).where(self._owned(owner, ids), unmarked).values(due=now, owner=""))
 
+    async def hold(self, *, owner: str, ids: Sequence[str], now: int, until: int) -> None:
+        """Gives back claims that may not be tried before ``until``; the time does not count against their expiry."""
+        held = {"due": until, "owner": "", "since": deliveries.c.since + (until - now)}
+        unmarked = deliveries.c.state.in_(_WAITING)
+        async with self._database.transaction() as connection:
+            await connection.execute(update(deliveries).where(self._owned(owner, ids), unmarked).values(held))
+
     async def end_other_claims(self, *, owner: str, now: int) -> None:
         """Ends the claims of every other owner at once; only for a database that no other process uses.
 

@@ -86,7 +86,7 @@ class Sending:
     def __init__(self, node: Node, settings: MailerSettings, clock: Clock, storage: MailStorage) -> None:
         self.publisher = DeliveryPublisher(hints=storage.hints, meter=DeliveryMetrics(node.telemetry.registry))
         self.far_ends = FarEnds(node, settings, clock, storage, self.publisher.meter)
-        self.senders = _senders(settings, storage, self.far_ends, self.publisher, clock)
+        self.senders = _senders(node, settings, storage, self.far_ends, self.publisher, clock)
         self.channels = _channels(settings, self.senders, self.far_ends.lanes)
         self.providers = Providers(
             store=self.far_ends.store,
@@ -114,7 +114,7 @@ class Sending:
 
 
 def _senders(
-    settings: MailerSettings, storage: MailStorage, providers: FarEnds, publisher: DeliveryPublisher, clock: Clock
+    node: Node, settings: MailerSettings, storage: MailStorage, providers: FarEnds, publisher: DeliveryPublisher, clock: Clock
 ) -> list[ChannelSender]:
     """An engine for each channel whose messages are sent: a queue, a failover and claims of its own."""
     rule = _sending_rule(settings, sole=storage.database.dialect == "sqlite")
@@ -127,6 +127,7 @@ def _senders(
             publisher=publisher,
             clock=clock,
             rule=rule,
+            active=lambda tenant: node.tenants.book().active(tenant),
         )
         for channel in table().values()
         if not channel.kept

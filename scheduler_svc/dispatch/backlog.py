@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Final, TypeAlias
 
 from scheduler_svc.dispatch.queues import PriorityQueues
+from scheduler_svc.dispatch.routing import Suspects
 from scheduler_svc.domain import SERIAL, Priority, QueuedFiring
 from scheduler_svc.engine.timeline import TimeIndex
 from scheduler_svc.ports import Ledger, Shards
@@ -118,12 +119,23 @@ class Chains:
 class Backlog:
     """What waits for a processor. Memory is bounded: ``limit`` firings of each queue, and as many that wait for their next attempt."""
 
-    def __init__(self, *, ledger: Ledger, shards: Shards, clock: Clock, limit: int, horizon: Micros, out: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        shards: Shards,
+        suspects: Suspects,
+        clock: Clock,
+        limit: int,
+        horizon: Micros,
+        out: Callable[[str], bool],
+    ) -> None:
         """Begins empty.
 
         Args:
             ledger: where everything that waits is kept.
             shards: whose firings may be here.
+            suspects: those that wait for a processor of their own.
             clock: source of time.
             limit: firings of one queue in memory.
             horizon: a firing whose next attempt is further away waits in the store alone; microseconds.
@@ -133,6 +145,7 @@ class Backlog:
         self.chains = Chains()
         self._ledger = ledger
         self._shards = shards
+        self._suspects = suspects
         self._clock = clock
         self._limit = limit
         self._horizon = horizon
@@ -142,6 +155,7 @@ class Backlog:
         self._overflows = {int(priority): Overflow() for priority in Priority}
         self._settled: set[str] | None = None
         self._tried: dict[str, Micros] = {}
+        self._stopped: frozenset[str] = frozenset()
 
     @property
     def later(self) -> int:
@@ -158,6 +172,8 @@ class Backlog:
         An offer may be late: its transaction had committed long before it could say so, and the firing was found, and worked on, meanwhile.
         A replayed one is ready later than it was.
         """
+        if queued.tenant in self._stopped:
+            return
         if queued.flags & SERIAL:
             self.chains.ask(queued.alarm)
         elif queued.ready > self._tried.get(queued.id, -1) and not self.knows(queued.id):
@@ -166,7 +182,9 @@ class Backlog:
     def place(self, queued: QueuedFiring) -> None:
         """Puts a queued whose turn it is where it belongs: a queue, the time index, or nowhere but the store."""
         now = self._clock.micros()
-        if queued.ready <= now and self.queues.admits(queued):
+        if queued.tenant in self._stopped:
+            self.chains.leave(queued)
+        elif queued.ready <= now and self.queues.admits(queued):
             self.queues.push(queued)
         elif now < queued.ready <= now + self._horizon and len(self._later) < self._limit:
             self._later[queued.id] = queued
@@ -177,7 +195,7 @@ class Backlog:
 
     def put_back(self, queued: QueuedFiring) -> None:
         """A firing that was out is ready again, before all others of its tenant."""
-        if queued.shard in self._shards.held:
+        if queued.shard in self._shards.held and queued.tenant not in self._stopped:
             self.queues.push(queued, first=True)
         else:
             self.chains.leave(queued)
@@ -203,10 +221,21 @@ class Backlog:
 
     def drop_shards(self, shards: Collection[int]) -> None:
         """Forgets everything of these shards."""
-        later = [queued for queued in self._later.values() if queued.shard in shards]
+        self._drop(lambda queued: queued.shard in shards)
+
+    def stop_tenants(self, tenants: frozenset[str]) -> None:
+        """Everything of these tenants, and of no other, waits in the store from now on."""
+        self._stopped, before = tenants, self._stopped
+        if tenants - before:
+            self._drop(lambda queued: queued.tenant in tenants)
+        if before - tenants:
+            self.read_all()
+
+    def _drop(self, which: Callable[[QueuedFiring], bool]) -> None:
+        later = [queued for queued in self._later.values() if which(queued)]
         for queued in later:
             self.discard(queued.id)
-        for queued in (*later, *self.queues.drop_shards(shards)):
+        for queued in (*later, *self.queues.drop(which), *self._suspects.drop(which)):
             self.chains.leave(queued)
 
     def ripen(self) -> None:
@@ -245,7 +274,9 @@ class Backlog:
         horizon = self._clock.micros() + self._horizon
         after = overflow.begin()
         with self._noting() as settled:
-            rows = await self._ledger.waiting(self._shards.held.keys(), priority=priority, after=after, until=horizon, most=asked)
+            rows = await self._ledger.waiting(
+                self._shards.held.keys(), priority=priority, after=after, until=horizon, most=asked, without=sorted(self._stopped)
+            )
         taken = self._take_in(rows, settled)
         overflow.read(rows, asked=asked, taken=taken)
         if overflow.after is None:
@@ -255,7 +286,7 @@ class Backlog:
         """Places rows in order, as long as there is room; how many are in memory, wait for others, or do not matter any more."""
         now, held = self._clock.micros(), self._shards.held
         for taken, queued in enumerate(rows):
-            if self.knows(queued.id) or queued.id in settled or queued.shard not in held:
+            if self.knows(queued.id) or queued.id in settled or queued.shard not in held or queued.tenant in self._stopped:
                 continue
             if queued.flags & SERIAL:
                 self.chains.ask(queued.alarm)
@@ -276,6 +307,8 @@ class Backlog:
             self.chains.again(alarms)
             raise
         for queued in rows:
+            if queued.tenant in self._stopped:
+                continue
             if queued.id in settled:
                 self.chains.ask(queued.alarm)
             elif queued.shard in self._shards.held and not self.knows(queued.id) and self.chains.begin(queued):

@@ -51,6 +51,7 @@ class Dispatcher:
         self.backlog = Backlog(
             ledger=ledger,
             shards=shards,
+            suspects=self.suspects,
             clock=clock,
             limit=options.queue_limit,
             horizon=options.retry_horizon,
@@ -117,8 +118,11 @@ class Dispatcher:
     def shards_lost(self, shards: Collection[int]) -> None:
         """These shards are somebody else's now; results of what is on its way still count."""
         self.backlog.drop_shards(shards)
-        for queued in self.suspects.drop_shards(shards):
-            self.backlog.chains.leave(queued)
+
+    def stop_tenants(self, tenants: frozenset[str]) -> None:
+        """Nothing goes out for these tenants until they are no longer among them."""
+        self.backlog.stop_tenants(tenants)
+        self._wake.set()
 
     def rescan(self) -> None:
         """There may be firings in the store that nobody offers: a transaction ended, and nobody knows how. They are looked up."""
@@ -198,8 +202,7 @@ class Dispatcher:
     def _give_up(self, session: ProcessorSession, queued: QueuedFiring, end: Failed | Released) -> None:
         """Ends a delivery before it is sent; ``session`` would have got it."""
         self.leases.give([queued], session, epochs=self._shards.held, now=self._clock.monotonic())
-        delivery = self.leases.get(queued.id)
-        if delivery is not None:
+        if (delivery := self.leases.get(queued.id)) is not None:
             self._end(delivery, end)
 
     def _hurried(self) -> bool:

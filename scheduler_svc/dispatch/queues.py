@@ -5,7 +5,7 @@ neither many firings nor large ones of one tenant hold up the others. A queue is
 """
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from scheduler_svc.domain import Priority, QueuedFiring
@@ -155,9 +155,9 @@ class PriorityQueues:
                 queue.take(self._waiting, room, taken)
         return taken
 
-    def drop_shards(self, shards: Collection[int]) -> list[QueuedFiring]:
-        """Forgets everything of these shards, which is returned."""
-        dropped = [queued for queued in self._waiting.values() if queued.shard in shards]
+    def drop(self, which: Callable[[QueuedFiring], bool]) -> list[QueuedFiring]:
+        """Forgets those that meet the condition, which are returned."""
+        dropped = [queued for queued in self._waiting.values() if which(queued)]
         for queued in dropped:
             self.discard(queued.id)
         return dropped

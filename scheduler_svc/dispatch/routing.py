@@ -63,9 +63,9 @@ class Suspects:
         """Takes a firing out of turn; None when it does not wait here."""
         return self._waiting.pop(firing, None)
 
-    def drop_shards(self, shards: Collection[int]) -> list[QueuedFiring]:
-        """Forgets everything of these shards, which is returned."""
-        dropped = [queued for queued in self._waiting.values() if queued.shard in shards]
+    def drop(self, which: Callable[[QueuedFiring], bool]) -> list[QueuedFiring]:
+        """Forgets those that meet the condition, which are returned."""
+        dropped = [queued for queued in self._waiting.values() if which(queued)]
         for queued in dropped:
             del self._waiting[queued.id]
         return dropped

@@ -50,6 +50,9 @@ AUTO_PAUSE: Final = "AUTO_PAUSE"
 RULE_TOO_COSTLY: Final = "RULE_TOO_COSTLY"
 """Reason of a pause because the rule takes too many steps to find its next due time."""
 
+TENANT_SUSPENDED: Final = "TENANT_SUSPENDED"
+"""Reason of a pause that began when the alarm came due while its tenant was suspended, and of what it fires late when that is over."""
+
 
 class AlarmState(IntEnum):
     """Whether an alarm fires; the numbers are stored, and are those of the contract."""

@@ -133,6 +133,14 @@ def plan_once(encoded: str, *, due: Micros, ordinal: int, now: Micros) -> Plan |
     return Plan((Planned(due, FiringState.PENDING, outcome, reason),), None, ordinal + 1)
 
 
+def explained(made: Plan, waited_for: str) -> Plan:
+    """The plan of an alarm that could not be fired for a reason: what fires late because of it says so. No reason is none."""
+    if not waited_for:
+        return made
+    rows = (row._replace(reason=waited_for) if row.outcome is Outcome.LATE else row for row in made.rows)
+    return made._replace(rows=tuple(rows))
+
+
 def plan_too_costly(*, due: Micros, ordinal: int, now: Micros, skip_before: Micros | None) -> Plan:
     """The plan of an alarm whose next due time takes too many steps to find: this one has its row, and then it is paused."""
     if skip_before is not None and due < skip_before:

@@ -48,6 +48,7 @@ class Escalator:
         self._clock = clock
         self._wake = Wake(clock)
         self._loops = Background(clock)
+        self._stopped: frozenset[str] = frozenset()
 
     async def start(self) -> None:
         """Begins to look."""
@@ -67,6 +68,11 @@ class Escalator:
         """Something may be due sooner than was known."""
         self._wake.set()
 
+    def stop_tenants(self, tenants: frozenset[str]) -> None:
+        """No step is taken for these tenants until they are no longer among them."""
+        self._stopped = tenants
+        self._wake.set()
+
     async def _run(self) -> None:
         while True:
             await self._wake.wait(await self.round())
@@ -76,7 +82,7 @@ class Escalator:
         held = self._shards.held
         if not held:
             return _LONGEST_SECONDS
-        due = await self._store.due(held.keys(), until=self._clock.micros(), most=_MOST)
+        due = await self._store.due(held.keys(), until=self._clock.micros(), most=_MOST, without=self._stopped)
         if due:
             answers = await run_with_bisection(self._act, [Act(tenant, incident, _nothing) for tenant, incident, _ in due])
             for (tenant, incident, _), answer in zip(due, answers, strict=True):
@@ -85,7 +91,7 @@ class Escalator:
                     _log.error("an incident's step could not be taken", tenant=tenant, incident=incident, error=reason)
         if len(due) == _MOST:
             return 0.0
-        next_wake = await self._store.next_wake(held.keys())
+        next_wake = await self._store.next_wake(held.keys(), without=self._stopped)
         if next_wake is None:
             return _LONGEST_SECONDS
         return max(_SHORTEST_SECONDS, min(_LONGEST_SECONDS, (next_wake - self._clock.micros()) / SECOND))

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from scheduler_svc.domain.planning import Plan, Schedule, flags_of, plan, plan_once, plan_too_costly
+from scheduler_svc.domain import TENANT_SUSPENDED
+from scheduler_svc.domain.planning import Plan, Schedule, explained, flags_of, plan, plan_once, plan_too_costly
 from scheduler_svc.engine.loader import LoadBounds, Loader
 from scheduler_svc.engine.timeline import Popped, Timeline
 from scheduler_svc.ports import Changes, Due, DueStore, Fired, FiringSink, Observer, Pending, Shards
@@ -98,6 +99,7 @@ class Engine:
         self._in_hand: set[str] = set()
         self._overruled: set[str] = set()
         self._spoilt: dict[str, Micros] = {}
+        self._stopped: frozenset[str] = frozenset()
         self._shifts = (_Shift(_URGENT, Wake(clock)), _Shift(_OTHERS, Wake(clock)))
         self._help = Wake(clock)
         self._seconds_each = 0.0
@@ -124,6 +126,10 @@ class Engine:
     def failing(self) -> dict[str, str]:
         """Loops that do not work, with the reason."""
         return self._loops.failing
+
+    def stop_tenants(self, tenants: frozenset[str]) -> None:
+        """What comes due for these tenants is paused; see `scheduler_svc.service.suspensions` for how it ends."""
+        self._stopped = tenants
 
     # -- hints ---------------------------------------------------------------------------------------------------------------
 
@@ -288,12 +294,14 @@ class Engine:
         self._overruled -= ids
 
     def _plan(self, alarm: Due, now: Micros, room: int) -> Plan:
+        if alarm.tenant in self._stopped:
+            return Plan((), alarm.due, alarm.ordinal, pause=TENANT_SUSPENDED)
         try:
             plan = plan_due(alarm, now=now, most=room, grace=self._options.grace, outage=self._outage())
         except Exception as error:  # noqa: BLE001  one alarm that cannot be read must not hold up the others; it stays due and is told
             _log.error("alarm cannot be planned", alarm=alarm.id, exc_info=error)
             return Plan((), alarm.due, alarm.ordinal)
-        if plan.pause:
+        if plan.pause:  # a rule that is too costly
             _log.warning("alarm paused", alarm=alarm.id, reason=plan.pause)
         return plan
 
@@ -303,7 +311,7 @@ def plan_due(alarm: Due, *, now: Micros, most: int, grace: Micros, outage: Outag
     flags = flags_of(alarm.trigger, auto_pause_after=alarm.auto_pause_after)
     simple = plan_once(alarm.trigger, due=alarm.due, ordinal=alarm.ordinal, now=now) if alarm.skip_before is None else None
     if simple is not None:
-        return simple._replace(flags=flags) if flags else simple
+        return explained(simple._replace(flags=flags), alarm.waited_for)
     try:
         schedule = Schedule(
             trigger=compiled(alarm.trigger, alarm.anchor, seed=alarm.id),
@@ -315,4 +323,4 @@ def plan_due(alarm: Due, *, now: Micros, most: int, grace: Micros, outage: Outag
         made = plan(schedule, now=now, most=most, grace=grace, outage=outage)
     except TooCostly:
         made = plan_too_costly(due=alarm.due, ordinal=alarm.ordinal, now=now, skip_before=alarm.skip_before)
-    return made._replace(flags=flags)
+    return explained(made._replace(flags=flags), alarm.waited_for)

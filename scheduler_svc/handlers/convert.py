@@ -103,7 +103,7 @@ def alarm_message(alarm: domain.Alarm) -> alarm_pb2.Alarm:
         priority=alarm_pb2.Priority.ValueType(int32(alarm.priority)),
         state=alarm_pb2.Alarm.State.ValueType(int32(alarm.state)),
         etag=alarm.etag,
-        pause_reason=alarm.pause_reason,
+        pause_reason=alarm.pause_reason if alarm.state is domain.AlarmState.PAUSED else "",
         **_plain(alarm),
     )
     message.damaged.extend(alarm.damaged)

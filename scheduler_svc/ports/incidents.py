@@ -111,12 +111,14 @@ class IncidentStore(Protocol):
         """The tenant's routes, dependencies and silences."""
         ...
 
-    async def due(self, shards: Collection[int], *, until: Micros, most: int) -> Sequence[tuple[str, str, Micros]]:
-        """Incidents of the shards for which something is due, as (tenant, id, when), the earliest first."""
+    async def due(
+        self, shards: Collection[int], *, until: Micros, most: int, without: Collection[str] = ()
+    ) -> Sequence[tuple[str, str, Micros]]:
+        """Incidents of the shards for which something is due, as (tenant, id, when), the earliest first; not those of some tenants."""
         ...
 
-    async def next_wake(self, shards: Collection[int]) -> Micros | None:
-        """When something is due next."""
+    async def next_wake(self, shards: Collection[int], *, without: Collection[str] = ()) -> Micros | None:
+        """When something is due next; not for some tenants."""
         ...
 
     async def get(self, tenant: str, incident: str) -> Incident:

@@ -17,6 +17,7 @@ class Due(NamedTuple):
     """An alarm whose time has come, as the firing transaction reads it.
 
     ``busy``: of one whose due times are skipped while it runs (overlap SKIP), that a firing by its rule is not over.
+    ``waited_for``: why it could not be fired until now; empty: nothing kept it.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Due(NamedTuple):
     traceparent: str
     version: int = 1
     auto_pause_after: int = 0
+    waited_for: str = ""
     busy: bool = False
 
 
@@ -179,9 +181,16 @@ class Ledger(Protocol):
         ...
 
     async def waiting(
-        self, shards: Collection[int], *, priority: int, after: tuple[Micros, str], until: Micros, most: int
+        self,
+        shards: Collection[int],
+        *,
+        priority: int,
+        after: tuple[Micros, str],
+        until: Micros,
+        most: int,
+        without: Sequence[str] = (),
     ) -> list[QueuedFiring]:
-        """Unfinished firings of the shards that are ready up to ``until``, behind the cursor (ready, id)."""
+        """Unfinished firings of the shards that are ready up to ``until``, behind the cursor (ready, id); not those of some tenants."""
         ...
 
     async def now_at(self) -> tuple[int, str]:

@@ -9,14 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from scheduler_svc.ports import Due, Fired, Held, Pending, Planner
 from scheduler_svc.store.firing import Batch, read_due
 from scheduler_svc.store.locks import owned
-from scheduler_svc.store.sql import Statement, begin_change, join_by_index
+from scheduler_svc.store.sql import Statement, begin_change, join_by_index, not_of
 from scheduler_svc.store.tables import ACTIVE, CRITICAL
 from scheduler_svc.store.triggered import TriggeredFirings, trigger_signals
 from tocsin.database import ConstraintBroken, Database
 from tocsin.recurrence import Micros
 
 _EVERYBODY: Final = Statement(sqlite="", postgresql="")
-_OTHERS: Final = Statement(sqlite="AND tenant NOT IN (SELECT value FROM json_each(?6))", postgresql="AND NOT (tenant = ANY($6::text[]))")
+_OTHERS: Final = not_of(6)
 
 
 def _due(condition: str, without: Statement = _EVERYBODY) -> Statement:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from scheduler_svc.domain import SINGLE, Action, AlarmState, Firing, FiringState, Origin, Outcome, QueuedFiring, firing_id
+from scheduler_svc.domain import SINGLE, TENANT_SUSPENDED, Action, AlarmState, Firing, FiringState, Origin, Outcome, QueuedFiring, firing_id
 from scheduler_svc.domain.planning import CANCELLED, Plan, overlapping
 from scheduler_svc.ports import Due, Fired, Pending, Planner
 from scheduler_svc.store.changes import note
@@ -21,7 +21,7 @@ from tocsin.recurrence import Micros, Overlapping, spent
 
 _FIELDS: Final = (
     "id, tenant, shard, priority, next_fire_at, ordinal, skip_before, trigger_rule, anchor_at, kind, action, retry, traceparent, version, "
-    "auto_pause_after"
+    "auto_pause_after, pause_reason"
 )
 _READ: Final = Statement(
     sqlite=f"SELECT {_FIELDS} FROM alarms WHERE state = {ACTIVE} AND next_fire_at IS NOT NULL AND id IN (SELECT value FROM json_each(?1))",
@@ -113,13 +113,18 @@ _CANCEL: Final = Statement(
         f"WHERE firings.alarm = v.by AND firings.id <> v.firing AND {RUNNING_ALONE} RETURNING firings.tenant, firings.id"
     ),
 )
-_JUST_PAUSED: Final = f"state = {AlarmState.PAUSED:d} AND pause_reason = ''"
+_JUST_PAUSED: Final = f"state = {AlarmState.PAUSED:d} AND pause_reason IN ('', '{TENANT_SUSPENDED}')"
 _PAUSE: Final = Statement(
     sqlite=f"UPDATE alarms SET pause_reason = ?2, updated_at = ?3, version = version + 1 WHERE id = ?1 AND {_JUST_PAUSED}",
     postgresql=(
         "UPDATE alarms SET pause_reason = v.reason, updated_at = v.now, version = version + 1 "
         f"FROM unnest($1::text[], $2::text[], $3::bigint[]) AS v(alarm, reason, now) WHERE id = v.alarm AND {_JUST_PAUSED}"
     ),
+)
+_WAITED: Final = f"state <> {AlarmState.PAUSED:d} AND pause_reason = '{TENANT_SUSPENDED}'"
+_CAUGHT_UP: Final = Statement(
+    sqlite=f"UPDATE alarms SET pause_reason = '' WHERE id IN (SELECT value FROM json_each(?1)) AND {_WAITED}",
+    postgresql=f"UPDATE alarms SET pause_reason = '' WHERE id = ANY($1::text[]) AND {_WAITED}",
 )
 # Of planning one batch, while nobody else runs; what is left comes with the next one.
 _MOST_STEPS: Final = 4000
@@ -145,9 +150,9 @@ async def read_due(connection: AsyncConnection, batch: Sequence[tuple[str, Micro
 
 def _due(row: Fields, actions: dict[tuple[str, bytes], Action]) -> Due:
     """The alarm in a row; alarms with equal actions share one."""
-    identity, tenant, shard, priority, due, ordinal, skip, trigger, anchor, kind, body, retry, traceparent, version, auto_pause = row
+    identity, tenant, shard, priority, due, ordinal, skip, trigger, anchor, kind, body, retry, traceparent, version, auto_pause, why = row
     action = actions.get((kind, body)) or actions.setdefault((kind, body), Action(kind, body))
-    return Due(identity, tenant, shard, priority, due, ordinal, skip, trigger, anchor, action, retry, traceparent, version, auto_pause)
+    return Due(identity, tenant, shard, priority, due, ordinal, skip, trigger, anchor, action, retry, traceparent, version, auto_pause, why)
 
 
 class Batch:
@@ -177,6 +182,7 @@ class Batch:
         self._rows: list[tuple[str, str, Micros, int, int, str, int]] = []
         self._changed: defaultdict[str, list[str]] = defaultdict(list)
         self._paused: list[tuple[str, str]] = []
+        self._caught_up: list[str] = []
         self._cancelling: dict[str, str] = {}
         self._begun = spent()
 
@@ -190,13 +196,15 @@ class Batch:
         if plan.signal:
             self.signals[alarm.id] = (alarm.due, alarm.version)
             self.raised += [(alarm.id, row.due) for row in plan.rows]
-        elif not plan.rows:
+        elif not plan.rows and not plan.pause:
             return  # it cannot be planned; the loader brings it again
         else:
             self._plan_rows(alarm, plan)
         active = plan.signal or plan.due is not None
         state = AlarmState.PAUSED if plan.pause else AlarmState.ACTIVE if active else AlarmState.COMPLETED
         self._moves.append((alarm.id, alarm.due, alarm.version, plan.due, plan.ordinal, int(state)))
+        if alarm.waited_for and (plan.due is None or plan.due > self._now):
+            self._caught_up.append(alarm.id)
         if plan.pause:
             self._paused.append((alarm.id, plan.pause))
         elif plan.due is not None:
@@ -265,6 +273,8 @@ class Batch:
             written = await self._write_some(connection, _IGNORE_PRESENT if retry else "")
         if self._paused:
             await _PAUSE.many(connection, [(alarm, reason, self._now) for alarm, reason in self._paused])
+        if self._caught_up:
+            await _CAUGHT_UP.run(connection, self._caught_up)
         if written < len(self._rows):
             await self._keep_written(connection)
         if self._cancelling:

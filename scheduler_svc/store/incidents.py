@@ -16,24 +16,27 @@ from scheduler_svc.ports.incidents import Act, Acted, Fence, TriggerDraft
 from scheduler_svc.store.escalation_policies import Plans, hand_out
 from scheduler_svc.store.incident_rules import RuleMemory
 from scheduler_svc.store.incident_work import TURN, IncidentWork, placed
-from scheduler_svc.store.sql import Statement
+from scheduler_svc.store.sql import Statement, not_of
 from tocsin.database import ConstraintBroken, Database
 from tocsin.errors import Aborted, TocsinError
 from tocsin.recurrence import Micros
 
+_OTHERS: Final = not_of(4)
 _DUE: Final = Statement(
     sqlite=(
         "SELECT tenant, id, wake_at FROM incidents WHERE wake_at IS NOT NULL AND wake_at <= ?1 "
-        "AND shard IN (SELECT value FROM json_each(?2)) ORDER BY wake_at, id LIMIT ?3"
+        f"AND shard IN (SELECT value FROM json_each(?2)) {_OTHERS.sqlite} ORDER BY wake_at, id LIMIT ?3"
     ),
     postgresql=(
         "SELECT tenant, id, wake_at FROM incidents WHERE wake_at IS NOT NULL AND wake_at <= $1 AND shard = ANY($2::smallint[]) "
-        "ORDER BY wake_at, id LIMIT $3"
+        f"{_OTHERS.postgresql} ORDER BY wake_at, id LIMIT $3"
     ),
 )
 _NEXT_WAKE: Final = Statement(
-    sqlite="SELECT min(wake_at) FROM incidents WHERE wake_at IS NOT NULL AND shard IN (SELECT value FROM json_each(?1))",
-    postgresql="SELECT min(wake_at) FROM incidents WHERE wake_at IS NOT NULL AND shard = ANY($1::smallint[])",
+    sqlite=(
+        f"SELECT min(wake_at) FROM incidents WHERE wake_at IS NOT NULL AND shard IN (SELECT value FROM json_each(?1)) {not_of(2).sqlite}"
+    ),
+    postgresql=f"SELECT min(wake_at) FROM incidents WHERE wake_at IS NOT NULL AND shard = ANY($1::smallint[]) {not_of(2).postgresql}",
 )
 
 
@@ -73,14 +76,16 @@ class IncidentWriter:
             answers = [work.answered(lambda act=act: work.act(act, plans, seen)) for act in batch]
             return await _done(work, plans, answers)
 
-    async def due(self, shards: Collection[int], *, until: Micros, most: int) -> Sequence[tuple[str, str, Micros]]:
+    async def due(
+        self, shards: Collection[int], *, until: Micros, most: int, without: Collection[str] = ()
+    ) -> Sequence[tuple[str, str, Micros]]:
         async with self._database.read() as connection:
-            rows = await _DUE.rows(connection, until, sorted(shards), most)
+            rows = await _DUE.rows(connection, until, sorted(shards), most, sorted(without))
         return [(row[0], row[1], row[2]) for row in rows]
 
-    async def next_wake(self, shards: Collection[int]) -> Micros | None:
+    async def next_wake(self, shards: Collection[int], *, without: Collection[str] = ()) -> Micros | None:
         async with self._database.read() as connection:
-            return (await _NEXT_WAKE.rows(connection, sorted(shards)))[0][0]
+            return (await _NEXT_WAKE.rows(connection, sorted(shards), sorted(without)))[0][0]
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncGenerator[AsyncConnection]:

@@ -28,7 +28,7 @@ from scheduler_svc.ports import Held, Paused
 from scheduler_svc.store.changes import note, note_updated, noting, read_changes
 from scheduler_svc.store.locks import no_shard, owned
 from scheduler_svc.store.mapping import QUEUED_FIELDS, firing_of, queued_firing_of
-from scheduler_svc.store.sql import CHANGE, SETTLED, Statement, array, begin_change, is_sqlite, plan_anew
+from scheduler_svc.store.sql import CHANGE, SETTLED, Statement, array, begin_change, is_sqlite, not_of, plan_anew
 from scheduler_svc.store.tables import RUNNING_SERIALLY, UNFINISHED, alarms, firings, one_of
 from scheduler_svc.store.triggered import insert_ad_hoc
 from tocsin.clock import to_micros
@@ -87,16 +87,24 @@ _DUE: Final = Statement(
     sqlite="SELECT id, due_at FROM firings WHERE id IN (SELECT value FROM json_each(?1))",
     postgresql="SELECT id, due_at FROM firings WHERE id = ANY($1::text[])",
 )
-_WAITING: Final = Statement(
-    sqlite=(
-        f"SELECT {QUEUED_FIELDS} FROM firings WHERE state IN {UNFINISHED} AND priority = ?1 AND ready_at <= ?2 "
-        "AND (ready_at, id) > (?3, ?4) AND shard IN (SELECT value FROM json_each(?5)) ORDER BY ready_at, id LIMIT ?6"
-    ),
-    postgresql=(
-        f"SELECT {QUEUED_FIELDS} FROM firings WHERE state IN {UNFINISHED} AND priority = $1 AND ready_at <= $2 "
-        "AND (ready_at, id) > ($3::bigint, $4::text) AND shard = ANY($5::smallint[]) ORDER BY ready_at, id LIMIT $6"
-    ),
-)
+
+
+def _waiting(without: Statement) -> Statement:
+    return Statement(
+        sqlite=(
+            f"SELECT {QUEUED_FIELDS} FROM firings WHERE state IN {UNFINISHED} AND priority = ?1 AND ready_at <= ?2 "
+            f"AND (ready_at, id) > (?3, ?4) AND shard IN (SELECT value FROM json_each(?5)) {without.sqlite} ORDER BY ready_at, id LIMIT ?6"
+        ),
+        postgresql=(
+            f"SELECT {QUEUED_FIELDS} FROM firings WHERE state IN {UNFINISHED} AND priority = $1 AND ready_at <= $2 "
+            f"AND (ready_at, id) > ($3::bigint, $4::text) AND shard = ANY($5::smallint[]) {without.postgresql} "
+            "ORDER BY ready_at, id LIMIT $6"
+        ),
+    )
+
+
+_WAITING: Final = _waiting(Statement(sqlite="", postgresql=""))
+_WAITING_OF_OTHERS: Final = _waiting(not_of(7))
 _HEADS: Final = Statement(
     sqlite=(
         f"SELECT {QUEUED_FIELDS} FROM firings WHERE id IN (SELECT (SELECT id FROM firings WHERE firings.alarm = wanted.value "
@@ -233,10 +241,21 @@ class SqlLedger:
         return [queued_firing_of(row) for row in rows]
 
     async def waiting(
-        self, shards: Collection[int], *, priority: int, after: tuple[Micros, str], until: Micros, most: int
+        self,
+        shards: Collection[int],
+        *,
+        priority: int,
+        after: tuple[Micros, str],
+        until: Micros,
+        most: int,
+        without: Sequence[str] = (),
     ) -> list[QueuedFiring]:
+        values = (priority, until, *after, sorted(shards), most)
         async with self._database.read() as connection:
-            rows = await _WAITING.rows(connection, priority, until, *after, sorted(shards), most)
+            if without:
+                rows = await _WAITING_OF_OTHERS.rows(connection, *values, list(without))
+            else:
+                rows = await _WAITING.rows(connection, *values)
         return [queued_firing_of(row) for row in rows]
 
     async def now_at(self) -> tuple[int, str]:

@@ -101,6 +101,13 @@ def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+def not_of(place: int) -> Statement:
+    """The condition that a row belongs to none of the tenants in the list with this number."""
+    return Statement(
+        sqlite=f"AND tenant NOT IN (SELECT value FROM json_each(?{place}))", postgresql=f"AND NOT (tenant = ANY(${place}::text[]))"
+    )
+
+
 def is_sqlite(connection: AsyncConnection) -> bool:
     """Whether the connection speaks to SQLite."""
     return connection.dialect.name == "sqlite"

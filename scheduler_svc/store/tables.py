@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text, text
 
-from scheduler_svc.domain import OPEN, PLAIN_FIELDS, SERIAL, SINGLE, AlarmState, FiringState, Origin, Outcome, Priority
+from scheduler_svc.domain import OPEN, PLAIN_FIELDS, SERIAL, SINGLE, TENANT_SUSPENDED, AlarmState, FiringState, Origin, Outcome, Priority
 from scheduler_svc.triggers import SignalKind
 
 metadata = MetaData()
@@ -27,6 +27,7 @@ UNFINISHED: Final = one_of(OPEN)
 
 RUNNING_ALONE: Final = f"state IN {UNFINISHED} AND (flags & {SINGLE}) = {SINGLE}"
 RUNNING_SERIALLY: Final = f"state IN {UNFINISHED} AND (flags & {SERIAL}) = {SERIAL}"
+SUSPENDED: Final = f"state = {AlarmState.PAUSED:d} AND pause_reason = '{TENANT_SUSPENDED}'"
 CRITICAL: Final = f"state = {ACTIVE} AND priority = {Priority.CRITICAL:d}"
 _NOTABLE: Final = one_of((FiringState.RETRYING, FiringState.DEAD, FiringState.CLOSED))
 
@@ -74,6 +75,7 @@ alarms = Table(
     ),
 )
 partial("ix_alarms_due", alarms.c.next_fire_at, alarms.c.id, alarms.c.shard, alarms.c.priority, where=f"state = {ACTIVE}")
+partial("ix_alarms_suspended", alarms.c.tenant, alarms.c.id, where=SUSPENDED)
 partial("ix_alarms_urgent", alarms.c.next_fire_at, alarms.c.id, alarms.c.shard, where=CRITICAL)
 Index("ix_alarms_tenant", alarms.c.tenant, alarms.c.id)
 Index("ix_alarms_state", alarms.c.tenant, alarms.c.state, alarms.c.id)

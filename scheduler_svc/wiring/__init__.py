@@ -64,6 +64,7 @@ from scheduler_svc.store import (
 from scheduler_svc.triggers import EventAnswer, Measured, PingAnswer, Pinged, Published, ReadingAnswer
 from scheduler_svc.wiring.answers import Answers
 from scheduler_svc.wiring.options import dispatch_options, housekeeping_options
+from scheduler_svc.wiring.suspending import suspending
 from scheduler_svc.wiring.watching import Watching
 from tocsin.actions import action_kinds
 from tocsin.api.scheduler.v1 import (
@@ -286,8 +287,10 @@ class _UseCases:
             clock=clock,
         )
         self.status = _status(settings, clock, storage, engine)
-        self.parts: Sequence[Component] = (self.policies, creates, enqueues, *intake, self.refresher, *self.answers.parts)
-        """What knows policies, what commits together what came together, and what keeps copies of calendars fresh."""
+        stops = (engine.engine, engine.dispatcher, self.answers.escalator)
+        suspensions = suspending(node, storage.database, hints, clock, stops)
+        self.parts: Sequence[Component] = (self.policies, creates, enqueues, *intake, self.refresher, *self.answers.parts, suspensions)
+        """What knows policies, what commits together what came together, what keeps copies of calendars fresh, and what stops tenants."""
 
     async def _enqueue(self, batch: Sequence[Firing]) -> Sequence[Firing | TocsinError]:
         return await self._ledger.enqueue(batch, owner=self._ownership.owner, held=self._ownership.held)

@@ -53,7 +53,7 @@ class Answers:
         intake = IncidentIntake(store=store, shards=shards, hints=hints, changed=notifier.changed, observer=observer, clock=clock)
         triggers = GroupCommit[TriggerDraft, Incident | None](flush=intake.trigger)
         acts = GroupCommit[Act, Incident | None](flush=intake.act)
-        escalator = Escalator(store=store, act=intake.act, shards=shards, clock=clock)
+        self.escalator = escalator = Escalator(store=store, act=intake.act, shards=shards, clock=clock)
         policies = SqlEscalationPolicyStore(database)
         self.policies = EscalationPolicies(store=policies, clock=clock)
         self.incidents = Incidents(

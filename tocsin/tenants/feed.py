@@ -37,6 +37,7 @@ class TenantFeed(BookFeed[pb.GetTenantBookResponse, TenantBook]):
             clock: paces the questions.
             file: keeps the book; None in auth_svc.
         """
+        self._listeners: list[Callable[[TenantBook], None]] = []
         self._streams: defaultdict[str, set[_Stream]] = defaultdict(set)
         super().__init__(
             what="tenants",
@@ -83,8 +84,14 @@ class TenantFeed(BookFeed[pb.GetTenantBookResponse, TenantBook]):
             if not self._streams[tenant]:
                 del self._streams[tenant]
 
+    def listen(self, listener: Callable[[TenantBook], None]) -> None:
+        """Calls ``listener`` with each book that comes."""
+        self._listeners.append(listener)
+
     def changed(self) -> None:
-        """Ends the streams that would be refused by now."""
+        """Ends the streams that would be refused by now, and tells everybody who listens."""
+        for listener in self._listeners:
+            listener(self._book)
         for tenant in self._streams.keys() & self._book.stopped:
             for stream in self._streams[tenant]:
                 try:

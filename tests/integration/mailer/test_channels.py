@@ -69,7 +69,7 @@ class Lanes:
         """Nothing to close."""
 
 
-def sender(store: Store, provider: Provider, channel: str) -> ChannelSender:
+def sender(store: Store, provider: Provider, channel: str, *, active: Callable[[str], bool] = lambda _: True) -> ChannelSender:
     """An engine for a channel."""
     hints = EventBus(redis=Redis(url=None, clock=store.clock), clock=store.clock)
     return ChannelSender(
@@ -80,6 +80,7 @@ def sender(store: Store, provider: Provider, channel: str) -> ChannelSender:
         publisher=DeliveryPublisher(hints=hints, meter=DeliveryMetrics(CollectorRegistry())),
         clock=store.clock,
         rule=SendingRule(retry=dict.fromkeys(Priority, RetrySchedule()), drain=0.0, sole=False, owner=f"me-{channel}", draw=lambda: 0.5),
+        active=active,
     )
 
 
@@ -100,6 +101,37 @@ async def test_a_channel_that_hangs_holds_no_other(store: Store) -> None:
     assert (stuck.asked, working.asked) == (2, 1)
     for each in senders:
         await each.stop()
+
+
+async def test_what_a_suspended_tenant_has_is_held(store: Store) -> None:
+    """However long that lasts: it goes out afterwards and has not expired; a neighbour's goes out at once."""
+    provider, stopped = Provider(store, "smtp"), {"t1"}
+    provider.open.set()
+    await store.journal.accept([new(1), new(2, tenant="t2")])
+    engine = sender(store, provider, "email", active=lambda tenant: tenant not in stopped)
+    await engine.start()
+
+    async def sent(identity: str) -> bool:
+        await store.clock.advance(1)
+        return await store.state(identity) is DeliveryState.SENT
+
+    await eventually(lambda: provider.asked == 1, what="the neighbour's mail")
+
+    async def put_off() -> bool:
+        head = await store.queue.head()
+        return head is not None and head > store.clock.micros()
+
+    for _ in range(5):
+        await store.clock.advance(86_400)
+        engine.wake()
+        await eventually(put_off, what="another hold")
+    assert await store.state("d1") is DeliveryState.ACCEPTED
+    stopped.clear()
+    await store.clock.advance(300)
+    engine.wake()
+    await eventually(lambda: sent("d1"), what="the mail")
+    assert provider.asked == 2
+    await engine.stop()
 
 
 async def test_a_queue_is_of_one_channel(store: Store) -> None:

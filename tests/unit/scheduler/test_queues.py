@@ -69,7 +69,7 @@ class LanesMachine(RuleBasedStateMachine):
 
     @rule()
     def lose_a_shard(self) -> None:
-        self.queues.drop_shards({1})
+        self.queues.drop(lambda queued: queued.shard == 1)
         for key, queue in self.model.items():
             self.model[key] = deque(queued for queued in queue if queued.shard != 1)
 
