@@ -70,6 +70,15 @@ async def test_the_numbers_are_those_of_what_happened(rig: Rig) -> None:
     assert seen.tzdata_version == TZDATA_VERSION
 
 
+async def test_usage_is_the_tenants_own(rig: Rig) -> None:
+    """Its alarms, and no neighbour's."""
+    await rig.create(trigger=at(rig.soon(90_000)))
+    await rig.create(tenant="t2", trigger=at(rig.soon(90_000)))
+    with rig.user(scopes=["alarms:read"]):
+        found = await scheduler(rig).GetUsage(scheduler_service_pb2.GetUsageRequest())
+    assert [(one.name, one.used, one.limit) for one in found.quotas] == [("alarms", 1, 0)]
+
+
 async def test_work_in_hand_is_shown(rig: Rig) -> None:
     """A connected processor and the firings that it works on are counted."""
     await rig.create()
