@@ -15,6 +15,7 @@ from gateway.http.cors import Cors
 from gateway.http.endpoints import Answer, Endpoint, PageEndpoint
 from gateway.http.exchange import Exchange
 from gateway.ingress import Ingress
+from gateway.stream_tokens import StreamTokenDoor, StreamTokenRefused
 from gateway.transcoding.router import Router
 from gateway.transcoding.template import parse
 from gateway.trusted_proxies import TrustedProxies
@@ -28,6 +29,14 @@ from tocsin.telemetry import Telemetry
 from tocsin.testing.alerts import RecordedAlerts
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.tokens import AUDIENCE, ISSUER, TokenMint
+
+
+class NoStreamTokens:
+    """Knows no stream token."""
+
+    async def exchange(self, token: str, path: str) -> str:
+        """Refuses it."""
+        raise StreamTokenRefused
 
 
 def unshowable() -> InvalidInput:
@@ -52,6 +61,7 @@ def app(error: BaseException, clock: FakeClock) -> HttpApp:
     authenticator = Authenticator(verifier=verifier, keys=Keys(mint), clock=clock, rule=RULE)
     return HttpApp(
         routes=routes,
+        sockets=Router([]),
         cors=Cors(origins=()),
         max_body_bytes=1000,
         ingress=Ingress(
@@ -64,6 +74,7 @@ def app(error: BaseException, clock: FakeClock) -> HttpApp:
             alerts=RecordedAlerts(),
             proxies=TrustedProxies(networks=(), header="forwarded"),
             credential_watch=CredentialWatch(authenticator=authenticator, clock=clock),
+            stream_tokens=StreamTokenDoor(exchange=NoStreamTokens()),
         ),
     )
 
