@@ -132,7 +132,6 @@ _BUSY: Final = Duty(triggers=6.0, answers=12.0, silences=60.0, policies=300.0)
 _FLOCK: Final = Flock(duty=replace(_BUSY, answers=120.0, policies=600.0), routes=120.0, dependencies=30.0)
 _LOUD: Final = Chatter(waiting=0.9, events=8.0, readings=10.0, imports=60.0, most=2)
 _SOON: Final = {
-    "any-end-ends-a-run": (4, 0.03),
     "step-in-another-transaction": (4, 0.03),
     "part-goes-on": (12, 0.03),
     "dropping-an-occurrence": (3, 0.03),
@@ -141,10 +140,16 @@ _SOON: Final = {
     "believing-anybody": (5, 0.03),
     "blaming-bystanders": (5, 0.03),
 }
-_CALM: Final = {"group-of-any-route": 2, "group-of-any-tenant": 2, "group-repeated-to-who-has-it": 9, "dependency-without-end": 2}
+_CALM: Final = {
+    "group-of-any-route": 2,
+    "group-of-any-tenant": 2,
+    "group-repeated-to-who-has-it": 9,
+    "dependency-without-end": 2,
+    "any-end-ends-a-run": 3,
+}
 _TROUBLE: Final = {"wait-from-the-plan": "outages", "event-without-rest": "crashes"}
 """What has to go wrong before some of those variants are noticed that are tried in a run in which little else happens."""
-_OTHERS: Final = frozenset({"step-in-another-transaction", "part-goes-on", "any-end-ends-a-run"})
+_OTHERS: Final = frozenset({"step-in-another-transaction", "part-goes-on"})
 """Variants that are noticed in a run in which much happens."""
 
 
