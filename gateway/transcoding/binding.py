@@ -226,7 +226,7 @@ class RequestBinder:
         if message_type is None or body is None:
             return
         named = [message_type.fields[key] for key in body if key in message_type.fields]
-        names = [field.json_name for field in named if field.name not in self._mask_exclude]
+        names = [field.name for field in named if field.name not in self._mask_exclude]
         put(message, (self._mask,), ",".join(names))
 
     def _fast_binder(self, contract: Contract, request: Descriptor) -> FastBinder | None:

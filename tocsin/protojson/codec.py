@@ -60,6 +60,10 @@ _JSON_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\(?:.|\Z))*+(?:"|\Z)', re.DOTA
 # A whole number as the converter writes it in free-form JSON, or a string, in which nothing is one.
 _WHOLE: Final = re.compile(r'"(?:[^"\\]++|\\.)*+\\?(?:"|\Z)|(?<=[0-9])(?<!-0)\.0(?![0-9])', re.DOTALL)
 
+# A path that would not come back from lowerCamelCase as it was.
+_NO_JSON_PATH: Final = re.compile(r"_[0-9]")
+_PROTO_PATHS: Final = re.compile(r"[a-z_][a-z0-9_.]*(?:,[a-z_][a-z0-9_.]*)*\Z")
+
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
 
 
@@ -142,7 +146,7 @@ class Codecs:
 class Codec:
     """Converts one message type."""
 
-    __slots__ = ("_fields", "_free", "_lists", "_registry", "_wire_type", "descriptor", "message_type", "own_form")
+    __slots__ = ("_fields", "_free", "_lists", "_masks", "_registry", "_wire_type", "descriptor", "message_type", "own_form")
 
     def __init__(self, *, wire_type: type[Message], message_type: MessageType, descriptor: Descriptor, registry: Registry) -> None:
         """Makes the converter of ``wire_type``; ``message_type`` and ``descriptor`` describe the same."""
@@ -157,6 +161,8 @@ class Codec:
         self.own_form: FieldKind | None = MessageTypes.own_form(descriptor)
         """What JSON the type has when it is not an object of its fields (Struct, Timestamp, StringValue); None for nearly all."""
         self._free = message_type.has_free_form or self.own_form is FieldKind.FREE
+        masks = [item for item in message_type.fields.values() if item.kind is FieldKind.FIELD_MASK and not (item.repeated or item.map)]
+        self._masks = tuple({item.number: item for item in masks if item.oneof is None}.values())
         self._lists = tuple((self._fields[item.number], item.json_name, item.name) for item in lists) if paged else ()
 
     def to_wire(self, value: dict[str, JsonValue]) -> bytes:
@@ -165,11 +171,26 @@ class Codec:
         Raises:
             InvalidInput: the object is not one of this type; the error names the field.
         """
+        exact = self._exact_masks(value) if self._masks else ()
         self.message_type.check(value)
         try:
-            return message_from_json_value(self._wire_type, cast("Any", value), registry=self._registry).to_binary()
+            message = message_from_json_value(self._wire_type, cast("Any", value), registry=self._registry)
+            for field, paths in exact:
+                message[field] = _type_of(field).type(paths=paths)
+            return message.to_binary()
         except _FAILURES as error:
             raise explain(self.message_type, value, accepts=self._accepts) from error
+
+    def _exact_masks(self, value: dict[str, JsonValue]) -> list[tuple[DescField, list[str]]]:
+        """Takes masks out of ``value`` whose paths JSON has no form for, such as ``line_1``: they are set by the contract's names."""
+        found: list[tuple[DescField, list[str]]] = []
+        for field in self._masks:
+            name = field.name if field.name in value else field.json_name
+            text = value.get(name)
+            if isinstance(text, str) and _NO_JSON_PATH.search(text) and _PROTO_PATHS.match(text):
+                found.append((self._fields[field.number], text.split(",")))
+                del value[name]
+        return found
 
     def own_form_to_wire(self, value: JsonValue) -> bytes:
         """Wire bytes of a message whose type has a JSON form of its own.

@@ -237,3 +237,18 @@ def test_a_deep_body_is_refused_as_ever() -> None:
 def test_the_status_of_a_success_is_chosen() -> None:
     """It stands in the answer and in the document."""
     assert route("CreateInvoice", "{status: 201}").renderer.render(b"").status == 201
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "expected"),
+    [
+        (b"", b'{"addressLine1":"x","totalCents":1}', ["address_line_1", "total_cents"]),
+        (b"", b'{"address_line_1":"x"}', ["address_line_1"]),
+        (b"update_mask=address_line_1,total_cents", b"{}", ["address_line_1", "total_cents"]),
+        (b"updateMask=lines.text,total_cents", b"{}", ["lines.text", "total_cents"]),
+        (b"update_mask=totalCents", b"{}", ["total_cents"]),
+    ],
+)
+def test_masks_name_fields_as_the_contract_does(query: bytes, body: bytes, expected: list[str]) -> None:
+    """Also those that have no form in JSON, for a digit behind an underscore is lost there."""
+    assert list(bound("UpdateInvoice", "{}", query_string=query, body=body).update_mask.paths) == expected
