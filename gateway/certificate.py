@@ -19,7 +19,7 @@ _SOON: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Reading:
+class _CertificateReading:
     """What the files held, for both kinds of server: as PEM, and as a context of TLS."""
 
     stamp: tuple[int, ...]
@@ -74,7 +74,7 @@ class DoorCertificate:
             return {"public-certificate": "it has expired"}
         return {"public-certificate": f"it expires in {left.days} days and was not renewed"} if left < _SOON else {}
 
-    def _newest(self) -> _Reading:
+    def _newest(self) -> _CertificateReading:
         """The newest reading that is whole: the same object as long as there is no other. A change that cannot be used is told once."""
         stamp = self._stamp()
         if stamp not in (self._reading.stamp, self._failed):
@@ -96,7 +96,7 @@ class DoorCertificate:
             found += (stat.st_mtime_ns, stat.st_ino, stat.st_size)
         return tuple(found)
 
-    def _read(self) -> _Reading:
+    def _read(self) -> _CertificateReading:
         cert_file, key_file = self._files
         stamp = self._stamp()
         context = _context(cert_file, key_file)
@@ -105,7 +105,7 @@ class DoorCertificate:
             expires = x509.load_pem_x509_certificate(certificate).not_valid_after_utc
         except (OSError, ValueError) as error:
             raise ConfigError([f"{cert_file}: {error}"]) from error
-        return _Reading(stamp=stamp, certificate=certificate, key=key, context=context, expires=expires)
+        return _CertificateReading(stamp=stamp, certificate=certificate, key=key, context=context, expires=expires)
 
 
 def _context(cert_file: Path, key_file: Path) -> ssl.SSLContext:

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.limits.door import client_network
 from gateway.metrics import ConnectionMetrics
-from gateway.transcoding.problems import HeadersTooSlow, RequestMalformed, problem
+from gateway.transcoding.problems import HeadersTooSlow, NoHttpRequest, problem
 from tocsin.errors import ResourceExhausted, TocsinError, Unavailable
 
 
@@ -144,7 +144,7 @@ class BoundedConnection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """What came is no request."""
         del msg
-        self._refuse(RequestMalformed())
+        self._refuse(NoHttpRequest())
 
     def _await_head(self) -> None:
         self._deadline = self.loop.call_later(self.connections_open.rule.head_seconds, self._too_late)

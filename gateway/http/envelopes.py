@@ -14,7 +14,7 @@ COMPRESSED: Final = 0x01
 _HEAD: Final = struct.Struct(">BI")
 
 
-class Envelope(NamedTuple):
+class EnvelopedMessage(NamedTuple):
     """One message and its flags."""
 
     flags: int
@@ -34,7 +34,7 @@ class EnvelopeReader:
         self._most = most
         self._held = bytearray()
 
-    def feed(self, piece: bytes) -> Iterator[Envelope]:
+    def feed(self, piece: bytes) -> Iterator[EnvelopedMessage]:
         """The messages that end in ``piece``; the iterator must be used up before the next piece.
 
         Raises:
@@ -49,7 +49,7 @@ class EnvelopeReader:
             end = at + _HEAD.size + length
             if len(self._held) < end:
                 break
-            yield Envelope(flags, bytes(self._held[at + _HEAD.size : end]))
+            yield EnvelopedMessage(flags, bytes(self._held[at + _HEAD.size : end]))
             at = end
         del self._held[:at]
 

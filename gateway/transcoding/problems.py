@@ -65,7 +65,7 @@ class HeadersTooSlow(DeadlineExceeded):
     """The head of the request did not arrive in time."""
 
 
-class RequestMalformed(InvalidInput):
+class NoHttpRequest(InvalidInput):
     """This is no HTTP/1.1 request."""
 
 

@@ -137,7 +137,7 @@ async def test_what_is_no_request_is_answered_as_everything_is(tmp_path: Path) -
         broken = await connect(rig)
         broken.writer.write(b"HELO example.com\r\n\r\n")
         status, body = await broken.answer()
-        assert (status, json.loads(body)["details"][0]["reason"]) == (400, "REQUEST_MALFORMED")
+        assert (status, json.loads(body)["details"][0]["reason"]) == (400, "NO_HTTP_REQUEST")
         assert await broken.ended()
 
 
