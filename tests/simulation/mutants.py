@@ -137,6 +137,7 @@ _SOON: Final = {
     "dropping-an-occurrence": (3, 0.03),
     "in-haste": (4, 0.03),
     "without-fence": (14, 0.03),
+    "without-uniqueness": (25, 0.04),
     "believing-anybody": (5, 0.03),
     "blaming-bystanders": (5, 0.03),
 }
