@@ -37,6 +37,7 @@ from tocsin.cli.spool import make_spool
 from tocsin.cli.stack import down, status, up
 from tocsin.cli.tasks import cancel_task, follow_task, run
 from tocsin.cli.templates import make_templates
+from tocsin.cli.tenants import make_tenant
 from tocsin.cli.views import forecast, replans, stats, usage
 
 _RUN: Final = (("mesh", make_mesh), ("spool", make_spool))
@@ -67,6 +68,7 @@ _USE: Final = (
     ("provider", make_provider),
     ("security", make_security),
     ("account", make_account),
+    ("tenant", make_tenant),
     ("pii", make_pii),
 )
 

@@ -1,0 +1,108 @@
+"""`tocsin tenant`: the tenants of the platform, for its operator."""
+
+from itertools import islice
+from typing import Annotated, Any, Final
+
+import typer
+
+from tocsin.cli.incidents import named
+from tocsin.cli.output import EXIT_CODES, write_json, write_line, write_table
+from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
+
+_QUOTAS: Final = {"alarms": "alarms", "firesPerMinute": "fires a minute", "messagesPerDay": "messages a day", "storageBytes": "bytes"}
+_Quota = Annotated[int | None, typer.Option(min=0, help="0 is without bound; unset is as the installation says.")]
+
+
+def make_tenant() -> typer.Typer:
+    """The group `tocsin tenant`."""
+    group = typer.Typer(no_args_is_help=True, help="Suspend and bound tenants (for the operator).", epilog=EXIT_CODES)
+    for name, command in (("list", list_all), ("show", show), ("suspend", suspend), ("resume", resume), ("quotas", quotas)):
+        group.command(name, epilog=EXIT_CODES)(command)
+    return group
+
+
+def list_all(
+    condition: Annotated[str, typer.Option("--filter", help='Conditions such as state="SUSPENDED" (AIP-160).')] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Maximum number of tenants.")] = 100,
+    state: StateOption = STATE,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List tenants, oldest first."""
+    with connect(state=state, url=url, api_key=api_key) as client:
+        found = list(islice(client.pages("/v1/tenants", "tenants", {"filter": condition} if condition else {}), limit))
+    if as_json:
+        write_json({"tenants": found})
+    else:
+        write_table(("tenant", "name", "state", "why", "quotas"), map(_row, found), empty="No tenants.")
+
+
+def show(tenant: str, state: StateOption = STATE, url: UrlOption = None, api_key: KeyOption = None, as_json: JsonOption = False) -> None:
+    """Show one tenant."""
+    with connect(state=state, url=url, api_key=api_key) as client:
+        _tell(client.call("GET", _path(tenant)), as_json=as_json)
+
+
+def suspend(
+    tenant: str,
+    reason: Annotated[str, typer.Option("--reason", help="Why; the tenant's people read it.")],
+    state: StateOption = STATE,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Suspend a tenant: it signs in and reads; whatever it would do is refused or waits."""
+    with connect(state=state, url=url, api_key=api_key) as client:
+        _tell(client.call("POST", f"{_path(tenant)}:suspend", body={"reason": reason}), as_json=as_json)
+
+
+def resume(tenant: str, state: StateOption = STATE, url: UrlOption = None, api_key: KeyOption = None, as_json: JsonOption = False) -> None:
+    """Let a suspended tenant work again; its alarms catch up as each of them says."""
+    with connect(state=state, url=url, api_key=api_key) as client:
+        _tell(client.call("POST", f"{_path(tenant)}:resume", body={}), as_json=as_json)
+
+
+def quotas(
+    tenant: str,
+    alarms: _Quota = None,
+    fires_per_minute: _Quota = None,
+    messages_per_day: _Quota = None,
+    storage_bytes: _Quota = None,
+    state: StateOption = STATE,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Set all quotas of a tenant: those that are not given are as the installation says."""
+    given = dict(zip(_QUOTAS, (alarms, fires_per_minute, messages_per_day, storage_bytes), strict=True))
+    body = {name: str(value) for name, value in given.items() if value is not None}
+    with connect(state=state, url=url, api_key=api_key) as client:
+        _tell(client.call("PUT", f"{_path(tenant)}/quotas", body=body), as_json=as_json)
+
+
+def _path(tenant: str) -> str:
+    name = named("tenants", tenant)
+    if not name.removeprefix("tenants/").isalnum():
+        msg = f"{tenant!r} is no tenant"
+        raise typer.BadParameter(msg)
+    return f"/v1/{name}"
+
+
+def _tell(tenant: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        write_json(tenant)
+    else:
+        write_line("  ".join(part for part in _row(tenant) if part))
+
+
+def _row(tenant: dict[str, Any]) -> tuple[str, str, str, str, str]:
+    bounds = tenant.get("quotas", {})
+    words = (f"{bounds[name]} {word}" for name, word in _QUOTAS.items() if str(bounds.get(name, "0")) != "0")
+    return (
+        tenant.get("name", "").rpartition("/")[2],
+        tenant.get("displayName", ""),
+        tenant.get("state", ""),
+        tenant.get("suspendReason", ""),
+        ", ".join(words),
+    )
