@@ -88,6 +88,8 @@ class AuthSettings(ServiceSettings, StoreSettings):
         1000, ge=0, description="Files of security alerts in <state_dir>/error_reports; the oldest goes when there are more. 0 writes none."
     )
 
+    audit_retention_days: int = Field(365, ge=1, description="How long an entry of the audit log is kept.")
+
     quota_alarms: int = Field(0, ge=0, description="Alarms that a tenant may have; 0 is without bound.")
     quota_fires_per_minute: int = Field(0, ge=0, description="Firings of a tenant that may begin in a minute; 0 is without bound.")
     quota_messages_per_day: int = Field(0, ge=0, description="Messages of a tenant that may be sent in a day (UTC); 0 is without bound.")

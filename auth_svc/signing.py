@@ -27,6 +27,7 @@ from jwt import PyJWK
 from ulid import ULID
 
 from auth_svc.domain import Grant
+from tocsin.audit_log.verification import HEAD_TYPE
 from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.config import ConfigError
@@ -123,6 +124,12 @@ class SigningKeys:
         if grant.session:
             claims["sid"] = grant.session  # OpenID Connect Front-Channel Logout 1.0, 3
         return jwt.encode(claims | dict(others or {}), loaded.private, algorithm=ALGORITHM, headers={"kid": loaded.kid})
+
+    def sign_head(self, *, tenant: str, number: int, entry_hash: str, time: int) -> str:
+        """A place in a chain of the audit log, signed; its type keeps it from being a token."""
+        loaded = self._ready()
+        claims: dict[str, object] = {"tenant": tenant, "number": number, "hash": entry_hash, "time": time}
+        return jwt.encode(claims, loaded.private, algorithm=ALGORITHM, headers={"kid": loaded.kid, "typ": HEAD_TYPE})
 
     def published(self) -> Sequence[dict[str, str]]:
         """The public keys as JSON Web Keys (RFC 7517, RFC 8037), the current one first."""

@@ -12,6 +12,7 @@ from auth_svc.handlers import (
     AccountHandlers,
     AccountPageHandlers,
     ApiKeyHandlers,
+    AuditLogHandlers,
     AuthHandlers,
     SecurityAlertHandlers,
     SessionHandlers,
@@ -32,6 +33,8 @@ from auth_svc.service import (
     AlertHousekeeper,
     AlertLog,
     ApiKeys,
+    AuditHousekeeper,
+    AuditLog,
     Installer,
     NewPasswords,
     OneTimeTokens,
@@ -53,6 +56,7 @@ from tocsin.alerts.reporter import AlertReporter
 from tocsin.api.auth.v1 import (
     account_service_pb2_grpc,
     api_key_service_pb2_grpc,
+    audit_log_service_pb2_grpc,
     auth_service_pb2_grpc,
     security_alert_service_pb2_grpc,
     session_service_pb2_grpc,
@@ -60,6 +64,9 @@ from tocsin.api.auth.v1 import (
     tenant_admin_service_pb2_grpc,
     user_service_pb2_grpc,
 )
+from tocsin.api.auth.v1.audit_log_service_pb2 import ReportedAuditLog
+from tocsin.audit_log.journal import AuditJournal
+from tocsin.audit_log.wire import entry_of
 from tocsin.background import Wake
 from tocsin.clock import Clock
 from tocsin.database import Database
@@ -89,7 +96,8 @@ def build(settings: AuthSettings, clock: Clock) -> App:
     keys = _signing_keys(settings, clock)
     passwords = _passwords(settings, telemetry)
     alerting = _Alerting(settings, clock, store, telemetry)
-    journal = SecurityJournal(registry=telemetry.registry, alerts=alerting.reporter)
+    auditing = _Auditing(settings, clock, store, keys, alerting.reporter, telemetry)
+    journal = SecurityJournal(registry=telemetry.registry, alerts=alerting.reporter, audit=auditing.journal)
     scopes = Scopes(every=frozenset(policy.scope for policy in policies().values() if policy.scope) | frozenset(settings.extra_scopes))
 
     signing_in = _SigningIn(settings, clock, store=store, hasher=passwords, signer=keys, mailing=mailing, scopes=scopes, log=journal)
@@ -108,15 +116,17 @@ def build(settings: AuthSettings, clock: Clock) -> App:
         mesh=mesh,
         verifier=TokenVerifier(keys=keys, issuer=settings.token_issuer, audience=settings.token_audience, clock=clock),
         breakers=breakers,
-        checks={"database": database.check},
+        checks={"database": database.check, "audit log": auditing.journal.check},
         handlers=[
             *signing_in.handlers,
             *_handlers(users, office, api_keys, alerting.log),
+            *auditing.handlers,
             _stream_tokens(settings, clock, store, keys, journal),
         ],
         tenants=book,
+        journal=auditing.journal,
     )
-    parts = [telemetry, mesh, keys, database, passwords, installer, book, housekeeper, *alerting.parts, *mailing.parts]
+    parts = [telemetry, mesh, keys, database, passwords, installer, book, housekeeper, *alerting.parts, *auditing.parts, *mailing.parts]
     return App(name=settings.service_name, components=parts, server=server)
 
 
@@ -229,6 +239,34 @@ class _Alerting:
     def parts(self) -> Sequence[Component]:
         """What runs, in the order of its start."""
         return (self._housekeeper, self.reporter)
+
+
+class _Auditing:
+    """What keeps the audit log; the entries of this service are journalled like those of the others, and told without a call."""
+
+    def __init__(
+        self, settings: AuthSettings, clock: Clock, store: AuthStore, keys: SigningKeys, alerts: AlertReporter, telemetry: Telemetry
+    ) -> None:
+        log = AuditLog(store=store, signer=keys, alerts=alerts, clock=clock)
+
+        async def send(entries: Sequence[ReportedAuditLog]) -> None:
+            await log.append([entry_of(each) for each in entries])
+
+        self.journal = AuditJournal(
+            folder=settings.state_dir / "audit_log" / settings.service_name,
+            most_bytes=settings.audit_journal_max_bytes,
+            service=settings.service_name,
+            send=send,
+            clock=clock,
+            registry=telemetry.registry,
+        )
+        self._housekeeper = AuditHousekeeper(audit=log, clock=clock, retention=timedelta(days=settings.audit_retention_days))
+        self.handlers: Sequence[Handler] = [(audit_log_service_pb2_grpc.add_AuditLogServiceServicer_to_server, AuditLogHandlers(audit=log))]
+
+    @property
+    def parts(self) -> Sequence[Component]:
+        """What runs, in the order of its start."""
+        return (self._housekeeper, self.journal)
 
 
 def _handlers(users: Users, office: TenantOffice, api_keys: ApiKeys, alerts: AlertLog) -> Sequence[Handler]:

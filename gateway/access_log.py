@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TextIO
 
 from tocsin.clock import Clock
+from tocsin.mesh.tokens import Principal
 from tocsin.telemetry import current_traceparent, trace_id_of
 
 _FLUSH_SECONDS = 0.1
@@ -46,7 +47,9 @@ class AccessLog:
         """Writes what is left."""
         self._flush()
 
-    def write(self, event: str, *, method: str, route: str, status: int | str, seconds: float, tenant: str | None) -> None:
+    def write(
+        self, event: str, *, method: str, route: str, status: int | str, seconds: float, principal: Principal | None, address: str
+    ) -> None:
         """Adds a line about a request of the current task's trace.
 
         Args:
@@ -55,7 +58,8 @@ class AccessLog:
             route: path template; never the path, which names resources.
             status: HTTP status or gRPC code.
             seconds: how long it took.
-            tenant: of the caller, if known.
+            principal: the caller, if known.
+            address: of the client; empty when there is none.
         """
         if not self._enabled:
             return
@@ -67,7 +71,9 @@ class AccessLog:
             "logger": "gateway.access",
             "service": self._service,
             "trace_id": trace_id_of(trace) if trace else None,
-            "tenant": tenant,
+            "tenant": principal.tenant if principal else None,
+            "subject": principal.subject if principal else None,
+            "client_address": address or None,
             "method": method,
             "route": route,
             "status": status,

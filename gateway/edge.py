@@ -199,10 +199,12 @@ class EdgeHandlers:
         """Seconds on the clock that measures durations."""
         return self._clock.monotonic()
 
-    def record(self, policy: MethodPolicy, code: str, seconds: float, tenant: str | None) -> None:
+    def record(self, policy: MethodPolicy, code: str, seconds: float, *, principal: Principal | None, address: str) -> None:
         """Counts and logs one RPC."""
         self._metrics.observe(policy.path, code, seconds)
-        self._ingress.access_log.write("rpc", method=policy.method, route=policy.path, status=code, seconds=seconds, tenant=tenant)
+        self._ingress.access_log.write(
+            "rpc", method=policy.method, route=policy.path, status=code, seconds=seconds, principal=principal, address=address
+        )
 
 
 def _bounded(policy: MethodPolicy, request: Any) -> Any:
@@ -266,8 +268,7 @@ class _EdgeCall:
             elif error is not None:
                 code = "CANCELLED"
         finally:
-            tenant = self.principal.tenant if self.principal else None
-            self._edge.record(self._policy, code, self._edge.now() - self._started, tenant)
+            self._edge.record(self._policy, code, self._edge.now() - self._started, principal=self.principal, address=self.address)
             self._span.__exit__(kind, error, traceback)
 
 

@@ -12,8 +12,9 @@ from gateway.limits import DoorLimits, Tell, ignore
 from gateway.stream_tokens import StreamTokenDoor, StreamTokenRefused
 from gateway.trusted_proxies import TrustedProxies
 from tocsin.alerts import AlertKind, Alerts
+from tocsin.audit_log.journal import AuditJournal
 from tocsin.clock import Clock
-from tocsin.errors import TocsinError
+from tocsin.errors import ResourceExhausted, TocsinError
 from tocsin.lifecycle import Component
 from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.policy import MethodKind, MethodPolicy
@@ -39,6 +40,7 @@ class Ingress:
         alerts: told of credentials that are not valid, and of scopes that lack.
         proxies: find the address of a client.
         credential_watch: ends streams with their credential.
+        journal: what the audit log is told.
     """
 
     authenticator: Authenticator
@@ -51,6 +53,7 @@ class Ingress:
     alerts: Alerts
     proxies: TrustedProxies
     credential_watch: CredentialWatch
+    journal: AuditJournal
 
     @property
     def components(self) -> Sequence[Component]:
@@ -82,9 +85,9 @@ class Ingress:
         else:
             principal = await self._authenticate(authorization, place=place, address=address, tell=tell)
         if scope and not public and scope not in principal.scopes:
-            self.alerts.report(
-                kind=AlertKind.SCOPE_REFUSED, place=place, tenant=principal.tenant, subject=principal.subject, detail=f"lacks {scope}"
-            )
+            tenant, subject, detail = principal.tenant, principal.subject, f"lacks {scope}"
+            self.alerts.report(kind=AlertKind.SCOPE_REFUSED, place=place, tenant=tenant, subject=subject, detail=detail)
+            self.journal.happened(place, tenant=tenant, subject=subject, outcome="PERMISSION_DENIED", detail=detail, address=address)
             raise ScopeMissing.of(scope)
         return principal
 
@@ -113,12 +116,17 @@ class Ingress:
 
     async def _authenticate(self, authorization: bytes | None, *, place: str, address: str, tell: Tell) -> Principal:
         if authorization is not None:
-            self.limits.check_credentials(address, tell=tell)
+            try:
+                self.limits.check_credentials(address, tell=tell)
+            except ResourceExhausted:
+                self.alerts.report(kind=AlertKind.CREDENTIALS_FORGED, place=place, latest=f"from {address}")
+                raise
         try:
             return await self.authenticator.authenticate(authorization)
         except _FORGED as error:
             kind = AlertKind.API_KEY_INVALID if isinstance(error, KeyRefused) else AlertKind.TOKEN_INVALID
             self.alerts.report(kind=kind, place=place, detail=error.error_reason)
+            self.journal.happened(place, outcome="UNAUTHENTICATED", detail=error.error_reason, address=address)
             await self.limits.count_refused_credential(address)
             raise
 

@@ -10,7 +10,11 @@ from google.protobuf.message import DecodeError, Message
 from gateway.clients import MeshBackend
 from gateway.ports import ServerStream, Stream, Unary
 from tocsin.api.mesh.v1 import mesh_admin_service_pb2, spool_admin_service_pb2
-from tocsin.errors import InvalidInput
+from tocsin.audit_log.journal import AuditJournal
+from tocsin.errors import InvalidInput, TocsinError
+from tocsin.mesh.context import CallNote, current
+from tocsin.mesh.policy import policies
+from tocsin.mesh.status import code_of
 from tocsin.mesh.validation import RequestValidator
 
 _METHODS: Final = {
@@ -26,9 +30,10 @@ _METHODS: Final = {
 class LocalBackend(MeshBackend):
     """Answers MeshAdminService and SpoolAdminService here, and forwards everything else."""
 
-    def __init__(self, *, operations: object, admin: object, mesh: Any) -> None:
+    def __init__(self, *, operations: object, admin: object, mesh: Any, journal: AuditJournal) -> None:
         """Makes the backend of ``mesh``; ``operations`` and ``admin`` have the local RPCs as methods of their names."""
         super().__init__(mesh=mesh)
+        self._journal = journal
         self._local: dict[str, Any] = {"MeshAdminService": operations, "SpoolAdminService": admin}
         self._validator = RequestValidator()
 
@@ -42,7 +47,25 @@ class LocalBackend(MeshBackend):
             answer: Message = await method(self._request(path, raw))
             return answer.SerializeToString()
 
-        return call
+        return self._recorded(path, call) if policies()[path].audited else call
+
+    def _recorded(self, path: str, call: Unary) -> Unary:
+        """Journals each call, as the chain of a service does."""
+        name = f"{_METHODS[path].containing_service.name}/{_METHODS[path].name}"
+
+        async def run(raw: bytes) -> bytes:
+            served, outcome = current(), "OK"
+            try:
+                return await call(raw)
+            except BaseException as error:
+                outcome = code_of(error).name if isinstance(error, TocsinError) else "INTERNAL"
+                raise
+            finally:
+                if served is not None:
+                    served.note = CallNote(resource=str(getattr(self._request(path, raw), "name", "")) if outcome == "OK" else "")
+                    self._journal.record(name, served, outcome)
+
+        return run
 
     def server_stream(self, path: str) -> ServerStream:
         """The caller of an RPC whose responses stream, local or forwarded."""

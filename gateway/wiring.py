@@ -54,6 +54,7 @@ from gateway.transcoding.routes import Route, build_routes
 from gateway.transcoding.template import parse
 from gateway.trusted_proxies import TrustedProxies
 from tocsin.alerts import Alerts
+from tocsin.audit_log.journal import AuditJournal
 from tocsin.clock import Clock
 from tocsin.installation_key import InstallationKey
 from tocsin.lifecycle import App, Component
@@ -94,6 +95,7 @@ def build(settings: GatewaySettings, clock: Clock, *, jwks: JwksSource | None = 
         breakers=node.breakers,
         verifier=node.verifier,
         alerts=node.alerts,
+        journal=node.journal,
         components=node.components,
     )
     return assemble(settings, clock, contract=contract, services=SERVICES, runtime=runtime, mounts=mounts)
@@ -108,6 +110,7 @@ class Runtime:
     breakers: BreakerRegistry
     verifier: TokenVerifier
     alerts: Alerts
+    journal: AuditJournal
     components: Sequence[Component]
 
 
@@ -127,7 +130,7 @@ def assemble(
     file = SpoolFile(path=settings.spool_file, clock=clock)
     spool = Spool(store=SpoolStore(file), rule=_spool_rule(settings), clock=clock)
     operations = _mesh_admin(settings, clock, mesh=mesh, breakers=breakers, services=services)
-    local = LocalBackend(operations=operations, admin=SpoolAdmin(spool=spool, file=file), mesh=mesh)
+    local = LocalBackend(operations=operations, admin=SpoolAdmin(spool=spool, file=file), mesh=mesh, journal=runtime.journal)
     backend = MountedBackend(own=local, mesh=mesh, mounts=mounts.by_path)
     health = HealthService(
         source=MeshStatusSource(mesh=mesh, breakers=breakers, timeout_seconds=settings.health_timeout_seconds),
@@ -135,7 +138,11 @@ def assemble(
         clock=clock,
         max_age_seconds=settings.health_cache_seconds,
         spooled=lambda: _spooled(spool),
-        failing=lambda: {**telemetry.backgrounds.failing, **(certificate.problems() if certificate else {})},
+        failing=lambda: {
+            **telemetry.backgrounds.failing,
+            **runtime.journal.failing,
+            **(certificate.problems() if certificate else {}),
+        },
     )
     redis = Redis.of(settings, clock=clock)
     limiter = RateLimiter(shared=RedisLeases(redis=redis, clock=clock), local=LocalLeases(clock=clock), clock=clock)
@@ -200,6 +207,7 @@ def _ingress(settings: GatewaySettings, clock: Clock, *, runtime: Runtime, limit
         alerts=runtime.alerts,
         proxies=TrustedProxies(networks=settings.trusted_proxies, header=settings.forwarded_header),
         credential_watch=CredentialWatch(authenticator=authenticator, clock=clock),
+        journal=runtime.journal,
     )
 
 

@@ -7,6 +7,8 @@ from prometheus_client import Gauge
 
 from tocsin.alerts.reporter import AlertReporter
 from tocsin.alerts.wire import sender
+from tocsin.audit_log.journal import AuditJournal
+from tocsin.audit_log.wire import audit_sender
 from tocsin.clock import Clock
 from tocsin.config import ServiceSettings, StoreSettings
 from tocsin.database import Database, DatabaseUnavailable
@@ -64,6 +66,14 @@ class Node:
         )
         self.alerts = AlertReporter(send=sender(self.mesh), clock=clock, registry=self.telemetry.registry)
         self.tenants = TenantFeed(fetch=over_mesh(self.mesh), clock=clock, file=settings.state_dir / "tenants" / f"{self.name}.bin")
+        self.journal = AuditJournal(
+            folder=settings.state_dir / "audit_log" / self.name,
+            most_bytes=settings.audit_journal_max_bytes,
+            service=self.name,
+            send=audit_sender(self.mesh),
+            clock=clock,
+            registry=self.telemetry.registry,
+        )
         source = jwks or mesh_source(self.mesh.channel("auth_svc"))
         file, max_age = settings.state_dir / "jwks" / f"{self.name}.json", settings.jwks_max_age_seconds
         self.keys = JwksCache(source=source, file=file, clock=clock, max_age=max_age, pause=min(5.0, max_age))
@@ -78,7 +88,7 @@ class Node:
     @property
     def components(self) -> Sequence[Component]:
         """What has to run before anything else of the process."""
-        return (self.telemetry, self.mesh, self.keys, self.alerts, self.tenants)
+        return (self.telemetry, self.mesh, self.keys, self.alerts, self.tenants, self.journal)
 
     def database(self, settings: StoreSettings, *, idle_transaction_timeout: float = 30.0) -> Database:
         """The service's own database, behind a breaker.
@@ -111,9 +121,10 @@ class Node:
             mesh=self.mesh,
             verifier=self.verifier,
             breakers=self.breakers,
-            checks=checks,
+            checks={**checks, "audit log": self.journal.check},
             handlers=handlers,
             tenants=self.tenants,
+            journal=self.journal,
         )
 
 

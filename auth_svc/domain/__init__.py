@@ -1,12 +1,14 @@
 """Who there is and what they may do: tenants, users, sessions, API keys, scopes (pure)."""
 
 from auth_svc.domain.account_mails import MOST_AN_HOUR, AccountLetter, AccountMail, AccountMailKind
+from auth_svc.domain.audit import AuditHead, ChainState, StoredEntry
 from auth_svc.domain.errors import (
     AddressMissing,
     AddressVerified,
     AlertNotFound,
     ApiKeyNotFound,
     ApiKeyRefused,
+    AuditLogNotFound,
     CallerGone,
     EmailTaken,
     InvalidCredentials,
@@ -83,7 +85,10 @@ __all__ = [
     "ApiKey",
     "ApiKeyNotFound",
     "ApiKeyRefused",
+    "AuditHead",
+    "AuditLogNotFound",
     "CallerGone",
+    "ChainState",
     "ClientFacts",
     "EmailTaken",
     "Grant",
@@ -104,6 +109,7 @@ __all__ = [
     "SessionNotFound",
     "SettledTenant",
     "StoredAlert",
+    "StoredEntry",
     "StreamGrant",
     "StreamTokenVoid",
     "Tenant",

@@ -91,5 +91,9 @@ class AddressVerified(FailedPrecondition):
     """The address is confirmed already."""
 
 
+class AuditLogNotFound(NotFound):
+    """There is no such entry in the audit log."""
+
+
 class LastAdministrator(FailedPrecondition):
     """The last administrator of a tenant cannot be removed."""

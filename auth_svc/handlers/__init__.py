@@ -2,6 +2,7 @@
 
 from auth_svc.handlers.accounts import AccountHandlers
 from auth_svc.handlers.alerts import SecurityAlertHandlers
+from auth_svc.handlers.audit import AuditLogHandlers
 from auth_svc.handlers.auth import AuthHandlers
 from auth_svc.handlers.keys import ApiKeyHandlers
 from auth_svc.handlers.pages import AccountPageHandlers
@@ -14,6 +15,7 @@ __all__ = [
     "AccountHandlers",
     "AccountPageHandlers",
     "ApiKeyHandlers",
+    "AuditLogHandlers",
     "AuthHandlers",
     "SecurityAlertHandlers",
     "SessionHandlers",

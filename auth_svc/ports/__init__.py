@@ -5,6 +5,7 @@ from typing import Protocol
 from auth_svc.ports.account_mails import AccountMailStore, OneTimeStore, Postman
 from auth_svc.ports.accounts import AccountStore, Installation
 from auth_svc.ports.alerts import AlertFiles, AlertStore
+from auth_svc.ports.audit import AuditLogStore, HeadSigner
 from auth_svc.ports.credentials import ClientHistory, CredentialStore
 from auth_svc.ports.keys import KeyStore
 from auth_svc.ports.security import PasswordCheck, PasswordHasher, PublicKeys, SecurityLog, StreamTokenCodec, TokenSigner
@@ -16,8 +17,10 @@ __all__ = [
     "AccountStore",
     "AlertFiles",
     "AlertStore",
+    "AuditLogStore",
     "ClientHistory",
     "CredentialStore",
+    "HeadSigner",
     "Installation",
     "KeyStore",
     "OneTimeStore",
@@ -37,5 +40,16 @@ __all__ = [
 ]
 
 
-class Store(AccountStore, SessionStore, KeyStore, AlertStore, OneTimeStore, AccountMailStore, TenantStore, CredentialStore, Protocol):
+class Store(
+    AccountStore,
+    SessionStore,
+    KeyStore,
+    AlertStore,
+    OneTimeStore,
+    AccountMailStore,
+    TenantStore,
+    CredentialStore,
+    AuditLogStore,
+    Protocol,
+):
     """All of it."""

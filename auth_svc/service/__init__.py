@@ -3,7 +3,8 @@
 from auth_svc.service.account_mails import AccountMails, AccountMailSender
 from auth_svc.service.accounts import Accounts
 from auth_svc.service.alerts import AlertLog
-from auth_svc.service.housekeeping import AccountHousekeeper, AlertHousekeeper, SessionHousekeeper
+from auth_svc.service.audit import AuditLog
+from auth_svc.service.housekeeping import AccountHousekeeper, AlertHousekeeper, AuditHousekeeper, SessionHousekeeper
 from auth_svc.service.installation import Installer, SecretFiles
 from auth_svc.service.keys import ApiKeys
 from auth_svc.service.new_passwords import NewPasswords
@@ -23,6 +24,8 @@ __all__ = [
     "AlertHousekeeper",
     "AlertLog",
     "ApiKeys",
+    "AuditHousekeeper",
+    "AuditLog",
     "Installer",
     "NewPasswords",
     "OneTimeTokens",

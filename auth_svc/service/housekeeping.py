@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from auth_svc.ports import AccountMailStore, AlertFiles, AlertStore, CredentialStore, OneTimeStore, SessionStore
+from auth_svc.service.audit import AuditLog
 from tocsin.background import Background, Wake, report_progress
 from tocsin.clock import Clock
 from tocsin.telemetry import get_logger
@@ -12,6 +13,7 @@ _log = get_logger(__name__)
 
 _BATCH: Final = 100
 _INTERVAL_SECONDS: Final = 3600.0
+_SIGN_SECONDS: Final = 60.0
 _MAILS_KEPT: Final = timedelta(days=8)
 """Longer than any mail is worth sending."""
 _CLIENTS_KEPT: Final = timedelta(days=180)
@@ -96,3 +98,25 @@ class AlertHousekeeper:
         before = self._clock.now() - self._retention
         while await self._store.purge_alerts(before, limit=_BATCH) == _BATCH:
             report_progress()
+
+
+class AuditHousekeeper:
+    """Signs the chains every minute, and cuts them every hour; a component."""
+
+    def __init__(self, *, audit: AuditLog, clock: Clock, retention: timedelta) -> None:
+        self._audit = audit
+        self._retention = retention
+        self._background = Background(clock)
+
+    async def start(self) -> None:
+        """Begins."""
+        if not self._background.running:
+            self._background.periodic("audit-heads", _SIGN_SECONDS, self._audit.sign_all, at_once=False, vital=False)
+            self._background.periodic("audit-retention", _INTERVAL_SECONDS, self._cut, vital=False)
+
+    async def stop(self) -> None:
+        """Ends."""
+        await self._background.stop()
+
+    async def _cut(self) -> None:
+        await self._audit.cut(self._retention)

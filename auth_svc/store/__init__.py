@@ -3,6 +3,7 @@
 from auth_svc.store.account_mails import AccountMailQueries
 from auth_svc.store.accounts import AccountQueries
 from auth_svc.store.alerts import AlertQueries
+from auth_svc.store.audit import AuditQueries
 from auth_svc.store.credentials import CredentialQueries
 from auth_svc.store.keys import KeyQueries
 from auth_svc.store.one_time import OneTimeQueries
@@ -22,5 +23,6 @@ class AuthStore(
     AccountMailQueries,
     TenantQueries,
     CredentialQueries,
+    AuditQueries,
 ):
     """Implements `auth_svc.ports.Store` on SQLite and PostgreSQL."""

@@ -252,6 +252,39 @@ USER_COLUMNS = (
 """A user as `user_of` reads it."""
 
 
+# The audit log. Triggers refuse any change of an entry, and any deletion but that of what lies before the anchor of its chain.
+audit_logs = Table(
+    "audit_logs",
+    metadata,
+    Column("tenant", String(26), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", String(64), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    *(Column(name, Text, nullable=False) for name in ("service", "method", "subject", "session", "client_address", "user_agent")),
+    *(Column(name, Text, nullable=False) for name in ("resource", "outcome", "detail", "request_id", "trace_id")),
+    Column("count", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("audit_logs_by_id", "tenant", "id", unique=True),
+)
+
+# The end of each tenant's chain, its last signed head, and where retention has cut it.
+audit_chains = Table(
+    "audit_chains",
+    metadata,
+    Column("tenant", String(26), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("signed_number", BigInteger, nullable=False),
+    Column("signed_hash", String(64), nullable=False),
+    Column("signed_at", BigInteger, nullable=False),
+    Column("signature", Text, nullable=False),
+    Column("anchor_number", BigInteger, nullable=False),
+    Column("anchor_hash", String(64), nullable=False),
+    Column("anchor_signed_at", BigInteger, nullable=False),
+    Column("anchor_signature", Text, nullable=False),
+)
+
+
 class Queries:
     """The part of every group of queries: the database that they run on."""
 

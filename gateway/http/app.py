@@ -199,7 +199,8 @@ class HttpApp:
             route=template,
             status=exchange.status,
             seconds=seconds,
-            tenant=exchange.principal.tenant if exchange.principal else None,
+            principal=exchange.principal,
+            address=exchange.address,
         )
 
 

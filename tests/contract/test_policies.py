@@ -106,6 +106,7 @@ def test_the_descriptors_carry_comments() -> None:
 NATURALLY = {
     f"/tocsin.api.{name}"
     for name in (
+        "auth.v1.AuditLogService/AppendAuditLogs",
         "auth.v1.AuthService/RevokeToken",
         "auth.v1.SessionService/RevokeAllSessions",
         "auth.v1.SessionService/RevokeUserSessions",

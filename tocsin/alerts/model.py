@@ -15,6 +15,12 @@ class AlertKind(Enum):
     SIGN_IN_THROTTLED = "SIGN_IN_THROTTLED"
     REFRESH_TOKEN_REUSED = "REFRESH_TOKEN_REUSED"  # noqa: S105  the name of a kind
     CALLBACK_FORGED = "CALLBACK_FORGED"
+    AUDIT_CHAIN_BROKEN = "AUDIT_CHAIN_BROKEN"
+    CLIENT_GUESSES = "CLIENT_GUESSES"
+    ACCOUNT_GUESSED = "ACCOUNT_GUESSED"
+    TENANT_SUSPENDED = "TENANT_SUSPENDED"
+    ROLE_RAISED = "ROLE_RAISED"
+    CREDENTIALS_FORGED = "CREDENTIALS_FORGED"
 
 
 class Severity(Enum):
@@ -33,6 +39,12 @@ SEVERITIES: Final = {
     AlertKind.SIGN_IN_THROTTLED: Severity.HIGH,
     AlertKind.REFRESH_TOKEN_REUSED: Severity.HIGH,
     AlertKind.CALLBACK_FORGED: Severity.HIGH,
+    AlertKind.AUDIT_CHAIN_BROKEN: Severity.HIGH,
+    AlertKind.CLIENT_GUESSES: Severity.HIGH,
+    AlertKind.ACCOUNT_GUESSED: Severity.HIGH,
+    AlertKind.TENANT_SUSPENDED: Severity.MEDIUM,
+    AlertKind.ROLE_RAISED: Severity.MEDIUM,
+    AlertKind.CREDENTIALS_FORGED: Severity.HIGH,
 }
 """That of an alert that names none."""
 

@@ -10,6 +10,7 @@ from tocsin.cli import deliveries
 from tocsin.cli.account import make_account
 from tocsin.cli.alarms import add, show
 from tocsin.cli.audit import audit, backfill
+from tocsin.cli.audit_log import make_audit_log
 from tocsin.cli.bench import bench
 from tocsin.cli.bulk import export_file, import_file
 from tocsin.cli.calendars import make_calendar
@@ -69,6 +70,7 @@ _USE: Final = (
     ("security", make_security),
     ("account", make_account),
     ("tenant", make_tenant),
+    ("audit-log", make_audit_log),
     ("pii", make_pii),
 )
 

@@ -83,6 +83,11 @@ class MeshSettings(Settings):
         ge=1,
         description="Published signing keys are fetched again after so long; one that was withdrawn then counts no more.",
     )
+    audit_journal_max_bytes: int = Field(
+        default=64 * 1024 * 1024,
+        ge=0,
+        description="Bytes of the audit log that may wait on the disk while auth_svc is away; what finds no room is counted.",
+    )
     drain_seconds: float = Field(
         default=3.0, ge=0.5, description="Time between reporting NOT_SERVING and refusing new calls, when stopping."
     )

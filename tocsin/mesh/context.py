@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from tocsin.errors import Unauthenticated
@@ -39,6 +40,29 @@ class CallOrigin(NamedTuple):
 UNKNOWN_ORIGIN: Final = CallOrigin()
 
 
+@dataclass(slots=True, eq=False)
+class CallNote:
+    """What the audit log is told of a call besides its method and its principal; empty texts say nothing.
+
+    Attributes:
+        tenant: whose call it is, where no token says it.
+        subject: who made it, where no token says it.
+        session: id of the session.
+        resource: name of the resource.
+        request_id: identity of the request.
+        detail: what else, in a word.
+        count: messages that a stream brought.
+    """
+
+    tenant: str = ""
+    subject: str = ""
+    session: str = ""
+    resource: str = ""
+    request_id: str = ""
+    detail: str = ""
+    count: int = 0
+
+
 def user_agent(header: bytes) -> str:
     """What a client calls itself, in at most `LONGEST_USER_AGENT` characters that can be shown and sent on."""
     return header[:LONGEST_USER_AGENT].translate(_SHOWN).decode("ascii")
@@ -61,12 +85,13 @@ class Call:
         find_peer: names the service that called, by its certificate; asked only when somebody wants to know, for reading it costs.
         find_origin: tells where the call came from, outside of the mesh; asked only when somebody wants to know.
         forwarded: at the door: where the call came from, as its own calls say; None in a service.
+        note: what the audit log is told; None for a call that leaves no entry.
         tenant: for whom the call's own calls are made when there is no token: see `acting_for`.
         deadline: when the caller stops waiting, in seconds of the event loop's clock. It is not the injected clock: the wire enforces
             deadlines in real time.
     """
 
-    __slots__ = ("authorization", "deadline", "find_origin", "find_peer", "forwarded", "principal", "tenant")
+    __slots__ = ("authorization", "deadline", "find_origin", "find_peer", "forwarded", "note", "principal", "tenant")
 
     def __init__(
         self,
@@ -84,17 +109,23 @@ class Call:
         self.find_origin = find_origin
         self.forwarded = forwarded
         self.deadline = deadline
+        self.note: CallNote | None = None
         self.tenant = ""
+
+    @property
+    def origin(self) -> CallOrigin:
+        """Where the call came from, outside of the mesh."""
+        return self.forwarded or self.find_origin()
 
     @property
     def client_address(self) -> str:
         """IP address of the client outside of the mesh; empty when it is not known, as in a call that a service makes by itself."""
-        return (self.forwarded or self.find_origin()).address
+        return self.origin.address
 
     @property
     def user_agent(self) -> str:
         """What that client calls itself, in printable ASCII of at most `LONGEST_USER_AGENT` characters; empty when it is not known."""
-        return (self.forwarded or self.find_origin()).user_agent
+        return self.origin.user_agent
 
 
 _current: ContextVar[Call | None] = ContextVar("tocsin_call", default=None)
@@ -136,6 +167,12 @@ def remaining() -> float | None:
     return call.deadline - asyncio.get_running_loop().time()
 
 
+def note() -> CallNote | None:
+    """What the audit log will be told of the current call, for its handler to add to; None when nothing is."""
+    call = _current.get()
+    return None if call is None else call.note
+
+
 @contextmanager
 def acting_as(token: str | Principal) -> Generator[None]:
     """Calls inside of this block carry ``token``; the deadline stays. With a Principal, ``principal`` answers with it as well."""
@@ -144,11 +181,12 @@ def acting_as(token: str | Principal) -> Generator[None]:
     text = token.token if isinstance(token, Principal) else token
     inner = Call(principal=who, authorization=f"Bearer {text}")
     if outer is not None:
-        inner.deadline, inner.find_peer, inner.find_origin, inner.forwarded = (
+        inner.deadline, inner.find_peer, inner.find_origin, inner.forwarded, inner.note = (
             outer.deadline,
             outer.find_peer,
             outer.find_origin,
             outer.forwarded,
+            outer.note,
         )
     restore = _current.set(inner)
     try:

@@ -90,6 +90,7 @@ class MethodPolicy:
         max_request_bytes: most bytes of a request from outside, as it is sent; of each message, when requests stream.
         path_only: over HTTP, a body and a query are ignored.
         identity: the field of its request that makes a repeated call the same one; None when it has none.
+        audited: whether each call leaves an entry in the audit log: it writes, is no service's own, and there is no other ledger of it.
         comment: the leading comment in the contract; empty when there is none.
     """
 
@@ -115,6 +116,7 @@ class MethodPolicy:
     max_request_bytes: int
     path_only: bool
     identity: RequestIdField | None
+    audited: bool
     comment: str
 
     @property
@@ -238,6 +240,7 @@ def _method_policy(
         max_request_bytes=options.max_request_bytes or MAX_REQUEST_BYTES,
         path_only=options.path_only,
         identity=_identity(path, options.identity, method.input_type, messages),
+        audited=level != descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS and not options.callers and not options.unaudited,
         comment=comment,
     )
 

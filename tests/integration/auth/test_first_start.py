@@ -2,6 +2,7 @@
 
 import asyncio
 import stat
+import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from auth_svc.secret_files import KEY_FILE, PASSWORD_FILE, StateFolder
 from auth_svc.service import Installer, SecretFiles
 from auth_svc.service.installation import FirstSecrets, SecretsDiffer
 from auth_svc.store import AuthStore
+from tests.integration.auth.journals import journal_in
 from tocsin.clock import Clock
 from tocsin.config import ConfigError
 from tocsin.database import Database
@@ -72,7 +74,7 @@ class Site:
         self.hasher = hasher
         self._clock = clock
         self.registry = CollectorRegistry()
-        self._journal = SecurityJournal(registry=self.registry, alerts=RecordedAlerts())
+        self._journal = SecurityJournal(registry=self.registry, alerts=RecordedAlerts(), audit=journal_in(Path(tempfile.mkdtemp()), clock))
 
     def installer(self, files: SecretFiles, *, enabled: bool = True) -> Installer:
         return Installer(

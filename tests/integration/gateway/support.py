@@ -13,6 +13,7 @@ from gateway.config import GatewaySettings
 from gateway.contracts.mounts import load_mounts
 from gateway.transcoding.contract import Contract
 from gateway.wiring import Runtime, assemble
+from tests.integration.auth.journals import journal_in
 from tests.integration.starting import no_lame_duck
 from tests.unit.gateway.contracts import contract, descriptor_set, message_type
 from tocsin.api.auth.v1 import (
@@ -252,9 +253,14 @@ class Rig:
         self.stream_tokens = StreamTokensOfTests()
         self.targets: dict[str, str] = {}
         self.alerts = RecordedAlerts()
+        self.audited: list[Any] = []
+        self.journal = journal_in(folder, clock, send=self._audit)
         self.servers: dict[str, MeshServer] = {}
         self.app: App | None = None
         ensure_pki(folder=folder / "pki", services=["gateway", "shelf_svc", "auth_svc"], trust_domain="tocsin.local", clock=SystemClock())
+
+    async def _audit(self, entries: Any) -> None:
+        self.audited += entries
 
     def verifier(self) -> TokenVerifier:
         """Verifies the tokens of this rig's signer."""
@@ -318,7 +324,8 @@ class Rig:
             breakers=breakers,
             verifier=self.verifier(),
             alerts=self.alerts,
-            components=[telemetry, mesh],
+            journal=self.journal,
+            components=[telemetry, mesh, self.journal],
         )
         whole = Contract(descriptor_set=descriptor_set(), package="shelf.", mounted=mounts.contracts)
         services = ["shelf_svc", "auth_svc"]

@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from gateway.stream_tokens import StreamTokenDoor, StreamTokenRefused
 from gateway.transcoding.router import Router
 from gateway.transcoding.template import parse
 from gateway.trusted_proxies import TrustedProxies
+from tests.integration.auth.journals import journal_in
 from tests.unit.gateway.limits import no_limits
 from tests.unit.gateway.test_credentials import RULE, Keys
 from tocsin.errors import FieldViolation, InvalidInput, NotFound
@@ -75,6 +77,7 @@ def app(error: BaseException, clock: FakeClock) -> HttpApp:
             proxies=TrustedProxies(networks=(), header="forwarded"),
             credential_watch=CredentialWatch(authenticator=authenticator, clock=clock),
             stream_tokens=StreamTokenDoor(exchange=NoStreamTokens()),
+            journal=journal_in(Path("/nowhere"), clock),
         ),
     )
 

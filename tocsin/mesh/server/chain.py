@@ -26,6 +26,7 @@ from tocsin.mesh.context import (
     UNKNOWN_ORIGIN,
     USER_AGENT,
     Call,
+    CallNote,
     CallOrigin,
     enter,
 )
@@ -89,6 +90,15 @@ class ServerParts:
     door: str = "gateway"
     """Name of the service whose word about the client of a call is taken."""
     tenants: "TenantGate | None" = None
+    journal: "CallJournal | None" = None
+
+
+class CallJournal(Protocol):
+    """Is told of the calls that the audit log is to know."""
+
+    def record(self, method: str, call: Call, outcome: str) -> None:
+        """A call has ended: it was "OK", or failed with a code."""
+        ...
 
 
 class TenantGate(Protocol):
@@ -110,10 +120,11 @@ class TenantGate(Protocol):
 class Chain:
     """The stages of one method."""
 
-    __slots__ = ("_bounded", "_durations", "_parts", "_policy", "_telemetry")
+    __slots__ = ("_bounded", "_durations", "_name", "_parts", "_policy", "_telemetry")
 
     def __init__(self, *, policy: MethodPolicy, parts: ServerParts) -> None:
         self._policy = policy
+        self._name = f"{policy.service.rpartition('.')[2]}/{policy.method}"
         self._parts = parts
         self._telemetry = parts.telemetry
         self._durations = parts.metrics.durations(policy.path)
@@ -159,9 +170,29 @@ class Chain:
         call = Call(authorization=authorization, find_peer=partial(self._peer, context), find_origin=partial(self._origin, context))
         if self._policy.callers:
             self._check_caller(call)
+        journal = self._parts.journal
+        if journal is None or not self._policy.audited:
+            return await self._served(call, body, first, context)
+        call.note, outcome = CallNote(), "OK"
+        try:
+            return await self._served(call, body, first, context)
+        except BaseException as error:
+            outcome = self._outcome(error, context)
+            raise
+        finally:
+            journal.record(self._name, call, outcome)
+
+    def _outcome(self, error: BaseException, context: Context) -> str:
+        if isinstance(error, TocsinError):
+            return status.code_of(error).name
+        if isinstance(error, grpc.aio.AbortError):
+            return _code(context).name
+        return "CANCELLED" if isinstance(error, asyncio.CancelledError) else "INTERNAL"
+
+    async def _served(self, call: Call, body: Body[R], first: Any, context: Context) -> R:
         remaining = _remaining(context)
         call.deadline = self._deadline(remaining)
-        if authorization is None and self._policy.delegates:
+        if call.authorization is None and self._policy.delegates:
             call.principal = self._delegated(call, context)
         if call.principal is not None:
             bind_tenant(call.principal.tenant)
@@ -240,10 +271,10 @@ class Chain:
             raise Unauthenticated("The authorization header must be a Bearer token.")
         token = header[len(_BEARER) :]
         principal = self._parts.verifier.known(token) or await self._parts.verifier.verify(token)
-        if scope and scope not in principal.scopes:
-            raise ScopeMissing.of(scope)
         call.principal = principal
         bind_tenant(principal.tenant)
+        if scope and scope not in principal.scopes:
+            raise ScopeMissing.of(scope)
 
     async def _fail(self, error: BaseException, context: Context, started: float) -> NoReturn:
         if isinstance(error, grpc.aio.AbortError):

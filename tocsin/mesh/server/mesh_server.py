@@ -23,7 +23,7 @@ from tocsin.mesh.metrics import ServerMetrics, export_breakers, export_bulkheads
 from tocsin.mesh.policy import MethodKind, MethodPolicy, policies
 from tocsin.mesh.server.acceptor import AcceptingServer
 from tocsin.mesh.server.binding import bind, server_options
-from tocsin.mesh.server.chain import ServerParts, TenantGate
+from tocsin.mesh.server.chain import CallJournal, ServerParts, TenantGate
 from tocsin.mesh.server.methods import Registrar, RpcHandler, compile_handlers
 from tocsin.mesh.server.reflection import add_reflection
 from tocsin.mesh.shedding import Shedder
@@ -59,6 +59,7 @@ class MeshServer:
         handlers: Sequence[Handler],
         methods: Mapping[str, MethodPolicy] | None = None,
         tenants: TenantGate | None = None,
+        journal: CallJournal | None = None,
         plaintext: bool = False,
     ) -> None:
         """Compiles the handlers; nothing listens before `start`.
@@ -75,6 +76,7 @@ class MeshServer:
             handlers: the services; MeshService, health and reflection come by themselves.
             methods: the policies; those of the contract unless given.
             tenants: says which tenants may work; all unless given.
+            journal: is told of the calls that the audit log is to know.
             plaintext: for measurements alone: no TLS, so that methods with callers refuse everyone.
 
         Raises:
@@ -88,6 +90,7 @@ class MeshServer:
         self.health = HealthMonitor(checks={**checks, **own, "background": working(telemetry.backgrounds)}, clock=clock)
         export_breakers(telemetry.registry, breakers)
         parts = _parts(settings, identity=identity, verifier=verifier, telemetry=telemetry, tenants=tenants)
+        parts.journal = journal
         servicer = MeshServicer(
             start=Start.of(service, clock),
             health=self.health,

@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError, Message
 
 from tocsin.errors import AnswerTooLarge, InvalidInput, ResourceExhausted
 from tocsin.mesh.policy import MethodKind, MethodPolicy, PolicyError
+from tocsin.mesh.server.call_notes import counted, noted
 from tocsin.mesh.server.chain import Chain, Context, ServerParts
 from tocsin.mesh.validation import RequestValidator
 
@@ -115,6 +116,8 @@ def _writer(serialize: Serialize, most: int) -> Serialize:
 def _compile(handler: RpcHandler, chain: Chain, policy: MethodPolicy, parts: ServerParts) -> RpcHandler:
     function, kind = _function(handler), _kind(handler)
     parse = _parser(cast("Deserialize", handler.request_deserializer), parts.validator, policy)
+    if policy.audited:
+        function, parse = noted(function, policy), counted(parse) if handler.request_streaming else parse
     serialize = _writer(cast("Serialize", handler.response_serializer), parts.max_message_bytes)
     # A stream's messages are parsed and validated one by one, where the handler reads them: an error is raised there.
     reads: Any = parse if handler.request_streaming else None

@@ -48,6 +48,18 @@ class SecurityAlert(_message.Message):
         """A refresh token that was spent before; its session was ended."""
         CALLBACK_FORGED: SecurityAlert._Kind.ValueType  # 7
         """A callback of a provider whose signature is wrong."""
+        AUDIT_CHAIN_BROKEN: SecurityAlert._Kind.ValueType  # 20
+        """The audit log is not what was signed: somebody changed it behind the service."""
+        CLIENT_GUESSES: SecurityAlert._Kind.ValueType  # 21
+        """One client tried to sign in to many accounts."""
+        ACCOUNT_GUESSED: SecurityAlert._Kind.ValueType  # 22
+        """Many clients tried to sign in to one account."""
+        TENANT_SUSPENDED: SecurityAlert._Kind.ValueType  # 23
+        """A tenant was suspended."""
+        ROLE_RAISED: SecurityAlert._Kind.ValueType  # 24
+        """Somebody got a role that administers."""
+        CREDENTIALS_FORGED: SecurityAlert._Kind.ValueType  # 25
+        """One address showed many credentials that are not valid."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What happened."""
@@ -68,6 +80,18 @@ class SecurityAlert(_message.Message):
     """A refresh token that was spent before; its session was ended."""
     CALLBACK_FORGED: SecurityAlert.Kind.ValueType  # 7
     """A callback of a provider whose signature is wrong."""
+    AUDIT_CHAIN_BROKEN: SecurityAlert.Kind.ValueType  # 20
+    """The audit log is not what was signed: somebody changed it behind the service."""
+    CLIENT_GUESSES: SecurityAlert.Kind.ValueType  # 21
+    """One client tried to sign in to many accounts."""
+    ACCOUNT_GUESSED: SecurityAlert.Kind.ValueType  # 22
+    """Many clients tried to sign in to one account."""
+    TENANT_SUSPENDED: SecurityAlert.Kind.ValueType  # 23
+    """A tenant was suspended."""
+    ROLE_RAISED: SecurityAlert.Kind.ValueType  # 24
+    """Somebody got a role that administers."""
+    CREDENTIALS_FORGED: SecurityAlert.Kind.ValueType  # 25
+    """One address showed many credentials that are not valid."""
 
     class _Severity:
         ValueType = _typing.NewType("ValueType", _builtins.int)

@@ -189,6 +189,7 @@ class Policy(_message.Message):
     MAX_REQUEST_BYTES_FIELD_NUMBER: _builtins.int
     PATH_ONLY_FIELD_NUMBER: _builtins.int
     IDENTITY_FIELD_NUMBER: _builtins.int
+    UNAUDITED_FIELD_NUMBER: _builtins.int
     scope: _builtins.str
     """Scope that the caller's token must carry, such as "alarms:write". Set but empty: none, whatever the service's default."""
     rate_class: _builtins.str
@@ -207,6 +208,8 @@ class Policy(_message.Message):
     """Path of the field that makes a repeated call the same one, such as "event.id". The caller's side of the mesh fills it in when it is empty,
     before the first attempt. Unset: the field of the request whose google.api.field_info is UUID4 (AIP-155), if it has one.
     """
+    unaudited: _builtins.bool
+    """True for a write that leaves no entry in the audit log: there are very many, and a ledger of their own tells of each."""
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:
         """Longest time that one call may take, retries included. Mandatory."""
@@ -251,10 +254,11 @@ class Policy(_message.Message):
         max_request_bytes: _builtins.int = ...,
         path_only: _builtins.bool = ...,
         identity: _builtins.str = ...,
+        unaudited: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "breaker", b"breaker", "hedge", b"hedge", "retry", b"retry", "scope", b"scope", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "breaker", b"breaker", "callers", b"callers", "criticality", b"criticality", "delegates", b"delegates", "hedge", b"hedge", "identity", b"identity", "max_request_bytes", b"max_request_bytes", "path_only", b"path_only", "public", b"public", "rate_class", b"rate_class", "retry", b"retry", "scope", b"scope", "timeout", b"timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "breaker", b"breaker", "callers", b"callers", "criticality", b"criticality", "delegates", b"delegates", "hedge", b"hedge", "identity", b"identity", "max_request_bytes", b"max_request_bytes", "path_only", b"path_only", "public", b"public", "rate_class", b"rate_class", "retry", b"retry", "scope", b"scope", "timeout", b"timeout", "unaudited", b"unaudited"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__scope: _TypeAlias = _typing.Literal["scope"]  # noqa: Y015
     _WhichOneofArgType__scope: _TypeAlias = _typing.Literal["_scope", b"_scope"]  # noqa: Y015
