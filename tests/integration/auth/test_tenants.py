@@ -13,6 +13,8 @@ from tocsin.api.auth.v1 import tenant_admin_service_pb2_grpc as admin_rpc
 from tocsin.api.auth.v1 import user_service_pb2 as pb
 from tocsin.errors import FailedPrecondition, InvalidInput, NotFound, PermissionDenied
 from tocsin.mesh.context import acting_as
+from tocsin.tenants import Quotas
+from tocsin.tenants.feed import TenantFeed, over_mesh
 
 BOOK_SECONDS = 2.0
 
@@ -121,6 +123,9 @@ async def test_quotas_are_the_operators_word(rig: Rig, operator: Operator) -> No
     )
     book = await gateway.tenant.GetTenantBook(pb.GetTenantBookRequest(version=first.version))
     assert [(each.tenant, each.quotas.alarms) for each in book.tenants] == [(tenant.removeprefix("tenants/"), 10)]
+    feed = TenantFeed(fetch=over_mesh(gateway.mesh), clock=rig.clock, file=None)
+    await feed.refresh()
+    assert feed.book().of(tenant.removeprefix("tenants/")).quotas == Quotas(alarms=10)
     same = await gateway.tenant.GetTenantBook(pb.GetTenantBookRequest(version=book.version))
     assert (same.version, list(same.tenants)) == (book.version, [])
     with acting_as((await rig.sign_in()).access_token):
