@@ -36,15 +36,15 @@ _ABREAST = 80
 
 
 class LoadIdentity(NamedTuple):
-    """What makes a repeated request the same one: its ``requestId``, or an Idempotency-Key."""
+    """What makes a repeated request the same one: its ``requestId``, or an Idempotency-Key; nothing, where its content does."""
 
-    text: str
-    is_key: bool
+    text: str = ""
+    is_key: bool = False
 
     @property
     def parameters(self) -> dict[str, str]:
         """Of the query."""
-        return {} if self.is_key else {"requestId": self.text}
+        return {"requestId": self.text} if self.text and not self.is_key else {}
 
     @property
     def headers(self) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.chaos.load import FULL, NOT_NOW, Load, Note
+from tests.chaos.load import FULL, NOT_NOW, Load, LoadIdentity, Note
 from tests.chaos.test_kill_digests import Kill, kill_in_turn, mail_by, one_of_each
 from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.smtp import Received, SmtpSink
@@ -103,7 +103,7 @@ class GroupLoad(Load):
         payload = {"version": "4", "status": status, "alerts": alerts}
         for attempt in itertools.count():
             await asyncio.sleep(random.uniform(0.1, 1.0) if attempt else 0.0)
-            if await self._attempt(self._door, payload, {}):
+            if await self._attempt(self._door, payload, LoadIdentity()):
                 break
 
     async def _acknowledge(self, number: int) -> None:
