@@ -27,7 +27,10 @@ _ALARMING: Final = frozenset(
 
 # What the gateway sees of credentials it reports itself, with the route: keys that nobody knows, tokens that nobody signed.
 _ALERTS: Final = {
-    (SecurityEvent.LOGIN_DELAYED, ""): AlertKind.SIGN_IN_THROTTLED,
+    (SecurityEvent.LOGIN_DELAYED, "pair"): AlertKind.SIGN_IN_THROTTLED,
+    (SecurityEvent.LOGIN_DELAYED, "client"): AlertKind.CLIENT_GUESSES,
+    (SecurityEvent.LOGIN_DELAYED, "account"): AlertKind.ACCOUNT_GUESSED,
+    (SecurityEvent.TENANT_SUSPENDED, ""): AlertKind.TENANT_SUSPENDED,
     (SecurityEvent.REFRESH_REUSED, "reused"): AlertKind.REFRESH_TOKEN_REUSED,
     (SecurityEvent.SESSION_REFUSED, "unknown"): AlertKind.TOKEN_INVALID,
 }
@@ -35,6 +38,7 @@ _PLACES: Final = {
     SecurityEvent.LOGIN_DELAYED: "AuthService/IssueToken",
     SecurityEvent.REFRESH_REUSED: "AuthService/RefreshToken",
     SecurityEvent.SESSION_REFUSED: "AuthService/RefreshToken",
+    SecurityEvent.TENANT_SUSPENDED: "TenantService/SuspendTenant",
 }
 
 
@@ -51,16 +55,17 @@ class SecurityJournal:
         self._metrics.happened(event)
         self._note(event, facts)
         write = _log.warning if event in _ALARMING else _log.info
-        write(event.value, **{**_origin(), **facts})
+        origin = _origin()
+        write(event.value, **{**origin, **facts})
         kind = _ALERTS.get((event, facts.get("why", "")))
         if kind is not None:
-            account = facts.get("account")
+            known = {"account": facts.get("account"), "from": origin.get("client_address")}
             self._alerts.report(
                 kind=kind,
                 place=_PLACES[event],
                 tenant=facts.get("tenant", ""),
                 subject=facts.get("subject", ""),
-                latest=f"account {account}" if account else "",
+                latest=", ".join(f"{name} {text}" for name, text in known.items() if text),
                 detail=event.value,
             )
 

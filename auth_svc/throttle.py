@@ -4,6 +4,7 @@ import ipaddress
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 from auth_svc.domain import TooManyAttempts
@@ -24,6 +25,14 @@ class ThrottleRule:
     longest: float = 30.0
     window: float = 900.0
     capacity: int = 10_000
+
+
+class GuessBound(Enum):
+    """Why an attempt has to wait: for what one client tried on one account, what it tried in all, or what all tried on the account."""
+
+    PAIR = "pair"
+    CLIENT = "client"
+    ACCOUNT = "account"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,15 +135,16 @@ class LoginThrottle:
         """Counts an attempt as failed until `succeeded` or `excused` says otherwise, so that attempts at the same time count as well.
 
         Raises:
-            TooManyAttempts: it has to wait; ``retry_after`` says how long. Such an attempt does not count.
+            TooManyAttempts: it has to wait; ``retry_after`` says how long, ``bound`` why. Such an attempt does not count.
         """
-        waits = [self._pairs.wait(_pair(account, guesser))]
+        waits = {GuessBound.PAIR: self._pairs.wait(_pair(account, guesser))}
         if not guesser.device:
-            waits.append(self._clients.wait(guesser.place))
+            waits[GuessBound.CLIENT] = self._clients.wait(guesser.place)
         if not guesser.known:
-            waits.append(self._accounts.wait(account))
-        if (wait := max(waits)) > 0:
-            raise TooManyAttempts(retry_after=wait)
+            waits[GuessBound.ACCOUNT] = self._accounts.wait(account)
+        bound, wait = max(waits.items(), key=lambda item: item[1])
+        if wait > 0:
+            raise TooManyAttempts(retry_after=wait, metadata={"bound": bound.value})
         for counts, key in self._keys(account, guesser):
             counts.add(key)
 

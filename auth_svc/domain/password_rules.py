@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from tocsin.errors import InvalidInput
@@ -34,7 +34,7 @@ class PasswordRule:
     """
 
     shortest: int
-    common: frozenset[str]
+    common: frozenset[str] = field(repr=False)
 
     def checked(self, text: str, *, own: Iterable[str] = (), field: str = "password") -> str:
         """The password as it is hashed: the same for every way to type it (NFKC). Its characters are counted after that.

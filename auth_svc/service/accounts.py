@@ -111,8 +111,9 @@ class Accounts:
         guesser = Guesser(place=place, known=True)
         try:
             self._throttle.attempt(key, guesser)
-        except TooManyAttempts:
-            self._log.record(SecurityEvent.LOGIN_DELAYED, tenant=account.tenant.id, subject=account.user.name)
+        except TooManyAttempts as error:
+            facts = {"tenant": account.tenant.id, "subject": account.user.name, "why": error.metadata["bound"]}
+            self._log.record(SecurityEvent.LOGIN_DELAYED, **facts)
             raise
         try:
             verdict = await self._hasher.verify(account.password_hash, typed_password(current, field="currentPassword"), client=place)

@@ -156,8 +156,8 @@ class Sessions:
         guesser = visit.guesser
         try:
             self._throttle.attempt(key, guesser)
-        except TooManyAttempts:
-            self._log.record(SecurityEvent.LOGIN_DELAYED, account=account_hash)
+        except TooManyAttempts as error:
+            self._log.record(SecurityEvent.LOGIN_DELAYED, account=account_hash, why=error.metadata["bound"])
             raise
         try:
             typed = typed_password(password)

@@ -19,7 +19,6 @@ class AlertKind(Enum):
     CLIENT_GUESSES = "CLIENT_GUESSES"
     ACCOUNT_GUESSED = "ACCOUNT_GUESSED"
     TENANT_SUSPENDED = "TENANT_SUSPENDED"
-    ROLE_RAISED = "ROLE_RAISED"
     CREDENTIALS_FORGED = "CREDENTIALS_FORGED"
 
 
@@ -43,7 +42,6 @@ SEVERITIES: Final = {
     AlertKind.CLIENT_GUESSES: Severity.HIGH,
     AlertKind.ACCOUNT_GUESSED: Severity.HIGH,
     AlertKind.TENANT_SUSPENDED: Severity.MEDIUM,
-    AlertKind.ROLE_RAISED: Severity.MEDIUM,
     AlertKind.CREDENTIALS_FORGED: Severity.HIGH,
 }
 """That of an alert that names none."""

@@ -85,7 +85,7 @@ class AuditJournal:
             service=self._service,
             method=method,
             subject=principal.subject if principal else note.subject,
-            session=note.session,
+            session=(principal.session if principal else "") or note.session,
             client_address=origin.address,
             user_agent=origin.user_agent,
             resource=plain(note.resource) if note.resource else "",

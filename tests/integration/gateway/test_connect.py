@@ -271,6 +271,7 @@ BOMB = gzip.compress(b"\0" * 50_000_000)
         (b"{}", "br", "unimplemented"),
         (b"{}", "gzip, gzip", "unimplemented"),
     ],
+    ids=["half a bomb", "too large", "not compressed", "cut short", "more behind", "unknown", "twice"],
 )
 async def test_what_is_compressed_badly_is_refused(rig: Rig, client: httpx2.AsyncClient, body: bytes, coding: str, code: str) -> None:
     """A bomb is stopped at the most bytes of a message, not when it has gone off."""

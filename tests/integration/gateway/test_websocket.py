@@ -276,6 +276,18 @@ async def closing(reader: asyncio.StreamReader) -> int:
         (frame(1, b"", fin=False) + frame(0, b"", fin=False) * 2000, 1008),
         (frame(8, b"\x03"), 1002),
     ],
+    ids=[
+        "unmasked",
+        "no UTF-8",
+        "unknown opcode",
+        "goes on with nothing",
+        "long ping",
+        "two begun",
+        "2^63 bytes",
+        "reserved bit",
+        "fragments of nothing",
+        "half a close code",
+    ],
 )
 async def test_frames_that_are_none_close_the_socket(rig: Rig, sent: bytes, code: int, caplog: pytest.LogCaptureFixture) -> None:
     """Unmasked, not UTF-8, of no kind, out of order, compressed, endless: nothing of it is an error of ours."""

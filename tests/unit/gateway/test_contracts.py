@@ -61,6 +61,7 @@ def mounts(folder: Path, policies: str = WHO, *, contents: bytes | None = None, 
         (changed(lambda files, own: own.dependency.append(FILE)), "in a circle"),
         (changed(lambda files, own: own.ClearField("service")), "has no service"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "file",
 )
 def test_a_file_that_is_no_contract_is_refused(raw: bytes, reason: str) -> None:
     """The reason tells what is wrong, and how to make a good one."""

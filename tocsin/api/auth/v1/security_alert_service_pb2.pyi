@@ -56,8 +56,6 @@ class SecurityAlert(_message.Message):
         """Many clients tried to sign in to one account."""
         TENANT_SUSPENDED: SecurityAlert._Kind.ValueType  # 23
         """A tenant was suspended."""
-        ROLE_RAISED: SecurityAlert._Kind.ValueType  # 24
-        """Somebody got a role that administers."""
         CREDENTIALS_FORGED: SecurityAlert._Kind.ValueType  # 25
         """One address showed many credentials that are not valid."""
 
@@ -88,8 +86,6 @@ class SecurityAlert(_message.Message):
     """Many clients tried to sign in to one account."""
     TENANT_SUSPENDED: SecurityAlert.Kind.ValueType  # 23
     """A tenant was suspended."""
-    ROLE_RAISED: SecurityAlert.Kind.ValueType  # 24
-    """Somebody got a role that administers."""
     CREDENTIALS_FORGED: SecurityAlert.Kind.ValueType  # 25
     """One address showed many credentials that are not valid."""
 
