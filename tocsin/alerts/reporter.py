@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
@@ -30,6 +31,14 @@ _LONGEST_TEXT: Final = 200
 _Key: TypeAlias = tuple[str, AlertKind, str, str, str]
 
 
+class _Batch:
+    """Alerts that are sent together; sent again, they are the same ones."""
+
+    def __init__(self, alerts: Sequence[Alert]) -> None:
+        self.alerts = alerts
+        self.id = str(uuid.uuid4())
+
+
 class AlertReporter:
     """Implements `Alerts`; a component. What auth_svc cannot take waits; what finds no room is counted as dropped."""
 
@@ -37,8 +46,7 @@ class AlertReporter:
         self._send = send
         self._clock = clock
         self._waiting: dict[_Key, Alert] = {}
-        self._batch: list[Alert] = []  # as it was sent, until it is answered: whether it was taken is not known
-        self._batch_id = ""
+        self._batches: deque[_Batch] = deque()  # as they were sent, until they are answered: whether they were taken is not known
         self._background = Background(clock)
         self._happened = Counter(
             "tocsin_security_alerts", "Security alerts of this process, each time that one happened.", ["kind"], registry=registry
@@ -102,7 +110,9 @@ class AlertReporter:
             async with asyncio.timeout(_STOP_SECONDS):
                 await self.tell()
         except (TocsinError, TimeoutError) as error:
-            _log.warning("security alerts not told", alerts=len(self._waiting) + len(self._batch), error=str(error))
+            _log.warning(
+                "security alerts not told", alerts=len(self._waiting) + sum(len(batch.alerts) for batch in self._batches), error=str(error)
+            )
 
     async def tell(self) -> None:
         """Tells everything that waits.
@@ -110,17 +120,28 @@ class AlertReporter:
         Raises:
             TocsinError: auth_svc does not take it now; it waits on.
         """
-        while self._batch or self._waiting:
-            if not self._batch:
+        while self._batches or self._waiting:
+            if not self._batches:
                 keys = list(self._waiting)[:MOST_AT_ONCE]
-                self._batch, self._batch_id = [self._waiting.pop(key) for key in keys], str(uuid.uuid4())
+                self._batches.append(_Batch([self._waiting.pop(key) for key in keys]))
+            batch = self._batches[0]
             try:
-                await self._send(self._batch, self._batch_id)
+                await self._send(batch.alerts, batch.id)
             except InvalidInput as error:
-                self._dropped.inc(sum(alert.count for alert in self._batch))
-                _log.error("security alerts refused", alerts=len(self._batch), error=error.message)
-            self._batch = []
+                self._refused(batch, error)
+            else:
+                self._batches.popleft()
             report_progress()
+
+    def _refused(self, batch: _Batch, error: InvalidInput) -> None:
+        """One alert is not taken: it is looked for by halves, so that it is dropped alone."""
+        self._batches.popleft()
+        if len(batch.alerts) > 1:
+            middle = len(batch.alerts) // 2
+            self._batches.extendleft((_Batch(batch.alerts[middle:]), _Batch(batch.alerts[:middle])))
+            return
+        self._dropped.inc(batch.alerts[0].count)
+        _log.error("security alert refused", kind=batch.alerts[0].kind.value, error=error.message)
 
 
 def _text(text: str) -> str:

@@ -64,7 +64,7 @@ class AuditJournal:
         self._flushed = 0
         self._lost = 0
         self._entries = Counter("tocsin_audit_entries", "Entries of the audit log that this process made.", registry=registry)
-        self._dropped = Counter("tocsin_audit_entries_dropped", "Entries of the audit log that found no room.", registry=registry)
+        self._dropped = Counter("tocsin_audit_entries_dropped", "Entries of the audit log that were lost: no room, or refused.", registry=registry)
         waiting = Gauge("tocsin_audit_journal_bytes", "Bytes of the journal that auth_svc does not have yet.", registry=registry)
         waiting.set_function(lambda: self._segments.waiting_bytes)
 
@@ -186,7 +186,7 @@ class AuditJournal:
         self._segments.rotate()
 
     async def check(self) -> str | None:
-        """Health: whether something found no room since the start.
+        """Health: whether something was lost since the start.
 
         Raises:
             Degraded: it did.
@@ -197,8 +197,8 @@ class AuditJournal:
 
     @property
     def failing(self) -> Mapping[str, str]:
-        """What found no room since the start, by name, as background tasks tell it; empty if nothing did."""
-        return {"audit log": f"{self._lost} entries of the audit log found no room."} if self._lost else {}
+        """What was lost since the start, by name, as background tasks tell it; empty if nothing did."""
+        return {"audit log": f"{self._lost} entries of the audit log were lost: no room, or refused."} if self._lost else {}
 
     async def _round(self) -> None:
         if self._clock.micros() - self._flushed >= _REFUSAL_SECONDS * SECOND:
@@ -226,12 +226,20 @@ class AuditJournal:
     async def _tell(self, segment: TakenSegment) -> None:
         entries = [entry for record in segment.records() if (entry := _read(record)) is not None]
         for start in range(0, len(entries), MOST_AT_ONCE):
-            batch = entries[start : start + MOST_AT_ONCE]
-            try:
-                await self._send(batch)
-            except InvalidInput as error:
-                _log.error("audit entries refused", entries=len(batch), error=error.message)
-                self._drop(len(batch))
+            await self._deliver(entries[start : start + MOST_AT_ONCE])
+
+    async def _deliver(self, entries: Sequence[pb.ReportedAuditLog]) -> None:
+        """Sends entries; one that is not taken is looked for by halves, so that it is dropped alone."""
+        try:
+            await self._send(entries)
+        except InvalidInput as error:
+            if len(entries) > 1:
+                middle = len(entries) // 2
+                await self._deliver(entries[:middle])
+                await self._deliver(entries[middle:])
+                return
+            _log.error("audit entry refused", method=entries[0].method, error=error.message)
+            self._drop(entries[0].count)
 
 
 def _read(record: bytes) -> pb.ReportedAuditLog | None:

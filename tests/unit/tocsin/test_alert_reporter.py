@@ -98,6 +98,30 @@ async def test_what_is_refused_does_not_stand_in_the_way(reporter: AlertReporter
     assert registry.get_sample_value("tocsin_security_alerts_dropped_total") == 1
 
 
+async def test_one_that_is_refused_takes_no_other_with_it(clock: FakeClock, registry: CollectorRegistry) -> None:
+    """Whatever is wrong with it; and what was taken is not told again when auth_svc goes away meanwhile."""
+    odd, taken, calls = f"place{MOST_AT_ONCE // 2}", list[str](), 0
+
+    async def picky(alerts: Sequence[Alert], _: str) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            raise Unavailable
+        if any(alert.place == odd for alert in alerts):
+            raise InvalidInput.at("alerts", "one is odd")
+        taken.extend(alert.place for alert in alerts)
+
+    reporter = AlertReporter(send=picky, clock=clock, registry=registry)
+    for number in range(MOST_AT_ONCE):
+        reporter.report(kind=AlertKind.PII_FOUND, place=f"place{number}")
+    with pytest.raises(Unavailable):
+        await reporter.tell()
+    assert taken, "a half was taken before"
+    await reporter.tell()
+    assert sorted(taken) == sorted({f"place{number}" for number in range(MOST_AT_ONCE)} - {odd})
+    assert registry.get_sample_value("tocsin_security_alerts_dropped_total") == 1
+
+
 async def test_texts_are_bounded_and_storable(reporter: AlertReporter, auth: Auth) -> None:
     """Whatever a caller puts in."""
     reporter.report(kind=AlertKind.PII_FOUND, place="records", latest="x" * 10_000, detail="a\0b\ud800")

@@ -17,7 +17,7 @@ from tocsin.api.auth.v1 import audit_log_service_pb2 as pb
 from tocsin.audit_log import GENESIS, AuditEntry, chained
 from tocsin.audit_log.journal import plain
 from tocsin.audit_log.verification import HEAD_TYPE, ExportVerifier
-from tocsin.errors import Unavailable
+from tocsin.errors import InvalidInput, Unavailable
 from tocsin.mesh.context import Call, CallNote, CallOrigin
 from tocsin.mesh.health import Degraded
 from tocsin.testing.clock import FakeClock
@@ -112,7 +112,7 @@ async def test_auth_svc_being_away_loses_nothing_until_there_is_no_room(tmp_path
         journal.record("A/B", call(resource=f"alarms/{number}"), "OK")
     with pytest.raises(Unavailable):
         await journal.tell()
-    with pytest.raises(Degraded, match="entries of the audit log found no room"):
+    with pytest.raises(Degraded, match="entries of the audit log were lost"):
         await journal.check()
     taker.is_away = False
     await journal.tell()
@@ -123,6 +123,25 @@ async def test_auth_svc_being_away_loses_nothing_until_there_is_no_room(tmp_path
     journal.record("A/B", call(resource="again"), "OK")
     await journal.stop()
     assert taker.taken[-1].resource == "again"
+
+
+async def test_one_that_is_refused_takes_no_other_with_it(tmp_path: Path, clock: FakeClock) -> None:
+    """Whatever is wrong with it, the entries beside it are told, and it is counted as lost."""
+    taker = Taker()
+
+    async def picky(entries: Sequence[pb.ReportedAuditLog]) -> None:
+        if any(entry.resource == "alarms/7" for entry in entries):
+            raise InvalidInput.at("entries", "one is odd")
+        await taker(entries)
+
+    journal = journal_in(tmp_path, clock, send=picky)
+    await journal.start()
+    for number in range(20):
+        journal.record("AlarmService/CreateAlarm", call(resource=f"alarms/{number}"), "OK")
+    await journal.tell()
+    assert [entry.resource for entry in taker.taken] == [f"alarms/{number}" for number in range(20) if number != 7]
+    assert journal.failing == {"audit log": "1 entries of the audit log were lost: no room, or refused."}
+    await journal.stop()
 
 
 async def test_a_flood_of_refusals_of_nobody_is_a_count(tmp_path: Path, clock: FakeClock) -> None:
