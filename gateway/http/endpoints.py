@@ -92,7 +92,7 @@ async def read_request(exchange: Exchange, route: Route, rule: BodyRule) -> Inco
     body = await exchange.body(timeout=rule.timeout_seconds, most=most, whole=not prefix)
     content_type, binder = exchange.headers.get(b"content-type", b""), route.binder
     form = binder.takes_forms and is_form(content_type)
-    multipart = binder.takes_forms and is_multipart(content_type)
+    multipart = binder.takes_files and is_multipart(content_type)
     if body and binder.takes_body:
         if not is_plain(exchange.headers):
             raise UnsupportedMediaType("A compressed body is not supported.")

@@ -160,7 +160,8 @@ class Operation:
             schema = self._schemas.reference(self._request)
         if self._route.uploads:
             return {"required": True, "description": "A stream: one JSON object a line.", "content": {NDJSON_TYPE: {"schema": schema}}}
-        kinds = (JSON_TYPE, _FORM_TYPE, "multipart/form-data") if self._route.binder.takes_forms else (JSON_TYPE,)
+        binder = self._route.binder
+        kinds = (JSON_TYPE, *((_FORM_TYPE,) if binder.takes_forms else ()), *(("multipart/form-data",) if binder.takes_files else ()))
         return {"required": True, "content": {kind: {"schema": schema} for kind in kinds}}
 
     def _unmodified(self) -> Schema:

@@ -45,6 +45,11 @@ class Binder(Protocol):
         ...
 
     @property
+    def takes_files(self) -> bool:
+        """Whether it may be a form with files (multipart/form-data)."""
+        ...
+
+    @property
     def raw_body(self) -> bool:
         """Whether the body is passed on as it is, whatever its type."""
         ...
@@ -113,7 +118,7 @@ class RequestBinder:
         self._query = QueryBinder(message_type=self._codec.message_type, owned=owned, transcoding=transcoding)
         self.raw_body = raw and self._is_raw(request)
         self._form = self._form_binder()
-        self.takes_forms = self._form is not None
+        self.takes_forms = self.takes_files = self._form is not None
         self._mask = self._mask_field(request) if http_method == "PATCH" and self._body_field else None
         self._mask_exclude = self._not_in_mask(request)
         self._generated = tuple(self._codec.message_type.fields[item.name] for item in request.fields if is_uuid(item))

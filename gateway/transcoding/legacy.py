@@ -53,6 +53,7 @@ class LegacyBinder:
         self._generated = tuple(whole.fields[item.name] for item in request.fields if is_uuid(item))
         self._oauth = option.dialect == door_pb2.LegacyRoute.RFC_6749
         self.takes_body = self.takes_forms = http_method != "GET"
+        self.takes_files = False
 
     @property
     def aliases(self) -> Mapping[str, str]:

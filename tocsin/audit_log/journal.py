@@ -64,7 +64,9 @@ class AuditJournal:
         self._flushed = 0
         self._lost = 0
         self._entries = Counter("tocsin_audit_entries", "Entries of the audit log that this process made.", registry=registry)
-        self._dropped = Counter("tocsin_audit_entries_dropped", "Entries of the audit log that were lost: no room, or refused.", registry=registry)
+        self._dropped = Counter(
+            "tocsin_audit_entries_dropped", "Entries of the audit log that were lost: no room, or refused.", registry=registry
+        )
         waiting = Gauge("tocsin_audit_journal_bytes", "Bytes of the journal that auth_svc does not have yet.", registry=registry)
         waiting.set_function(lambda: self._segments.waiting_bytes)
 

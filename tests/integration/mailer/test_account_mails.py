@@ -101,7 +101,7 @@ async def test_without_a_mail_server_it_is_refused(rig: Rig) -> None:
         {"address": "ann@example.com\r\nBcc: eve@example.com"},
         {"address": "Ann <ann@example.com>"},
         {"address": ""},
-        {"id": ""},
+        {"id": "a b"},
         {"variables": {"nobody_declared": "x"}},
         {"variables": {"x" * 65: "x"}},
     ],

@@ -40,6 +40,15 @@ def kafka() -> Generator[KafkaCluster]:
 
 
 @pytest.fixture
+def own_broker() -> Generator[RedisServer]:
+    """A Redis that is somebody's broker, and no part of Tocsin."""
+    server = RedisServer()
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
 def durable_redis() -> Generator[RedisServer]:
     """A Redis that may be killed, and forgets nothing that it has confirmed."""
     server = RedisServer(durable=True)
@@ -53,7 +62,7 @@ async def test_there_and_back(request: pytest.FixtureRequest, neighbours: Neighb
     """From an alarm to the broker, and from the broker to an event."""
     far: FarEnd
     if which == "redis":
-        server: RedisServer = request.getfixturevalue("own_redis_server")
+        server: RedisServer = request.getfixturevalue("own_broker")
         far = RedisEnd(server.port)
     else:
         cluster: KafkaCluster = request.getfixturevalue("kafka")
@@ -77,10 +86,10 @@ async def test_a_redis_that_is_killed_loses_nothing(durable_redis: RedisServer, 
     assert tries > count
 
 
-async def test_a_confirm_that_is_swallowed_is_asked_for_again(own_redis_server: RedisServer, record_property: Note) -> None:
+async def test_a_confirm_that_is_swallowed_is_asked_for_again(own_broker: RedisServer, record_property: Note) -> None:
     """The connection is cut somewhere between the message and its confirm, again and again."""
     count = 120
-    async with Proxy(target_port=own_redis_server.port) as proxy:
+    async with Proxy(target_port=own_broker.port) as proxy:
 
         async def cut(confirmed: Callable[[], int]) -> None:
             limit = 700
@@ -93,7 +102,7 @@ async def test_a_confirm_that_is_swallowed_is_asked_for_again(own_redis_server: 
         async with publishing(f"redis://{proxy.address}/3") as kind:
             tries = await publish_all(kind, QUEUE, count, trouble=cut)
         assert proxy.hurt > 3
-    account(await RedisEnd(own_redis_server.port).all(QUEUE, count), count, tries, record_property)
+    account(await RedisEnd(own_broker.port).all(QUEUE, count), count, tries, record_property)
     assert tries > count
 
 
@@ -140,9 +149,9 @@ async def test_a_source_survives_its_broker_its_scheduler_and_its_processor(dura
     assert len(numbers) == len(await far.all(QUEUE, count))
 
 
-async def test_replicas_share_a_stream_and_what_a_dead_one_left_comes_to_another(own_redis_server: RedisServer) -> None:
+async def test_replicas_share_a_stream_and_what_a_dead_one_left_comes_to_another(own_broker: RedisServer) -> None:
     """Each entry to one of them; one that was taken and not done, a second later to whoever is there."""
-    far = RedisEnd(own_redis_server.port)
+    far = RedisEnd(own_broker.port)
     (spec,) = parse_sources(f"o={far.source(QUEUE)}?tenant=t1&event=e&claim=1")
     dead, first, second = (source_of(spec, consumer=name) for name in ("dead", "first", "second"))
     for source in (dead, first, second):
@@ -167,11 +176,11 @@ async def test_replicas_share_a_stream_and_what_a_dead_one_left_comes_to_another
     assert await far.left(QUEUE) == 0
 
 
-async def test_redis_by_tls_with_a_password(own_redis_server: RedisServer, tmp_path: Path) -> None:
+async def test_redis_by_tls_with_a_password(own_broker: RedisServer, tmp_path: Path) -> None:
     """Neither an authority that is not ours nor a wrong password lets anything through."""
-    async with redis_client.Redis(host="127.0.0.1", port=own_redis_server.port) as client:
+    async with redis_client.Redis(host="127.0.0.1", port=own_broker.port) as client:
         await client.execute_command("CONFIG", "SET", "requirepass", "s3cret")
-    await secured("rediss", "default:s3cret", own_redis_server.port, tmp_path, QUEUE)
+    await secured("rediss", "default:s3cret", own_broker.port, tmp_path, QUEUE)
 
 
 REFUSED = [

@@ -75,7 +75,7 @@ class Mesh:
         self._breakers = breakers
         self._methods = policies() if methods is None else {**policies(), **methods}
         self._foreign = dict(foreign or {})
-        self._targets = {**(targets or _targets(settings)), **{name: service.target for name, service in self._foreign.items()}}
+        self._targets = targets or _targets(settings)
         self._keyring = None if plaintext else Keyring(Identity.of(settings, service=service))
         self._metrics = ClientMetrics(telemetry.registry)
         export_breakers(telemetry.registry, breakers)
@@ -140,6 +140,8 @@ class Mesh:
         )
 
     def _target(self, service: str) -> str:
+        if (foreign := self._foreign.get(service)) is not None:
+            return foreign.target
         try:
             return self._targets[service]
         except KeyError:
@@ -195,7 +197,7 @@ class Mesh:
         Raises:
             OSError, ConfigError: a certificate or key cannot be read, or a target cannot be dialled.
         """
-        if wrong := list(problems(self._targets, os.environ)):
+        if wrong := list(problems({**self._targets, **{name: service.target for name, service in self._foreign.items()}}, os.environ)):
             raise ConfigError(wrong)
         if self._keyring is not None:
             self._keyring.current()
