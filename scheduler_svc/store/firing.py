@@ -267,7 +267,7 @@ class Batch:
         """
         if is_sqlite(connection):
             written = await self._write_each(connection)
-        elif len(self._moves) == len(self._rows):
+        elif [move[0] for move in self._moves] == [row[0] for row in self._rows]:
             written = await self._write_pairs(connection, _IGNORE_PRESENT if retry else "")
         else:
             written = await self._write_some(connection, _IGNORE_PRESENT if retry else "")

@@ -8,6 +8,7 @@ from msgspec import structs
 from msgspec.structs import replace
 
 from scheduler_svc.domain import (
+    TENANT_SUSPENDED,
     AlarmState,
     FailedAttempt,
     FiringNotFound,
@@ -18,8 +19,9 @@ from scheduler_svc.domain import (
     Succeeded,
     firing_id,
 )
-from scheduler_svc.ports import Pending
-from tests.integration.scheduler.stores import ACTION, NOW, OWNER, SECOND, Stores, alarm, firing
+from scheduler_svc.domain.planning import Plan
+from scheduler_svc.ports import Due, Pending
+from tests.integration.scheduler.stores import ACTION, NOW, OWNER, SECOND, Stores, alarm, firing, planner
 from tocsin.clock import from_micros
 from tocsin.errors import TocsinError, Unavailable
 from tocsin.listing import Condition
@@ -119,6 +121,26 @@ async def test_catching_up_is_cut_into_transactions(stores: Stores) -> None:
         assert [row.due for row in mine] == [NOW + number * SECOND for number in range(10)]
         assert [row.outcome for row in mine] == [Outcome.COALESCED] * 9 + [Outcome.FIRED]
         assert [row.action.body for row in mine[:-1]] == [b""] * 9
+
+
+async def test_as_many_rows_as_alarms_are_not_a_row_of_each(stores: Stores) -> None:
+    """An alarm without a row beside one that catches up with two: each row is its own alarm's, whatever the order."""
+    held, late = (alarm(tenant=tenant, trigger=Trigger(spec=Every(10 * SECOND), count=2)) for tenant in ("t1", "t2"))
+    await stores.add(held, late)
+    now = NOW + 15 * SECOND
+
+    def plan(due: Due, room: int) -> Plan:
+        return Plan((), due.due, due.ordinal, pause=TENANT_SUSPENDED) if due.id == held.id else planner(now)(due, room)
+
+    fired = await stores.due.fire([(held.id, NOW), (late.id, NOW)], owner=OWNER, now=now, most=100, planner=plan, held=stores.held)
+    assert await stores.all_firings("t1") == []
+    assert (await stores.alarms.get("t1", held.id)).state is AlarmState.PAUSED
+    rows = await stores.all_firings("t2")
+    assert [(row.alarm, row.due, row.outcome) for row in rows] == [
+        (late.id, NOW, Outcome.COALESCED),
+        (late.id, NOW + 10 * SECOND, Outcome.LATE),
+    ]
+    assert [queued.alarm for queued in fired.queued_firings] == [late.id]
 
 
 async def test_what_is_due_is_read_in_pages(stores: Stores) -> None:
