@@ -31,7 +31,7 @@ _LONGEST_TEXT: Final = 200
 _Key: TypeAlias = tuple[str, AlertKind, str, str, str]
 
 
-class _Batch:
+class _AlertBatch:
     """Alerts that are sent together; sent again, they are the same ones."""
 
     def __init__(self, alerts: Sequence[Alert]) -> None:
@@ -46,7 +46,7 @@ class AlertReporter:
         self._send = send
         self._clock = clock
         self._waiting: dict[_Key, Alert] = {}
-        self._batches: deque[_Batch] = deque()  # as they were sent, until they are answered: whether they were taken is not known
+        self._batches: deque[_AlertBatch] = deque()  # as they were sent, until they are answered: whether they were taken is not known
         self._background = Background(clock)
         self._happened = Counter(
             "tocsin_security_alerts", "Security alerts of this process, each time that one happened.", ["kind"], registry=registry
@@ -123,7 +123,7 @@ class AlertReporter:
         while self._batches or self._waiting:
             if not self._batches:
                 keys = list(self._waiting)[:MOST_AT_ONCE]
-                self._batches.append(_Batch([self._waiting.pop(key) for key in keys]))
+                self._batches.append(_AlertBatch([self._waiting.pop(key) for key in keys]))
             batch = self._batches[0]
             try:
                 await self._send(batch.alerts, batch.id)
@@ -133,12 +133,12 @@ class AlertReporter:
                 self._batches.popleft()
             report_progress()
 
-    def _refused(self, batch: _Batch, error: InvalidInput) -> None:
+    def _refused(self, batch: _AlertBatch, error: InvalidInput) -> None:
         """One alert is not taken: it is looked for by halves, so that it is dropped alone."""
         self._batches.popleft()
         if len(batch.alerts) > 1:
             middle = len(batch.alerts) // 2
-            self._batches.extendleft((_Batch(batch.alerts[middle:]), _Batch(batch.alerts[:middle])))
+            self._batches.extendleft((_AlertBatch(batch.alerts[middle:]), _AlertBatch(batch.alerts[:middle])))
             return
         self._dropped.inc(batch.alerts[0].count)
         _log.error("security alert refused", kind=batch.alerts[0].kind.value, error=error.message)
