@@ -1,17 +1,12 @@
 """Slows down whoever guesses passwords, without keeping anybody out who has been here before (pure)."""
 
-import ipaddress
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
 
 from auth_svc.domain import TooManyAttempts
 from tocsin.clock import Clock
-
-_IPV6_PREFIX: Final = 64
-"""Bits that one customer has at least (RFC 6177): whoever has one address has all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +35,7 @@ class Guesser:
     """Who tries to sign in.
 
     Attributes:
-        place: where from; see `place_of`.
+        place: where from; see `tocsin.client_network`.
         device: digest of a token that an earlier sign-in to this account left; empty without one.
         known: whether this device, or somebody at this place, has signed in to this account before.
     """
@@ -165,19 +160,6 @@ class LoginThrottle:
 
 def _pair(account: str, guesser: Guesser) -> str:
     return f"{account}\0{guesser.device or guesser.place}"
-
-
-def place_of(address: str) -> str:
-    """Where a client is, as far as it counts: its IPv4 address, or the /64 of its IPv6 address; any other text as it is."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(found, ipaddress.IPv6Address):
-        if found.ipv4_mapped is not None:
-            return str(found.ipv4_mapped)
-        return str(ipaddress.ip_network((int(found) >> _IPV6_PREFIX << _IPV6_PREFIX, _IPV6_PREFIX)))
-    return str(found)
 
 
 class RequestBudget:

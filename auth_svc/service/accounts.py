@@ -31,7 +31,8 @@ from auth_svc.service.clients import place_digest
 from auth_svc.service.new_passwords import NewPasswords, words_of
 from auth_svc.service.one_time import OneTimeTokens
 from auth_svc.service.registering import TooManyRequests, made_of
-from auth_svc.throttle import Guesser, LoginThrottle, RequestBudget, place_of
+from auth_svc.throttle import Guesser, LoginThrottle, RequestBudget
+from tocsin.client_network import client_network
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
 
@@ -93,7 +94,7 @@ class Accounts:
         if typed_password(new, field="newPassword") == typed_password(current):
             raise InvalidInput.at("newPassword", "is the current one")
         own = words_of(account.user, account.tenant)
-        hashed = await self._passwords.hash(new, own=own, client=place_of(client.address), field="newPassword")
+        hashed = await self._passwords.hash(new, own=own, client=client_network(client.address), field="newPassword")
         ended = await self._store.change_password(
             account.user.id,
             old=account.password_hash,
@@ -107,7 +108,7 @@ class Accounts:
         self._changed(SecurityEvent.PASSWORD_CHANGED, account.user, ended)
 
     async def _require_current(self, account: Account, current: str, client: ClientFacts) -> None:
-        key, place = f"users/{account.user.id}", place_of(client.address)
+        key, place = f"users/{account.user.id}", client_network(client.address)
         guesser = Guesser(place=place, known=True)
         try:
             self._throttle.attempt(key, guesser)
@@ -133,7 +134,7 @@ class Accounts:
             TooManyRequests: of this client.
         """
         address, language = normalize_email(email), checked_locale(locale, field="locale")
-        if wait := self._budget.take(place_of(client.address)):
+        if wait := self._budget.take(client_network(client.address)):
             raise TooManyRequests(retry_after=wait)
         await self._mails.add(self._mails.draft(AccountMailKind.RESET_PASSWORD, address=address, locale=language))
         self._log.record(SecurityEvent.RESET_REQUESTED)
@@ -150,7 +151,7 @@ class Accounts:
             account = await self._store.get_account(found.tenant, found.subject.removeprefix("users/"))
         except UserNotFound:
             raise OneTimeTokenVoid from None
-        place, user = place_of(client.address), account.user
+        place, user = client_network(client.address), account.user
         hashed = await self._passwords.hash(new, own=words_of(user, account.tenant), client=place, field="newPassword")
         ended = await self._store.reset_password(
             digest(token),

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from auth_svc.domain import ClientFacts, digest
 from auth_svc.ports import CredentialStore
-from auth_svc.throttle import Guesser, place_of
+from auth_svc.throttle import Guesser
+from tocsin.client_network import client_network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,7 @@ class KnownClients:
 
     async def visit(self, user: str, client: ClientFacts, device_token: str) -> Visit:
         """The client of a sign-in; ``user`` is empty of an account that does not exist, which costs the same."""
-        place = place_of(client.address)
+        place = client_network(client.address)
         stored = place_digest(user, place) if place else ""
         device = digest(device_token) if device_token else ""
         history = await self._store.client_history(user, [each for each in (stored, device) if each])

@@ -24,7 +24,8 @@ from auth_svc.domain import (
 from auth_svc.ports import SecurityLog, Store
 from auth_svc.service.account_mails import AccountMails, lifetime_of
 from auth_svc.service.new_passwords import NewPasswords
-from auth_svc.throttle import RequestBudget, place_of
+from auth_svc.throttle import RequestBudget
+from tocsin.client_network import client_network
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput, ResourceExhausted
 
@@ -107,7 +108,7 @@ class Registering:
             created=now,
             expires=now + KEPT,
         )
-        place = place_of(client.address)
+        place = client_network(client.address)
         own = (address, name, display_name, tenant_display_name)
         self._passwords.check(password, own=own)
         if wait := self._budget.take(place):

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from gateway.limits.door import client_network
 from gateway.metrics import ConnectionMetrics
 from gateway.transcoding.problems import HeadersTooSlow, NoHttpRequest, problem
+from tocsin.client_network import client_network
 from tocsin.errors import ResourceExhausted, TocsinError, Unavailable
 
 

@@ -1,6 +1,6 @@
 """How many calls a tenant, or a client address, may make: at both doors by one count, across replicas through Redis."""
 
-from gateway.limits.door import DoorLimits, Tell, client_network, ignore
+from gateway.limits.door import DoorLimits, Tell, ignore
 from gateway.limits.limiter import RateLimited, RateLimiter
 from gateway.limits.rules import ADDRESS_DEFAULTS, TENANT_DEFAULTS, LimitRule, parse_limits
 from gateway.limits.sources import LocalLeases, RedisLeases
@@ -15,7 +15,6 @@ __all__ = [
     "RateLimiter",
     "RedisLeases",
     "Tell",
-    "client_network",
     "ignore",
     "parse_limits",
 ]

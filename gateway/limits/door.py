@@ -1,14 +1,13 @@
 """Which limit a call counts against, and for whom."""
 
 import contextlib
-import ipaddress
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 from gateway.limits.limiter import RateLimited, RateLimiter
 from gateway.limits.rules import CREDENTIALS, PUBLIC, LimitRule
 from gateway.metrics import LimitMetrics
+from tocsin.client_network import client_network
 from tocsin.mesh.policy import MethodPolicy
 from tocsin.mesh.tokens import Principal
 
@@ -24,18 +23,6 @@ _RATE_LIMIT_POLICY: Final = b"ratelimit-policy"
 def ignore(name: bytes, value: bytes) -> None:
     """Tells nobody."""
     del name, value
-
-
-@lru_cache(maxsize=4096)
-def client_network(address: str) -> str:
-    """What counts as one client: an IPv4 address, or the /64 that an IPv6 client has to itself (RFC 6177); empty if it is neither."""
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return ""
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False).network_address)
 
 
 class DoorLimits:

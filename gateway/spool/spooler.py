@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from gateway.limits import client_network
 from gateway.spool.methods import SpoolableMethod
 from gateway.spool.spool import Spool, is_anonymous
 from gateway.spool.store import SpooledCall
+from tocsin.client_network import client_network
 from tocsin.clock import Clock
 from tocsin.mesh.tokens import Principal
 from tocsin.telemetry import current_traceparent

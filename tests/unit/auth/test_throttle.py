@@ -5,7 +5,8 @@ from collections import Counter
 import pytest
 
 from auth_svc.domain import TooManyAttempts
-from auth_svc.throttle import Guesser, LoginThrottle, RequestBudget, ThrottleRule, place_of
+from auth_svc.throttle import Guesser, LoginThrottle, RequestBudget, ThrottleRule
+from tocsin.client_network import client_network
 from tocsin.testing.clock import FakeClock
 
 RULE = ThrottleRule(free=3, longest=8.0, window=100.0, capacity=4)
@@ -169,12 +170,13 @@ def test_memory_is_bounded(clock: FakeClock) -> None:
         ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
         ("::ffff:198.51.100.7", "198.51.100.7"),
         ("", ""),
-        ("unix", "unix"),
+        ("unix", ""),
+        ("fe80::1%eth0", "fe80::/64"),
     ],
 )
 def test_a_place_is_an_ipv4_address_or_a_64(address: str, place: str) -> None:
     """Whoever has one IPv6 address has 2**64 of them."""
-    assert place_of(address) == place
+    assert client_network(address) == place
 
 
 async def test_a_budget_is_of_a_client_and_a_window(clock: FakeClock) -> None:

@@ -6,10 +6,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from gateway.config import GatewaySettings
-from gateway.limits import DoorLimits, LimitRule, RateLimited, client_network, ignore
+from gateway.limits import DoorLimits, LimitRule, RateLimited, ignore
 from gateway.limits.sources import MOST_KEYS
 from gateway.metrics import LimitMetrics
 from tests.unit.gateway.limits import local_limiter
+from tocsin.client_network import client_network
 from tocsin.mesh.policy import policies
 from tocsin.testing.clock import FakeClock
 
