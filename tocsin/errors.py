@@ -126,10 +126,11 @@ class QuotaExceeded(ResourceExhausted):
     """The tenant has used up its quota."""
 
     @classmethod
-    def of(cls, quota: str, *, limit: int, used: int) -> "QuotaExceeded":
-        """The error for one quota ("alarms"), which allows ``limit`` and of which ``used`` are used."""
+    def of(cls, quota: str, *, limit: int, used: int, retry_after: float | None = None) -> "QuotaExceeded":
+        """The error for one quota ("alarms"), which allows ``limit`` and of which ``used`` are used; it begins anew in so many seconds."""
         facts = {"quota": quota, "limit": str(limit), "used": str(used)}
-        return cls(f"The tenant may have {limit:,} {quota}, and has {used:,}.", metadata=facts)
+        words = quota.replace("_", " ")
+        return cls(f"The tenant may have {limit:,} {words}, and has {used:,}.", metadata=facts, retry_after=retry_after)
 
 
 class Cancelled(TocsinError):

@@ -3,6 +3,7 @@
 from scheduler_svc.domain.alarms import (
     AUTO_PAUSE,
     DEFAULT_RETRY,
+    FIRE_QUOTA,
     PLAIN_FIELDS,
     REQUESTED,
     RULE_TOO_COSTLY,
@@ -70,6 +71,7 @@ __all__ = [
     "CANCELLED",
     "COUNTED",
     "DEFAULT_RETRY",
+    "FIRE_QUOTA",
     "MAX_ACTION",
     "MAX_ERROR",
     "MAX_REASON",

@@ -52,6 +52,8 @@ RULE_TOO_COSTLY: Final = "RULE_TOO_COSTLY"
 
 TENANT_SUSPENDED: Final = "TENANT_SUSPENDED"
 """Reason of a pause that began when the alarm came due while its tenant was suspended, and of what it fires late when that is over."""
+FIRE_QUOTA: Final = "FIRE_QUOTA"
+"""The same, of a tenant that had used up its fires of the minute; and of a due time that was skipped for that."""
 
 
 class AlarmState(IntEnum):

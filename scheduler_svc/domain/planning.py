@@ -6,14 +6,15 @@ Every due time gets its row, and none is passed over: a plan that cannot hold al
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from scheduler_svc.domain import COUNTED, OWN_TRACE, RULE_TOO_COSTLY, SERIAL, SINGLE, Alarm, FiringState, Outcome, fired_outcome
+from scheduler_svc.domain import COUNTED, FIRE_QUOTA, OWN_TRACE, RULE_TOO_COSTLY, SERIAL, SINGLE, Alarm, FiringState, Outcome, fired_outcome
 from scheduler_svc.triggers import Outage, after_outage
 from tocsin.clock import MINUTE
-from tocsin.recurrence import CatchUp, CatchUpMode, Compiled, Micros, Overlapping, Rule, TooCostly, compiled
+from tocsin.recurrence import CatchUp, CatchUpMode, Compiled, Micros, Overlapping, Rule, TooCostly, Trigger, compiled
 
 _LATEST: Final = CatchUp(mode=CatchUpMode.LATEST)
 _FIRST_LOOK_BACK: Final[Micros] = MINUTE
 _MOST_PREVIEWED: Final = 200
+_CATCH: Final = '"catch":'
 _OVERLAP: Final = '"overlap":'
 _INSTANT: Final = '{"at":'
 _ONCE: Final = (_INSTANT, '{"local":')
@@ -127,10 +128,38 @@ def flags_of(encoded: str, *, auto_pause_after: int) -> int:
 
 def plan_once(encoded: str, *, due: Micros, ordinal: int, now: Micros) -> Plan | None:
     """The plan of an instant to which no policy applies: it fires. Most alarms of a herd are such; None for any other."""
-    if not encoded.startswith(_INSTANT) or '"catch":' in encoded or _OVERLAP in encoded or due > now:
+    if not encoded.startswith(_INSTANT) or _CATCH in encoded or _OVERLAP in encoded or due > now:
         return None
     outcome, reason = fired_outcome(due=due, now=now)
     return Plan((Planned(due, FiringState.PENDING, outcome, reason),), None, ordinal + 1)
+
+
+def going(made: Plan) -> int:
+    """How many rows of a plan fire."""
+    return sum(row.state is FiringState.PENDING for row in made.rows)
+
+
+def within_quota(made: Plan, room: int, *, encoded: str) -> Plan:
+    """The plan of an alarm of which only ``room`` rows may fire now, by its trigger ``encoded``.
+
+    Where missed due times are not caught up with the others are skipped; otherwise the alarm waits at the first of them.
+    """
+    skipping = _catching_up(encoded) is CatchUpMode.NONE
+    rows: list[Planned] = []
+    for place, row in enumerate(made.rows):
+        if row.state is FiringState.PENDING and not room:
+            if not skipping:
+                return Plan(tuple(rows), row.due, made.ordinal - len(made.rows) + place, flags=made.flags, pause=FIRE_QUOTA)
+            rows.append(Planned(row.due, FiringState.CLOSED, Outcome.SKIPPED, FIRE_QUOTA))
+            continue
+        room -= row.state is FiringState.PENDING
+        rows.append(row)
+    return made._replace(rows=tuple(rows))
+
+
+def _catching_up(encoded: str) -> CatchUpMode:
+    rule = Trigger.decode(encoded).catch_up if _CATCH in encoded else None
+    return _LATEST.mode if rule is None else rule.mode
 
 
 def explained(made: Plan, waited_for: str) -> Plan:

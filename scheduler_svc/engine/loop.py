@@ -4,16 +4,19 @@ Far alarms stay in the store. The loader brings those due within the horizon int
 through one transaction of the store. A hint about a change reaches the index at once, and when one is lost the loader finds the alarm.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from scheduler_svc.domain import TENANT_SUSPENDED
-from scheduler_svc.domain.planning import Plan, Schedule, explained, flags_of, plan, plan_once, plan_too_costly
+from scheduler_svc.domain import FIRE_QUOTA, TENANT_SUSPENDED
+from scheduler_svc.domain.fire_quotas import AllowanceShort, FireAllowance
+from scheduler_svc.domain.planning import Plan, Schedule, explained, flags_of, going, plan, plan_once, plan_too_costly, within_quota
 from scheduler_svc.engine.loader import LoadBounds, Loader
 from scheduler_svc.engine.timeline import Popped, Timeline
 from scheduler_svc.ports import Changes, Due, DueStore, Fired, FiringSink, Observer, Pending, Shards
+from scheduler_svc.service.fire_quotas import FireQuotas
 from scheduler_svc.triggers import Outage
 from tocsin.background import Background, Wake, report_progress, report_stall
 from tocsin.clock import SECOND, Clock
@@ -83,10 +86,12 @@ class Engine:
         clock: Clock,
         options: EngineOptions,
         outage: Callable[[], Outage | None] = lambda: None,
+        fires: FireQuotas | None = None,
     ) -> None:
-        """Takes what it stands on; ``outage`` says when no ping could be taken lately."""
+        """Takes what it stands on; ``outage`` says when no ping could be taken lately, ``fires`` how many alarms of a tenant may fire."""
         self._store = store
         self._outage = outage
+        self._fires = fires
         self._shards = shards
         self._sink = sink
         self._changes = changes
@@ -231,14 +236,7 @@ class Engine:
     async def _fire_batch(self, batch: Sequence[Popped], now: Micros) -> None:
         started = self._clock.monotonic()
         try:
-            fired = await self._store.fire(
-                [(alarm, due) for alarm, due, *_ in batch],
-                owner=self._shards.owner,
-                held=self._shards.held,
-                now=now,
-                most=self._options.ledger_batch,
-                planner=lambda alarm, room: self._plan(alarm, now, room),
-            )
+            fired = await self._fire_within_quotas(batch, now)
         except Exception as error:
             if not isinstance(error, Unavailable | Aborted):
                 await self._fire_apart(batch, now, error)  # what one alarm says must not hold up the others: it is found, and stays due
@@ -255,6 +253,22 @@ class Engine:
         self._seconds_each = seconds / len(batch)
         self._observer.fired(fired, now=now, seconds=seconds)
         await self._changes.changed(fired.tenants)
+
+    async def _fire_within_quotas(self, batch: Sequence[Popped], now: Micros) -> Fired:
+        if self._fires is None:
+            return await self._fire_allowed(batch, now, None)
+        transact = partial(self._fire_allowed, batch, now)
+        return await self._fires.within((tenant for *_, tenant in batch), transact, _by_tenant)
+
+    async def _fire_allowed(self, batch: Sequence[Popped], now: Micros, allowed: FireAllowance | None) -> Fired:
+        return await self._store.fire(
+            [(alarm, due) for alarm, due, *_ in batch],
+            owner=self._shards.owner,
+            held=self._shards.held,
+            now=now,
+            most=self._options.ledger_batch,
+            planner=lambda alarm, room: self._plan(alarm, now, room, allowed),
+        )
 
     async def _fire_apart(self, batch: Sequence[Popped], now: Micros, error: Exception) -> None:
         """Lets the halves of a batch go that failed as one. An alarm that fails alone is told of, and tried again a minute later."""
@@ -293,17 +307,32 @@ class Engine:
         self._in_hand -= ids
         self._overruled -= ids
 
-    def _plan(self, alarm: Due, now: Micros, room: int) -> Plan:
+    def _plan(self, alarm: Due, now: Micros, room: int, allowed: FireAllowance | None) -> Plan:
         if alarm.tenant in self._stopped:
             return Plan((), alarm.due, alarm.ordinal, pause=TENANT_SUSPENDED)
         try:
             plan = plan_due(alarm, now=now, most=room, grace=self._options.grace, outage=self._outage())
+            if allowed is not None and not plan.signal:
+                plan = _within(allowed, alarm, plan)
+        except AllowanceShort:
+            raise
         except Exception as error:  # noqa: BLE001  one alarm that cannot be read must not hold up the others; it stays due and is told
             _log.error("alarm cannot be planned", alarm=alarm.id, exc_info=error)
             return Plan((), alarm.due, alarm.ordinal)
-        if plan.pause:  # a rule that is too costly
+        if plan.pause and plan.pause != FIRE_QUOTA:  # a rule that is too costly
             _log.warning("alarm paused", alarm=alarm.id, reason=plan.pause)
         return plan
+
+
+def _within(allowed: FireAllowance, alarm: Due, made: Plan) -> Plan:
+    """As much of the plan as the tenant's quota lets go. What watches something is not held back: a bell must ring."""
+    wanted = going(made)
+    room = allowed.room(alarm.tenant, alarm.id, wanted) if wanted else 0
+    return made if room == wanted else within_quota(made, room, encoded=alarm.trigger)
+
+
+def _by_tenant(fired: Fired) -> Mapping[str, int]:
+    return Counter(queued.tenant for queued in fired.queued_firings)
 
 
 def plan_due(alarm: Due, *, now: Micros, most: int, grace: Micros, outage: Outage | None = None) -> Plan:

@@ -8,8 +8,10 @@ import grpc
 from scheduler_svc.handlers.caller import caller
 from scheduler_svc.handlers.template_uses import template_uses
 from scheduler_svc.handlers.times import set_instant
-from scheduler_svc.ports import AlarmUsage, Replan, TemplateUses
+from scheduler_svc.ports import Replan, TemplateUses
+from scheduler_svc.ports.usage import QuotaUse
 from scheduler_svc.service.replan import Replans
+from scheduler_svc.service.usage import Usage
 from scheduler_svc.status import SchedulerStatus, StatusReader
 from tocsin.api.scheduler.v1 import scheduler_service_pb2, scheduler_service_pb2_grpc
 from tocsin.pages import Listing, list_page
@@ -20,7 +22,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class SchedulerHandlers(scheduler_service_pb2_grpc.SchedulerServiceServicer):
     """Shows how the scheduler does."""
 
-    def __init__(self, *, views: StatusReader, replans: Replans, uses: TemplateUses, usage: AlarmUsage) -> None:
+    def __init__(self, *, views: StatusReader, replans: Replans, uses: TemplateUses, usage: Usage) -> None:
         self._views = views
         self._replans = replans
         self._uses = uses
@@ -47,15 +49,19 @@ class SchedulerHandlers(scheduler_service_pb2_grpc.SchedulerServiceServicer):
 
     async def GetUsage(self, request: scheduler_service_pb2.GetUsageRequest, context: Context) -> scheduler_service_pb2.Usage:
         """Shows what the tenant uses of its quotas."""
-        found = await self._usage.usage(caller().tenant)
-        alarms = scheduler_service_pb2.QuotaUsage(name="alarms", used=found.used, limit=found.limit)
-        return scheduler_service_pb2.Usage(quotas=[alarms])
+        return scheduler_service_pb2.Usage(quotas=map(_quota, await self._usage.of(caller().tenant)))
 
     async def FindTemplateUses(
         self, request: scheduler_service_pb2.FindTemplateUsesRequest, context: Context
     ) -> scheduler_service_pb2.FindTemplateUsesResponse:
         """Finds alarms that use a template."""
         return await template_uses(request, self._uses)
+
+
+def _quota(use: QuotaUse) -> scheduler_service_pb2.QuotaUsage:
+    message = scheduler_service_pb2.QuotaUsage(name=use.name, used=use.used, limit=use.limit)
+    set_instant(message.reset_time, use.resets)
+    return message
 
 
 def _replan(told: Replan) -> scheduler_service_pb2.Replan:

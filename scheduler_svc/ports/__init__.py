@@ -5,8 +5,6 @@ A port stands here where the inside must not know who fulfils it: the store, the
 
 from scheduler_svc.ports.alarms import (
     AlarmStore,
-    AlarmUsage,
-    AlarmUse,
     Imported,
     ImportedAlarm,
     ImportStore,
@@ -37,8 +35,6 @@ from scheduler_svc.ports.signals import Caused, OutageStore, SignalStore
 
 __all__ = [
     "AlarmStore",
-    "AlarmUsage",
-    "AlarmUse",
     "AuditStore",
     "CalendarStore",
     "Caused",

@@ -131,18 +131,3 @@ class TemplateUses(Protocol):
     async def naming(self, tenant: str, name: str, *, after: str, size: int) -> Sequence[tuple[str, bytes]]:
         """Ids and actions of alarms that still may fire and in whose message to people ``name`` stands anywhere; ids above ``after``."""
         ...
-
-
-class AlarmUse(NamedTuple):
-    """How many alarms a tenant has, and may have; 0: any number."""
-
-    used: int
-    limit: int
-
-
-class AlarmUsage(Protocol):
-    """Tells what tenants use."""
-
-    async def usage(self, tenant: str) -> AlarmUse:
-        """What one tenant uses."""
-        ...

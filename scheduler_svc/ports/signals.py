@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from scheduler_svc.domain import Firing
+from scheduler_svc.domain.fire_quotas import FireAllowance
 from scheduler_svc.ports.hints import Moved
 from scheduler_svc.ports.shards import Held
 from scheduler_svc.triggers import (
@@ -46,12 +47,24 @@ class Caused(Generic[Answer]):
 class SignalStore(Protocol):
     """What comes from outside, and the alarms that wait for it: one transaction a method."""
 
-    async def publish(self, batch: Sequence[Published], *, owner: str, held: Held, now: Micros, most: int) -> Caused[EventAnswer]:
-        """Logs events and fires what waits for them, ``most`` firings at most; one that is known does nothing."""
+    async def publish(
+        self, batch: Sequence[Published], *, owner: str, held: Held, now: Micros, most: int, allowed: FireAllowance | None = None
+    ) -> Caused[EventAnswer]:
+        """Logs events and fires what waits for them, ``most`` firings at most; one that is known does nothing.
+
+        Raises:
+            AllowanceShort: they fire more than is ``allowed``, and nobody knows yet whether they may; nothing is done.
+        """
         ...
 
-    async def go_on(self, log: str, *, owner: str, held: Held, now: Micros, most: int) -> tuple[list[Firing], bool]:
-        """Fires the next of those that wait for an unfinished event; whether more are left."""
+    async def go_on(
+        self, log: str, *, owner: str, held: Held, now: Micros, most: int, allowed: FireAllowance | None = None
+    ) -> tuple[list[Firing], bool]:
+        """Fires the next of those that wait for an unfinished event; whether more are left.
+
+        Raises:
+            AllowanceShort: as `publish`.
+        """
         ...
 
     async def unfinished(self, *, before: Micros, most: int) -> list[str]:

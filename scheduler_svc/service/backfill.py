@@ -13,11 +13,13 @@ from scheduler_svc.ports import AlarmStore, Hints, RuleInForce, Shards
 from scheduler_svc.service.alarms import Caller
 from scheduler_svc.service.audit.expected import ExpectedRows
 from scheduler_svc.service.cooperative import CooperativeYield
+from scheduler_svc.service.fire_quotas import FireQuotas
 from tocsin.clock import DAY, Clock
-from tocsin.errors import FailedPrecondition, InvalidInput, TocsinError, Unavailable
+from tocsin.errors import FailedPrecondition, InvalidInput, QuotaExceeded, TocsinError, Unavailable
 from tocsin.recurrence import Daily, Every, Micros, Overlapping, compiled
 
 _CHUNK: Final = 500
+_QUOTA_SHARE: Final = 10
 _MOST_SEEN: Final = 20_000
 DEFAULT_LIMIT: Final = 1000
 
@@ -45,6 +47,7 @@ class Backfills:
         enqueue: Callable[[Sequence[Firing]], Awaitable[Sequence[Firing | TocsinError]]],
         shards: Shards,
         hints: Hints,
+        fires: FireQuotas,
         clock: Clock,
         ledger_days: float,
     ) -> None:
@@ -55,6 +58,7 @@ class Backfills:
             enqueue: adds firings; answers with those that were there before.
             shards: what this replica owns.
             hints: told about every firing that is ready.
+            fires: says how many firings a tenant may ask for.
             clock: source of time.
             ledger_days: how long the ledger keeps rows; 0: for ever.
         """
@@ -62,16 +66,18 @@ class Backfills:
         self._enqueue = enqueue
         self._shards = shards
         self._hints = hints
+        self._fires = fires
         self._clock = clock
         self._ledger_days = ledger_days
 
     async def backfill(self, caller: Caller, alarm_id: str, *, start: Micros, end: Micros | None, limit: int) -> Backfilled:
-        """Fires what is not in the ledger within [start, end), the oldest first, ``limit`` at most.
+        """Fires what is not in the ledger within [start, end), the oldest first, ``limit`` and the tenant's quota of fires at most.
 
         Raises:
             AlarmNotFound: the tenant has none of that id.
             NothingToBackfill: no calendar makes it due.
             InvalidInput: the period is empty, or older than the ledger.
+            QuotaExceeded: the tenant has used up its fires of the minute, and nothing was fired.
             Unavailable: this replica owns no shard now.
         """
         alarm = await self._alarms.get(caller.tenant, alarm_id)
@@ -87,13 +93,20 @@ class Backfills:
 
     async def _fill(self, caller: Caller, alarm: Alarm, due_times: AsyncGenerator[Micros], limit: int) -> Backfilled:
         fired = known = 0
+        quota = self._fires.limit(caller.tenant)
+        most = min(_CHUNK, max(1, quota // _QUOTA_SHARE)) if quota else _CHUNK
         due = await anext(due_times, None)
         while due is not None and fired < limit and fired + known < _MOST_SEEN:
             chunk = list[Micros]()
-            while due is not None and len(chunk) < min(_CHUNK, limit - fired):
+            while due is not None and len(chunk) < min(most, limit - fired):
                 chunk.append(due)
                 due = await anext(due_times, None)
-            fired_now = await self._fire(caller, alarm, chunk)
+            try:
+                fired_now = await self._fire(caller, alarm, chunk)
+            except QuotaExceeded:
+                if not fired:
+                    raise
+                return Backfilled(fired=fired, known=known, next=chunk[0])
             fired, known = fired + fired_now, known + len(chunk) - fired_now
         return Backfilled(fired=fired, known=known, next=due)
 
@@ -117,15 +130,16 @@ class Backfills:
 
     async def _fire(self, caller: Caller, alarm: Alarm, due_times: Sequence[Micros]) -> int:
         """How many of the due times had no row."""
-        fired = 0
         firings = [self._firing(caller, alarm, due) for due in due_times]
-        for firing, stored in zip(firings, await self._enqueue(firings), strict=True):
+        async with self._fires.asked_for(caller.tenant, len(firings)) as gone:
+            answers = await self._enqueue(firings)
+            gone += [firing for firing, stored in zip(firings, answers, strict=True) if stored is firing]
+        for stored in answers:
             if isinstance(stored, TocsinError):
                 raise stored
-            if stored is firing:
-                fired += 1
-                await self._hints.enqueued(stored)
-        return fired
+        for firing in gone:
+            await self._hints.enqueued(firing)
+        return len(gone)
 
     def _firing(self, caller: Caller, alarm: Alarm, due: Micros) -> Firing:
         now, held = self._clock.micros(), self._shards.held

@@ -22,8 +22,9 @@ from scheduler_svc.domain import (
 )
 from scheduler_svc.ports import AlarmStore, Hints, Ledger, Shards
 from scheduler_svc.service.alarms import Caller
+from scheduler_svc.service.fire_quotas import FireQuotas
 from tocsin.clock import Clock
-from tocsin.errors import Unavailable
+from tocsin.errors import QuotaExceeded, Unavailable
 from tocsin.listing import Condition
 from tocsin.recurrence import Micros
 
@@ -44,6 +45,7 @@ class Firings:
         shards: Shards,
         hints: Hints,
         follow: Follow,
+        fires: FireQuotas,
         clock: Clock,
     ) -> None:
         """Takes what it stands on.
@@ -55,6 +57,7 @@ class Firings:
             shards: what this replica owns.
             hints: told about every firing that is ready.
             follow: wakes a watcher.
+            fires: says how many firings a tenant may ask for.
             clock: source of time.
         """
         self._ledger = ledger
@@ -63,6 +66,7 @@ class Firings:
         self._shards = shards
         self._hints = hints
         self._follow = follow
+        self._fires = fires
         self._clock = clock
 
     async def get(self, caller: Caller, firing_id: str) -> Firing:
@@ -107,6 +111,7 @@ class Firings:
 
         Raises:
             AlarmNotFound: the tenant has none of that id.
+            QuotaExceeded: the tenant has used up its fires of the minute.
             Unavailable: this replica owns no shard now.
         """
         try:
@@ -134,6 +139,7 @@ class Firings:
 
         Raises:
             RequestIdReused: the request_id was used for something else.
+            QuotaExceeded: the tenant has used up its fires of the minute.
             Unavailable: this replica owns no shard now.
         """
         policy = "" if retry is None else retry.encode()
@@ -173,10 +179,24 @@ class Firings:
         return sorted(held)[shard_of(identity) % len(held)]
 
     async def _fire(self, firing: Firing) -> Firing:
-        stored = await self._enqueue(firing)
+        try:
+            async with self._fires.asked_for(firing.tenant) as fired:
+                stored = await self._enqueue(firing)
+                if stored is firing:
+                    fired.append(stored)
+        except QuotaExceeded:
+            return await self._known(firing)
         if stored is firing:
             await self._hints.enqueued(stored)
         return stored
+
+    async def _known(self, firing: Firing) -> Firing:
+        """What the same request has made before, in place of the error that is being handled."""
+        try:
+            return await self._ledger.get(firing.tenant, firing.id)
+        except FiringNotFound:
+            pass
+        raise
 
     async def replay(self, caller: Caller, firing_id: str) -> Firing:
         """Fires a dead firing once more, with fresh attempts; one that is going already goes on.
@@ -184,10 +204,14 @@ class Firings:
         Raises:
             FiringNotFound: the tenant has none of that id.
             FiringNotDead: its work is done, or there was none.
+            QuotaExceeded: the tenant has used up its fires of the minute.
             Unavailable: this replica owns no shard now.
         """
         shard, owner, held = self._local_shard(firing_id), self._shards.owner, self._shards.held
-        replayed = await self._ledger.replay(caller.tenant, firing_id, now=self._clock.micros(), shard=shard, owner=owner, held=held)
+        async with self._fires.asked_for(caller.tenant) as fired:
+            replayed = await self._ledger.replay(caller.tenant, firing_id, now=self._clock.micros(), shard=shard, owner=owner, held=held)
+            if replayed is not None:
+                fired.append(replayed)
         if replayed is not None:
             await self._hints.enqueued(replayed)
             return replayed

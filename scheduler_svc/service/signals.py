@@ -2,12 +2,15 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, TypedDict, TypeVar
 
-from scheduler_svc.domain import new_id
+from scheduler_svc.domain import Firing, new_id
+from scheduler_svc.domain.fire_quotas import FireAllowance, going
 from scheduler_svc.ports import Caused, Held, Hints, Shards, SignalStore
 from scheduler_svc.service.alarms import Caller
 from scheduler_svc.service.conflicts import retry_on_conflict
+from scheduler_svc.service.fire_quotas import FireQuotas
 from scheduler_svc.service.ping_keys import PingLimit
 from scheduler_svc.triggers import (
     EventAnswer,
@@ -89,8 +92,9 @@ class Intake:
     A transaction that lost a conflict is made again here: a cron job that pings does so once.
     """
 
-    def __init__(self, *, store: SignalStore, shards: Shards, hints: Hints, clock: Clock) -> None:
+    def __init__(self, *, store: SignalStore, shards: Shards, hints: Hints, clock: Clock, fires: FireQuotas) -> None:
         self._store = store
+        self._fires = fires
         self._shards = shards
         self._hints = hints
         self._clock = clock
@@ -109,7 +113,7 @@ class Intake:
             begun = len(answers)
             rest = batch[begun:]
             try:
-                caused = await retry_on_conflict(lambda rest=rest: self._store.publish(rest, **self._here(), most=MOST_FIRINGS))
+                caused = await self._publish(rest)
             except Exception:  # those before are committed; only of the rest may one be to blame
                 if not begun:
                     raise
@@ -120,6 +124,12 @@ class Intake:
                 answers[begun + place] = await self._rest(log, answers[begun + place])
         return answers
 
+    async def _publish(self, batch: Sequence[Published]) -> Caused[EventAnswer]:
+        async def publish(allowed: FireAllowance | None) -> Caused[EventAnswer]:
+            return await retry_on_conflict(lambda: self._store.publish(batch, **self._here(), most=MOST_FIRINGS, allowed=allowed))
+
+        return await self._fires.within((event.tenant for event in batch), publish, lambda caused: going(caused.firings))
+
     async def _rest(self, log: str, answer: EventAnswer | Exception) -> EventAnswer | Exception:
         more = await self.finish(log)
         return answer if isinstance(answer, Exception) else answer._replace(matched=answer.matched + more)
@@ -128,10 +138,13 @@ class Intake:
         """Fires all that still waits for an event; how many firings."""
         count, left = 0, True
         while left:
-            firings, left = await retry_on_conflict(lambda: self._store.go_on(log, **self._here(), most=MOST_FIRINGS))
+            firings, left = await self._fires.within((), partial(self._go_on, log), lambda gone: going(gone[0]))
             await self._hints.caused(firings, ())
             count += len(firings)
         return count
+
+    async def _go_on(self, log: str, allowed: FireAllowance | None) -> tuple[list[Firing], bool]:
+        return await retry_on_conflict(lambda: self._store.go_on(log, **self._here(), most=MOST_FIRINGS, allowed=allowed))
 
     async def readings(self, batch: Sequence[Measured]) -> Sequence[ReadingAnswer | TocsinError]:
         """Commits readings.

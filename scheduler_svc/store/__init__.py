@@ -5,6 +5,7 @@ from scheduler_svc.store.calendars import SqlCalendarStore
 from scheduler_svc.store.due import SqlDueStore
 from scheduler_svc.store.escalation_policies import SqlEscalationPolicyStore
 from scheduler_svc.store.events import EventStore
+from scheduler_svc.store.fire_quotas import SqlFireQuotas
 from scheduler_svc.store.forecast import SqlForecastStore
 from scheduler_svc.store.history import SqlAuditStore
 from scheduler_svc.store.housekeeping import SqlHousekeepingStore
@@ -17,7 +18,7 @@ from scheduler_svc.store.ledger import SqlLedger
 from scheduler_svc.store.locks import DatabaseInUse, ProcessLock, SessionLock
 from scheduler_svc.store.ping_log import SqlPingLog
 from scheduler_svc.store.pings import PingStore, SqlOutages
-from scheduler_svc.store.quotas import AlarmQuotas, SqlAlarmUsage
+from scheduler_svc.store.quotas import AlarmQuotas, SqlAlarmCounts
 from scheduler_svc.store.readings import ReadingStore
 from scheduler_svc.store.replan import SqlReplanStore
 from scheduler_svc.store.reports import SqlDeliveryReports
@@ -32,13 +33,14 @@ __all__ = [
     "DatabaseInUse",
     "ProcessLock",
     "SessionLock",
+    "SqlAlarmCounts",
     "SqlAlarmStore",
-    "SqlAlarmUsage",
     "SqlAuditStore",
     "SqlCalendarStore",
     "SqlDeliveryReports",
     "SqlDueStore",
     "SqlEscalationPolicyStore",
+    "SqlFireQuotas",
     "SqlForecastStore",
     "SqlHousekeepingStore",
     "SqlImportStore",

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.contexts import event_context, plain
 from scheduler_svc.domain import AlarmState, Firing, Origin
+from scheduler_svc.domain.fire_quotas import FireAllowance
 from scheduler_svc.ports import Caused, Held
 from scheduler_svc.store.signals import Stored, Tally, log_events
 from scheduler_svc.store.sql import Fields, Statement, both
@@ -93,8 +94,10 @@ class EventStore:
         self._database = database
         self._listeners = Subscriptions()
 
-    async def publish(self, batch: Sequence[Published], *, owner: str, held: Held, now: Micros, most: int) -> Caused[EventAnswer]:
-        triggered, tally = TriggeredFirings(owner=owner, held=held, now=now), Tally()
+    async def publish(
+        self, batch: Sequence[Published], *, owner: str, held: Held, now: Micros, most: int, allowed: FireAllowance | None = None
+    ) -> Caused[EventAnswer]:
+        triggered, tally = TriggeredFirings(owner=owner, held=held, now=now, allowed=allowed), Tally()
         async with self._database.transaction() as connection:
             matches = await self._match(connection, batch, most)
             alarms = await read_listeners(connection, (one.alarm for match in matches for one in match.waiting), lock=False)
@@ -129,8 +132,10 @@ class EventStore:
             room -= len(waiting)
         return matches
 
-    async def go_on(self, log: str, *, owner: str, held: Held, now: Micros, most: int) -> tuple[list[Firing], bool]:
-        triggered, tally = TriggeredFirings(owner=owner, held=held, now=now), Tally()
+    async def go_on(
+        self, log: str, *, owner: str, held: Held, now: Micros, most: int, allowed: FireAllowance | None = None
+    ) -> tuple[list[Firing], bool]:
+        triggered, tally = TriggeredFirings(owner=owner, held=held, now=now, allowed=allowed), Tally()
         async with self._database.transaction() as connection:
             rows = await _REST.rows(connection, log)
             if not rows:

@@ -10,7 +10,19 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from scheduler_svc.domain import SINGLE, TENANT_SUSPENDED, Action, AlarmState, Firing, FiringState, Origin, Outcome, QueuedFiring, firing_id
+from scheduler_svc.domain import (
+    FIRE_QUOTA,
+    SINGLE,
+    TENANT_SUSPENDED,
+    Action,
+    AlarmState,
+    Firing,
+    FiringState,
+    Origin,
+    Outcome,
+    QueuedFiring,
+    firing_id,
+)
 from scheduler_svc.domain.planning import CANCELLED, Plan, overlapping
 from scheduler_svc.ports import Due, Fired, Pending, Planner
 from scheduler_svc.store.changes import note
@@ -113,7 +125,8 @@ _CANCEL: Final = Statement(
         f"WHERE firings.alarm = v.by AND firings.id <> v.firing AND {RUNNING_ALONE} RETURNING firings.tenant, firings.id"
     ),
 )
-_JUST_PAUSED: Final = f"state = {AlarmState.PAUSED:d} AND pause_reason IN ('', '{TENANT_SUSPENDED}')"
+_WAITS: Final = f"'{TENANT_SUSPENDED}', '{FIRE_QUOTA}'"
+_JUST_PAUSED: Final = f"state = {AlarmState.PAUSED:d} AND pause_reason IN ('', {_WAITS})"
 _PAUSE: Final = Statement(
     sqlite=f"UPDATE alarms SET pause_reason = ?2, updated_at = ?3, version = version + 1 WHERE id = ?1 AND {_JUST_PAUSED}",
     postgresql=(
@@ -121,7 +134,7 @@ _PAUSE: Final = Statement(
         f"FROM unnest($1::text[], $2::text[], $3::bigint[]) AS v(alarm, reason, now) WHERE id = v.alarm AND {_JUST_PAUSED}"
     ),
 )
-_WAITED: Final = f"state <> {AlarmState.PAUSED:d} AND pause_reason = '{TENANT_SUSPENDED}'"
+_WAITED: Final = f"state <> {AlarmState.PAUSED:d} AND pause_reason IN ({_WAITS})"
 _CAUGHT_UP: Final = Statement(
     sqlite=f"UPDATE alarms SET pause_reason = '' WHERE id IN (SELECT value FROM json_each(?1)) AND {_WAITED}",
     postgresql=f"UPDATE alarms SET pause_reason = '' WHERE id = ANY($1::text[]) AND {_WAITED}",

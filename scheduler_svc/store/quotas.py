@@ -11,10 +11,10 @@ from typing import Final, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import Alarm
-from scheduler_svc.ports import AlarmUse
 from scheduler_svc.store.sql import both
 from tocsin.database import Database
 from tocsin.errors import QuotaExceeded
+from tocsin.tenants.quotas import QuotaAlerts
 
 Item = TypeVar("Item")
 
@@ -32,8 +32,9 @@ _ONE_LESS: Final = both(f"UPDATE tenant_counts SET value = value - 1 WHERE tenan
 class AlarmQuotas:
     """The quotas of all tenants, as one process knows them."""
 
-    def __init__(self, quota: Callable[[str], int], *, now: Callable[[], float]) -> None:
-        """Takes how many alarms a tenant may have, 0 for any number, and what measures seconds."""
+    def __init__(self, quota: Callable[[str], int], *, now: Callable[[], float], alerts: QuotaAlerts | None = None) -> None:
+        """Takes how many alarms a tenant may have, 0 for any number, what measures seconds, and who is told that there is no more room."""
+        self._alerts = alerts
         self._quota = quota
         self._now = now
         self._counted: dict[str, float] = {}
@@ -54,7 +55,10 @@ class AlarmQuotas:
             used = await self._used(connection, tenant)
             room = max(0, quota - used)
             refused |= dict.fromkeys(by_tenant[tenant][room:], QuotaExceeded.of("alarms", limit=quota, used=used))
-            await _SET.run(connection, tenant, used + min(room, len(by_tenant[tenant])))
+            more = min(room, len(by_tenant[tenant]))
+            await _SET.run(connection, tenant, used + more)
+            if self._alerts is not None:
+                self._alerts.used(_NAME, tenant, before=used, after=used + more, limit=quota)
         return refused
 
     async def _used(self, connection: AsyncConnection, tenant: str) -> int:
@@ -79,13 +83,12 @@ async def one_less(connection: AsyncConnection, tenant: str) -> None:
     await _ONE_LESS.run(connection, tenant)
 
 
-class SqlAlarmUsage:
-    """Counts the alarms of tenants: implements `scheduler_svc.ports.AlarmUsage`."""
+class SqlAlarmCounts:
+    """Implements `scheduler_svc.ports.usage.AlarmCounts`."""
 
-    def __init__(self, database: Database, quota: Callable[[str], int]) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._quota = quota
 
-    async def usage(self, tenant: str) -> AlarmUse:
+    async def alarms(self, tenant: str) -> int:
         async with self._database.read() as connection:
-            return AlarmUse(int((await _COUNT.rows(connection, tenant))[0][0]), self._quota(tenant))
+            return int((await _COUNT.rows(connection, tenant))[0][0])

@@ -9,8 +9,21 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text, text
 
-from scheduler_svc.domain import OPEN, PLAIN_FIELDS, SERIAL, SINGLE, TENANT_SUSPENDED, AlarmState, FiringState, Origin, Outcome, Priority
+from scheduler_svc.domain import (
+    FIRE_QUOTA,
+    OPEN,
+    PLAIN_FIELDS,
+    SERIAL,
+    SINGLE,
+    TENANT_SUSPENDED,
+    AlarmState,
+    FiringState,
+    Origin,
+    Outcome,
+    Priority,
+)
 from scheduler_svc.triggers import SignalKind
+from tocsin.tenants.periods import QuotaPeriods
 
 metadata = MetaData()
 
@@ -28,6 +41,7 @@ UNFINISHED: Final = one_of(OPEN)
 RUNNING_ALONE: Final = f"state IN {UNFINISHED} AND (flags & {SINGLE}) = {SINGLE}"
 RUNNING_SERIALLY: Final = f"state IN {UNFINISHED} AND (flags & {SERIAL}) = {SERIAL}"
 SUSPENDED: Final = f"state = {AlarmState.PAUSED:d} AND pause_reason = '{TENANT_SUSPENDED}'"
+OVER_QUOTA: Final = f"state = {AlarmState.PAUSED:d} AND pause_reason = '{FIRE_QUOTA}'"
 CRITICAL: Final = f"state = {ACTIVE} AND priority = {Priority.CRITICAL:d}"
 _NOTABLE: Final = one_of((FiringState.RETRYING, FiringState.DEAD, FiringState.CLOSED))
 
@@ -76,6 +90,7 @@ alarms = Table(
 )
 partial("ix_alarms_due", alarms.c.next_fire_at, alarms.c.id, alarms.c.shard, alarms.c.priority, where=f"state = {ACTIVE}")
 partial("ix_alarms_suspended", alarms.c.tenant, alarms.c.id, where=SUSPENDED)
+partial("ix_alarms_over_quota", alarms.c.tenant, alarms.c.next_fire_at, alarms.c.id, alarms.c.shard, where=OVER_QUOTA)
 partial("ix_alarms_urgent", alarms.c.next_fire_at, alarms.c.id, alarms.c.shard, where=CRITICAL)
 Index("ix_alarms_tenant", alarms.c.tenant, alarms.c.id)
 Index("ix_alarms_state", alarms.c.tenant, alarms.c.state, alarms.c.id)
@@ -166,6 +181,8 @@ tenant_counts = Table(
     Column("value", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
+
+quota_periods = QuotaPeriods(metadata)
 
 readings = Table(
     "readings",

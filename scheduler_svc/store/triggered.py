@@ -32,6 +32,7 @@ from scheduler_svc.domain import (
     requested_firing_id,
     shard_of,
 )
+from scheduler_svc.domain.fire_quotas import FireAllowance
 from scheduler_svc.domain.planning import STILL_RUNNING
 from scheduler_svc.ports import Held
 from scheduler_svc.store.changes import note
@@ -125,13 +126,14 @@ async def busy(connection: AsyncConnection, alarms: Collection[Listener]) -> set
 class TriggeredFirings:
     """What one transaction fires."""
 
-    def __init__(self, *, owner: str, held: Held, now: Micros) -> None:
+    def __init__(self, *, owner: str, held: Held, now: Micros, allowed: FireAllowance | None = None) -> None:
         """Begins with nothing.
 
         Args:
             owner: this start of the replica.
             held: its shards.
             now: the instant of the transaction.
+            allowed: what tenants may fire; anything unless given.
 
         Raises:
             Unavailable: it holds none.
@@ -144,6 +146,7 @@ class TriggeredFirings:
         self._held = held
         self._home = sorted(held)
         self._now = now
+        self._allowed = allowed
         self._single: set[str] = set()
 
     def skip_while(self, alarms: Iterable[str]) -> None:
@@ -187,10 +190,13 @@ class TriggeredFirings:
         """Inserts the rows, fenced by the epochs of their shards; what the ledger has already goes no second time.
 
         Raises:
+            AllowanceShort: more has to be set aside first.
             Unavailable: a shard is another replica's by now.
         """
         if not self.firings:
             return
+        if self._allowed is not None:
+            self.firings = self._allowed.within(self.firings, now=self._now)
         wanted = {firing.shard for firing in self.firings}
         if await owned(connection, owner=self._owner, held=self._held, wanted=wanted) != wanted:
             raise no_shard()

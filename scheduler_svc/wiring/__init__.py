@@ -27,7 +27,7 @@ from scheduler_svc.handlers import (
 from scheduler_svc.handlers.bulk import Bulk
 from scheduler_svc.hints import ChangeNotifier, HintPublisher
 from scheduler_svc.metrics import SchedulerMetrics
-from scheduler_svc.ports import Hints, NewAlarm
+from scheduler_svc.ports import NewAlarm
 from scheduler_svc.service import Alarms, Audits, Backfills, CalendarRefresher, Calendars, Exports, Firings, Imports, Previews
 from scheduler_svc.service.checks import ActionChecks, CombinedChecks
 from scheduler_svc.service.forecast import Forecasts
@@ -40,11 +40,9 @@ from scheduler_svc.service.signals import Intake, Triggers
 from scheduler_svc.shards import Ownership, ShardKeeper
 from scheduler_svc.status import RedisMemory, StatusReader
 from scheduler_svc.store import (
-    AlarmQuotas,
     ProcessLock,
     SessionLock,
     SqlAlarmStore,
-    SqlAlarmUsage,
     SqlAuditStore,
     SqlCalendarStore,
     SqlDeliveryReports,
@@ -64,6 +62,7 @@ from scheduler_svc.store import (
 from scheduler_svc.triggers import EventAnswer, Measured, PingAnswer, Pinged, Published, ReadingAnswer
 from scheduler_svc.wiring.answers import Answers
 from scheduler_svc.wiring.options import dispatch_options, housekeeping_options
+from scheduler_svc.wiring.quotas import TenantBounds
 from scheduler_svc.wiring.suspending import suspending
 from scheduler_svc.wiring.watching import Watching
 from tocsin.actions import action_kinds
@@ -117,17 +116,12 @@ class _Storage:
         self.lock = ProcessLock.of(settings.resolved_database_url, clock=clock)
         self.owner = str(ULID())
         self.liveness = _liveness(settings, self.owner, clock) if self.lock is None else None
-
-        def alarms_of(tenant: str) -> int:
-            return node.tenants.book().of(tenant).quotas.alarms
-
-        quotas = AlarmQuotas(alarms_of, now=clock.monotonic)
-        self.usage = SqlAlarmUsage(self.database, alarms_of)
-        self.alarms = SqlAlarmStore(self.database, quotas)
+        self.bounds = TenantBounds(node, self.database, clock)
+        self.alarms = SqlAlarmStore(self.database, self.bounds.alarms)
         self.calendars = SqlCalendarStore(self.database)
         self.due = SqlDueStore(self.database)
         self.housekeeping = SqlHousekeepingStore(self.database)
-        self.imports = SqlImportStore(self.database, quotas)
+        self.imports = SqlImportStore(self.database, self.bounds.alarms)
         self.ledger = SqlLedger(self.database)
         self.replans = SqlReplanStore(self.database)
         self.shards = SqlShardStore(self.database, clock=leases)
@@ -165,6 +159,7 @@ class _TimeEngine:
             clock=clock,
             options=options,
             outage=self.outages.outage,
+            fires=storage.bounds.fires,
         )
         self.publisher = HintPublisher(
             events=storage.events,
@@ -248,6 +243,7 @@ class _UseCases:
             shards=engine.ownership,
             hints=engine.publisher,
             follow=engine.notifier.follow,
+            fires=storage.bounds.fires,
             clock=clock,
         )
         days = settings.ledger_retention_days
@@ -264,6 +260,7 @@ class _UseCases:
             enqueue=self._enqueue,
             shards=engine.ownership,
             hints=engine.publisher,
+            fires=storage.bounds.fires,
             clock=clock,
             ledger_days=days,
         )
@@ -274,7 +271,7 @@ class _UseCases:
             storage.database, engine.ownership, engine.publisher, engine.notifier, engine.metrics.incidents, clock, settings
         )
         limit = PingLimit(per_minute=settings.pings_per_minute, clock=clock)
-        self.triggers, intake = _triggers(storage.database, engine.ownership, engine.publisher, clock, limit)
+        self.triggers, intake = _triggers(storage, engine, clock, limit)
         self.watching = Watching(storage.database, clock)
         self.policies = PolicyFeed(mesh=node.mesh, clock=clock, file=settings.state_dir / "pii" / f"{node.name}.bin")
         self.screen = EventScreen(guard=PiiGuard(book=self.policies.book, alerts=node.alerts))
@@ -289,7 +286,16 @@ class _UseCases:
         self.status = _status(settings, clock, storage, engine)
         stops = (engine.engine, engine.dispatcher, self.answers.escalator)
         suspensions = suspending(node, storage.database, hints, clock, stops)
-        self.parts: Sequence[Component] = (self.policies, creates, enqueues, *intake, self.refresher, *self.answers.parts, suspensions)
+        self.parts: Sequence[Component] = (
+            self.policies,
+            creates,
+            enqueues,
+            *intake,
+            self.refresher,
+            *self.answers.parts,
+            suspensions,
+            storage.bounds.waiting(engine.ownership, hints),
+        )
         """What knows policies, what commits together what came together, what keeps copies of calendars fresh, and what stops tenants."""
 
     async def _enqueue(self, batch: Sequence[Firing]) -> Sequence[Firing | TocsinError]:
@@ -308,7 +314,7 @@ def _server(node: Node, clock: Clock, storage: _Storage, engine: _TimeEngine, ca
         validator=validator,
     )
     scheduler_handlers = SchedulerHandlers(
-        views=cases.status, replans=cases.replans, uses=SqlTemplateUses(storage.database), usage=storage.usage
+        views=cases.status, replans=cases.replans, uses=SqlTemplateUses(storage.database), usage=storage.bounds.usage
     )
     dispatch_handlers = DispatchHandlers(dispatcher=engine.dispatcher, firings=cases.firings, reports=cases.reports)
     server = node.server(
@@ -361,10 +367,10 @@ def _status(settings: SchedulerSettings, clock: Clock, storage: _Storage, engine
     )
 
 
-def _triggers(database: Database, shards: Ownership, hints: Hints, clock: Clock, limit: PingLimit) -> tuple[Triggers, Sequence[Component]]:
+def _triggers(storage: _Storage, engine: _TimeEngine, clock: Clock, limit: PingLimit) -> tuple[Triggers, Sequence[Component]]:
     """What takes events, readings and pings, and the parts of it that run."""
-    store = SqlSignalStore(database)
-    intake = Intake(store=store, shards=shards, hints=hints, clock=clock)
+    store = SqlSignalStore(storage.database)
+    intake = Intake(store=store, shards=engine.ownership, hints=engine.publisher, clock=clock, fires=storage.bounds.fires)
     events = GroupCommit[Published, EventAnswer](flush=intake.events)
     readings = GroupCommit[Measured, ReadingAnswer](flush=intake.readings)
     pings = GroupCommit[Pinged, PingAnswer](flush=intake.pings)

@@ -34,6 +34,7 @@ from scheduler_svc.store import (
 )
 from scheduler_svc.triggers import EventAnswer, Measured, PingAnswer, Pinged, Published, ReadingAnswer
 from scheduler_svc.wiring.answers import Answers
+from tests.integration.scheduler.quotas import fire_quotas
 from tests.simulation.loop import Process
 from tests.simulation.machine import SimBus, SimClock
 from tests.simulation.storage import Locks, SimDatabase, Storage
@@ -190,6 +191,7 @@ class Replica:
             store=calendar_store, refresher=CalendarRefresher(store=calendar_store, hints=publisher, clock=clock), clock=clock
         )
         self.alarms = Alarms(store=alarm_store, create=creates.submit, hints=publisher, clock=clock, checks=checks, calendars=calendars)
+        fires = fire_quotas(database, clock)
         self.firings = Firings(
             ledger=ledger,
             alarms=alarm_store,
@@ -197,11 +199,12 @@ class Replica:
             shards=ownership,
             hints=publisher,
             follow=notifier.follow,
+            fires=fires,
             clock=clock,
         )
         self.imports = Imports(store=SqlImportStore(database), hints=publisher, checks=checks, clock=clock)
         signals = SqlSignalStore(database)
-        intake = Intake(store=signals, shards=ownership, hints=publisher, clock=clock)
+        intake = Intake(store=signals, shards=ownership, hints=publisher, clock=clock, fires=fires)
         events = GroupCommit[Published, EventAnswer](flush=intake.events)
         readings = GroupCommit[Measured, ReadingAnswer](flush=intake.readings)
         pings = GroupCommit[Pinged, PingAnswer](flush=intake.pings)

@@ -20,6 +20,8 @@ class AlertKind(Enum):
     ACCOUNT_GUESSED = "ACCOUNT_GUESSED"
     TENANT_SUSPENDED = "TENANT_SUSPENDED"
     CREDENTIALS_FORGED = "CREDENTIALS_FORGED"
+    QUOTA_NEAR = "QUOTA_NEAR"
+    QUOTA_REACHED = "QUOTA_REACHED"
 
 
 class Severity(Enum):
@@ -43,6 +45,8 @@ SEVERITIES: Final = {
     AlertKind.ACCOUNT_GUESSED: Severity.HIGH,
     AlertKind.TENANT_SUSPENDED: Severity.MEDIUM,
     AlertKind.CREDENTIALS_FORGED: Severity.HIGH,
+    AlertKind.QUOTA_NEAR: Severity.LOW,
+    AlertKind.QUOTA_REACHED: Severity.MEDIUM,
 }
 """That of an alert that names none."""
 

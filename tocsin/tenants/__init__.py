@@ -4,7 +4,7 @@ auth_svc keeps it, `tocsin.tenants.feed` has it at hand. A tenant that nobody ha
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Final
 
@@ -77,7 +77,7 @@ class BookedTenant:
 class TenantBook:
     """All that is known of tenants at one time."""
 
-    __slots__ = ("_known", "_unknown", "stopped", "version")
+    __slots__ = ("_known", "_unknown", "bounded", "stopped", "version")
 
     def __init__(self, known: Mapping[str, BookedTenant] | None = None, *, defaults: Quotas | None = None, version: int = 0) -> None:
         """Makes the book.
@@ -92,6 +92,9 @@ class TenantBook:
         self.version: Final = version
         self.stopped: Final = frozenset(tenant for tenant, entry in self._known.items() if not entry.active)
         """Ids of the tenants that may not work."""
+        quotas = [self._unknown.quotas, *(entry.quotas for entry in self._known.values())]
+        self.bounded: Final = frozenset(each.name for each in fields(Quotas) if any(getattr(quota, each.name) for quota in quotas))
+        """Names of the quotas that anybody has: what asks for another one need look at no tenant."""
 
     def of(self, tenant: str) -> BookedTenant:
         """What is known of a tenant."""

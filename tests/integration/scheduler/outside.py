@@ -10,9 +10,11 @@ from google.protobuf.struct_pb2 import Struct
 from scheduler_svc.contexts import packed
 from scheduler_svc.domain import Alarm, Firing, new_id
 from scheduler_svc.ports import Moved
+from scheduler_svc.service.fire_quotas import FireQuotas
 from scheduler_svc.service.signals import Intake
 from scheduler_svc.store import SqlSignalStore
 from scheduler_svc.triggers import Measured, Pinged, Published, deadline, initial_signal, with_ping_key
+from tests.integration.scheduler.quotas import fire_quotas
 from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm
 from tocsin.database import Database
 from tocsin.recurrence import Event, Heartbeat, Threshold, Trigger
@@ -79,7 +81,9 @@ def ping(key: str, *, at: float = 0, tenant: str = "") -> Pinged:
 class Outside:
     """One replica's side of what comes from outside."""
 
-    def __init__(self, stores: Stores, *, database: Database | None = None, owner: str = OWNER, held: Any = None) -> None:
+    def __init__(
+        self, stores: Stores, *, database: Database | None = None, owner: str = OWNER, held: Any = None, quotas: FireQuotas | None = None
+    ) -> None:
         self.stores = stores
         self.store = SqlSignalStore(database or stores.database)
         self.owner = owner
@@ -87,7 +91,8 @@ class Outside:
         self.clock = FakeClock()
         self.offered: list[Firing] = []
         self.moved: list[Moved] = []
-        self.intake = Intake(store=self.store, shards=self, hints=self, clock=self.clock)  # pyright: ignore[reportArgumentType]  it is what they need
+        fires = quotas or fire_quotas(stores.database, self.clock)
+        self.intake = Intake(store=self.store, shards=self, hints=self, clock=self.clock, fires=fires)  # pyright: ignore[reportArgumentType]  it is what they need
 
     async def caused(self, firings: Sequence[Firing], moved: Sequence[Moved]) -> None:
         """Hears what is fired."""

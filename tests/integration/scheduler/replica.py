@@ -15,6 +15,7 @@ from scheduler_svc.engine import Engine, EngineOptions
 from scheduler_svc.hints import ChangeNotifier
 from scheduler_svc.metrics import SchedulerMetrics
 from scheduler_svc.ports import DueStore, Ledger, Pending, ShardStore
+from scheduler_svc.service.fire_quotas import FireQuotas
 from scheduler_svc.shards import Ownership, ShardKeeper
 from tests.integration.scheduler.stores import Stores
 from tocsin.clock import Clock
@@ -70,6 +71,7 @@ class Replica:
         dispatch: DispatchOptions | None = None,
         alone: bool = False,
         events: EventBus | None = None,
+        fires: FireQuotas | None = None,
     ) -> None:
         self.clock = clock
         self.mortals = [Mortal(stores.due), Mortal(stores.ledger), Mortal(stores.shards)]
@@ -98,6 +100,7 @@ class Replica:
             observer=observer,
             clock=clock,
             options=engine or EngineOptions(),
+            fires=fires,
         )
         self.keeper = ShardKeeper(
             store=shards,

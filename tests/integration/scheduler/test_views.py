@@ -76,7 +76,8 @@ async def test_usage_is_the_tenants_own(rig: Rig) -> None:
     await rig.create(tenant="t2", trigger=at(rig.soon(90_000)))
     with rig.user(scopes=["alarms:read"]):
         found = await scheduler(rig).GetUsage(scheduler_service_pb2.GetUsageRequest())
-    assert [(one.name, one.used, one.limit) for one in found.quotas] == [("alarms", 1, 0)]
+    assert [(one.name, one.used, one.limit) for one in found.quotas] == [("alarms", 1, 0), ("fires_per_minute", 0, 0)]
+    assert [one.HasField("reset_time") for one in found.quotas] == [False, True]
 
 
 async def test_work_in_hand_is_shown(rig: Rig) -> None:

@@ -10,6 +10,7 @@ from scheduler_svc.service.alarms import Place
 from scheduler_svc.service.audit import AuditFinding, Summary
 from scheduler_svc.service.checks import ActionChecks
 from scheduler_svc.store import SqlAuditStore, SqlCalendarStore, SqlIncidentAuditStore
+from tests.integration.scheduler.quotas import fire_quotas
 from tests.integration.scheduler.stores import ACTION, NOW, OWNER, Stores
 from tocsin.errors import TocsinError
 from tocsin.recurrence import Trigger
@@ -43,7 +44,7 @@ class NoHints:
 class Timetable:
     """The use cases on a store, and who fires alarms when the test says so."""
 
-    def __init__(self, stores: Stores, clock: FakeClock, *, ledger_days: float = 0) -> None:
+    def __init__(self, stores: Stores, clock: FakeClock, *, ledger_days: float = 0, fires: Mapping[str, int] | None = None) -> None:
         self.stores = stores
         self.clock = clock
         self._checks = ActionChecks(kinds={}, clock=clock)
@@ -55,7 +56,13 @@ class Timetable:
         self.audits = Audits(store=SqlAuditStore(stores.database), incidents=audited, clock=clock, ledger_days=ledger_days, incident_days=0)
 
         self.backfills = Backfills(
-            alarms=stores.alarms, enqueue=self._enqueue, shards=self, hints=NoHints(), clock=clock, ledger_days=ledger_days
+            alarms=stores.alarms,
+            enqueue=self._enqueue,
+            shards=self,
+            hints=NoHints(),
+            fires=fire_quotas(stores.database, clock, fires),
+            clock=clock,
+            ledger_days=ledger_days,
         )
 
     owner = OWNER

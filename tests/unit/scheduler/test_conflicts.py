@@ -6,8 +6,12 @@ from typing import Any
 import pytest
 
 from scheduler_svc.ports import Caused
+from scheduler_svc.service.fire_quotas import FireQuotas
 from scheduler_svc.service.signals import Intake
 from tocsin.errors import Aborted, Unavailable
+from tocsin.tenants import TenantBook
+from tocsin.tenants.quotas import QuotaAlerts
+from tocsin.testing.alerts import RecordedAlerts
 from tocsin.testing.clock import FakeClock
 
 
@@ -51,7 +55,9 @@ TAKES: list[Take] = [lambda intake: intake.events(["a"]), lambda intake: intake.
 
 def intake(store: Store) -> Intake:
     """The intake in front of it."""
-    return Intake(store=store, shards=Rest(), hints=Rest(), clock=FakeClock())  # pyright: ignore[reportArgumentType]  it is what they need
+    clock, nobody = FakeClock(), TenantBook()
+    fires = FireQuotas(store=Rest(), book=lambda: nobody, alerts=QuotaAlerts(RecordedAlerts()), clock=clock)  # pyright: ignore[reportArgumentType]  nobody has a quota
+    return Intake(store=store, shards=Rest(), hints=Rest(), clock=clock, fires=fires)  # pyright: ignore[reportArgumentType]  it is what they need
 
 
 @pytest.mark.parametrize("take", TAKES)

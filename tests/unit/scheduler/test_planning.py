@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler_svc.domain import Action, Alarm, FiringState, Outcome
-from scheduler_svc.domain.planning import Plan, Schedule, plan, upcoming
+from scheduler_svc.domain.planning import Plan, Schedule, plan, upcoming, within_quota
 from tocsin.recurrence import At, CatchUp, CatchUpMode, Daily, Every, Spec, Trigger, compiled
 
 SECOND = 1_000_000
@@ -146,3 +146,23 @@ def test_the_next_time_shown_leaves_a_pause_out(trigger: Trigger, due: int, skip
         updated=0,
     )
     assert upcoming(alarm) == (None if expected is None else expected * SECOND)
+
+
+@pytest.mark.parametrize(
+    ("catch_up", "room", "rows", "waits_for"),
+    [
+        (None, 0, ["COALESCED CATCH_UP_LATEST", "COALESCED CATCH_UP_LATEST"], 30),
+        (None, 1, ["COALESCED CATCH_UP_LATEST", "COALESCED CATCH_UP_LATEST", "LATE LET_GO_LATE"], None),
+        (CatchUp(mode=ALL), 0, [], 10),
+        (CatchUp(mode=ALL), 2, ["LATE LET_GO_LATE", "LATE LET_GO_LATE"], 30),
+        (CatchUp(mode=NONE), 0, ["SKIPPED CATCH_UP_NONE", "SKIPPED CATCH_UP_NONE", "SKIPPED FIRE_QUOTA"], None),
+    ],
+    ids=["latest", "latest-with-room", "all", "all-with-room", "none"],
+)
+def test_what_a_quota_holds_back(catch_up: CatchUp | None, room: int, rows: list[str], waits_for: int | None) -> None:
+    """It is skipped where nothing is caught up with; otherwise the alarm waits at the first due time that may not fire."""
+    trigger = Trigger(spec=Every(10 * SECOND), catch_up=catch_up)
+    made = within_quota(_made(now=35, catch_up=catch_up), room, encoded=trigger.encode())
+    assert [f"{row.outcome.name} {row.reason}" for row in made.rows] == rows
+    assert (made.due, made.ordinal) == ((waits_for or 40) * SECOND, len(rows))
+    assert made.pause == ("" if waits_for is None else "FIRE_QUOTA")

@@ -58,6 +58,10 @@ class SecurityAlert(_message.Message):
         """A tenant was suspended."""
         CREDENTIALS_FORGED: SecurityAlert._Kind.ValueType  # 25
         """One address showed many credentials that are not valid."""
+        QUOTA_NEAR: SecurityAlert._Kind.ValueType  # 26
+        """Four fifths of a quota are used."""
+        QUOTA_REACHED: SecurityAlert._Kind.ValueType  # 27
+        """A quota is used up."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What happened."""
@@ -88,6 +92,10 @@ class SecurityAlert(_message.Message):
     """A tenant was suspended."""
     CREDENTIALS_FORGED: SecurityAlert.Kind.ValueType  # 25
     """One address showed many credentials that are not valid."""
+    QUOTA_NEAR: SecurityAlert.Kind.ValueType  # 26
+    """Four fifths of a quota are used."""
+    QUOTA_REACHED: SecurityAlert.Kind.ValueType  # 27
+    """A quota is used up."""
 
     class _Severity:
         ValueType = _typing.NewType("ValueType", _builtins.int)
