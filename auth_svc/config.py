@@ -1,8 +1,10 @@
 """The settings of auth_svc."""
 
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import ClassVar, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
@@ -10,6 +12,7 @@ from auth_svc.domain import LEAST, LONGEST, normalize_email
 from tocsin.config import ServiceSettings, StoreSettings
 from tocsin.errors import InvalidInput
 
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]{1,253}(?::[0-9]{1,5})?")
 _SCOPE: Final = re.compile(r"[a-z][a-z0-9_-]*:[a-z][a-z0-9_-]*\Z")
 
 
@@ -47,6 +50,16 @@ class AuthSettings(ServiceSettings, StoreSettings):
         True, description="Makes a tenant, an administrator and a development API key at the first start; see <state_dir>/dev-api-key."
     )
     bootstrap_email: str = Field("admin@example.com", description="Address that the first administrator signs in with.")
+
+    passkey_rp_id: str = Field(
+        "",
+        max_length=253,
+        description="Domain that passkeys are of (WebAuthn's relying party id); empty: the host of TOCSIN_PUBLIC_URL. Who changes it loses "
+        "every passkey.",
+    )
+    passkey_origins: tuple[str, ...] = Field(
+        (), description="Origins of pages that may use passkeys, such as https://console.example.com; none: that of TOCSIN_PUBLIC_URL."
+    )
 
     password_min_length: int = Field(
         15,
@@ -110,3 +123,31 @@ class AuthSettings(ServiceSettings, StoreSettings):
             return normalize_email(value)
         except InvalidInput as error:
             raise ValueError(error.violations[0].description) from None
+
+    @field_validator("passkey_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [origin for origin in value if not _ORIGIN.fullmatch(origin)]:
+            msg = f"{', '.join(wrong)}: an origin is written as in https://console.example.com:8443"
+            raise ValueError(msg)
+        return value
+
+    @property
+    def relying_party(self) -> str:
+        """The domain that passkeys are of; empty if there is none: an IP address is no domain."""
+        host = self.passkey_rp_id or (urlsplit(self.public_url).hostname or "")
+        return "" if _is_ip_address(host) else host
+
+    @property
+    def relying_origins(self) -> tuple[str, ...]:
+        """The origins of pages that may use passkeys."""
+        url = urlsplit(self.public_url)
+        return self.passkey_origins or ((f"{url.scheme}://{url.netloc}".lower(),) if url.netloc else ())
+
+
+def _is_ip_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -22,6 +22,8 @@ _ALARMING: Final = frozenset(
         SecurityEvent.SESSION_REFUSED,
         SecurityEvent.STREAM_TOKEN_REFUSED,
         SecurityEvent.REFRESH_REUSED,
+        SecurityEvent.FACTOR_REFUSED,
+        SecurityEvent.PASSKEY_CLONED,
     }
 )
 

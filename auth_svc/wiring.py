@@ -23,6 +23,7 @@ from auth_svc.handlers import (
 )
 from auth_svc.handlers.tenants import book_answer
 from auth_svc.journal import SecurityJournal
+from auth_svc.passkeys import WebAuthnPasskeys
 from auth_svc.passwords import Argon2Passwords
 from auth_svc.secret_files import StateFolder
 from auth_svc.service import (
@@ -40,8 +41,10 @@ from auth_svc.service import (
     OneTimeTokens,
     Registering,
     RegistrationRule,
+    SecondFactors,
     SessionHousekeeper,
     SessionList,
+    SessionOpening,
     SessionRule,
     Sessions,
     StreamTokens,
@@ -70,6 +73,7 @@ from tocsin.audit_log.wire import entry_of
 from tocsin.background import Wake
 from tocsin.clock import Clock
 from tocsin.database import Database
+from tocsin.installation_key import InstallationKey
 from tocsin.lifecycle import App, Component, setting_name
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
@@ -77,6 +81,7 @@ from tocsin.mesh.policy import policies
 from tocsin.mesh.server import Handler, MeshServer
 from tocsin.mesh.tokens import TokenVerifier
 from tocsin.node import DatabaseGuard
+from tocsin.sealing import Sealer
 from tocsin.telemetry import Telemetry
 from tocsin.tenants import Quotas
 from tocsin.tenants.feed import TenantFeed
@@ -173,17 +178,40 @@ class _SigningIn:
         self.passwords = NewPasswords(rule=rule, hasher=hasher)
         throttle = _throttle(settings, clock)
         budget = RequestBudget(clock=clock, most=settings.requests_per_hour, window=3600.0, capacity=settings.login_accounts)
-        sessions = Sessions(
+        key = InstallationKey.of(settings)
+        self.second = SecondFactors(
             store=store,
-            hasher=hasher,
-            signer=signer,
-            throttle=throttle,
+            passkeys=WebAuthnPasskeys(rp_id=settings.relying_party, origins=settings.relying_origins),
             tokens=mailing.tokens,
+            mails=mailing.mails,
+            throttle=throttle,
+            sealer=Sealer(lambda: key.derive("secrets of authenticator apps")),
+            code_key=lambda: key.derive("recovery codes"),
+            log=log,
+            clock=clock,
+        )
+        session_rule = _session_rule(settings)
+        opening = SessionOpening(
+            store=store,
+            signer=signer,
+            second=self.second,
             mails=mailing.mails,
             scopes=scopes,
             log=log,
             clock=clock,
-            rule=_session_rule(settings),
+            rule=session_rule,
+        )
+        sessions = Sessions(
+            store=store,
+            hasher=hasher,
+            opening=opening,
+            second=self.second,
+            throttle=throttle,
+            tokens=mailing.tokens,
+            scopes=scopes,
+            log=log,
+            clock=clock,
+            rule=session_rule,
         )
         registering = Registering(
             store=store,

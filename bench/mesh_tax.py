@@ -54,7 +54,7 @@ class Answers(pb_grpc.AuthServiceServicer):
     async def _answer(self, request: Any, context: Any) -> Any:
         return pb.VerifyTokenResponse()
 
-    Register = IssueToken = RefreshToken = RevokeToken = ExchangeLink = VerifyToken = GetJwks = _answer
+    Register = IssueToken = BeginPasskey = RefreshToken = RevokeToken = ExchangeLink = VerifyToken = GetJwks = _answer
 
 
 class Streams(delivery_grpc.DeliveryServiceServicer):

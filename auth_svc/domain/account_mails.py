@@ -17,6 +17,9 @@ class AccountMailKind(Enum):
     PASSWORD_CHANGED = "PASSWORD_CHANGED"  # noqa: S105  likewise
     INVITATION = "INVITATION"
     NEW_SIGN_IN = "NEW_SIGN_IN"
+    FACTOR_ADDED = "FACTOR_ADDED"
+    FACTOR_REMOVED = "FACTOR_REMOVED"
+    RECOVERY_CODE_USED = "RECOVERY_CODE_USED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ class InvalidScope(InvalidInput):
 
 
 class UnsupportedGrantType(InvalidInput):
-    """The grant type must be password or refresh_token (RFC 6749, 5.2)."""
+    """The grant type must be password, refresh_token, second_factor or passkey (RFC 6749, 5.2)."""
 
 
 class RegistrationClosed(PermissionDenied):

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from auth_svc.domain.errors import InvalidScope, ScopeNotHeld, UsersOnly
+from auth_svc.domain.factors import ENROLMENT_SCOPES, FRESH, Proof
 from auth_svc.domain.tenants import Tenant
 from tocsin.alerts import Alert
 
@@ -56,6 +57,17 @@ class SecurityEvent(Enum):
     ADDRESS_VERIFIED = "auth.address.verified"
     SESSIONS_REVOKED = "auth.sessions.revoked"
     LINK_CREATED = "auth.link.created"
+    CHALLENGED = "auth.second_factor.challenged"
+    FACTOR_ADDED = "auth.factor.added"
+    FACTOR_RENAMED = "auth.factor.renamed"
+    FACTOR_REMOVED = "auth.factor.removed"
+    FACTORS_RESET = "auth.factors.reset"
+    FACTOR_USED = "auth.factor.used"
+    FACTOR_REFUSED = "auth.factor.refused"
+    PASSKEY_CLONED = "auth.passkey.cloned"
+    RECOVERY_CODES_MADE = "auth.recovery_codes.made"
+    RECOVERY_CODE_USED = "auth.recovery_code.used"
+    REAUTHENTICATED = "auth.session.reauthenticated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +141,8 @@ class Session:
         last_used: when it was last continued; None: never.
         ends: when it ends at the latest; None: an earlier version began it.
         client: who continued it last.
+        proof: by what its user has shown last who they are.
+        proven: when that was; None: an earlier version began it.
     """
 
     id: str
@@ -139,6 +153,12 @@ class Session:
     last_used: datetime | None = None
     ends: datetime | None = None
     client: ClientFacts = field(default_factory=ClientFacts)
+    proof: Proof = Proof.PASSWORD
+    proven: datetime | None = None
+
+    def fresh(self, now: datetime) -> bool:
+        """Whether its user has shown not long ago who they are."""
+        return now - (self.proven or self.created) <= FRESH
 
     def end(self, longest: timedelta) -> datetime:
         """When it ends, however often it is continued; ``longest`` is how long any session lasts."""
@@ -252,6 +272,11 @@ class Scopes:
         if role is Role.MEMBER:
             return frozenset(scope for scope in self.every if _area(scope) in _MEMBER_AREAS or scope in _MEMBER_SCOPES) | {PROFILE}
         return frozenset(scope for scope in self.every if tenant.operator or _area(scope) not in _PLATFORM_AREAS) | {PROFILE}
+
+    def of_session(self, role: Role, tenant: Tenant, proof: Proof) -> frozenset[str]:
+        """What a session of such a user has: where the tenant requires a second factor, little until one was shown."""
+        held = self.of(role, tenant)
+        return (held & ENROLMENT_SCOPES) | {PROFILE} if tenant.require_second_factor and not proof.strong else held
 
     def of_key(self, key: ApiKey, tenant: Tenant) -> frozenset[str]:
         """What ``key`` carries now: scopes that no longer exist are left out."""

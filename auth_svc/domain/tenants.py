@@ -28,13 +28,17 @@ class TenantTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """The wall between customers. ``operator``: its administrators run the platform as well."""
+    """The wall between customers.
+
+    ``operator``: its administrators run the platform as well. ``require_second_factor``: its users have to have one.
+    """
 
     id: str
     display_name: str
     time_zone: str
     operator: bool
     created: datetime
+    require_second_factor: bool = False
     terms: TenantTerms = TenantTerms()
 
 

@@ -7,7 +7,7 @@ from google.protobuf import empty_pb2
 
 from auth_svc.handlers.convert import client_facts, timestamp
 from auth_svc.ports import PublicKeys
-from auth_svc.service import Registering, Sessions, TokenPair
+from auth_svc.service import FactorAnswer, Registering, Sessions, TokenPair
 from tocsin.api.auth.v1 import auth_service_pb2, auth_service_pb2_grpc
 from tocsin.errors import InvalidInput
 from tocsin.mesh.context import principal
@@ -50,8 +50,15 @@ class AuthHandlers(auth_service_pb2_grpc.AuthServiceServicer):
             scope=request.scope,
             client=client_facts(),
             device_token=request.device_token,
+            challenge=request.challenge,
+            answer=FactorAnswer(code=request.code, passkey=request.passkey_response),
         )
         return _pair(pair)
+
+    async def BeginPasskey(self, request: auth_service_pb2.BeginPasskeyRequest, context: _Context) -> auth_service_pb2.BeginPasskeyResponse:
+        """Gives what a browser asks a passkey by."""
+        challenge, options = await self._sessions.begin_passkey(request.challenge, client=client_facts(), device_token=request.device_token)
+        return auth_service_pb2.BeginPasskeyResponse(challenge=challenge, options=options)
 
     async def RefreshToken(self, request: auth_service_pb2.RefreshTokenRequest, context: _Context) -> auth_service_pb2.TokenResponse:
         """Continues a session."""
@@ -91,4 +98,5 @@ def _pair(pair: TokenPair) -> auth_service_pb2.TokenResponse:
         refresh_token=pair.refresh_token,
         scope=" ".join(sorted(pair.scopes)),
         device_token=pair.device_token,
+        enrolment_required=pair.enrolment_required,
     )

@@ -7,6 +7,7 @@ from auth_svc.ports.accounts import AccountStore, Installation
 from auth_svc.ports.alerts import AlertFiles, AlertStore
 from auth_svc.ports.audit import AuditLogStore, HeadSigner
 from auth_svc.ports.credentials import ClientHistory, CredentialStore
+from auth_svc.ports.factors import FactorStore, Passkeys
 from auth_svc.ports.keys import KeyStore
 from auth_svc.ports.security import PasswordCheck, PasswordHasher, PublicKeys, SecurityLog, StreamTokenCodec, TokenSigner
 from auth_svc.ports.sessions import RefreshRefusal, Refused, Rotated, SessionStore
@@ -20,10 +21,12 @@ __all__ = [
     "AuditLogStore",
     "ClientHistory",
     "CredentialStore",
+    "FactorStore",
     "HeadSigner",
     "Installation",
     "KeyStore",
     "OneTimeStore",
+    "Passkeys",
     "PasswordCheck",
     "PasswordHasher",
     "Postman",
@@ -50,6 +53,7 @@ class Store(
     TenantStore,
     CredentialStore,
     AuditLogStore,
+    FactorStore,
     Protocol,
 ):
     """All of it."""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Protocol
 
-from auth_svc.domain import AccountMail, ClientFacts, Session, Tenant, User
+from auth_svc.domain import AccountMail, ClientFacts, Proof, Session, Tenant, User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +62,18 @@ class SessionStore(Protocol):
 
     async def list_sessions(self, tenant: str, user: str, *, before: str, limit: int, now: datetime) -> Sequence[Session]:
         """The first ``limit`` sessions of a user that can be continued, whose id is less than ``before`` (empty: all), the newest first."""
+        ...
+
+    async def get_session(self, tenant: str, user: str, session: str) -> Session:
+        """One session of a user.
+
+        Raises:
+            SessionNotFound: the user has no such session.
+        """
+        ...
+
+    async def prove_session(self, session: str, proof: Proof, *, now: datetime) -> None:
+        """The user of a session has shown again who they are; a session of a second factor stays one."""
         ...
 
     async def end_session(self, tenant: str, user: str, session: str) -> None:

@@ -9,9 +9,11 @@ from auth_svc.service.installation import Installer, SecretFiles
 from auth_svc.service.keys import ApiKeys
 from auth_svc.service.new_passwords import NewPasswords
 from auth_svc.service.one_time import OneTimeTokens
+from auth_svc.service.opening import SessionOpening, SessionRule, TokenPair
 from auth_svc.service.own_sessions import SessionList
 from auth_svc.service.registering import Registering, RegistrationRule
-from auth_svc.service.sessions import SessionRule, Sessions, TokenPair
+from auth_svc.service.second_factor import Challenge, FactorAnswer, SecondFactors
+from auth_svc.service.sessions import Sessions
 from auth_svc.service.stream_tokens import StreamTokens
 from auth_svc.service.tenants import TenantOffice
 from auth_svc.service.users import Users
@@ -26,14 +28,18 @@ __all__ = [
     "ApiKeys",
     "AuditHousekeeper",
     "AuditLog",
+    "Challenge",
+    "FactorAnswer",
     "Installer",
     "NewPasswords",
     "OneTimeTokens",
     "Registering",
     "RegistrationRule",
+    "SecondFactors",
     "SecretFiles",
     "SessionHousekeeper",
     "SessionList",
+    "SessionOpening",
     "SessionRule",
     "Sessions",
     "StreamTokens",

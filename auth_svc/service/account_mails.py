@@ -41,6 +41,9 @@ _FORMS: Final = {
     AccountMailKind.PASSWORD_CHANGED: _Form("tocsin.password-changed", timedelta(days=2)),
     AccountMailKind.INVITATION: _Form("tocsin.invitation", timedelta(days=7), TokenPurpose.INVITATION, "/account/invitation/"),
     AccountMailKind.NEW_SIGN_IN: _Form("tocsin.new-sign-in", timedelta(days=2)),
+    AccountMailKind.FACTOR_ADDED: _Form("tocsin.factor-added", timedelta(days=2)),
+    AccountMailKind.FACTOR_REMOVED: _Form("tocsin.factor-removed", timedelta(days=2)),
+    AccountMailKind.RECOVERY_CODE_USED: _Form("tocsin.recovery-code-used", timedelta(days=2)),
 }
 _ALREADY_REGISTERED: Final = "tocsin.already-registered"
 

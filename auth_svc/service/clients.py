@@ -18,12 +18,14 @@ class Visit:
         guesser: it, as the throttle counts it.
         is_new: whether others have signed in to the account before, and neither this device nor anybody at this place.
         place: digest of the place; empty if nobody knows it.
+        holder: whom a challenge of this sign-in works for.
     """
 
     client: ClientFacts
     guesser: Guesser
     is_new: bool
     place: str
+    holder: str
 
     def seen(self, device: str) -> Collection[str]:
         """The digests by which the client is known from now on, with that of its new device token, if it gets one."""
@@ -43,9 +45,15 @@ class KnownClients:
         device = digest(device_token) if device_token else ""
         history = await self._store.client_history(user, [each for each in (stored, device) if each])
         guesser = Guesser(place=place, device=device if device in history.known else "", known=bool(history.known))
-        return Visit(client=client, guesser=guesser, is_new=history.some and not history.known, place=stored)
+        holder = holder_of(client.address, device_token)
+        return Visit(client=client, guesser=guesser, is_new=history.some and not history.known, place=stored, holder=holder)
 
 
 def place_digest(user: str, place: str) -> str:
     """What is stored of a place from which a user has signed in; of another user, the same place is another text."""
     return digest(f"place {user} {place}")
+
+
+def holder_of(address: str, device_token: str) -> str:
+    """Whom a challenge works for: the device that shows its token, or else everybody at one place."""
+    return digest(device_token) if device_token else f"place {client_network(address)}"

@@ -1,79 +1,44 @@
 """Signing in, and staying signed in."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from ulid import ULID
-
 from auth_svc.domain import (
-    PROFILE,
     Account,
-    AccountMail,
-    AccountMailKind,
+    ChallengeVoid,
     ClientFacts,
-    Grant,
     InvalidCredentials,
     OneTimeTokenVoid,
+    Proof,
     RefreshTokenRefused,
     Scopes,
+    SecondFactorRefused,
     SecurityEvent,
-    Session,
-    Tenant,
     TokenCaller,
     TokenPurpose,
     TooManyAttempts,
     UnsupportedGrantType,
-    User,
     UserNotFound,
     digest,
     narrow,
-    new_device_token,
     new_refresh_token,
     normalize_email,
     require_held,
     sign_in_key,
     typed_password,
 )
-from auth_svc.ports import PasswordCheck, PasswordHasher, RefreshRefusal, Refused, SecurityLog, Store, TokenSigner
-from auth_svc.service.account_mails import AccountMails
-from auth_svc.service.clients import KnownClients, Visit
+from auth_svc.ports import PasswordCheck, PasswordHasher, RefreshRefusal, Refused, SecurityLog, Store
+from auth_svc.service.clients import KnownClients, Visit, holder_of
 from auth_svc.service.one_time import OneTimeTokens
+from auth_svc.service.opening import SessionOpening, SessionRule, TokenPair
+from auth_svc.service.second_factor import Challenge, FactorAnswer, SecondFactors
 from auth_svc.throttle import LoginThrottle
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
-from tocsin.zones import zone
 
 _FINGERPRINT_LENGTH: Final = 12
 _LINK_LIFETIME: Final = timedelta(minutes=10)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenPair:
-    """What signing in gives. ``expires_in`` is seconds; ``device_token`` is empty unless the client has got a new one."""
-
-    access_token: str
-    refresh_token: str
-    expires_in: int
-    scopes: frozenset[str]
-    device_token: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionRule:
-    """How long things live, and what is told.
-
-    Attributes:
-        access: life of an access token.
-        idle: life of a refresh token, which each use begins anew.
-        longest: life of a session, however often it is continued.
-        tell_new_clients: whether a sign-in by a client that was never seen is told by mail.
-    """
-
-    access: timedelta
-    idle: timedelta
-    longest: timedelta
-    tell_new_clients: bool
+_NONE: Final = FactorAnswer()
 
 
 class Sessions:
@@ -84,10 +49,10 @@ class Sessions:
         *,
         store: Store,
         hasher: PasswordHasher,
-        signer: TokenSigner,
+        opening: SessionOpening,
+        second: SecondFactors,
         throttle: LoginThrottle,
         tokens: OneTimeTokens,
-        mails: AccountMails,
         scopes: Scopes,
         log: SecurityLog,
         clock: Clock,
@@ -95,10 +60,10 @@ class Sessions:
     ) -> None:
         self._store = store
         self._hasher = hasher
-        self._signer = signer
+        self._opening = opening
+        self._second = second
         self._throttle = throttle
         self._tokens = tokens
-        self._mails = mails
         self._clients = KnownClients(store=store)
         self._scopes = scopes
         self._log = log
@@ -109,37 +74,53 @@ class Sessions:
         self,
         *,
         grant_type: str,
-        username: str,
-        password: str,
-        refresh_token: str,
-        scope: str,
         client: ClientFacts,
+        username: str = "",
+        password: str = "",
+        refresh_token: str = "",
+        scope: str = "",
         device_token: str = "",
+        challenge: str = "",
+        answer: FactorAnswer = _NONE,
     ) -> TokenPair:
         """Opens or continues a session, as the client asks for (RFC 6749, 4.3 and 6); without a word, by what it sends.
 
         Raises:
-            UnsupportedGrantType: it is neither of the two.
+            UnsupportedGrantType: it is none of those below.
             InvalidInput: what the grant needs is missing, or ``scope`` asks for what the user does not have.
             InvalidCredentials: the name or the password is wrong.
+            SecondFactorRequired: a second factor is needed as well; the error holds the challenge.
+            SecondFactorRefused: the answer to a challenge is wrong.
+            ChallengeVoid: the challenge may not be answered, or not by this client.
             RefreshTokenRefused: the token cannot be used.
             TooManyAttempts: too many attempts with this name, or of this client, have failed.
         """
-        match grant_type or ("refresh_token" if refresh_token else "password"):
+        match grant_type or _guessed(refresh_token=refresh_token, challenge=challenge):
             case "password":
                 _require(username=username, password=password)
                 return await self.sign_in(username=username, password=password, scope=scope, client=client, device_token=device_token)
             case "refresh_token":
                 _require(refreshToken=refresh_token)
                 return await self.refresh(refresh_token, scope=scope, client=client)
+            case "second_factor":
+                _require(challenge=challenge)
+                return await self.answer(challenge, answer, scope=scope, client=client, device_token=device_token)
+            case "passkey":
+                _require(challenge=challenge, passkeyResponse=answer.passkey)
+                return await self.sign_in_by_passkey(challenge, answer, scope=scope, client=client, device_token=device_token)
             case _:
-                raise UnsupportedGrantType.at("grantType", "must be password or refresh_token")
+                raise UnsupportedGrantType.at("grantType", "must be password, refresh_token, second_factor or passkey")
+
+    async def open_for(self, account: Account, visit: Visit, proof: Proof, *, asked: frozenset[str] = frozenset()) -> TokenPair:
+        """Opens a session of somebody who has given ``proof``: see `SessionOpening.open_for`."""
+        return await self._opening.open_for(account, visit, proof, asked=asked)
 
     async def sign_in(self, *, username: str, password: str, scope: str, client: ClientFacts, device_token: str = "") -> TokenPair:
         """Opens a session of an address or a username. An unknown one costs the same work and gives the same answer as a wrong password.
 
         Raises:
             InvalidCredentials: the name or the password is wrong.
+            SecondFactorRequired: a second factor is needed as well; the error holds the challenge.
             InvalidScope: ``scope`` asks for what the user does not have.
             TooManyAttempts: too many attempts with this name, or of this client, have failed.
         """
@@ -148,7 +129,75 @@ class Sessions:
         visit = await self._clients.visit(account.user.id if account else "", client, device_token)
         account = await self._proven(key, account, password, visit)
         asked = narrow(scope, self._scopes.of(account.user.role, account.tenant))
-        return await self._open(account.user, account.tenant, asked, visit)
+        return await self.open_for(account, visit, Proof.PASSWORD, asked=asked)
+
+    async def answer(
+        self, challenge: str, answer: FactorAnswer, *, client: ClientFacts, scope: str = "", device_token: str = ""
+    ) -> TokenPair:
+        """Opens the session that a challenge was in the way of.
+
+        Raises:
+            ChallengeVoid: the challenge may not be answered, or not by this client.
+            SecondFactorRefused: the answer is wrong; the challenge may be answered again.
+            TooManyAttempts: too many wrong ones came.
+            InvalidScope: ``scope`` asks for what the user does not have.
+        """
+        asked = Challenge(purpose=TokenPurpose.SECOND_FACTOR, token=challenge, holder=holder_of(client.address, device_token))
+        found = await self._second.read(asked)
+        try:
+            account = await self._store.get_account(found.tenant, found.subject.split("/")[1])
+        except UserNotFound:
+            raise ChallengeVoid from None
+        return await self._answered(account, answer, asked, scope=scope, client=client, device_token=device_token)
+
+    async def begin_passkey(self, challenge: str, *, client: ClientFacts, device_token: str = "") -> tuple[str, str]:
+        """A challenge that a passkey can answer, and what a browser asks it by.
+
+        With the ``challenge`` of a sign-in, it is that one, for the passkeys of its user; without, a new one for any that a browser has.
+
+        Raises:
+            ChallengeVoid: the challenge may not be answered, or not by this client.
+            PasskeysUnavailable: there are no passkeys here.
+        """
+        holder = holder_of(client.address, device_token)
+        if not challenge:
+            token = await self._second.open_passkey(holder=holder)
+            return token, self._second.request_options(token, ())
+        found = await self._second.read(Challenge(purpose=TokenPurpose.SECOND_FACTOR, token=challenge, holder=holder))
+        factors = await self._store.list_factors(found.tenant, found.subject.split("/")[1])
+        return challenge, self._second.request_options(challenge, factors)
+
+    async def sign_in_by_passkey(
+        self, challenge: str, answer: FactorAnswer, *, client: ClientFacts, scope: str = "", device_token: str = ""
+    ) -> TokenPair:
+        """Opens a session by a passkey alone, which has verified its user: it is two factors in one.
+
+        Raises:
+            ChallengeVoid: the challenge may not be answered, or not by this client.
+            SecondFactorRefused: nobody has this passkey, or it did not sign the challenge, or did not verify its user.
+            TooManyAttempts: too many wrong ones came.
+            InvalidScope: ``scope`` asks for what the user does not have.
+        """
+        asked = Challenge(purpose=TokenPurpose.PASSKEY_SIGN_IN, token=challenge, holder=holder_of(client.address, device_token))
+        await self._second.read(asked)
+        passkey = await self._second.passkey_named(answer.passkey)
+        try:
+            account = None if passkey is None else await self._store.get_account(passkey.tenant, passkey.user)
+        except UserNotFound:
+            account = None
+        if account is None:
+            self._log.record(SecurityEvent.FACTOR_REFUSED, shown="passkey")
+            raise SecondFactorRefused
+        return await self._answered(account, answer, asked, scope=scope, client=client, device_token=device_token)
+
+    async def _answered(
+        self, account: Account, answer: FactorAnswer, challenge: Challenge, *, scope: str, client: ClientFacts, device_token: str
+    ) -> TokenPair:
+        visit = await self._clients.visit(account.user.id, client, device_token)
+        asked = narrow(scope, self._scopes.of(account.user.role, account.tenant))
+        alone = challenge.purpose is TokenPurpose.PASSKEY_SIGN_IN
+        proof = await self._second.prove(account, answer, guesser=visit.guesser, challenge=challenge, verify_user=alone)
+        return await self.open_for(account, visit, proof, asked=asked)
 
     async def _proven(self, key: str, account: Account | None, password: str, visit: Visit) -> Account:
         """The account, if this is its password."""
@@ -179,6 +228,7 @@ class Sessions:
 
         Raises:
             OneTimeTokenVoid: the link works no more, or its user is gone.
+            SecondFactorRequired: the tenant requires a second factor, and the user has one.
         """
         used = await self._tokens.use(TokenPurpose.SIGN_IN, token)
         try:
@@ -186,7 +236,7 @@ class Sessions:
         except UserNotFound:
             raise OneTimeTokenVoid from None
         visit = await self._clients.visit(account.user.id, client, "")
-        return await self._open(account.user, account.tenant, frozenset(), visit)
+        return await self.open_for(account, visit, Proof.LINK)
 
     async def create_link(self, caller: TokenCaller, user: str) -> tuple[str, datetime]:
         """A token that signs a user of the caller's tenant in, once and soon, and when it ends.
@@ -201,38 +251,6 @@ class Sessions:
         token = await self._tokens.make(TokenPurpose.SIGN_IN, subject=name, tenant=caller.tenant, lifetime=_LINK_LIFETIME)
         self._log.record(SecurityEvent.LINK_CREATED, tenant=caller.tenant, subject=name, by=caller.subject)
         return token, self._clock.now() + _LINK_LIFETIME
-
-    async def _open(self, user: User, tenant: Tenant, asked: frozenset[str], visit: Visit) -> TokenPair:
-        now = self._clock.now()
-        session = Session(
-            id=str(ULID.from_datetime(now)),
-            tenant=tenant.id,
-            user=user.id,
-            scopes=asked,
-            created=now,
-            ends=now + self._rule.longest,
-            client=visit.client,
-        )
-        refresh, device = new_refresh_token(), "" if visit.guesser.device else new_device_token()
-        await self._store.open_session(
-            session,
-            token=digest(refresh),
-            expires=min(now + self._rule.idle, session.end(self._rule.longest)),
-            clients=visit.seen(digest(device) if device else ""),
-            mail=self._notice(user, tenant, visit),
-        )
-        self._mails.wake()
-        self._log.record(SecurityEvent.LOGIN_SUCCEEDED, tenant=tenant.id, subject=user.name, session=session.id)
-        return replace(self._pair(session, user, tenant, refresh), device_token=device)
-
-    def _notice(self, user: User, tenant: Tenant, visit: Visit) -> AccountMail | None:
-        """The mail that tells of a client that was never seen; none of the first sign-in of all."""
-        if not (self._rule.tell_new_clients and user.email and visit.is_new):
-            return None
-        local = self._clock.now().astimezone(zone(tenant.time_zone))
-        facts = {"time": f"{local:%Y-%m-%d %H:%M} {tenant.time_zone}", "address": visit.client.address, "agent": visit.client.agent}
-        kind = AccountMailKind.NEW_SIGN_IN
-        return self._mails.draft(kind, address=user.email, tenant=user.tenant, subject=user.name, locale=user.locale, variables=facts)
 
     async def refresh(self, refresh_token: str, *, client: ClientFacts, scope: str = "") -> TokenPair:
         """Continues a session: spends the token and gives the next pair, whose access token has no more than ``scope`` asks for.
@@ -256,7 +274,7 @@ class Sessions:
             self._log_refusal(result)
             raise RefreshTokenRefused
         self._log.record(SecurityEvent.SESSION_REFRESHED, tenant=result.tenant.id, subject=result.user.name, session=result.session.id)
-        return self._pair(result.session, result.user, result.tenant, successor, frozenset(scope.split()))
+        return self._opening.pair(result.session, result.user, result.tenant, successor, frozenset(scope.split()))
 
     def _log_refusal(self, refused: Refused) -> None:
         event = SecurityEvent.REFRESH_REUSED if refused.why is RefreshRefusal.REUSED else SecurityEvent.SESSION_REFUSED
@@ -270,27 +288,11 @@ class Sessions:
         if session is not None:
             self._log.record(SecurityEvent.SESSION_REVOKED, tenant=session.tenant, subject=f"users/{session.user}", session=session.id)
 
-    def _pair(self, session: Session, user: User, tenant: Tenant, refresh: str, asked: frozenset[str] = frozenset()) -> TokenPair:
-        """What the user has now, as far as the session and this request asked for it: a role that lost a scope loses it here."""
-        held = self._scopes.of(user.role, tenant)
-        scopes = (session.scopes & held) | {PROFILE} if session.scopes else held
-        scopes = (scopes & asked) | {PROFILE} if asked else scopes
-        now = self._clock.now()
-        grant = Grant.until(
-            subject=user.name,
-            tenant=tenant,
-            scopes=scopes,
-            now=now,
-            lifetime=self._rule.access,
-            end=session.end(self._rule.longest),
-            session=session.id,
-        )
-        return TokenPair(
-            access_token=self._signer.sign(grant),
-            refresh_token=refresh,
-            expires_in=int((grant.expires - grant.issued).total_seconds()),
-            scopes=scopes,
-        )
+
+def _guessed(*, refresh_token: str, challenge: str) -> str:
+    if refresh_token:
+        return "refresh_token"
+    return "second_factor" if challenge else "password"
 
 
 def _require(**given: str) -> None:

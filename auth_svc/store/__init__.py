@@ -5,6 +5,7 @@ from auth_svc.store.accounts import AccountQueries
 from auth_svc.store.alerts import AlertQueries
 from auth_svc.store.audit import AuditQueries
 from auth_svc.store.credentials import CredentialQueries
+from auth_svc.store.factors import FactorQueries
 from auth_svc.store.keys import KeyQueries
 from auth_svc.store.one_time import OneTimeQueries
 from auth_svc.store.sessions import SessionQueries
@@ -24,5 +25,6 @@ class AuthStore(
     TenantQueries,
     CredentialQueries,
     AuditQueries,
+    FactorQueries,
 ):
     """Implements `auth_svc.ports.Store` on SQLite and PostgreSQL."""

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import RowMapping, delete, insert, select, update
+from sqlalchemy import RowMapping, case, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from auth_svc.domain import AccountMail, ClientFacts, InvalidCredentials, Session, SessionNotFound
+from auth_svc.domain import AccountMail, ClientFacts, InvalidCredentials, Proof, Session, SessionNotFound
 from auth_svc.ports import RefreshRefusal, Refused, Rotated
 from auth_svc.store.account_mails import insert_account_mail
 from auth_svc.store.credentials import end_sessions, remember_clients
@@ -38,6 +38,8 @@ _SESSION_COLUMNS = (
     sessions.c.ends_at.label("s_ends_at"),
     sessions.c.client_address.label("s_client_address"),
     sessions.c.user_agent.label("s_user_agent"),
+    sessions.c.proof.label("s_proof"),
+    sessions.c.proven_at.label("s_proven_at"),
 )
 
 
@@ -55,6 +57,8 @@ class SessionQueries(Queries):
             "scopes": join_scopes(session.scopes),
             "created_at": to_micros(session.created),
             "ends_at": None if session.ends is None else to_micros(session.ends),
+            "proof": session.proof.value,
+            "proven_at": None if session.proven is None else to_micros(session.proven),
             **_client_values(session.client),
         }
         try:
@@ -124,6 +128,20 @@ class SessionQueries(Queries):
         async with self._database.read() as connection:
             return [_session_of(row) for row in (await connection.execute(query)).mappings()]
 
+    async def get_session(self, tenant: str, user: str, session: str) -> Session:
+        """One session."""
+        query = select(*_SESSION_COLUMNS).where(sessions.c.tenant_id == tenant, sessions.c.user_id == user, sessions.c.id == session)
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).mappings().first()
+        if row is None:
+            raise SessionNotFound
+        return _session_of(row)
+
+    async def prove_session(self, session: str, proof: Proof, *, now: datetime) -> None:
+        """Says by what its user has shown who they are."""
+        async with self._database.transaction() as connection:
+            await mark_proven(connection, session, proof, now=now)
+
     async def end_session(self, tenant: str, user: str, session: str) -> None:
         """Ends one session."""
         ended = (
@@ -149,6 +167,13 @@ class SessionQueries(Queries):
         async with self._database.transaction() as connection:
             await connection.execute(delete(refresh_tokens).where(refresh_tokens.c.expires_at <= to_micros(before)))
             return (await connection.execute(delete(sessions).where(~left))).rowcount
+
+
+async def mark_proven(connection: AsyncConnection, session: str, proof: Proof, *, now: datetime) -> None:
+    """Says by what the user of a session has shown who they are, within the caller's transaction; a second factor stays one."""
+    strong = [each.value for each in Proof if each.strong]
+    kept = proof.value if proof.strong else case((sessions.c.proof.in_(strong), sessions.c.proof), else_=proof.value)
+    await connection.execute(update(sessions).where(sessions.c.id == session).values(proof=kept, proven_at=to_micros(now)))
 
 
 async def _insert_token(connection: AsyncConnection, session: str, token: str, expires: datetime) -> None:
@@ -194,7 +219,17 @@ def _session_of(row: RowMapping) -> Session:
         last_used=None if row["s_last_used_at"] is None else instant(row["s_last_used_at"]),
         ends=None if row["s_ends_at"] is None else instant(row["s_ends_at"]),
         client=ClientFacts(address=row["s_client_address"], agent=row["s_user_agent"]),
+        proof=_proof_of(row["s_proof"]),
+        proven=None if row["s_proven_at"] is None else instant(row["s_proven_at"]),
     )
+
+
+def _proof_of(stored: str) -> Proof:
+    """The proof; one that only a later version knows counts as the weakest."""
+    try:
+        return Proof(stored)
+    except ValueError:
+        return Proof.PASSWORD
 
 
 def _client_values(client: ClientFacts) -> dict[str, str]:

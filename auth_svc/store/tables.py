@@ -32,6 +32,7 @@ tenants = Table(
     Column("display_name", Text, nullable=False),
     Column("time_zone", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("require_second_factor", SmallInteger, nullable=False, server_default=text("0")),
 )
 
 # One row at most: whoever inserts it makes the first tenant, which is the operator's.
@@ -95,6 +96,8 @@ sessions = Table(
     Column("ends_at", BigInteger),
     Column("client_address", Text, nullable=False, server_default=text("''")),
     Column("user_agent", Text, nullable=False, server_default=text("''")),
+    Column("proof", Text, nullable=False, server_default=text("'PASSWORD'")),
+    Column("proven_at", BigInteger),
     Index("sessions_user", "user_id"),
 )
 
@@ -226,6 +229,7 @@ TENANT_COLUMNS = (
     tenants.c.display_name.label("t_display_name"),
     tenants.c.time_zone.label("t_time_zone"),
     tenants.c.created_at.label("t_created_at"),
+    tenants.c.require_second_factor.label("t_require_second_factor"),
     installation.c.tenant_id.label("t_operator"),
     tenant_terms.c.state.label("t_state"),
     tenant_terms.c.reason.label("t_reason"),
@@ -300,6 +304,7 @@ def tenant_of(row: RowMapping) -> Tenant:
         time_zone=row["t_time_zone"],
         operator=row["t_operator"] is not None,
         created=instant(row["t_created_at"]),
+        require_second_factor=bool(row["t_require_second_factor"]),
         terms=terms_of(row, prefix="t_") if row["t_state"] is not None else TenantTerms(),
     )
 

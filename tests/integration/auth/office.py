@@ -17,6 +17,7 @@ from auth_svc.domain import (
     User,
     digest,
 )
+from auth_svc.passkeys import WebAuthnPasskeys
 from auth_svc.ports import PasswordCheck
 from auth_svc.service import (
     AccountMails,
@@ -26,7 +27,9 @@ from auth_svc.service import (
     OneTimeTokens,
     Registering,
     RegistrationRule,
+    SecondFactors,
     SessionList,
+    SessionOpening,
     SessionRule,
     Sessions,
     TokenPair,
@@ -35,6 +38,7 @@ from auth_svc.store import AuthStore
 from auth_svc.throttle import LoginThrottle, RequestBudget, ThrottleRule
 from tocsin.background import Wake
 from tocsin.database import Database
+from tocsin.sealing import Sealer
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
 
@@ -127,12 +131,20 @@ class Office:
         shared: dict[str, Any] = {"store": self.store, "log": self.log, "clock": clock}
         keys: dict[str, Any] = {**shared, "hasher": self.hasher, "tokens": self.tokens, "mails": self.mails, "throttle": throttle}
         budget = RequestBudget(clock=clock, most=requests, window=3600.0)
-        self.sessions = Sessions(
-            **keys,
-            signer=self.signer,
-            scopes=Scopes(every=SCOPES),
-            rule=SessionRule(access=timedelta(minutes=15), idle=timedelta(days=30), longest=timedelta(days=90), tell_new_clients=True),
+        rule = SessionRule(access=timedelta(minutes=15), idle=timedelta(days=30), longest=timedelta(days=90), tell_new_clients=True)
+        scopes = Scopes(every=SCOPES)
+        self.second = SecondFactors(
+            **shared,
+            passkeys=WebAuthnPasskeys(rp_id="tocsin.example", origins=["https://tocsin.example"]),
+            tokens=self.tokens,
+            mails=self.mails,
+            throttle=throttle,
+            sealer=Sealer(lambda: b"s" * 32),
+            code_key=lambda: b"c" * 32,
         )
+        opening = SessionOpening(**shared, signer=self.signer, second=self.second, mails=self.mails, scopes=scopes, rule=rule)
+        signing_in: dict[str, Any] = {**shared, "hasher": self.hasher, "tokens": self.tokens, "throttle": throttle, "scopes": scopes}
+        self.sessions = Sessions(**signing_in, opening=opening, second=self.second, rule=rule)
         self.registering = Registering(**shared, passwords=passwords, mails=self.mails, budget=budget, rule=registration)
         self.accounts = Accounts(**keys, passwords=passwords, budget=budget)
         self.list = SessionList(**shared, longest=timedelta(days=90))

@@ -31,7 +31,7 @@ from tocsin.api.mesh.v1 import http_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_ht
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tocsin/api/auth/v1/auth_service.proto\x12\x12tocsin.api.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtocsin/api/mesh/v1/http.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xf1\x01\n\x0fRegisterRequest\x12\x1c\n\x05\x65mail\x18\x01 \x01(\tB\r\xbaH\nr\x05\x18\xfe\x01`\x01\xd8\x01\x01\x12#\n\x08password\x18\x02 \x01(\tB\x11\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x08\x12\x1d\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12$\n\x13tenant_display_name\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12=\n\x08username\x18\x05 \x01(\tB+\xbaH(r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\xd8\x01\x01\x12\x17\n\x06locale\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18#\"K\n\x10RegisterResponse\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x19\n\x11\x63onfirmation_sent\x18\x03 \x01(\x08\"\xe4\x01\n\x11IssueTokenRequest\x12\x17\n\x05\x65mail\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xfe\x01\x12\x1d\n\x08password\x18\x02 \x01(\tB\x0b\x80\x01\x01\xbaH\x05r\x03\x18\x80\x08\x12\x17\n\x05scope\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x1a\n\x08username\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xfe\x01\x12\x1b\n\ngrant_type\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\"\n\rrefresh_token\x18\x06 \x01(\tB\x0b\x80\x01\x01\xbaH\x05r\x03\x18\x80\x04\x12!\n\x0c\x64\x65vice_token\x18\x07 \x01(\tB\x0b\x80\x01\x01\xbaH\x05r\x03\x18\x80\x04\"\x98\x01\n\rTokenResponse\x12\x19\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\tB\x03\x80\x01\x01\x12\x12\n\ntoken_type\x18\x02 \x01(\t\x12\x12\n\nexpires_in\x18\x03 \x01(\x05\x12\x1a\n\rrefresh_token\x18\x04 \x01(\tB\x03\x80\x01\x01\x12\r\n\x05scope\x18\x05 \x01(\t\x12\x19\n\x0c\x64\x65vice_token\x18\x06 \x01(\tB\x03\x80\x01\x01\"?\n\x13RefreshTokenRequest\x12(\n\rrefresh_token\x18\x01 \x01(\tB\x11\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x04\">\n\x12RevokeTokenRequest\x12(\n\rrefresh_token\x18\x01 \x01(\tB\x11\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x04\"7\n\x13\x45xchangeLinkRequest\x12 \n\x05token\x18\x01 \x01(\tB\x11\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x04\"\x14\n\x12VerifyTokenRequest\"\x9b\x01\n\x13VerifyTokenResponse\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\ttime_zone\x18\x05 \x01(\t\x12\x0f\n\x07session\x18\x06 \x01(\t\"\x10\n\x0eGetJwksRequest\"=\n\rJsonWebKeySet\x12,\n\x04keys\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.auth.v1.JsonWebKey\"c\n\nJsonWebKey\x12\x0b\n\x03kty\x18\x01 \x01(\t\x12\x0b\n\x03\x63rv\x18\x02 \x01(\t\x12\t\n\x01x\x18\x03 \x01(\t\x12\t\n\x01y\x18\x04 \x01(\t\x12\x0b\n\x03kid\x18\x05 \x01(\t\x12\x0b\n\x03\x61lg\x18\x06 \x01(\t\x12\x0b\n\x03use\x18\x07 \x01(\t2\xe1\x07\n\x0b\x41uthService\x12\xa0\x01\n\x08Register\x12#.tocsin.api.auth.v1.RegisterRequest\x1a$.tocsin.api.auth.v1.RegisterResponse\"I\x8a\xe7\x18\x02@\x01\x92\xe7\x18#*!\x12\t/register\"\x14\n\x04name\x12\x0c\x64isplay_name\x82\xd3\xe4\x93\x02\x16\"\x11/v1/auth:register:\x01*\x12\x87\x01\n\nIssueToken\x12%.tocsin.api.auth.v1.IssueTokenRequest\x1a!.tocsin.api.auth.v1.TokenResponse\"/\x8a\xe7\x18\x02@\x01\x92\xe7\x18\x0c*\n\x12\x06/token(\x01\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/auth:token:\x01*\x12}\n\x0cRefreshToken\x12\'.tocsin.api.auth.v1.RefreshTokenRequest\x1a!.tocsin.api.auth.v1.TokenResponse\"!\x8a\xe7\x18\x02@\x01\x82\xd3\xe4\x93\x02\x15\"\x10/v1/auth:refresh:\x01*\x12r\n\x0bRevokeToken\x12&.tocsin.api.auth.v1.RevokeTokenRequest\x1a\x16.google.protobuf.Empty\"#\x90\x02\x02\x8a\xe7\x18\x02@\x01\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/auth:revoke:\x01*\x12\x82\x01\n\x0c\x45xchangeLink\x12\'.tocsin.api.auth.v1.ExchangeLinkRequest\x1a!.tocsin.api.auth.v1.TokenResponse\"&\x8a\xe7\x18\x02@\x01\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/auth:exchangeLink:\x01*\x12\x9b\x01\n\x0bVerifyToken\x12&.tocsin.api.auth.v1.VerifyTokenRequest\x1a\'.tocsin.api.auth.v1.VerifyTokenResponse\";\x90\x02\x01\x8a\xe7\x18\x0e\"\x0cprofile:read\x92\xe7\x18\x0b*\t\n\x07/verify\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/auth:verify\x12\x7f\n\x07GetJwks\x12\".tocsin.api.auth.v1.GetJwksRequest\x1a!.tocsin.api.auth.v1.JsonWebKeySet\"-\x90\x02\x01\x8a\xe7\x18\x08*\x04read@\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.json\x1a\x0e\x8a\xe7\x18\n\n\x02\x08\x05*\x04\x61uthb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tocsin/api/auth/v1/auth_service.proto\x12\x12tocsin.api.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtocsin/api/mesh/v1/http.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xf1\x01\n\x0fRegisterRequest\x12\x1c\n\x05\x65mail\x18\x01 \x01(\tB\r\xbaH\nr\x05\x18\xfe\x01`\x01\xd8\x01\x01\x12#\n\x08password\x18\x02 \x01(\tB\x11\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x08\x12\x1d\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12$\n\x13tenant_display_name\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12=\n\x08username\x18\x05 \x01(\tB+\xbaH(r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\xd8\x01\x01\x12\x17\n\x06locale\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18#\"K\n\x10RegisterResponse\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x19\n\x11\x63onfirmation_sent\x18\x03 \x01(\x08\"\xc6\x02\n\x11IssueTokenRequest\x12\x17\n\x05\x65mail\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xfe\x01\x12\x1d\n\x08password\x18\x02 \x01(\tB\x0b\x80\x01\x01\xbaH\x05r\x03\x18\x80\x08\x12\x17\n\x05scope\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x1a\n\x08username\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xfe\x01\x12\x1b\n\ngrant_type\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\"\n\rrefresh_token\x18\x06 \x01(\tB\x0b\x80\x01\x01\xbaH\x05r\x03\x18\x80\x04\x12!\n\x0c\x64\x65vice_token\x18\x07 \x01(\tB\x0b\x80\x01\x01\xbaH\x05r\x03\x18\x80\x04\x12\x1e\n\tchallenge\x18\x08 \x01(\tB\x0b\x80\x01\x01\xbaH\x05r\x03\x18\x80\x01\x12\x18\n\x04\x63ode\x18\t \x01(\tB\n\x80\x01\x01\xbaH\x04r\x02\x18@\x12&\n\x10passkey_response\x18\n \x01(\tB\x0c\x80\x01\x01\xbaH\x06r\x04\x18\x80\x80\x01\"X\n\x13\x42\x65ginPasskeyRequest\x12\x1e\n\tchallenge\x18\x01 \x01(\tB\x0b\x80\x01\x01\xbaH\x05r\x03\x18\x80\x01\x12!\n\x0c\x64\x65vice_token\x18\x02 \x01(\tB\x0b\x80\x01\x01\xbaH\x05r\x03\x18\x80\x04\"?\n\x14\x42\x65ginPasskeyResponse\x12\x16\n\tchallenge\x18\x01 \x01(\tB\x03\x80\x01\x01\x12\x0f\n\x07options\x18\x02 \x01(\t\"\xb4\x01\n\rTokenResponse\x12\x19\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\tB\x03\x80\x01\x01\x12\x12\n\ntoken_type\x18\x02 \x01(\t\x12\x12\n\nexpires_in\x18\x03 \x01(\x05\x12\x1a\n\rrefresh_token\x18\x04 \x01(\tB\x03\x80\x01\x01\x12\r\n\x05scope\x18\x05 \x01(\t\x12\x19\n\x0c\x64\x65vice_token\x18\x06 \x01(\tB\x03\x80\x01\x01\x12\x1a\n\x12\x65nrolment_required\x18\x07 \x01(\x08\"?\n\x13RefreshTokenRequest\x12(\n\rrefresh_token\x18\x01 \x01(\tB\x11\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x04\">\n\x12RevokeTokenRequest\x12(\n\rrefresh_token\x18\x01 \x01(\tB\x11\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x04\"7\n\x13\x45xchangeLinkRequest\x12 \n\x05token\x18\x01 \x01(\tB\x11\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x04\"\x14\n\x12VerifyTokenRequest\"\x9b\x01\n\x13VerifyTokenResponse\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\ttime_zone\x18\x05 \x01(\t\x12\x0f\n\x07session\x18\x06 \x01(\t\"\x10\n\x0eGetJwksRequest\"=\n\rJsonWebKeySet\x12,\n\x04keys\x18\x01 \x03(\x0b\x32\x1e.tocsin.api.auth.v1.JsonWebKey\"c\n\nJsonWebKey\x12\x0b\n\x03kty\x18\x01 \x01(\t\x12\x0b\n\x03\x63rv\x18\x02 \x01(\t\x12\t\n\x01x\x18\x03 \x01(\t\x12\t\n\x01y\x18\x04 \x01(\t\x12\x0b\n\x03kid\x18\x05 \x01(\t\x12\x0b\n\x03\x61lg\x18\x06 \x01(\t\x12\x0b\n\x03use\x18\x07 \x01(\t2\xed\x08\n\x0b\x41uthService\x12\xa0\x01\n\x08Register\x12#.tocsin.api.auth.v1.RegisterRequest\x1a$.tocsin.api.auth.v1.RegisterResponse\"I\x8a\xe7\x18\x02@\x01\x92\xe7\x18#*!\x12\t/register\"\x14\n\x04name\x12\x0c\x64isplay_name\x82\xd3\xe4\x93\x02\x16\"\x11/v1/auth:register:\x01*\x12\x87\x01\n\nIssueToken\x12%.tocsin.api.auth.v1.IssueTokenRequest\x1a!.tocsin.api.auth.v1.TokenResponse\"/\x8a\xe7\x18\x02@\x01\x92\xe7\x18\x0c*\n\x12\x06/token(\x01\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/auth:token:\x01*\x12\x89\x01\n\x0c\x42\x65ginPasskey\x12\'.tocsin.api.auth.v1.BeginPasskeyRequest\x1a(.tocsin.api.auth.v1.BeginPasskeyResponse\"&\x8a\xe7\x18\x02@\x01\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/auth:beginPasskey:\x01*\x12}\n\x0cRefreshToken\x12\'.tocsin.api.auth.v1.RefreshTokenRequest\x1a!.tocsin.api.auth.v1.TokenResponse\"!\x8a\xe7\x18\x02@\x01\x82\xd3\xe4\x93\x02\x15\"\x10/v1/auth:refresh:\x01*\x12r\n\x0bRevokeToken\x12&.tocsin.api.auth.v1.RevokeTokenRequest\x1a\x16.google.protobuf.Empty\"#\x90\x02\x02\x8a\xe7\x18\x02@\x01\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/auth:revoke:\x01*\x12\x82\x01\n\x0c\x45xchangeLink\x12\'.tocsin.api.auth.v1.ExchangeLinkRequest\x1a!.tocsin.api.auth.v1.TokenResponse\"&\x8a\xe7\x18\x02@\x01\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/auth:exchangeLink:\x01*\x12\x9b\x01\n\x0bVerifyToken\x12&.tocsin.api.auth.v1.VerifyTokenRequest\x1a\'.tocsin.api.auth.v1.VerifyTokenResponse\";\x90\x02\x01\x8a\xe7\x18\x0e\"\x0cprofile:read\x92\xe7\x18\x0b*\t\n\x07/verify\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/auth:verify\x12\x7f\n\x07GetJwks\x12\".tocsin.api.auth.v1.GetJwksRequest\x1a!.tocsin.api.auth.v1.JsonWebKeySet\"-\x90\x02\x01\x8a\xe7\x18\x08*\x04read@\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.json\x1a\x0e\x8a\xe7\x18\n\n\x02\x08\x05*\x04\x61uthb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -64,6 +64,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ISSUETOKENREQUEST'].fields_by_name['refresh_token']._serialized_options = b'\200\001\001\272H\005r\003\030\200\004'
   _globals['_ISSUETOKENREQUEST'].fields_by_name['device_token']._loaded_options = None
   _globals['_ISSUETOKENREQUEST'].fields_by_name['device_token']._serialized_options = b'\200\001\001\272H\005r\003\030\200\004'
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['challenge']._loaded_options = None
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['challenge']._serialized_options = b'\200\001\001\272H\005r\003\030\200\001'
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['code']._loaded_options = None
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['code']._serialized_options = b'\200\001\001\272H\004r\002\030@'
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['passkey_response']._loaded_options = None
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['passkey_response']._serialized_options = b'\200\001\001\272H\006r\004\030\200\200\001'
+  _globals['_BEGINPASSKEYREQUEST'].fields_by_name['challenge']._loaded_options = None
+  _globals['_BEGINPASSKEYREQUEST'].fields_by_name['challenge']._serialized_options = b'\200\001\001\272H\005r\003\030\200\001'
+  _globals['_BEGINPASSKEYREQUEST'].fields_by_name['device_token']._loaded_options = None
+  _globals['_BEGINPASSKEYREQUEST'].fields_by_name['device_token']._serialized_options = b'\200\001\001\272H\005r\003\030\200\004'
+  _globals['_BEGINPASSKEYRESPONSE'].fields_by_name['challenge']._loaded_options = None
+  _globals['_BEGINPASSKEYRESPONSE'].fields_by_name['challenge']._serialized_options = b'\200\001\001'
   _globals['_TOKENRESPONSE'].fields_by_name['access_token']._loaded_options = None
   _globals['_TOKENRESPONSE'].fields_by_name['access_token']._serialized_options = b'\200\001\001'
   _globals['_TOKENRESPONSE'].fields_by_name['refresh_token']._loaded_options = None
@@ -82,6 +94,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUTHSERVICE'].methods_by_name['Register']._serialized_options = b'\212\347\030\002@\001\222\347\030#*!\022\t/register\"\024\n\004name\022\014display_name\202\323\344\223\002\026\"\021/v1/auth:register:\001*'
   _globals['_AUTHSERVICE'].methods_by_name['IssueToken']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['IssueToken']._serialized_options = b'\212\347\030\002@\001\222\347\030\014*\n\022\006/token(\001\202\323\344\223\002\023\"\016/v1/auth:token:\001*'
+  _globals['_AUTHSERVICE'].methods_by_name['BeginPasskey']._loaded_options = None
+  _globals['_AUTHSERVICE'].methods_by_name['BeginPasskey']._serialized_options = b'\212\347\030\002@\001\202\323\344\223\002\032\"\025/v1/auth:beginPasskey:\001*'
   _globals['_AUTHSERVICE'].methods_by_name['RefreshToken']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['RefreshToken']._serialized_options = b'\212\347\030\002@\001\202\323\344\223\002\025\"\020/v1/auth:refresh:\001*'
   _globals['_AUTHSERVICE'].methods_by_name['RevokeToken']._loaded_options = None
@@ -97,25 +111,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTERRESPONSE']._serialized_start=523
   _globals['_REGISTERRESPONSE']._serialized_end=598
   _globals['_ISSUETOKENREQUEST']._serialized_start=601
-  _globals['_ISSUETOKENREQUEST']._serialized_end=829
-  _globals['_TOKENRESPONSE']._serialized_start=832
-  _globals['_TOKENRESPONSE']._serialized_end=984
-  _globals['_REFRESHTOKENREQUEST']._serialized_start=986
-  _globals['_REFRESHTOKENREQUEST']._serialized_end=1049
-  _globals['_REVOKETOKENREQUEST']._serialized_start=1051
-  _globals['_REVOKETOKENREQUEST']._serialized_end=1113
-  _globals['_EXCHANGELINKREQUEST']._serialized_start=1115
-  _globals['_EXCHANGELINKREQUEST']._serialized_end=1170
-  _globals['_VERIFYTOKENREQUEST']._serialized_start=1172
-  _globals['_VERIFYTOKENREQUEST']._serialized_end=1192
-  _globals['_VERIFYTOKENRESPONSE']._serialized_start=1195
-  _globals['_VERIFYTOKENRESPONSE']._serialized_end=1350
-  _globals['_GETJWKSREQUEST']._serialized_start=1352
-  _globals['_GETJWKSREQUEST']._serialized_end=1368
-  _globals['_JSONWEBKEYSET']._serialized_start=1370
-  _globals['_JSONWEBKEYSET']._serialized_end=1431
-  _globals['_JSONWEBKEY']._serialized_start=1433
-  _globals['_JSONWEBKEY']._serialized_end=1532
-  _globals['_AUTHSERVICE']._serialized_start=1535
-  _globals['_AUTHSERVICE']._serialized_end=2528
+  _globals['_ISSUETOKENREQUEST']._serialized_end=927
+  _globals['_BEGINPASSKEYREQUEST']._serialized_start=929
+  _globals['_BEGINPASSKEYREQUEST']._serialized_end=1017
+  _globals['_BEGINPASSKEYRESPONSE']._serialized_start=1019
+  _globals['_BEGINPASSKEYRESPONSE']._serialized_end=1082
+  _globals['_TOKENRESPONSE']._serialized_start=1085
+  _globals['_TOKENRESPONSE']._serialized_end=1265
+  _globals['_REFRESHTOKENREQUEST']._serialized_start=1267
+  _globals['_REFRESHTOKENREQUEST']._serialized_end=1330
+  _globals['_REVOKETOKENREQUEST']._serialized_start=1332
+  _globals['_REVOKETOKENREQUEST']._serialized_end=1394
+  _globals['_EXCHANGELINKREQUEST']._serialized_start=1396
+  _globals['_EXCHANGELINKREQUEST']._serialized_end=1451
+  _globals['_VERIFYTOKENREQUEST']._serialized_start=1453
+  _globals['_VERIFYTOKENREQUEST']._serialized_end=1473
+  _globals['_VERIFYTOKENRESPONSE']._serialized_start=1476
+  _globals['_VERIFYTOKENRESPONSE']._serialized_end=1631
+  _globals['_GETJWKSREQUEST']._serialized_start=1633
+  _globals['_GETJWKSREQUEST']._serialized_end=1649
+  _globals['_JSONWEBKEYSET']._serialized_start=1651
+  _globals['_JSONWEBKEYSET']._serialized_end=1712
+  _globals['_JSONWEBKEY']._serialized_start=1714
+  _globals['_JSONWEBKEY']._serialized_end=1813
+  _globals['_AUTHSERVICE']._serialized_start=1816
+  _globals['_AUTHSERVICE']._serialized_end=2949
 # @@protoc_insertion_point(module_scope)

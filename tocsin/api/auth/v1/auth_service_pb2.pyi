@@ -109,6 +109,9 @@ class IssueTokenRequest(_message.Message):
     GRANT_TYPE_FIELD_NUMBER: _builtins.int
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     DEVICE_TOKEN_FIELD_NUMBER: _builtins.int
+    CHALLENGE_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    PASSKEY_RESPONSE_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """Address given at registration; or username."""
     password: _builtins.str
@@ -120,11 +123,19 @@ class IssueTokenRequest(_message.Message):
     username: _builtins.str
     """Username or email address given at registration, such as "ann"."""
     grant_type: _builtins.str
-    """"password" or "refresh_token"; the one that the other fields are for unless given."""
+    """"password", "refresh_token", "second_factor" or "passkey"; the one that the other fields are for unless given, the last excepted."""
     refresh_token: _builtins.str
     """The unspent refresh token, for the grant of that name."""
     device_token: _builtins.str
-    """Token of an earlier sign-in of this client: others who guess the password do not slow down a client that has one."""
+    """Token of an earlier sign-in of this client: others who guess the password do not slow down a client that has one. A challenge is bound
+    to it, or to the network that the client is in: send it with the answer as with the password.
+    """
+    challenge: _builtins.str
+    """What is answered, for the grants "second_factor" and "passkey". It works for five minutes, and once."""
+    code: _builtins.str
+    """Code of an authenticator app, or a recovery code, for the grant "second_factor"."""
+    passkey_response: _builtins.str
+    """What a passkey answers: the PublicKeyCredential in JSON (WebAuthn, toJSON()), for the grants "second_factor" and "passkey"."""
     def __init__(
         self,
         *,
@@ -135,14 +146,69 @@ class IssueTokenRequest(_message.Message):
         grant_type: _builtins.str = ...,
         refresh_token: _builtins.str = ...,
         device_token: _builtins.str = ...,
+        challenge: _builtins.str = ...,
+        code: _builtins.str = ...,
+        passkey_response: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_token", b"device_token", "email", b"email", "grant_type", b"grant_type", "password", b"password", "refresh_token", b"refresh_token", "scope", b"scope", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "code", b"code", "device_token", b"device_token", "email", b"email", "grant_type", b"grant_type", "passkey_response", b"passkey_response", "password", b"password", "refresh_token", b"refresh_token", "scope", b"scope", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___IssueTokenRequest: _TypeAlias = IssueTokenRequest  # noqa: Y015
+
+@_typing.final
+class BeginPasskeyRequest(_message.Message):
+    """Asks how a passkey is asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHALLENGE_FIELD_NUMBER: _builtins.int
+    DEVICE_TOKEN_FIELD_NUMBER: _builtins.int
+    challenge: _builtins.str
+    """Challenge of a sign-in whose password was right; none for a sign-in by a passkey alone."""
+    device_token: _builtins.str
+    """As in IssueTokenRequest."""
+    def __init__(
+        self,
+        *,
+        challenge: _builtins.str = ...,
+        device_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "device_token", b"device_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BeginPasskeyRequest: _TypeAlias = BeginPasskeyRequest  # noqa: Y015
+
+@_typing.final
+class BeginPasskeyResponse(_message.Message):
+    """How a passkey is asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHALLENGE_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    challenge: _builtins.str
+    """What goes into IssueTokenRequest.challenge."""
+    options: _builtins.str
+    """What PublicKeyCredential.parseRequestOptionsFromJSON() takes, in JSON (PublicKeyCredentialRequestOptionsJSON)."""
+    def __init__(
+        self,
+        *,
+        challenge: _builtins.str = ...,
+        options: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "options", b"options"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BeginPasskeyResponse: _TypeAlias = BeginPasskeyResponse  # noqa: Y015
 
 @_typing.final
 class TokenResponse(_message.Message):
@@ -156,6 +222,7 @@ class TokenResponse(_message.Message):
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     SCOPE_FIELD_NUMBER: _builtins.int
     DEVICE_TOKEN_FIELD_NUMBER: _builtins.int
+    ENROLMENT_REQUIRED_FIELD_NUMBER: _builtins.int
     access_token: _builtins.str
     """JWT for the Authorization header."""
     token_type: _builtins.str
@@ -170,6 +237,10 @@ class TokenResponse(_message.Message):
     """Token by which this client is known at its next sign-in with a password; it opens nothing. Only in the answer to a password, if the
     client brought none that is known.
     """
+    enrolment_required: _builtins.bool
+    """The tenant requires a second factor and this session has shown none: it may do nothing but enrol or show one (FactorService,
+    AccountService.Reauthenticate), and be refreshed then.
+    """
     def __init__(
         self,
         *,
@@ -179,10 +250,11 @@ class TokenResponse(_message.Message):
         refresh_token: _builtins.str = ...,
         scope: _builtins.str = ...,
         device_token: _builtins.str = ...,
+        enrolment_required: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "device_token", b"device_token", "expires_in", b"expires_in", "refresh_token", b"refresh_token", "scope", b"scope", "token_type", b"token_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "device_token", b"device_token", "enrolment_required", b"enrolment_required", "expires_in", b"expires_in", "refresh_token", b"refresh_token", "scope", b"scope", "token_type", b"token_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -46,6 +46,11 @@ class AuthServiceStub:
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_auth__service__pb2.IssueTokenRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_auth__service__pb2.TokenResponse.FromString,
                 _registered_method=True)
+        self.BeginPasskey = channel.unary_unary(
+                '/tocsin.api.auth.v1.AuthService/BeginPasskey',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_auth__service__pb2.BeginPasskeyRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_auth__service__pb2.BeginPasskeyResponse.FromString,
+                _registered_method=True)
         self.RefreshToken = channel.unary_unary(
                 '/tocsin.api.auth.v1.AuthService/RefreshToken',
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_auth__service__pb2.RefreshTokenRequest.SerializeToString,
@@ -87,7 +92,16 @@ class AuthServiceServicer:
 
     def IssueToken(self, request, context):
         """Exchanges a username or an email address and a password for an access token and a refresh token, or a refresh token for the next
-        pair (RFC 6749, 4.3 and 6).
+        pair (RFC 6749, 4.3 and 6). Who has a second factor is answered UNAUTHENTICATED with reason SECOND_FACTOR_REQUIRED; its metadata holds
+        a `challenge` and the `methods` that answer it ("totp", "passkey", "recovery_code"), by grant_type "second_factor". A passkey that
+        verifies its user needs no password: grant_type "passkey".
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BeginPasskey(self, request, context):
+        """Gives what a browser asks a passkey by: for the challenge of a sign-in, or, without one, for a sign-in by a passkey alone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -140,6 +154,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.IssueToken,
                     request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_auth__service__pb2.IssueTokenRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_auth__service__pb2.TokenResponse.SerializeToString,
+            ),
+            'BeginPasskey': grpc.unary_unary_rpc_method_handler(
+                    servicer.BeginPasskey,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_auth__service__pb2.BeginPasskeyRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_auth__service__pb2.BeginPasskeyResponse.SerializeToString,
             ),
             'RefreshToken': grpc.unary_unary_rpc_method_handler(
                     servicer.RefreshToken,
@@ -222,6 +241,33 @@ class AuthService:
             '/tocsin.api.auth.v1.AuthService/IssueToken',
             tocsin_dot_api_dot_auth_dot_v1_dot_auth__service__pb2.IssueTokenRequest.SerializeToString,
             tocsin_dot_api_dot_auth_dot_v1_dot_auth__service__pb2.TokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BeginPasskey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.AuthService/BeginPasskey',
+            tocsin_dot_api_dot_auth_dot_v1_dot_auth__service__pb2.BeginPasskeyRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_auth__service__pb2.BeginPasskeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

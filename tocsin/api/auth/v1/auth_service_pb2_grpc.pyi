@@ -40,8 +40,12 @@ class AuthServiceStub:
     """
     IssueToken: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.IssueTokenRequest, _auth_service_pb2.TokenResponse]
     """Exchanges a username or an email address and a password for an access token and a refresh token, or a refresh token for the next
-    pair (RFC 6749, 4.3 and 6).
+    pair (RFC 6749, 4.3 and 6). Who has a second factor is answered UNAUTHENTICATED with reason SECOND_FACTOR_REQUIRED; its metadata holds
+    a `challenge` and the `methods` that answer it ("totp", "passkey", "recovery_code"), by grant_type "second_factor". A passkey that
+    verifies its user needs no password: grant_type "passkey".
     """
+    BeginPasskey: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.BeginPasskeyRequest, _auth_service_pb2.BeginPasskeyResponse]
+    """Gives what a browser asks a passkey by: for the challenge of a sign-in, or, without one, for a sign-in by a passkey alone."""
     RefreshToken: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RefreshTokenRequest, _auth_service_pb2.TokenResponse]
     """Exchanges a refresh token for a new pair; the old refresh token is spent. Presenting a spent one revokes its whole family."""
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RevokeTokenRequest, _empty_pb2.Empty]
@@ -64,8 +68,12 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """
     IssueToken: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.IssueTokenRequest, _auth_service_pb2.TokenResponse]  # type: ignore[assignment]
     """Exchanges a username or an email address and a password for an access token and a refresh token, or a refresh token for the next
-    pair (RFC 6749, 4.3 and 6).
+    pair (RFC 6749, 4.3 and 6). Who has a second factor is answered UNAUTHENTICATED with reason SECOND_FACTOR_REQUIRED; its metadata holds
+    a `challenge` and the `methods` that answer it ("totp", "passkey", "recovery_code"), by grant_type "second_factor". A passkey that
+    verifies its user needs no password: grant_type "passkey".
     """
+    BeginPasskey: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.BeginPasskeyRequest, _auth_service_pb2.BeginPasskeyResponse]  # type: ignore[assignment]
+    """Gives what a browser asks a passkey by: for the challenge of a sign-in, or, without one, for a sign-in by a passkey alone."""
     RefreshToken: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RefreshTokenRequest, _auth_service_pb2.TokenResponse]  # type: ignore[assignment]
     """Exchanges a refresh token for a new pair; the old refresh token is spent. Presenting a spent one revokes its whole family."""
     RevokeToken: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RevokeTokenRequest, _empty_pb2.Empty]  # type: ignore[assignment]
@@ -97,8 +105,18 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.TokenResponse, _abc.Awaitable[_auth_service_pb2.TokenResponse]]:
         """Exchanges a username or an email address and a password for an access token and a refresh token, or a refresh token for the next
-        pair (RFC 6749, 4.3 and 6).
+        pair (RFC 6749, 4.3 and 6). Who has a second factor is answered UNAUTHENTICATED with reason SECOND_FACTOR_REQUIRED; its metadata holds
+        a `challenge` and the `methods` that answer it ("totp", "passkey", "recovery_code"), by grant_type "second_factor". A passkey that
+        verifies its user needs no password: grant_type "passkey".
         """
+
+    @_abc_1.abstractmethod
+    def BeginPasskey(
+        self,
+        request: _auth_service_pb2.BeginPasskeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.BeginPasskeyResponse, _abc.Awaitable[_auth_service_pb2.BeginPasskeyResponse]]:
+        """Gives what a browser asks a passkey by: for the challenge of a sign-in, or, without one, for a sign-in by a passkey alone."""
 
     @_abc_1.abstractmethod
     def RefreshToken(
