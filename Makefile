@@ -16,6 +16,7 @@ STAMP := .venv/.setup-done
 # The commit whose contract must still be honoured; `make contract BASE=v0.1.0` compares with a release.
 BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --verify --quiet main || true)
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+WORKERS ?= $(shell expr $(JOBS) + 1)
 
 .PHONY: help setup gen fmt lint types arch test check up night bench peers chaos brokers browser operate corpus foreign hostile side-by-side simulate lock clean contract deps spell lock-check links metrics workflows
 
@@ -122,8 +123,8 @@ night: setup ## live through a night on call in two minutes, from an alert to th
 	@$(BIN)/python examples/night.py $(ARGS)
 
 test: export PYTHONDONTWRITEBYTECODE := # else every process that a test starts compiles Tocsin anew
-test: setup ## run the tests, a worker for each core; some of them: make test ARGS="tests/unit -k alarm"
-	@$(BIN)/pytest $(if $(ARGS),$(ARGS),-n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not thorough and not browser and not brokers and not operate and not foreign" --durations 15)
+test: setup ## run the tests, a worker more than cores, for much of it is waiting; some of them: make test ARGS="tests/unit -k alarm"
+	@$(BIN)/pytest $(if $(ARGS),$(ARGS),-n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not thorough and not browser and not brokers and not operate and not foreign" --durations 15)
 
 chaos: setup ## run all chaos tests, minutes each; in their short form, seconds each: make chaos CHAOS=short
 	@CHAOS=$(or $(CHAOS),full) $(BIN)/pytest tests/chaos $(ARGS)

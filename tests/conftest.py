@@ -1,9 +1,12 @@
 """Fixtures of every test: a clock, real servers, fresh databases."""
 
+import functools
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.databases import PostgresDatabases, prepare_file
 from tests.deployment import redis_user
@@ -12,7 +15,9 @@ from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.redis import RedisServer
 from tocsin.testing.smtp import SmtpSink
 
-_LONGEST = ("tests/simulation/", "tests/unit/tooling/test_checks.py", "tests/chaos/", "tests/hostile/", "tests/e2e/")
+_FIRST = ("tests/simulation/", "tests/unit/tooling/test_checks.py", "tests/hostile/", "tests/e2e/", "tests/chaos/")
+_WITH_A_STACK = ("tests/e2e/", "tests/hostile/")
+"""Folders that have a stack for all their files but those that start one of their own."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -22,7 +27,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     most tests, and ends with those whose only test runs for half a minute.
     """
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
+        items.sort(key=lambda item: next((place for place, name in enumerate(_FIRST) if item.nodeid.startswith(name)), len(_FIRST)))
+
+
+class _FilesThatShare(LoadFileScheduling):
+    """A worker gets a file at a time, as with ``--dist loadfile``; the files that share a stack go to one worker, which starts it once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        folder = next((name for name in _WITH_A_STACK if file.startswith(name)), None)
+        return file if folder is None or _starts_a_stack(file) else folder
+
+
+@functools.cache
+def _starts_a_stack(file: str) -> bool:
+    return "RunningStack(" in (Path(__file__).parents[1] / file).read_text("utf-8")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """The order of `make test`; another ``--dist`` is taken as it is."""
+    return _FilesThatShare(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from tocsin.testing.stack import STRANGERS, RunningStack
 PASSWORD = "correct horse battery staple"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningStack]:
-    """Five services as `tocsin up` runs them."""
+    """Five services as `tocsin up` runs them, until this process is through with this folder: idle ones would cost the others CPU."""
     with RunningStack(state=tmp_path_factory.mktemp("e2e") / "state", env=STRANGERS) as running:
         yield running
 

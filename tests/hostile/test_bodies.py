@@ -1,6 +1,5 @@
 """No request of any shape, at either door of a real stack, is answered INTERNAL, without a problem document, or opens a circuit."""
 
-import asyncio
 import json
 import re
 from collections.abc import Generator
@@ -19,9 +18,7 @@ from gateway.transcoding.template import Wildcard
 from tests.hostile.doors import speaks_plainly
 from tests.hostile.values import JSON, VALUES, places, public_rpcs, request_type
 from tocsin.mesh.policy import PACKAGE, MethodKind, MethodPolicy, contract
-from tocsin.testing.postgres import PostgresServer
-from tocsin.testing.stack import STRANGERS, RunningStack
-from tocsin.testing.waiting import eventually
+from tocsin.testing.stack import RunningStack
 
 pytestmark = pytest.mark.e2e
 
@@ -36,35 +33,6 @@ RPCS: Final[list[MethodPolicy]] = [
     policy for policy in public_rpcs() if _LEFT_OUT not in policy.path and policy.kind in (MethodKind.UNARY_UNARY, MethodKind.STREAM_UNARY)
 ]
 FAULTS: Final = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS, grpc.StatusCode.UNAVAILABLE)
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningStack]:
-    """Five services as `tocsin up` runs them, on either database."""
-    state = tmp_path_factory.mktemp("hostile") / "state"
-    if request.param == "sqlite":
-        with RunningStack(state=state, env=STRANGERS) as running:
-            await_processor(running)
-            yield running
-        return
-    server = PostgresServer()
-    server.start()
-    try:
-        with RunningStack(state=state, env={**STRANGERS, "TOCSIN_DATABASE_URL": server.url()}) as running:
-            await_processor(running)
-            yield running
-    finally:
-        server.close()
-
-
-def await_processor(stack: RunningStack) -> None:
-    """Returns once health is well: services that take calls are up, and scheduler_svc may still wait for its first processor."""
-
-    async def well() -> bool:
-        async with stack.client() as client:
-            return (await client.get("/health")).json()["status"] == "healthy"
-
-    asyncio.run(eventually(well, seconds=30, what="health of the whole stack"))
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import os
 import random
 import re
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +10,22 @@ import grpc
 import httpx2
 import pytest
 
+from tests.hostile.conftest import FULL
 from tests.hostile.doors import Verdict, attack_all, over_connect, over_grpc, over_grpc_web, over_rest
 from tests.hostile.neighbour import Neighbour, sign_up
 from tests.hostile.requests import GOOD
 from tests.hostile.walk import Attack, attacks, contract
-from tocsin.testing.postgres import PostgresServer
-from tocsin.testing.stack import STRANGERS, RunningStack
+from tocsin.testing.stack import RunningStack
 
-FULL = os.environ.get("HOSTILE") == "full"
 SAMPLE = 600
 """Attacks a door in the short form; the full form makes all of them."""
 SEED = int(os.environ.get("HOSTILE_SEED", "1"))
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600 if FULL else 300)]
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"] if FULL else ["sqlite"])
-def stack(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer
-) -> Generator[RunningStack]:
-    """A stack of its own on either database."""
-    env = {**STRANGERS, **({"TOCSIN_DATABASE_URL": postgres_server.url()} if request.param == "postgresql" else {})}
-    with RunningStack(state=tmp_path_factory.mktemp("hostile") / "state", env=env) as running:
-        yield running
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(3600 if FULL else 300),
+    pytest.mark.parametrize("stack", ["sqlite", "postgresql"] if FULL else ["sqlite"], indirect=True),
+]
 
 
 def chosen() -> list[Attack]:

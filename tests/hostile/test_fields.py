@@ -5,7 +5,7 @@ import itertools
 import json
 import os
 import random
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 import grpc
@@ -16,15 +16,14 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from gateway.transcoding.contract import Rpc
+from tests.hostile.conftest import FULL
 from tests.hostile.json_values import Many, Raw
 from tests.hostile.neighbour import sign_up
 from tests.hostile.walk import Attack, attacks, contract, http_request, wire
 from tocsin.api.validate import DESCRIPTOR
-from tocsin.testing.postgres import PostgresServer
-from tocsin.testing.stack import STRANGERS, RunningStack
+from tocsin.testing.stack import RunningStack
 
 assert DESCRIPTOR
-FULL: Final = os.environ.get("HOSTILE") == "full"
 SAMPLE: Final = 250
 SEED: Final = int(os.environ.get("HOSTILE_SEED", "1"))
 _ABREAST: Final = 6
@@ -33,7 +32,11 @@ _LONGEST_TARGET: Final = 60_000
 _TOO_MANY: Final = 5_000
 """Characters, or members; what has more may be refused as a whole document, which names no field."""
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600 if FULL else 300)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(3600 if FULL else 300),
+    pytest.mark.parametrize("stack", ["sqlite", "postgresql"] if FULL else ["sqlite"], indirect=True),
+]
 
 
 class Resource(NamedTuple):
@@ -93,16 +96,6 @@ class Answer(NamedTuple):
     code: str
     violations: list[tuple[str, str]]
     made: Message | None
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"] if FULL else ["sqlite"])
-def stack(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer
-) -> Generator[RunningStack]:
-    """A stack of its own on either database."""
-    env = {**STRANGERS, **({"TOCSIN_DATABASE_URL": postgres_server.url()} if request.param == "postgresql" else {})}
-    with RunningStack(state=tmp_path_factory.mktemp("fields") / "state", env=env) as running:
-        yield running
 
 
 def chosen() -> list[tuple[Resource, Attack]]:

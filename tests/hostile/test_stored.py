@@ -12,11 +12,10 @@ from typing import Any, Final
 import httpx2
 import pytest
 
+from tests.hostile.conftest import FULL
 from tests.hostile.neighbour import Neighbour, sign_up
 from tocsin.testing.stack import STRANGERS, RunningStack
 from tocsin.testing.waiting import eventually
-
-FULL = os.environ.get("HOSTILE") == "full"
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600 if FULL else 400)]
 
