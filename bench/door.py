@@ -68,7 +68,7 @@ async def _steps(stack: AsyncExitStack, url: str | None) -> dict[str, Step]:
     limits = DoorLimits(limiter=limiter, tenants=rules, addresses={}, metrics=metrics)
     keys = IdempotentCalls(
         store=IdempotencyStore(file),
-        shared=SharedKeys(redis),
+        shared=SharedKeys(redis, clock=_CLOCK),
         sealer=Sealer(lambda: bytes(32)),
         bounds=KeyBounds(keys=10**6, tenant_keys=10**6, size=1 << 30),
         clock=_CLOCK,

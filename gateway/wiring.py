@@ -219,7 +219,7 @@ def _limits(settings: GatewaySettings, limiter: RateLimiter, telemetry: Telemetr
 def _keys(settings: GatewaySettings, clock: Clock, *, store: IdempotencyStore, redis: Redis, telemetry: Telemetry) -> IdempotentCalls:
     return IdempotentCalls(
         store=store,
-        shared=SharedKeys(redis),
+        shared=SharedKeys(redis, clock=clock),
         sealer=Sealer(lambda: InstallationKey.of(settings).derive("answers to requests with an idempotency key")),
         bounds=KeyBounds(
             keys=settings.idempotency_limit, tenant_keys=settings.idempotency_tenant_limit, size=settings.idempotency_max_bytes

@@ -14,7 +14,7 @@ from gateway.limits import Tell
 from gateway.metrics import KeyMetrics
 from gateway.ports import Unary
 from gateway.transcoding.problems import IdempotencyKeyInUse, IdempotencyKeyReused
-from tocsin.background import Background
+from tocsin.background import Background, Wake
 from tocsin.clock import SECOND, Clock
 from tocsin.database import GroupCommit
 from tocsin.errors import AlreadyExists, FailedPrecondition, InvalidInput, NotFound, OutOfRange, TocsinError
@@ -32,6 +32,7 @@ Reply: TypeAlias = tuple[int | None, bytes]
 KEPT_SECONDS: Final = 24 * 3600
 MOST_ANSWER_BYTES: Final = 64 * 1024
 _CLEAN_SECONDS: Final = 60.0
+_GATHER_SECONDS: Final = 0.05
 _MARGIN_SECONDS: Final = 5.0
 """How long a key stays in use beyond the time of its call: for a gateway that died meanwhile."""
 _FINAL: Final = (InvalidInput, NotFound, AlreadyExists, FailedPrecondition, OutOfRange)
@@ -176,6 +177,7 @@ class IdempotentCalls:
         self._clock = clock
         self._metrics = metrics
         self._background = Background(clock)
+        self._wake = Wake(clock)
         self._commit = GroupCommit[KeptAnswer, None](flush=self._flush)
         self._under_way: dict[bytes, bytes] = {}
         self._unwritten: dict[bytes, KeptAnswer] = {}
@@ -185,12 +187,16 @@ class IdempotentCalls:
         """Learns which keys are kept."""
         self._written = await self._store.ids()
         await self._commit.start()
+        await self._shared.start()
+        self._background.woken("idempotency keys written", self._wake, self._write_soon)
         self._background.periodic("idempotency keys", _CLEAN_SECONDS, self.clean)
 
     async def stop(self) -> None:
         """Writes what is not written yet; may be called twice."""
         await self._background.stop(grace_seconds=_STOP_SECONDS)
+        await self._write()
         await self._commit.stop()
+        await self._shared.stop()
 
     async def run(self, call: KeyedCall, send: Callable[[], Awaitable[Reply]]) -> Reply:
         """The answer that the key has, or that of ``send``, which is kept.
@@ -270,12 +276,22 @@ class IdempotentCalls:
         sealed = self._sealer.seal_bytes(answer, owner=call.id.hex()) if len(answer) <= MOST_ANSWER_BYTES else None
         kept = KeptAnswer(call.id, call.tenant, call.fingerprint, sealed, self._clock.micros())
         self._unwritten[call.id] = kept
-        self._commit.enqueue(kept).add_done_callback(lambda done: self._settled(kept, done.cancelled() or done.exception() is not None))
-        await self._shared.keep(call.id, call.fingerprint, sealed, seconds=KEPT_SECONDS)
+        self._wake.set()
+        self._shared.keep(call.id, call.fingerprint, sealed, seconds=KEPT_SECONDS)
 
     async def _flush(self, batch: Sequence[KeptAnswer]) -> Sequence[None]:
         await self._store.add(batch)
         return [None] * len(batch)
+
+    async def _write_soon(self) -> None:
+        """Writes what has come in a moment, in one transaction: a transaction for each key would cost more than all else of it."""
+        await self._clock.sleep(_GATHER_SECONDS)
+        await self._write()
+
+    async def _write(self) -> None:
+        waiting = list(self._unwritten.values())
+        for kept, result in zip(waiting, await self._commit.submit_all(waiting), strict=True):
+            self._settled(kept, isinstance(result, Exception))
 
     def _settled(self, kept: KeptAnswer, failed: bool) -> None:
         if self._unwritten.get(kept.id) is kept:

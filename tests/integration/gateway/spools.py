@@ -94,7 +94,7 @@ def keys_of(
     """The answers by Idempotency-Key of one gateway."""
     return IdempotentCalls(
         store=IdempotencyStore(file),
-        shared=SharedKeys(redis or Redis(url=None, clock=clock)),
+        shared=SharedKeys(redis or Redis(url=None, clock=clock), clock=clock),
         sealer=Sealer(lambda: b"installation key of these tests."),
         bounds=KeyBounds(keys=keys, tenant_keys=tenant_keys, size=size),
         clock=clock,
