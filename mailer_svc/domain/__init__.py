@@ -59,6 +59,7 @@ from mailer_svc.domain.gates import (
     digested,
     held_by_rule,
     held_until,
+    over_quota,
     situation_of_category,
     suppressed,
 )
@@ -251,6 +252,7 @@ __all__ = [
     "next_step",
     "normal_locale",
     "notification_id",
+    "over_quota",
     "part_uid",
     "person_name",
     "printable",

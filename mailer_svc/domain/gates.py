@@ -36,6 +36,7 @@ class GateReason(StrEnum):
     PII_BLOCKED = "PII_BLOCKED"
     PERSONAL_RULE = "PERSONAL_RULE"
     INCIDENT_ANSWERED = "INCIDENT_ANSWERED"
+    MESSAGE_QUOTA = "MESSAGE_QUOTA"
 
 
 class Situation(Struct, frozen=True, kw_only=True):
@@ -120,6 +121,15 @@ def by_rule(ruling: GateRuling, rule: str) -> GateRuling:
 def capped(ruling: GateRuling) -> GateRuling:
     """It is one more than its recipient wants."""
     return suppressed(GateReason.CAPPED, f"the recipient has had {ruling.cap_count} within {span(ruling.cap_window)}, and wants no more")
+
+
+def over_quota(limit: int, *, next_day: int, again: bool) -> GateRuling:
+    """It is one more than its tenant may send in a day: it waits for the next one, in microseconds since the epoch, but not ``again``."""
+    why = f"the tenant may send {limit:,} messages a day, and has"
+    if again:
+        return suppressed(GateReason.MESSAGE_QUOTA, f"{why}; it waited since yesterday, and is not sent")
+    detail = f"{GateReason.MESSAGE_QUOTA}: {why}; waits until {_said(next_day)}"
+    return GateRuling(state=DeliveryState.HELD, reason=GateReason.MESSAGE_QUOTA, detail=detail, hold_until=next_day)
 
 
 def digested(ruling: GateRuling, *, digest: str, closes: int) -> GateRuling:

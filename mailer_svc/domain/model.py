@@ -209,7 +209,10 @@ class Submission(Struct, frozen=True, kw_only=True):
 
 
 class NewDelivery(Struct, frozen=True, kw_only=True):
-    """A message that is to be stored; one that is ``kept`` and passed the gates is delivered by that."""
+    """A message that is to be stored; one that is ``kept`` and passed the gates is delivered by that.
+
+    ``unbounded``: no quota holds it back, because it tells people of an incident.
+    """
 
     id: str
     tenant: str
@@ -226,6 +229,7 @@ class NewDelivery(Struct, frozen=True, kw_only=True):
     recipient_id: str = ""
     category: str = ""
     notification: str = ""
+    unbounded: bool = False
     ruling: GateRuling = PASSED
 
     @property

@@ -69,6 +69,10 @@ class DeliveryHandlers(rpc.DeliveryServiceServicer):
         """Reads one delivery with its timeline."""
         return delivery_message(await self._deliveries.get(tenant=principal().tenant, id=request.name.removeprefix("deliveries/")))
 
+    async def CountMessages(self, request: pb.CountMessagesRequest, context: Context) -> pb.CountMessagesResponse:
+        """How many messages a tenant has sent today."""
+        return pb.CountMessagesResponse(messages=await self._deliveries.sent_today(request.tenant))
+
     async def ListDeliveries(self, request: pb.ListDeliveriesRequest, context: Context) -> pb.ListDeliveriesResponse:
         """Lists deliveries, the newest first."""
         tenant = principal().tenant

@@ -259,6 +259,7 @@ class Composer:
             recipient_id=answer.recipient_id,
             category=item.category,
             notification=item.notification,
+            unbounded=bool(item.incident),
             ruling=ruling,
         )
 

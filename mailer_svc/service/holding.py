@@ -37,7 +37,10 @@ _DIGESTS: Final = 100
 _LEASE_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 1.0
 _QUIET_OVER: Final = "its quiet time is over"
-_OVER: Final[Mapping[str, str]] = {GateReason.PERSONAL_RULE: "its time by the personal rule has come, and nobody has answered"}
+_OVER: Final[Mapping[str, str]] = {
+    GateReason.PERSONAL_RULE: "its time by the personal rule has come, and nobody has answered",
+    GateReason.MESSAGE_QUOTA: "the next day has come, and the quota of messages has room",
+}
 _ANSWERED: Final = GateRuling(
     state=DeliveryState.SUPPRESSED, reason=GateReason.INCIDENT_ANSWERED, detail="somebody has answered the incident meanwhile"
 )

@@ -14,6 +14,7 @@ from mailer_svc.domain import (
     NoProvider,
 )
 from mailer_svc.ports import ChangeHints, DeliveryChange, DeliveryEndings, DeliveryQuery, DeliveryReader, InboxReader, Position
+from mailer_svc.ports.quotas import MessageUsage
 from mailer_svc.service.publishing import topic
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
@@ -25,12 +26,15 @@ _POLL_SECONDS = 1.0
 class Deliveries:
     """Deliveries of a tenant, for whoever asks."""
 
-    def __init__(self, *, reader: DeliveryReader, endings: DeliveryEndings, hints: ChangeHints, clock: Clock, channels: Channels) -> None:
+    def __init__(
+        self, *, reader: DeliveryReader, endings: DeliveryEndings, hints: ChangeHints, clock: Clock, channels: Channels, usage: MessageUsage
+    ) -> None:
         self._reader = reader
         self._endings = endings
         self._hints = hints
         self._clock = clock
         self._channels = channels
+        self._usage = usage
 
     async def get(self, *, tenant: str, id: str) -> Delivery:  # noqa: A002 - the word of the contract
         """One delivery with its timeline.
@@ -42,6 +46,10 @@ class Deliveries:
         if delivery is None:
             raise DeliveryNotFound(f"There is no delivery deliveries/{id}")
         return delivery
+
+    async def sent_today(self, tenant: str) -> int:
+        """How many messages of a tenant count for its quota of today."""
+        return await self._usage.used(tenant, now=self._clock.micros())
 
     async def retry_one(self, *, tenant: str, id: str) -> Delivery:  # noqa: A002 - the word of the contract
         """Send a delivery again if it is DEAD or OUTCOME_UNKNOWN.

@@ -12,6 +12,7 @@ from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.contents import stored_extras
 from mailer_svc.store.gates import ClosingGates
 from mailer_svc.store.notifications import NotificationLog
+from mailer_svc.store.quotas import MessageQuotas
 from mailer_svc.store.reports import note
 from mailer_svc.store.tables import contents, deliveries, events, inbox_messages
 from tocsin.clock import Clock
@@ -38,7 +39,8 @@ class AcceptanceBatch(NamedTuple):
 class AcceptanceLog:
     """Stores new deliveries; one that is stored already stays as it is."""
 
-    def __init__(self, *, database: Database, clock: Clock, order: ChangeOrder) -> None:
+    def __init__(self, *, database: Database, clock: Clock, order: ChangeOrder, quotas: MessageQuotas | None = None) -> None:
+        self._quotas = quotas
         self._database = database
         self._clock = clock
         self._order = order
@@ -85,12 +87,18 @@ class AcceptanceLog:
 
         With the ids of those that are stored already, if that was asked.
         """
-        if not any(item.ruling.open for item in unique.values()):
+        bound = self._quotas is not None and self._quotas.bound(unique.values())
+        if not bound and not any(item.ruling.open for item in unique.values()):
             return unique, None
         stored = await self._deliveries.known(connection, unique)
         left = [item for key, item in unique.items() if item.ruling.open and key not in stored]
-        rulings = await self._gates.rule(connection, left, now)
-        return {key: _ruled_by(item, rulings.get(key, item.ruling)) for key, item in unique.items()}, stored
+        rulings = await self._gates.rule(connection, left, now) if left else {}
+        ruled = {key: _ruled_by(item, rulings.get(key, item.ruling)) for key, item in unique.items()}
+        if bound and self._quotas is not None:
+            going = [item for key, item in ruled.items() if key not in stored]
+            over = await self._quotas.rule(connection, going, now=now)
+            ruled |= {key: replace(ruled[key], ruling=ruling) for key, ruling in over.items()}
+        return ruled, stored
 
     async def _store_rest(self, connection: AsyncConnection, fresh: Sequence[NewDelivery], now: int) -> None:
         change = await self._order.begin(connection)

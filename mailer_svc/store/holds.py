@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from sqlalchemy import BigInteger, Integer, Select, Text, bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer_svc.domain import DeliveryState, GateRuling, NewDelivery, Priority
+from mailer_svc.domain import DeliveryState, GateReason, GateRuling, NewDelivery, Priority
 from mailer_svc.ports import AWAY, HeldClaim, HeldDelivery
 from mailer_svc.store.accepting import inbox_row
 from mailer_svc.store.bulk import BulkInsert, Row, Rows
@@ -16,6 +16,7 @@ from mailer_svc.store.contents import read_content
 from mailer_svc.store.endings import SqlDeliveryEndings
 from mailer_svc.store.gates import ClosingGates
 from mailer_svc.store.people_tables import notifications
+from mailer_svc.store.quotas import MessageQuotas
 from mailer_svc.store.tables import contents, deliveries, events, inbox_messages
 from tocsin.database import Database, storable
 from tocsin.telemetry import get_logger
@@ -39,7 +40,8 @@ _READ = (*(column for column in deliveries.c if column.name != "recipient"), del
 class SqlHeldDeliveries:
     """Claims on PostgreSQL or SQLite."""
 
-    def __init__(self, *, database: Database, order: ChangeOrder) -> None:
+    def __init__(self, *, database: Database, order: ChangeOrder, quotas: MessageQuotas | None = None) -> None:
+        self._quotas = quotas
         sqlite = database.dialect == "sqlite"
         self._database = database
         self._order = order
@@ -91,6 +93,11 @@ class SqlHeldDeliveries:
             if left:
                 rulings = await self._gates.rule(connection, left, now)
                 ruled |= {key: replace(ruled[key], ruling=ruling) for key, ruling in rulings.items()}
+            if self._quotas is not None and self._quotas.bound(ruled.values()):
+                # Of a claim that stands no more somebody else decides; so few are they that to count them twice is no matter.
+                again = {item.delivery.id for item, _ in items if item.reason == GateReason.MESSAGE_QUOTA}
+                over = await self._quotas.rule(connection, list(ruled.values()), now=now, again=again)
+                ruled |= {key: replace(ruled[key], ruling=ruling) for key, ruling in over.items()}
             rows = [_row(ruled[key], epochs[key], now) for key in sorted(ruled)]
             kept = set((await connection.execute(self._update, self._rows.bind(rows))).scalars()) if rows else set[str]()
             stored = [ruled[key] for key in sorted(kept)]
@@ -185,5 +192,6 @@ def _held(row: Any) -> HeldDelivery:
         recipient_id=row.recipient_id,
         category=row.category,
         notification=row.notification,
+        unbounded=bool(row.incident),
     )
     return HeldDelivery(epoch=int(row.epoch), delivery=delivery, incident=row.incident, reason=row.reason)

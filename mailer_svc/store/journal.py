@@ -13,6 +13,7 @@ from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.notifications import NotificationLog
 from mailer_svc.store.people_tables import notifications
 from mailer_svc.store.progress import Mark, Progress, ProgressLog
+from mailer_svc.store.quotas import MessageQuotas
 from mailer_svc.store.tables import deliveries
 from tocsin.clock import Clock
 from tocsin.database import Database, GroupCommit
@@ -24,10 +25,10 @@ _BATCHES = 16
 class SqlJournal:
     """Writes deliveries and their progress; a component, to be started after the database."""
 
-    def __init__(self, *, database: Database, clock: Clock, order: ChangeOrder) -> None:
+    def __init__(self, *, database: Database, clock: Clock, order: ChangeOrder, quotas: MessageQuotas | None = None) -> None:
         self._database = database
         self._order = order
-        self.acceptance = acceptance = AcceptanceLog(database=database, clock=clock, order=order)
+        self.acceptance = acceptance = AcceptanceLog(database=database, clock=clock, order=order, quotas=quotas)
         self._log = ProgressLog(database=database, clock=clock, order=order)
         self._notifications = NotificationLog(sqlite=database.dialect == "sqlite")
         self._announcing: GroupCommit[Sequence[Notification], set[str]] = GroupCommit(flush=self._store_notifications)

@@ -2,6 +2,8 @@
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, SmallInteger, Table, Text, text
 
+from tocsin.tenants.periods import QuotaPeriods
+
 metadata = MetaData()
 _QUEUED = text("due IS NOT NULL")
 _HELD = text("hold_until IS NOT NULL")
@@ -96,6 +98,8 @@ changes = Table(
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     Column("value", BigInteger, nullable=False),
 )
+
+quota_periods = QuotaPeriods(metadata)
 
 inbox_messages = Table(
     "inbox_messages",

@@ -26,6 +26,7 @@ from mailer_svc.store import (
     SqlDeliveryReader,
     SqlInboxReader,
 )
+from mailer_svc.store.quotas import SqlMessageUsage
 from mailer_svc.wiring.callbacks import Callbacks
 from mailer_svc.wiring.notifying import Notifying
 from mailer_svc.wiring.people import people_handlers
@@ -69,6 +70,7 @@ def mail_server(
         hints=storage.hints,
         clock=clock,
         channels=channels,
+        usage=SqlMessageUsage(storage.database),
     )
     delivery_handlers = DeliveryHandlers(streams=streams, deliveries=deliveries, reports=reporting)
     template_handlers = TemplateHandlers(

@@ -27,6 +27,7 @@ from mailer_svc.store import (
     SqlTemplateStore,
 )
 from mailer_svc.store.feeds import SqlCalendarFeeds
+from mailer_svc.store.quotas import MessageQuotas
 from mailer_svc.store.rotation_calendars import SqlRotationCalendars
 from mailer_svc.templates_builtin import built_in_templates
 from tocsin.channels import CHANNELS
@@ -35,6 +36,7 @@ from tocsin.egress.client import HttpClient, HttpLimits
 from tocsin.lifecycle import Component
 from tocsin.node import Node
 from tocsin.redis import EventBus, Redis
+from tocsin.tenants.quotas import QuotaAlerts
 
 _CALENDAR_LIMITS = HttpLimits(connections=10, total_seconds=20.0, answer_bytes=1_048_576)
 
@@ -47,7 +49,8 @@ class MailStorage:
         self.redis = Redis.of(settings, clock=clock)
         self.hints = EventBus(redis=self.redis, clock=clock)
         self.order = ChangeOrder(self.database)
-        self.journal = SqlJournal(database=self.database, clock=clock, order=self.order)
+        quotas = MessageQuotas(node.tenants.book, alerts=QuotaAlerts(node.alerts))
+        self.journal = SqlJournal(database=self.database, clock=clock, order=self.order, quotas=quotas)
         self.endings = SqlDeliveryEndings(database=self.database, order=self.order)
         self.people = SqlPeopleFacts(database=self.database)
         self.histories = SqlRotationHistories(database=self.database)
@@ -65,7 +68,7 @@ class MailStorage:
             clock=clock,
             link=settings.public_link,
         )
-        self.held = SqlHeldDeliveries(database=self.database, order=self.order)
+        self.held = SqlHeldDeliveries(database=self.database, order=self.order, quotas=quotas)
         self.digests = SqlDigests(database=self.database, order=self.order, acceptance=self.journal.acceptance)
 
     @property

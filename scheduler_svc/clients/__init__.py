@@ -1,6 +1,6 @@
 """What the scheduler asks about actions, of other services and of itself."""
 
-from scheduler_svc.clients.mailer import NotifyChecks
+from scheduler_svc.clients.mailer import NotifyChecks, SentMessages
 from scheduler_svc.clients.policies import PolicyChecks
 
-__all__ = ["NotifyChecks", "PolicyChecks"]
+__all__ = ["NotifyChecks", "PolicyChecks", "SentMessages"]

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from scheduler_svc.domain import Finding
 from scheduler_svc.ports import Findings
 from tocsin.actions import ActionNotice, notice_of
-from tocsin.api.mailer.v1 import template_service_pb2, template_service_pb2_grpc
+from tocsin.api.mailer.v1 import delivery_service_pb2, delivery_service_pb2_grpc, template_service_pb2, template_service_pb2_grpc
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
@@ -32,6 +32,17 @@ class _TemplateFacts(NamedTuple):
 
     required: Sequence[str]
     declared: Sequence[str]
+
+
+class SentMessages:
+    """Implements `scheduler_svc.ports.usage.MessageCounts`."""
+
+    def __init__(self, *, mesh: Mesh) -> None:
+        self._stub = delivery_service_pb2_grpc.DeliveryServiceStub(mesh.channel("mailer_svc"))
+
+    async def messages(self, tenant: str) -> int:
+        """How many a tenant has sent today."""
+        return (await self._stub.CountMessages(delivery_service_pb2.CountMessagesRequest(tenant=tenant))).messages
 
 
 class NotifyChecks:

@@ -14,6 +14,18 @@ class QuotaUse(NamedTuple):
     resets: Micros | None = None
 
 
+class MessageCounts(Protocol):
+    """Counts messages."""
+
+    async def messages(self, tenant: str) -> int:
+        """How many messages a tenant has sent today.
+
+        Raises:
+            TocsinError: nobody says so now.
+        """
+        ...
+
+
 class AlarmCounts(Protocol):
     """Counts alarms."""
 

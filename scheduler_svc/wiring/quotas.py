@@ -1,5 +1,6 @@
 """The part of the composition that bounds what tenants use."""
 
+from scheduler_svc.clients import SentMessages
 from scheduler_svc.ports import Hints, Shards
 from scheduler_svc.service.fire_quotas import FireQuotas, WaitingAlarms
 from scheduler_svc.service.usage import Usage
@@ -22,7 +23,13 @@ class TenantBounds:
         self._store = SqlFireQuotas(database)
         self.alarms = AlarmQuotas(alarms_of, now=clock.monotonic, alerts=alerts)
         self.fires = FireQuotas(store=self._store, book=node.tenants.book, alerts=alerts, clock=clock)
-        self.usage = Usage(alarms=SqlAlarmCounts(database), fires=self.fires, book=node.tenants.book, clock=clock)
+        self.usage = Usage(
+            alarms=SqlAlarmCounts(database),
+            fires=self.fires,
+            messages=SentMessages(mesh=node.mesh),
+            book=node.tenants.book,
+            clock=clock,
+        )
 
     def waiting(self, shards: Shards, hints: Hints) -> WaitingAlarms:
         """What lets alarms go on that wait for the next minute."""

@@ -19,6 +19,7 @@ from mailer_svc.service import Composer, DeliveryPublisher, DigestCloser, Expans
 from mailer_svc.service.telling_order import TellingOrder
 from mailer_svc.store import SqlDigests, SqlHeldDeliveries, SqlNotificationQueue, SqlNotificationStore, SqlPeopleFacts, SqlRotationHistories
 from mailer_svc.store.people_tables import addresses, categories, group_members, groups, preferences, recipients, suppressions
+from mailer_svc.store.quotas import MessageQuotas
 from tests.integration.mailer.incidents import KnownIncidents, no_links
 from tests.integration.mailer.stored import Store
 from tocsin.addresses import normal_address
@@ -144,7 +145,7 @@ class Engine:
         await self.put(suppressions, row)
 
 
-def make_engine(store: Store, *, owner: str = "a") -> Engine:
+def make_engine(store: Store, *, owner: str = "a", quotas: MessageQuotas | None = None) -> Engine:
     """A mailer that sends by email, and has an inbox; ``owner`` names it among others on the store."""
     clock = store.clock
     channels = Channels(
@@ -191,7 +192,7 @@ def make_engine(store: Store, *, owner: str = "a") -> Engine:
             sole=False,
         ),
         releaser=HoldReleaser(
-            held=SqlHeldDeliveries(database=store.database, order=store.order),
+            held=SqlHeldDeliveries(database=store.database, order=store.order, quotas=quotas),
             gates=gates,
             incidents=incidents,
             channels=channels,

@@ -24,6 +24,7 @@ from mailer_svc.store import (
     SqlJournal,
     SqlTemplateStore,
 )
+from mailer_svc.store.quotas import MessageQuotas
 from tocsin.database import Database
 from tocsin.testing.clock import FakeClock
 
@@ -54,12 +55,12 @@ class Store:
         return found.state
 
 
-async def make(url: str, clock: FakeClock) -> Store:
+async def make(url: str, clock: FakeClock, *, quotas: MessageQuotas | None = None) -> Store:
     """A migrated database with everything on it."""
     database = Database(url=url, clock=clock, schema="mailer_svc", migrations="mailer_svc")
     await database.start()
     order = ChangeOrder(database)
-    journal = SqlJournal(database=database, clock=clock, order=order)
+    journal = SqlJournal(database=database, clock=clock, order=order, quotas=quotas)
     await journal.start()
     return Store(
         clock=clock,

@@ -50,6 +50,11 @@ class DeliveryServiceStub:
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.ListDeliveriesRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.ListDeliveriesResponse.FromString,
                 _registered_method=True)
+        self.CountMessages = channel.unary_unary(
+                '/tocsin.api.mailer.v1.DeliveryService/CountMessages',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.CountMessagesRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.CountMessagesResponse.FromString,
+                _registered_method=True)
         self.RetryDelivery = channel.unary_unary(
                 '/tocsin.api.mailer.v1.DeliveryService/RetryDelivery',
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.RetryDeliveryRequest.SerializeToString,
@@ -93,6 +98,13 @@ class DeliveryServiceServicer:
 
     def ListDeliveries(self, request, context):
         """Lists deliveries, the newest first, without their timelines.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountMessages(self, request, context):
+        """Tells how many messages a tenant has sent today, for its usage. Internal.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -145,6 +157,11 @@ def add_DeliveryServiceServicer_to_server(servicer, server):
                     servicer.ListDeliveries,
                     request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.ListDeliveriesRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.ListDeliveriesResponse.SerializeToString,
+            ),
+            'CountMessages': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountMessages,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.CountMessagesRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.CountMessagesResponse.SerializeToString,
             ),
             'RetryDelivery': grpc.unary_unary_rpc_method_handler(
                     servicer.RetryDelivery,
@@ -249,6 +266,33 @@ class DeliveryService:
             '/tocsin.api.mailer.v1.DeliveryService/ListDeliveries',
             tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.ListDeliveriesRequest.SerializeToString,
             tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.ListDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountMessages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mailer.v1.DeliveryService/CountMessages',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.CountMessagesRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.CountMessagesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class DeliveryServiceStub:
     """Reads one delivery with its timeline."""
     ListDeliveries: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.ListDeliveriesRequest, _delivery_service_pb2.ListDeliveriesResponse]
     """Lists deliveries, the newest first, without their timelines."""
+    CountMessages: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.CountMessagesRequest, _delivery_service_pb2.CountMessagesResponse]
+    """Tells how many messages a tenant has sent today, for its usage. Internal."""
     RetryDelivery: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.RetryDeliveryRequest, _delivery_service_pb2.Delivery]
     """Sends a delivery again that is DEAD or whose outcome is unknown, with fresh time; one that is on its way or sent is answered as it is,
     and one that is SUPPRESSED is refused.
@@ -67,6 +69,8 @@ class DeliveryServiceAsyncStub(DeliveryServiceStub):
     """Reads one delivery with its timeline."""
     ListDeliveries: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.ListDeliveriesRequest, _delivery_service_pb2.ListDeliveriesResponse]  # type: ignore[assignment]
     """Lists deliveries, the newest first, without their timelines."""
+    CountMessages: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.CountMessagesRequest, _delivery_service_pb2.CountMessagesResponse]  # type: ignore[assignment]
+    """Tells how many messages a tenant has sent today, for its usage. Internal."""
     RetryDelivery: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.RetryDeliveryRequest, _delivery_service_pb2.Delivery]  # type: ignore[assignment]
     """Sends a delivery again that is DEAD or whose outcome is unknown, with fresh time; one that is on its way or sent is answered as it is,
     and one that is SUPPRESSED is refused.
@@ -108,6 +112,14 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_delivery_service_pb2.ListDeliveriesResponse, _abc.Awaitable[_delivery_service_pb2.ListDeliveriesResponse]]:
         """Lists deliveries, the newest first, without their timelines."""
+
+    @_abc_1.abstractmethod
+    def CountMessages(
+        self,
+        request: _delivery_service_pb2.CountMessagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_delivery_service_pb2.CountMessagesResponse, _abc.Awaitable[_delivery_service_pb2.CountMessagesResponse]]:
+        """Tells how many messages a tenant has sent today, for its usage. Internal."""
 
     @_abc_1.abstractmethod
     def RetryDelivery(

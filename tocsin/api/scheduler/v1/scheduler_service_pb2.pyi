@@ -45,7 +45,7 @@ class Usage(_message.Message):
     QUOTAS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def quotas(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuotaUsage]:
-        """Each quota, whether it is bounded or not."""
+        """Each quota, whether it is bounded or not; one that is counted by a service that does not answer now is missing."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class QuotaUsage(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     RESET_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The quota: "alarms", "fires_per_minute"."""
+    """The quota: "alarms", "fires_per_minute", "messages_per_day"."""
     used: _builtins.int
     """How much is used."""
     limit: _builtins.int
