@@ -52,7 +52,8 @@ def constraints(rules: Rules) -> Constraints:
         elif kind in _NUMBERS:
             found |= _number(inner)
     if found and rules.get("ignore") == "IGNORE_IF_ZERO_VALUE" and "string" in rules:
-        found = {"anyOf": [{"const": ""}, found]}
+        # The type stands in the alternative as well: generators of clients look at each of them alone.
+        found = {"anyOf": [{"const": ""}, {"type": "string", **found}]}
     return found
 
 

@@ -220,7 +220,11 @@ def example_in(comment: str, schema: Schema) -> JsonValue:
 
 
 def _must(field: FieldDescriptor) -> bool:
-    return is_required(field) or field_behavior_pb2.REQUIRED in behavior(field)
+    """Whether it must be given, or, in a page of a list (AIP-158), whether answers always have it."""
+    is_map = field.message_type is not None and field.message_type.GetOptions().map_entry
+    owner = field.containing_type
+    listed = owner is not None and "next_page_token" in owner.fields_by_name and field.is_repeated and not is_map
+    return listed or is_required(field) or field_behavior_pb2.REQUIRED in behavior(field)
 
 
 def _choice(oneof: OneofDescriptor, called: Mapping[str, str]) -> Schema:
