@@ -7,10 +7,14 @@ from typing import Any, Final
 from google.protobuf import message_factory
 from google.protobuf.message import DecodeError, Message
 
+from gateway.changes import Changes
 from gateway.clients import MeshBackend
+from gateway.mesh_admin import MeshAdmin
 from gateway.ports import ServerStream, Stream, Unary
+from tocsin.api.gateway.v1 import change_service_pb2
 from tocsin.api.mesh.v1 import mesh_admin_service_pb2, spool_admin_service_pb2
 from tocsin.audit_log.journal import AuditJournal
+from tocsin.clock import Clock
 from tocsin.errors import InvalidInput, TocsinError
 from tocsin.mesh.context import CallNote, current
 from tocsin.mesh.policy import policies
@@ -22,19 +26,21 @@ _METHODS: Final = {
     for service in (
         mesh_admin_service_pb2.DESCRIPTOR.services_by_name["MeshAdminService"],
         spool_admin_service_pb2.DESCRIPTOR.services_by_name["SpoolAdminService"],
+        change_service_pb2.DESCRIPTOR.services_by_name["ChangeService"],
     )
     for method in service.methods
 }
 
 
 class LocalBackend(MeshBackend):
-    """Answers MeshAdminService and SpoolAdminService here, and forwards everything else."""
+    """Answers MeshAdminService, SpoolAdminService and ChangeService here, and forwards everything else."""
 
-    def __init__(self, *, operations: object, admin: object, mesh: Any, journal: AuditJournal) -> None:
+    def __init__(self, *, operations: MeshAdmin, admin: object, mesh: Any, journal: AuditJournal, clock: Clock) -> None:
         """Makes the backend of ``mesh``; ``operations`` and ``admin`` have the local RPCs as methods of their names."""
         super().__init__(mesh=mesh)
         self._journal = journal
-        self._local: dict[str, Any] = {"MeshAdminService": operations, "SpoolAdminService": admin}
+        changes = Changes(follow=super().server_stream, admin=operations, clock=clock)
+        self._local: dict[str, Any] = {"MeshAdminService": operations, "SpoolAdminService": admin, "ChangeService": changes}
         self._validator = RequestValidator()
 
     def unary(self, path: str) -> Unary:

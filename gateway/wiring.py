@@ -130,7 +130,7 @@ def assemble(
     file = SpoolFile(path=settings.spool_file, clock=clock)
     spool = Spool(store=SpoolStore(file), rule=_spool_rule(settings), clock=clock)
     operations = _mesh_admin(settings, clock, mesh=mesh, breakers=breakers, services=services)
-    local = LocalBackend(operations=operations, admin=SpoolAdmin(spool=spool, file=file), mesh=mesh, journal=runtime.journal)
+    local = LocalBackend(operations=operations, admin=SpoolAdmin(spool=spool, file=file), mesh=mesh, journal=runtime.journal, clock=clock)
     backend = MountedBackend(own=local, mesh=mesh, mounts=mounts.by_path)
     health = HealthService(
         source=MeshStatusSource(mesh=mesh, breakers=breakers, timeout_seconds=settings.health_timeout_seconds),
