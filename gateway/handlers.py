@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 
+from gateway.console_site import ConsoleSite
 from gateway.http.endpoints import Answer, PageEndpoint
 from gateway.http.exchange import Exchange
 from gateway.http.headers import has_etag, takes_gzip
@@ -42,8 +43,9 @@ def pages(*, health: HealthService, document: object) -> list[tuple[str, PageEnd
         return _file(exchange, docs.asset(exchange.variables["name"]))
 
     async def show_root(exchange: Exchange) -> Answer:
-        del exchange
-        return Answer(status=307, headers=((b"location", b"/docs"),), data=b"")
+        """A browser goes to the console, everybody else to the documentation."""
+        target = b"/console" if b"text/html" in exchange.headers.get(b"accept", b"") else b"/docs"
+        return Answer(status=307, headers=((b"location", target), (b"vary", b"accept")), data=b"")
 
     found = [
         *(PageEndpoint(template=path, page=show_health) for path in ("/health", "/health/")),
@@ -57,7 +59,7 @@ def pages(*, health: HealthService, document: object) -> list[tuple[str, PageEnd
         PageEndpoint(template="/docs/{name}", page=show_asset),
         PageEndpoint(template="/", page=show_root),
     ]
-    return [("GET", endpoint) for endpoint in found]
+    return [*(("GET", endpoint) for endpoint in found), *ConsoleSite().endpoints()]
 
 
 def _document(template: str, content: object) -> PageEndpoint:

@@ -134,8 +134,13 @@ def is_plain(headers: Headers) -> bool:
 
 def takes_gzip(headers: Headers, name: bytes = b"accept-encoding") -> bool:
     """Whether the client takes gzip: named in the header ``name``, or by ``*``, with a quality above zero (RFC 9110, section 12.5.3)."""
+    return takes_coding(headers, b"gzip", name)
+
+
+def takes_coding(headers: Headers, coding: bytes, name: bytes = b"accept-encoding") -> bool:
+    """As `takes_gzip`, of any content coding."""
     ranges = dict(_range(part) for part in headers.get(name, b"").lower().split(b",") if part.strip(_OWS))
-    return ranges.get(b"gzip", ranges.get(b"*", 0.0)) > 0
+    return ranges.get(coding, ranges.get(b"*", 0.0)) > 0
 
 
 def has_etag(if_none_match: bytes | None, etag: bytes) -> bool:

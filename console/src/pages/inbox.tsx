@@ -1,0 +1,107 @@
+/** The development inbox: mails as the person sees them, in a frame that can do nothing. */
+
+import { useEffect, useState } from "preact/hooks";
+import { answer, api, type Schemas } from "../api/client";
+import { AsOf, Empty, Fact, Facts, Failure, Head, Shape } from "../parts/basics";
+import { List, type Column } from "../parts/list";
+import { Panel } from "../parts/panel";
+import { When } from "../parts/when";
+import { allSeen, received } from "../state/inbox";
+import { useLoaded } from "../state/loaded";
+import { useParts } from "../state/pages";
+import { words } from "../words";
+
+type Mail = Schemas["mailer.v1.InboxMessage"];
+
+const _columns = (): Column<Mail>[] => [
+  { name: words().inbox.subject, width: "minmax(10rem, 3fr)", show: (row) => row.subject || words().inbox.noSubject },
+  { name: words().inbox.to, width: "minmax(8rem, 2fr)", show: (row) => row.to?.join(", ") },
+  { name: words().inbox.came, width: "minmax(6rem, 1fr)", show: (row) => <When at={row.receivedTime} /> },
+];
+
+export default function Inbox({ params }: { params?: { id?: string } }) {
+  const list = useParts(
+    async (pageToken, signal) => {
+      const found = await answer(api.GET("/v1/inbox/messages", { params: { query: { pageSize: 100, pageToken } }, signal }), "GET /v1/inbox/messages");
+      return { rows: found.messages, next: found.nextPageToken ?? "" };
+    },
+    [],
+    ["delivery"],
+    (row) => row.name ?? "",
+  );
+  useEffect(() => {
+    if (!list.data) return;
+    received.value = list.rows.map((mail) => mail.receivedTime ?? "");
+    allSeen();
+  }, [list.data]);
+  const id = params?.id;
+  return (
+    <>
+      <Head title={words().pages.inbox} note={words().inbox.note} />
+      <AsOf at={list.at} error={list.data ? list.error : null} />
+      {list.error && !list.data && <Failure error={list.error} again={list.again} />}
+      <div class={id ? "beside" : "alone"}>
+        {!list.data && !list.error && <Shape />}
+        {list.data && list.rows.length === 0 && <Empty sentence={words().inbox.none} line='tocsin notify --to ann@example.com --subject Hello --text "It works."' />}
+        {list.rows.length > 0 && (
+          <List
+            label={words().pages.inbox}
+            rows={list.rows}
+            columns={_columns()}
+            id={(row) => row.name ?? ""}
+            href={(row) => `/console/${(row.name ?? "").replace("inbox/messages/", "inbox/")}`}
+            open={id && `inbox/messages/${id}`}
+            more={list.more}
+          />
+        )}
+        {id && <One key={id} id={id} />}
+      </div>
+    </>
+  );
+}
+
+function One({ id }: { id: string }) {
+  const found = useLoaded((signal) => answer(api.GET("/v1/inbox/messages/{message}", { params: { path: { message: id } }, signal }), "GET /v1/inbox/messages/{message}"), [id]);
+  const [view, setView] = useState<"html" | "text" | "source">("html");
+  const mail = found.data;
+  const shown = view === "html" && !mail?.html ? "text" : view;
+  return (
+    <Panel title={mail?.subject || words().inbox.noSubject} back="/console/inbox">
+      {found.error && !mail && <Failure error={found.error} again={found.again} />}
+      {!mail && !found.error && <Shape rows={5} />}
+      {mail && (
+        <>
+          <Facts>
+            <Fact name={words().inbox.to}>{mail.to?.join(", ")}</Fact>
+            <Fact name={words().inbox.came}>
+              <When at={mail.receivedTime} full />
+            </Fact>
+            <Fact name={words().delivery.one}>{mail.delivery && <a href={`/console/${mail.delivery}`}>{mail.delivery}</a>}</Fact>
+          </Facts>
+          <div class="choice" role="group" aria-label={words().inbox.views}>
+            {(["html", "text", "source"] as const).map((kind) => (
+              <button key={kind} type="button" class="chip" aria-pressed={shown === kind} disabled={kind === "html" && !mail.html} onClick={() => setView(kind)}>
+                {words().inbox[kind]}
+              </button>
+            ))}
+          </div>
+          {shown === "html" && <Html html={mail.html ?? ""} title={mail.subject ?? ""} />}
+          {shown === "text" && <pre class="mail">{mail.text}</pre>}
+          {shown === "source" && <pre class="mail">{mail.html || mail.text}</pre>}
+        </>
+      )}
+    </Panel>
+  );
+}
+
+/** HTML of a stranger: no script, no form, nothing from elsewhere, and no way out of its frame. The page's own policy holds in it, too. */
+function Html({ html, title }: { html: string; title: string }) {
+  const [url, setUrl] = useState("");
+  useEffect(() => {
+    const policy = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">";
+    const made = URL.createObjectURL(new Blob([policy, '<meta charset="utf-8">', html], { type: "text/html" }));
+    setUrl(made);
+    return () => URL.revokeObjectURL(made);
+  }, [html]);
+  return url ? <iframe class="mail" sandbox="" src={url} title={title} referrerpolicy="no-referrer" /> : null;
+}

@@ -1,0 +1,185 @@
+/** Incidents: what is wrong, who has it, and the buttons that a tired person needs. */
+
+import { useLocation } from "preact-iso";
+import { useState } from "preact/hooks";
+import { answer, api } from "../api/client";
+import { AsOf, Button, Copy, Empty, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
+import { Filter, filterOf } from "../parts/filter";
+import { List, type Column } from "../parts/list";
+import { State } from "../parts/mark";
+import { Panel } from "../parts/panel";
+import { When, absolute, timeOfDay } from "../parts/when";
+import { act } from "../state/act";
+import { incidentTone, type Incident } from "../state/alarms";
+import { useLoaded } from "../state/loaded";
+import { useParts } from "../state/pages";
+import { may } from "../state/session";
+import { words } from "../words";
+
+const _columns = (): Column<Incident>[] => [
+  { name: words().incident.what, width: "minmax(10rem, 3fr)", show: (row) => row.title },
+  { name: words().state, width: "minmax(8rem, 1fr)", show: (row) => <State tone={incidentTone(row)} word={words().incident.states[row.state ?? ""] ?? ""} /> },
+  { name: words().incident.since, width: "minmax(6rem, 1fr)", show: (row) => <When at={row.createTime} /> },
+  { name: words().incident.severity, width: "6rem", wide: true, show: (row) => words().incident.severities[row.severity ?? ""] ?? "" },
+  { name: words().incident.who, width: "minmax(6rem, 1fr)", wide: true, show: (row) => row.acknowledgedBy?.replace("recipients/", "") ?? "" },
+  { name: words().incident.alerts, width: "5rem", wide: true, number: true, show: (row) => row.openAlertCount || row.triggerCount || 1 },
+];
+
+export default function Incidents({ params }: { params?: { id?: string } }) {
+  const { query } = useLocation();
+  const filter = filterOf(query);
+  const list = useParts(
+    async (pageToken, signal) => {
+      const found = await answer(api.GET("/v1/incidents", { params: { query: { pageSize: 100, pageToken, filter } }, signal }), "GET /v1/incidents");
+      return { rows: found.incidents, next: found.nextPageToken ?? "" };
+    },
+    [filter],
+    ["incident"],
+    (row) => row.name ?? "",
+  );
+  const id = params?.id;
+  const tail = filter ? `?filter=${encodeURIComponent(filter)}` : "";
+  return (
+    <>
+      <Head title={words().pages.incidents} />
+      <Filter
+        offers={[
+          [words().incident.states["TRIGGERED"] ?? "", 'state="TRIGGERED"'],
+          [words().incident.states["ACKNOWLEDGED"] ?? "", 'state="ACKNOWLEDGED"'],
+        ]}
+        example='severity="CRITICAL" AND create_time>"2026-01-01T00:00:00Z"'
+      />
+      <AsOf at={list.at} error={list.data ? list.error : null} />
+      {list.error && !list.data && <Failure error={list.error} again={list.again} />}
+      <div class={id ? "beside" : "alone"}>
+        {!list.data && !list.error && <Shape />}
+        {list.data && list.rows.length === 0 && (
+          <Empty sentence={filter ? words().nothingMatches : words().incident.none} line='tocsin incident trigger "Disk is full" --severity critical' />
+        )}
+        {list.rows.length > 0 && (
+          <List
+            label={words().pages.incidents}
+            rows={list.rows}
+            columns={_columns()}
+            id={(row) => row.name ?? ""}
+            href={(row) => `/console/${row.name}${tail}`}
+            open={id && `incidents/${id}`}
+            more={list.more}
+          />
+        )}
+        {id && <One key={id} id={id} back={`/console/incidents${tail}`} />}
+      </div>
+    </>
+  );
+}
+
+function One({ id, back }: { id: string; back: string }) {
+  const at = { params: { path: { incident: id } } };
+  const found = useLoaded((signal) => answer(api.GET("/v1/incidents/{incident}", { ...at, signal }), "GET /v1/incidents/{incident}"), [id], ["incident"]);
+  const told = useLoaded(
+    (signal) => answer(api.GET("/v1/incidents/{incident}/events", { params: { ...at.params, query: { pageSize: 200 } }, signal }), "GET events"),
+    [id],
+    ["incident"],
+  );
+  const [note, setNote] = useState("");
+  const incident = found.data;
+  const after = async (call: Promise<{ data?: Incident; error?: unknown; response: Response }>, name: string) => {
+    const now = await answer(call, name);
+    found.put(() => now);
+    told.again();
+  };
+  const acknowledge = () => after(api.POST("/v1/incidents/{incident}:acknowledge", { ...at, body: {} }), "POST :acknowledge");
+  const back_ = () => after(api.POST("/v1/incidents/{incident}:unacknowledge", { ...at, body: {} }), "POST :unacknowledge");
+  const resolve = () => after(api.POST("/v1/incidents/{incident}:resolve", { ...at, body: {} }), "POST :resolve");
+  const snooze = (duration: string) => after(api.POST("/v1/incidents/{incident}:snooze", { ...at, body: { duration } }), "POST :snooze");
+  const write = async () => {
+    if (!note.trim()) return;
+    const done = await act(() => after(api.POST("/v1/incidents/{incident}:note", { ...at, body: { note } }), "POST :note"), words().incident.noted);
+    if (done) setNote("");
+  };
+  const open = incident && incident.state !== "RESOLVED";
+  return (
+    <Panel title={incident?.title ?? words().incident.one} back={back}>
+      {found.error && !incident && <Failure error={found.error} again={found.again} />}
+      {!incident && !found.error && <Shape rows={6} />}
+      {incident && (
+        <>
+          <p class="large">
+            <State tone={incidentTone(incident)} word={words().incident.states[incident.state ?? ""] ?? ""} />
+          </p>
+          {open && may("incidents:write") && (
+            <div class="actions">
+              {incident.state === "TRIGGERED" && (
+                <Button kind="main" onPress={() => act(acknowledge, words().incident.acknowledged, back_)}>
+                  {words().incident.acknowledge}
+                </Button>
+              )}
+              <Button kind={incident.state === "TRIGGERED" ? "plain" : "main"} onPress={() => act(resolve, words().incident.resolved)}>
+                {words().incident.resolve}
+              </Button>
+              <Button onPress={() => act(() => snooze("3600s"), words().incident.snoozed)}>{words().incident.snooze}</Button>
+              {incident.state === "ACKNOWLEDGED" && <Button onPress={() => act(back_, words().incident.givenBack)}>{words().incident.giveBack}</Button>}
+            </div>
+          )}
+          {incident.description && <p class="said">{incident.description}</p>}
+          <Facts>
+            <Fact name={words().incident.severity}>{words().incident.severities[incident.severity ?? ""]}</Fact>
+            <Fact name={words().incident.since}>
+              <When at={incident.createTime} full />
+            </Fact>
+            <Fact name={words().incident.who}>{incident.acknowledgedBy}</Fact>
+            <Fact name={words().incident.next}>{open && incident.nextStepTime && <When at={incident.nextStepTime} full />}</Fact>
+            <Fact name={words().incident.snoozedUntil}>{incident.snoozedUntil && <When at={incident.snoozedUntil} full />}</Fact>
+            <Fact name={words().incident.held}>{incident.heldBy}</Fact>
+            <Fact name={words().incident.source}>{incident.source}</Fact>
+            <Fact name={words().incident.link}>
+              {incident.url && (
+                <a href={incident.url} rel="noreferrer noopener" target="_blank">
+                  {incident.url}
+                </a>
+              )}
+            </Fact>
+            <Fact name={words().alarm.labels}>
+              {Object.entries(incident.labels ?? {})
+                .map(([key, value]) => `${key}=${value}`)
+                .join(" ")}
+            </Fact>
+            <Fact name={words().id}>
+              <Copy text={incident.name ?? ""} />
+            </Fact>
+          </Facts>
+          <Section title={words().incident.timeline}>
+            {told.error && !told.data && <Failure error={told.error} again={told.again} />}
+            <ol class="timeline">
+              {told.data?.events.map((event) => (
+                <li key={event.name}>
+                  <time dateTime={event.time} title={absolute(event.time ?? "")}>
+                    {timeOfDay(event.time ?? "", true)}
+                  </time>
+                  <div>
+                    <b>{words().incident.events[event.kind ?? ""] ?? event.kind}</b> {event.actor && <span>{event.actor}</span>}
+                    {event.text && <p>{event.text}</p>}
+                  </div>
+                </li>
+              ))}
+            </ol>
+            {may("incidents:write") && (
+              <form
+                class="note"
+                onSubmit={(event) => {
+                  event.preventDefault();
+                  void write();
+                }}
+              >
+                <input type="text" value={note} onInput={(event) => setNote(event.currentTarget.value)} placeholder={words().incident.note} aria-label={words().incident.note} />
+                <button type="submit" class="button">
+                  {words().incident.write}
+                </button>
+              </form>
+            )}
+          </Section>
+        </>
+      )}
+    </Panel>
+  );
+}

@@ -1,0 +1,49 @@
+/** Asks before what cannot be undone. */
+
+import { useEffect, useRef } from "preact/hooks";
+import { signal } from "@preact/signals";
+import { words } from "../words";
+
+interface Question {
+  text: string;
+  yes: string;
+  answered: (yes: boolean) => void;
+}
+
+const _question = signal<Question | null>(null);
+
+/** Whether the person says yes to `text`; the button that does it is named `yes`. */
+export function sure(text: string, yes: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    _question.value = {
+      text,
+      yes,
+      answered: (said) => {
+        _question.value = null;
+        resolve(said);
+      },
+    };
+  });
+}
+
+export function Question() {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const question = _question.value;
+  useEffect(() => {
+    if (question) dialog.current?.showModal();
+  }, [question]);
+  if (!question) return null;
+  return (
+    <dialog ref={dialog} class="question" onClose={() => question.answered(false)} aria-label={question.text}>
+      <p>{question.text}</p>
+      <div class="actions">
+        <button type="button" class="button" onClick={() => question.answered(false)}>
+          {words().cancel}
+        </button>
+        <button type="button" class="button risky" onClick={() => question.answered(true)}>
+          {question.yes}
+        </button>
+      </div>
+    </dialog>
+  );
+}

@@ -1,0 +1,35 @@
+/** The filter of a list: offered ones at a press, any other by its expression (AIP-160). It stands in the address, so that it can be sent. */
+
+import { useLocation } from "preact-iso";
+import { useEffect, useState } from "preact/hooks";
+import { words } from "../words";
+
+/** The filter that the address names. */
+export function filterOf(query: Record<string, string>): string {
+  return query["filter"] ?? "";
+}
+
+export function Filter({ offers, example }: { offers: readonly [string, string][]; example: string }) {
+  const { path, query, route } = useLocation();
+  const now = filterOf(query);
+  const [text, setText] = useState(now);
+  useEffect(() => setText(now), [now]);
+  const go = (filter: string) => route(filter ? `${path}?filter=${encodeURIComponent(filter)}` : path);
+  return (
+    <form
+      class="filter"
+      role="search"
+      onSubmit={(event) => {
+        event.preventDefault();
+        go(text.trim());
+      }}
+    >
+      {offers.map(([name, filter]) => (
+        <button key={name} type="button" class="chip" aria-pressed={now === filter} onClick={() => go(now === filter ? "" : filter)}>
+          {name}
+        </button>
+      ))}
+      <input type="search" value={text} onInput={(event) => setText(event.currentTarget.value)} placeholder={example} aria-label={words().filter} />
+    </form>
+  );
+}

@@ -1,0 +1,112 @@
+/** A list of rows of 32 px, of which only those in sight are drawn: ten thousand scroll as ten do. */
+
+import type { ComponentChildren } from "preact";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { words } from "../words";
+
+/** A column: its name, its width (CSS), and what stands in it. Columns of `wide` lists alone are left out on a phone. */
+export interface Column<T> {
+  name: string;
+  width: string;
+  show: (row: T) => ComponentChildren;
+  wide?: boolean;
+  number?: boolean;
+}
+
+const _ROW = 32;
+const _BEYOND = 10;
+
+export function List<T>({
+  label,
+  rows,
+  columns,
+  id,
+  href,
+  open,
+  more,
+}: {
+  label: string;
+  rows: readonly T[];
+  columns: readonly Column<T>[];
+  /** Tells rows apart. */
+  id: (row: T) => string;
+  /** Where a row leads. */
+  href: (row: T) => string;
+  /** The id of the row that is open beside the list. */
+  open?: string | undefined;
+  /** Loads more when the end comes near; undefined: there is no more. */
+  more?: (() => void) | undefined;
+}) {
+  const box = useRef<HTMLDivElement>(null);
+  const [sight, setSight] = useState({ first: 0, last: 60 });
+  const look = () => {
+    const element = box.current;
+    if (!element) return;
+    const first = Math.max(0, Math.floor(element.scrollTop / _ROW) - _BEYOND);
+    const last = Math.ceil((element.scrollTop + element.clientHeight) / _ROW) + _BEYOND;
+    setSight((was) => (was.first === first && was.last === last ? was : { first, last }));
+    if (more && last >= rows.length - _BEYOND) more();
+  };
+  useLayoutEffect(() => {
+    const watch = new ResizeObserver(look);
+    if (box.current) watch.observe(box.current);
+    look();
+    return () => watch.disconnect();
+  }, [rows.length, more]);
+  const step = (event: KeyboardEvent) => {
+    const by = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[event.key];
+    const at = rows.findIndex((row) => id(row) === (document.activeElement as HTMLElement | null)?.dataset["row"]);
+    if (!by || event.metaKey || event.ctrlKey || event.altKey) return;
+    event.preventDefault();
+    const next = Math.min(rows.length - 1, Math.max(0, at + by));
+    const element = box.current;
+    if (!element || !rows[next]) return;
+    if (next * _ROW < element.scrollTop) element.scrollTop = next * _ROW;
+    if ((next + 2) * _ROW > element.scrollTop + element.clientHeight) element.scrollTop = (next + 2) * _ROW - element.clientHeight;
+    look();
+    requestAnimationFrame(() => element.querySelector<HTMLElement>(`[data-row="${CSS.escape(id(rows[next] as T))}"]`)?.focus());
+  };
+  const shown = rows.slice(sight.first, sight.last);
+  const style = { "--columns": columns.map((column) => column.width).join(" "), "--narrow": columns.filter((column) => !column.wide).map((column) => column.width).join(" ") };
+  return (
+    <div class="list" role="table" aria-label={label} aria-rowcount={rows.length + 1} style={style} onKeyDown={step}>
+      <div class="row names" role="row" aria-rowindex={1}>
+        {columns.map((column) => (
+          <span key={column.name} role="columnheader" class={_class(column)}>
+            {column.name}
+          </span>
+        ))}
+      </div>
+      <div class="rows" ref={box} onScroll={look} role="rowgroup" tabIndex={rows.length > 0 ? -1 : 0}>
+        <div class="extent" style={{ height: `${rows.length * _ROW}px` }} role="presentation">
+          {shown.map((row, index) => (
+            <div
+              key={id(row)}
+              class={id(row) === open ? "row open" : "row"}
+              role="row"
+              aria-rowindex={sight.first + index + 2}
+              style={{ top: `${(sight.first + index) * _ROW}px` }}
+            >
+              {columns.map((column, place) => (
+                <span key={column.name} role="cell" class={_class(column)}>
+                  {place > 0 ? (
+                    column.show(row)
+                  ) : (
+                    <a href={href(row)} data-row={id(row)} aria-current={id(row) === open ? "true" : undefined}>
+                      {column.show(row)}
+                    </a>
+                  )}
+                </span>
+              ))}
+            </div>
+          ))}
+        </div>
+      </div>
+      {rows.length > 0 && <p class="count dim">{words().rows(rows.length, more !== undefined)}</p>}
+    </div>
+  );
+}
+
+function _class(column: { wide?: boolean; number?: boolean }): string {
+  return [column.wide ? "wide" : "", column.number ? "number" : ""].join(" ").trim();
+}

@@ -1,0 +1,55 @@
+/** What a page shows: loaded once, loaded again when it may have changed, and kept on the screen while that fails. */
+
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { onChange, type Kind } from "../api/live";
+import { ApiError } from "../api/problem";
+
+/** Where loading stands. `data` stays what it was while it is loaded again, and when that fails. */
+export interface Loaded<T> {
+  data: T | undefined;
+  error: ApiError | null;
+  /** When `data` was loaded (milliseconds of this browser's clock); 0: not yet. */
+  at: number;
+  again: () => void;
+  put: (change: (data: T) => T) => void;
+}
+
+const _SETTLE_MS = 1000;
+
+/** Loads when the page opens, when one of `keys` changes, and, at most once a second, when something of `kinds` changes. */
+export function useLoaded<T>(load: (signal: AbortSignal) => Promise<T>, keys: readonly unknown[], kinds: readonly Kind[] = []): Loaded<T> {
+  const [state, setState] = useState<{ data: T | undefined; error: ApiError | null; at: number }>({ data: undefined, error: null, at: 0 });
+  const running = useRef<AbortController | null>(null);
+  const run = useCallback((fresh: boolean) => {
+    running.current?.abort();
+    const mine = (running.current = new AbortController());
+    if (fresh) setState({ data: undefined, error: null, at: 0 });
+    load(mine.signal).then(
+      (data) => mine.signal.aborted || setState({ data, error: null, at: Date.now() }),
+      (error: unknown) => {
+        if (mine.signal.aborted) return;
+        if (!(error instanceof ApiError)) throw error;
+        setState((was) => ({ ...was, error }));
+        if (error.passes) window.setTimeout(() => mine.signal.aborted || run(false), Math.max(error.retryAfter, 3) * 1000);
+      },
+    );
+  }, keys);
+  useEffect(() => {
+    run(true);
+    let timer = 0;
+    const soon = () => (timer ||= window.setTimeout(() => ((timer = 0), run(false)), _SETTLE_MS));
+    const seen = () => document.hidden || soon();
+    document.addEventListener("visibilitychange", seen);
+    const end = onChange(kinds, soon);
+    return () => {
+      end();
+      document.removeEventListener("visibilitychange", seen);
+      window.clearTimeout(timer);
+      running.current?.abort();
+    };
+  }, [run]);
+  const put = useCallback((change: (data: T) => T) => {
+    setState((was) => (was.data === undefined ? was : { ...was, data: change(was.data) }));
+  }, []);
+  return { ...state, again: () => run(false), put };
+}

@@ -1,0 +1,37 @@
+/** Who looks: the session that the gateway holds. The script never sees a token. */
+
+import { signal } from "@preact/signals";
+
+/** Who is signed in. */
+export interface Session {
+  /** "users/…" or "apiKeys/…". */
+  subject?: string;
+  tenant?: string;
+  scopes?: string[];
+}
+
+/** Who is signed in; undefined: not asked yet; null: nobody. */
+export const session = signal<Session | null | undefined>(undefined);
+
+/** Asks the gateway who is signed in. */
+export async function ask(): Promise<void> {
+  const response = await fetch("/session", { headers: { accept: "application/json" }, credentials: "same-origin" });
+  session.value = response.ok ? ((await response.json()) as Session) : null;
+  const { subject } = session.value ?? {};
+  if (!subject?.startsWith("users/") || !may("users:read")) return;
+  const user = await fetch(`/v1/${subject}`, { credentials: "same-origin" });
+  if (user.ok) address.value = ((await user.json()) as { email?: string }).email ?? "";
+}
+
+/** The session is over: the page stays, so that nothing typed is lost, and asks to sign in again. */
+export function ended(): void {
+  if (session.value) session.value = null;
+}
+
+/** The person's address; empty until it is known, and where it may not be read. */
+export const address = signal("");
+
+/** Whether the session may do what needs `scope`. */
+export function may(scope: string): boolean {
+  return session.value?.scopes?.includes(scope) ?? false;
+}
