@@ -20,6 +20,7 @@ class AccountMailKind(Enum):
     FACTOR_ADDED = "FACTOR_ADDED"
     FACTOR_REMOVED = "FACTOR_REMOVED"
     RECOVERY_CODE_USED = "RECOVERY_CODE_USED"
+    KEY_EXPIRY = "KEY_EXPIRY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

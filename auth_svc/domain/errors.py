@@ -95,5 +95,61 @@ class AuditLogNotFound(NotFound):
     """There is no such entry in the audit log."""
 
 
-class LastAdministrator(FailedPrecondition):
-    """The last administrator of a tenant cannot be removed."""
+class LastOwner(FailedPrecondition):
+    """The last active owner of a tenant cannot be removed, deactivated, or given another role."""
+
+
+class UserDeactivated(Unauthenticated):
+    """The account is deactivated; ask an administrator of your tenant."""
+
+
+class OwnersOnly(PermissionDenied):
+    """Only an owner of the tenant makes, changes, or removes owners."""
+
+
+class RoleNotFound(NotFound):
+    """There is no such role."""
+
+
+class RoleExists(AlreadyExists):
+    """There is a role of this name already."""
+
+
+class RoleInUse(FailedPrecondition):
+    """Somebody has the role, or is invited to it: give them another one first."""
+
+
+class RoleBuiltIn(FailedPrecondition):
+    """This role is the same in every tenant; it cannot be changed or removed."""
+
+
+class TooManyRoles(ResourceExhausted):
+    """The tenant has as many roles of its own as it may have."""
+
+
+class InvitationNotFound(NotFound):
+    """There is no such invitation."""
+
+
+class InvitationExists(AlreadyExists):
+    """An invitation to this address is open already; it can be sent again, or revoked."""
+
+
+class InvitationClosed(FailedPrecondition):
+    """The invitation was accepted or revoked."""
+
+
+class TooManyInvitations(ResourceExhausted):
+    """Too many invitations of this tenant are open, or were sent within a day; retry later."""
+
+
+class AlreadyMember(AlreadyExists):
+    """Somebody with this email address is in the tenant already."""
+
+
+class ServiceAccountNotFound(NotFound):
+    """There is no such service account."""
+
+
+class TooManyServiceAccounts(ResourceExhausted):
+    """The tenant has as many service accounts as it may have."""

@@ -1,31 +1,14 @@
-"""Who there is and what they may do: tenants, users, sessions, API keys, scopes (pure)."""
+"""Who there is: users, sessions, API keys, and what their tokens say (pure)."""
 
-from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 
-from auth_svc.domain.errors import InvalidScope, ScopeNotHeld, UsersOnly
-from auth_svc.domain.factors import ENROLMENT_SCOPES, FRESH, Proof
+from auth_svc.domain.errors import UsersOnly
+from auth_svc.domain.factors import FRESH, Proof
+from auth_svc.domain.roles import Role
 from auth_svc.domain.tenants import Tenant
 from tocsin.alerts import Alert
-
-PROFILE = "profile:read"
-"""The scope that every token has: whoever has a token may ask who they are."""
-
-EVERY_SCOPE = "*"
-"""Stands, in stored scopes, for all that an administrator of the tenant has, those of later versions included."""
-
-_MEMBER_AREAS = frozenset({"account", "alarms", "events", "firings", "tasks", "records", "templates", "inbox", "deliveries"})
-_MEMBER_SCOPES = frozenset({"tenant:read", PROFILE})
-_PLATFORM_AREAS = frozenset({"mesh", "tenants"})
-
-
-class Role(Enum):
-    """What a user is in the tenant."""
-
-    ADMIN = "ADMIN"
-    MEMBER = "MEMBER"
 
 
 class SecurityEvent(Enum):
@@ -43,9 +26,24 @@ class SecurityEvent(Enum):
     KEY_CREATED = "auth.key.created"
     KEY_REVOKED = "auth.key.revoked"
     KEY_REFUSED = "auth.key.refused"
+    KEY_ROTATED = "auth.key.rotated"
+    KEY_EXPIRING = "auth.key.expiring"
     STREAM_TOKEN_REFUSED = "auth.stream_token.refused"  # noqa: S105 - a name
     USER_CREATED = "auth.user.created"
     USER_REMOVED = "auth.user.removed"
+    USER_CHANGED = "auth.user.changed"
+    USER_DEACTIVATED = "auth.user.deactivated"
+    USER_REACTIVATED = "auth.user.reactivated"
+    ROLE_CREATED = "auth.role.created"
+    ROLE_CHANGED = "auth.role.changed"
+    ROLE_REMOVED = "auth.role.removed"
+    INVITATION_CREATED = "auth.invitation.created"
+    INVITATION_RESENT = "auth.invitation.resent"
+    INVITATION_REVOKED = "auth.invitation.revoked"
+    INVITATION_ACCEPTED = "auth.invitation.accepted"
+    SERVICE_ACCOUNT_CREATED = "auth.service_account.created"
+    SERVICE_ACCOUNT_CHANGED = "auth.service_account.changed"
+    SERVICE_ACCOUNT_REMOVED = "auth.service_account.removed"
     TENANT_CHANGED = "auth.tenant.changed"
     TENANT_SUSPENDED = "auth.tenant.suspended"
     TENANT_RESUMED = "auth.tenant.resumed"
@@ -72,11 +70,11 @@ class SecurityEvent(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A person or a program of a tenant.
+    """A person of a tenant.
 
     ``email`` and ``username`` sign in; one of them may be empty. They are as the person writes them; `sign_in_key` tells whether two are
     the same. ``locale`` is the language of mails to the person; empty: English. ``verified`` is when the person showed that mail to the
-    address arrives; None: not yet.
+    address arrives; None: not yet. ``deactivated`` is since when the person can do nothing; None: it can.
     """
 
     id: str
@@ -88,11 +86,17 @@ class User:
     created: datetime
     locale: str = ""
     verified: datetime | None = None
+    deactivated: datetime | None = None
 
     @property
     def name(self) -> str:
         """Resource name."""
         return f"users/{self.id}"
+
+    @property
+    def active(self) -> bool:
+        """Whether the person may sign in."""
+        return self.deactivated is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,15 +172,33 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """A key that programs sign in with. ``prefix`` is the beginning of its secret; ``expires`` is None when it never does."""
+    """A key that programs sign in with.
+
+    Attributes:
+        owner: "users/…" or "serviceAccounts/…" whose key it is: it can do what its owner can, and ends with it.
+        maker: "users/…" or "apiKeys/…" of who made it; empty if an earlier version did.
+        scopes: what it carries, as far as its owner has it.
+        prefix: beginning of its secret.
+        expires: when it ends; None: never.
+        previous_expires: when the secret before the last rotation works no more; None: there is none.
+        last_used: when it was last exchanged, within minutes; None: not yet.
+        last_address: where from; empty if nobody knows.
+        warned: days before its end of the last warning; None: none was due yet.
+    """
 
     id: str
     tenant: str
+    owner: str
+    maker: str = ""
     display_name: str
     scopes: frozenset[str]
     prefix: str
     created: datetime
     expires: datetime | None
+    previous_expires: datetime | None = None
+    last_used: datetime | None = None
+    last_address: str = ""
+    warned: int | None = None
 
     @property
     def name(self) -> str:
@@ -255,58 +277,3 @@ class Grant:
         return cls(
             subject=subject, tenant=tenant.id, scopes=scopes, time_zone=tenant.time_zone, issued=issued, expires=expires, session=session
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scopes:
-    """The scopes that exist, and who has which.
-
-    ``every`` is all that the contract names. Those of the platform itself ("mesh:…") belong to the administrators of the operator's
-    tenant alone: a stranger who registers administers a tenant, not the mesh.
-    """
-
-    every: frozenset[str]
-
-    def of(self, role: Role, tenant: Tenant) -> frozenset[str]:
-        """What a user with ``role`` has."""
-        if role is Role.MEMBER:
-            return frozenset(scope for scope in self.every if _area(scope) in _MEMBER_AREAS or scope in _MEMBER_SCOPES) | {PROFILE}
-        return frozenset(scope for scope in self.every if tenant.operator or _area(scope) not in _PLATFORM_AREAS) | {PROFILE}
-
-    def of_session(self, role: Role, tenant: Tenant, proof: Proof) -> frozenset[str]:
-        """What a session of such a user has: where the tenant requires a second factor, little until one was shown."""
-        held = self.of(role, tenant)
-        return (held & ENROLMENT_SCOPES) | {PROFILE} if tenant.require_second_factor and not proof.strong else held
-
-    def of_key(self, key: ApiKey, tenant: Tenant) -> frozenset[str]:
-        """What ``key`` carries now: scopes that no longer exist are left out."""
-        held = self.of(Role.ADMIN, tenant)
-        return held if EVERY_SCOPE in key.scopes else (key.scopes & held) | {PROFILE}
-
-
-def _area(scope: str) -> str:
-    return scope.partition(":")[0]
-
-
-def narrow(text: str, held: frozenset[str]) -> frozenset[str]:
-    """The scopes in the space-separated ``text`` (RFC 6749, 3.3); none when it is empty.
-
-    Raises:
-        InvalidInput: one of them is not held (RFC 6749, 5.2: invalid_scope).
-    """
-    asked = frozenset(text.split())
-    missing = sorted(asked - held)
-    if missing:
-        raise InvalidScope.at("scope", f"you do not have {', '.join(missing[:10])}")
-    return asked
-
-
-def require_held(scopes: Iterable[str], held: Collection[str], *, what: str) -> None:
-    """Refuses to hand on what the giver does not have.
-
-    Raises:
-        ScopeNotHeld: names the scopes.
-    """
-    missing = sorted(set(scopes) - set(held) - {PROFILE})
-    if missing:
-        raise ScopeNotHeld(f"{what} would have scopes that you do not have: {', '.join(missing[:10])}")

@@ -4,8 +4,11 @@ from auth_svc.handlers.accounts import AccountHandlers
 from auth_svc.handlers.alerts import SecurityAlertHandlers
 from auth_svc.handlers.audit import AuditLogHandlers
 from auth_svc.handlers.auth import AuthHandlers
+from auth_svc.handlers.invitations import InvitationHandlers
 from auth_svc.handlers.keys import ApiKeyHandlers
 from auth_svc.handlers.pages import AccountPageHandlers
+from auth_svc.handlers.roles import RoleHandlers
+from auth_svc.handlers.service_accounts import ServiceAccountHandlers
 from auth_svc.handlers.sessions import SessionHandlers
 from auth_svc.handlers.stream_tokens import StreamTokenHandlers
 from auth_svc.handlers.tenants import TenantAdminHandlers, TenantHandlers
@@ -17,7 +20,10 @@ __all__ = [
     "ApiKeyHandlers",
     "AuditLogHandlers",
     "AuthHandlers",
+    "InvitationHandlers",
+    "RoleHandlers",
     "SecurityAlertHandlers",
+    "ServiceAccountHandlers",
     "SessionHandlers",
     "StreamTokenHandlers",
     "TenantAdminHandlers",

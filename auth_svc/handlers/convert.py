@@ -28,6 +28,11 @@ def timestamp(instant: datetime) -> timestamp_pb2.Timestamp:
     return stamp
 
 
+def timestamp_or_none(instant: datetime | None) -> timestamp_pb2.Timestamp | None:
+    """The time on the wire, if there is one."""
+    return None if instant is None else timestamp(instant)
+
+
 def instant_of(stamp: timestamp_pb2.Timestamp, field: str) -> datetime:
     """The time of a message.
 

@@ -9,9 +9,10 @@ from urllib.parse import parse_qs
 import grpc
 from google.api import httpbody_pb2
 
-from auth_svc.domain import OneTimeTokenVoid, TokenPurpose, UsernameTaken
+from auth_svc.domain import EmailTaken, OneTimeTokenVoid, TokenPurpose, UsernameTaken
 from auth_svc.handlers.convert import client_facts
-from auth_svc.service import Accounts
+from auth_svc.service import Accounts, Invitations
+from auth_svc.service.invitations import OpenInvitation
 from tocsin.api.auth.v1 import account_service_pb2 as pb
 from tocsin.api.auth.v1 import account_service_pb2_grpc as rpc
 from tocsin.errors import InvalidInput
@@ -28,6 +29,9 @@ class AccountView(Enum):
     CONFIRM = "confirm"
     CONFIRMED = "confirmed"
     NAME_TAKEN = "name taken"
+    INVITED = "invited"
+    JOINED = "joined"
+    ELSEWHERE = "elsewhere"
     NO_LINK = "no link"
 
 
@@ -45,6 +49,13 @@ _WORDS: Final[Mapping[str, Mapping[AccountView, _AccountWords]]] = {
         AccountView.NAME_TAKEN: _AccountWords(
             "The username is taken", "Somebody else has it by now. Please register again with another one."
         ),
+        AccountView.INVITED: _AccountWords("You are invited", "Choose a name and a password to accept."),
+        AccountView.JOINED: _AccountWords("Welcome", "Your account is made. Sign in with your address and your password."),
+        AccountView.ELSEWHERE: _AccountWords(
+            "This address has an account already",
+            "It belongs to another organisation here, and an address signs in to one. Ask whoever invited you to invite another address "
+            "of yours, or have the other account removed first: this link works until then.",
+        ),
         AccountView.NO_LINK: _AccountWords(
             "This link does not work", "It was used, has expired, or is incomplete. Ask for another mail where you asked for this one."
         ),
@@ -57,6 +68,13 @@ _WORDS: Final[Mapping[str, Mapping[AccountView, _AccountWords]]] = {
         AccountView.NAME_TAKEN: _AccountWords(
             "Der Benutzername ist vergeben", "Jemand anders hat ihn inzwischen. Bitte registrieren Sie sich noch einmal mit einem anderen."
         ),
+        AccountView.INVITED: _AccountWords("Sie sind eingeladen", "Wählen Sie einen Namen und ein Passwort, um anzunehmen."),
+        AccountView.JOINED: _AccountWords("Willkommen", "Ihr Konto ist angelegt. Melden Sie sich mit Adresse und Passwort an."),
+        AccountView.ELSEWHERE: _AccountWords(
+            "Diese Adresse hat schon ein Konto",
+            "Es gehört hier zu einer anderen Organisation, und eine Adresse meldet sich bei einer an. Bitten Sie um eine Einladung an eine "
+            "andere Adresse, oder lassen Sie das andere Konto zuerst entfernen: So lange gilt dieser Link.",
+        ),
         AccountView.NO_LINK: _AccountWords(
             "Dieser Link funktioniert nicht",
             "Er wurde benutzt, ist abgelaufen oder unvollständig. Fordern Sie eine neue Nachricht an, wo Sie diese angefordert haben.",
@@ -64,16 +82,32 @@ _WORDS: Final[Mapping[str, Mapping[AccountView, _AccountWords]]] = {
     },
 }
 _LABELS: Final = {
-    "en": {"password": "New password", "again": "Again", "change": "Change it", "confirm": "Yes, confirm", "differ": "The two differ."},
+    "en": {
+        "password": "New password",
+        "again": "Again",
+        "change": "Change it",
+        "confirm": "Yes, confirm",
+        "differ": "The two differ.",
+        "name": "Your name",
+        "choose": "Password",
+        "accept": "Accept",
+        "address": "Address",
+        "tenant": "To",
+    },
     "de": {
         "password": "Neues Passwort",
         "again": "Noch einmal",
         "change": "Ändern",
         "confirm": "Ja, bestätigen",
         "differ": "Die beiden sind verschieden.",
+        "name": "Ihr Name",
+        "choose": "Passwort",
+        "accept": "Annehmen",
+        "address": "Adresse",
+        "tenant": "Zu",
     },
 }
-_STATUS: Final = {AccountView.NO_LINK: 404, AccountView.NAME_TAKEN: 409}
+_STATUS: Final = {AccountView.NO_LINK: 404, AccountView.NAME_TAKEN: 409, AccountView.ELSEWHERE: 409}
 _REFUSED: Final = 400
 _STYLE: Final = """
 label { display: block; margin: 0 0 1rem; }
@@ -90,12 +124,24 @@ _CONFIRM_FORM: Final = """
 <button type="submit" name="confirm" value="yes">{confirm}</button>
 </form>"""
 
+# The address is there for password managers, and goes back unread: the link says whose invitation it is.
+_INVITED_FORM: Final = """
+<p>{tenant}: <b>{given_tenant}</b></p>
+<form method="post">
+<label>{address} <input type="email" name="username" autocomplete="username" value="{given_email}" readonly></label>
+<label>{name} <input name="name" autocomplete="name" maxlength="100" value="{given_name}" required autofocus></label>
+<label>{choose} <input type="password" name="password" autocomplete="new-password" required></label>
+<label>{again} <input type="password" name="again" autocomplete="new-password" required></label>
+<button type="submit">{accept}</button>
+</form>"""
+
 
 class AccountPageHandlers(rpc.AccountPageServiceServicer):
     """Shows pages to people who have a link, and takes what they send."""
 
-    def __init__(self, *, accounts: Accounts) -> None:
+    def __init__(self, *, accounts: Accounts, invitations: Invitations) -> None:
         self._accounts = accounts
+        self._invitations = invitations
 
     async def ShowResetPage(self, request: pb.ShowResetPageRequest, context: Context) -> pb.AccountPage:
         """Shows the form; changes nothing."""
@@ -132,6 +178,36 @@ class AccountPageHandlers(rpc.AccountPageServiceServicer):
             return _page(AccountView.NAME_TAKEN, request.headers)
         return _page(AccountView.CONFIRMED, request.headers)
 
+    async def ShowInvitationPage(self, request: pb.ShowInvitationPageRequest, context: Context) -> pb.AccountPage:
+        """Shows the form; changes nothing."""
+        try:
+            found = await self._invitations.read(request.token)
+        except OneTimeTokenVoid:
+            return _page(AccountView.NO_LINK, request.headers)
+        return _invitation_page(found, request.headers)
+
+    async def SubmitInvitationPage(self, request: pb.SubmitInvitationPageRequest, context: Context) -> pb.AccountPage:
+        """Makes the user."""
+        fields, headers = _fields(request.form), request.headers
+        labels, name = _LABELS[_language(headers)], fields.get("name", "")
+        try:
+            found = await self._invitations.read(request.token)
+            if fields.get("password", "") != fields.get("again", ""):
+                return _invitation_page(found, headers, name=name, refused=labels["differ"])
+            try:
+                await self._invitations.accept(
+                    request.token, display_name=name, username="", password=fields.get("password", ""), client=client_facts()
+                )
+            except InvalidInput as error:
+                wrong = error.violations[0]
+                label = labels["name" if wrong.field == "displayName" else "choose"]
+                return _invitation_page(found, headers, name=name, refused=f"{label}: {wrong.description}")
+        except OneTimeTokenVoid:
+            return _page(AccountView.NO_LINK, headers)
+        except EmailTaken:
+            return _page(AccountView.ELSEWHERE, headers)
+        return _page(AccountView.JOINED, headers)
+
     async def _form(self, token: str, purpose: TokenPurpose, view: AccountView, headers: Mapping[str, str]) -> pb.AccountPage:
         try:
             await self._accounts.require_link(purpose, token)
@@ -155,10 +231,16 @@ def _language(headers: Mapping[str, str]) -> str:
     return preferred_language(headers.get("accept-language", ""))
 
 
-def _page(view: AccountView, headers: Mapping[str, str], *, refused: str = "") -> pb.AccountPage:
+def _invitation_page(found: OpenInvitation, headers: Mapping[str, str], *, name: str = "", refused: str = "") -> pb.AccountPage:
+    given = {"given_tenant": found.tenant.display_name, "given_email": found.invitation.email, "given_name": name[:100]}
+    labels = _LABELS[_language(headers)] | {key: escape(text) for key, text in given.items()}
+    return _page(AccountView.INVITED, headers, refused=refused, form=_INVITED_FORM.format_map(labels))
+
+
+def _page(view: AccountView, headers: Mapping[str, str], *, refused: str = "", form: str = "") -> pb.AccountPage:
     language = _language(headers)
     words = _WORDS[language][view]
-    form = {AccountView.CHOOSE: _CHOOSE_FORM, AccountView.CONFIRM: _CONFIRM_FORM}.get(view, "").format_map(_LABELS[language])
+    form = form or {AccountView.CHOOSE: _CHOOSE_FORM, AccountView.CONFIRM: _CONFIRM_FORM}.get(view, "").format_map(_LABELS[language])
     why = f'<p role="alert"><b>{escape(refused)}</b></p>' if refused else ""
     html = html_page(language=language, title=words.title, content=f"<p>{words.text}</p>{why}{form}", style=_STYLE)
     body = httpbody_pb2.HttpBody(content_type="text/html; charset=utf-8", data=html.encode())

@@ -6,15 +6,20 @@ from typing import Any
 import grpc
 from google.protobuf import empty_pb2
 
-from auth_svc.domain import Role, User
-from auth_svc.handlers.convert import caller, timestamp
+from auth_svc.domain import ADMIN, OPERATOR, OWNER, VIEWER, User
+from auth_svc.handlers.convert import caller, timestamp, timestamp_or_none
 from auth_svc.service import Users
 from tocsin.api.auth.v1 import user_service_pb2, user_service_pb2_grpc
+from tocsin.errors import InvalidInput
+from tocsin.masks import fields_to_change
 from tocsin.pages import Listing, list_page
 
 _Context = grpc.aio.ServicerContext[Any, Any]
-_ROLES = {Role.ADMIN: user_service_pb2.User.ADMIN, Role.MEMBER: user_service_pb2.User.MEMBER}
-_ROLES_BY_NUMBER = {number: role for role, number in _ROLES.items()}
+_Kind = user_service_pb2.User.Role
+# What clients know that know no names of roles.
+_KINDS = {OWNER.name: _Kind.OWNER, ADMIN.name: _Kind.ADMIN, OPERATOR.name: _Kind.MEMBER, VIEWER.name: _Kind.VIEWER}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+_CHANGEABLE = ("display_name", "role_name", "role", "locale")
 
 
 class UserHandlers(user_service_pb2_grpc.UserServiceServicer):
@@ -31,7 +36,7 @@ class UserHandlers(user_service_pb2_grpc.UserServiceServicer):
             username=request.username,
             password=request.password,
             display_name=request.display_name,
-            role=_ROLES_BY_NUMBER.get(request.role, Role.MEMBER),
+            role=_role_name(request, field="roleName") or OPERATOR.name,
         )
         return _user(user)
 
@@ -50,10 +55,49 @@ class UserHandlers(user_service_pb2_grpc.UserServiceServicer):
         users, token = await list_page(request, listing, read=read, show=_user, place=lambda user: (user.id,))
         return user_service_pb2.ListUsersResponse(users=users, next_page_token=token)
 
+    async def UpdateUser(self, request: user_service_pb2.UpdateUserRequest, context: _Context) -> user_service_pb2.User:
+        """Changes a user."""
+        given, fields = request.user, fields_to_change(request.update_mask, request.user, _CHANGEABLE)
+        role = _role_name(given, field="user.roleName") if {"role", "role_name"} & set(fields) else None
+        if role == "":
+            raise InvalidInput.at("user.roleName", "must not be empty")
+        changed = await self._people.change_user(
+            caller(),
+            given.name.removeprefix("users/"),
+            display_name=given.display_name if "display_name" in fields else None,
+            role=role,
+            locale=given.locale if "locale" in fields else None,
+        )
+        return _user(changed)
+
+    async def DeactivateUser(self, request: user_service_pb2.DeactivateUserRequest, context: _Context) -> user_service_pb2.User:
+        """Deactivates a user."""
+        return _user(await self._people.deactivate_user(caller(), request.name.removeprefix("users/")))
+
+    async def ReactivateUser(self, request: user_service_pb2.ReactivateUserRequest, context: _Context) -> user_service_pb2.User:
+        """Activates a user again."""
+        return _user(await self._people.reactivate_user(caller(), request.name.removeprefix("users/")))
+
     async def DeleteUser(self, request: user_service_pb2.DeleteUserRequest, context: _Context) -> empty_pb2.Empty:
         """Removes a user."""
         await self._people.remove_user(caller(), request.name.removeprefix("users/"))
         return empty_pb2.Empty()
+
+
+def _role_name(given: "user_service_pb2.User | user_service_pb2.CreateUserRequest", *, field: str) -> str:
+    """The role that is meant, by its name or as earlier versions say it; empty for none.
+
+    Raises:
+        InvalidInput: both are there and differ, or it is none.
+    """
+    if given.role == _Kind.ROLE_UNSPECIFIED or (given.role == _Kind.CUSTOM and given.role_name):
+        return given.role_name
+    name = _NAMES.get(given.role, "")
+    if not name:
+        raise InvalidInput.at(field, "is required with the role CUSTOM")
+    if given.role_name not in ("", name):
+        raise InvalidInput.at(field, f"says something else than role, which is {name}")
+    return name
 
 
 def _user(user: User) -> user_service_pb2.User:
@@ -62,7 +106,10 @@ def _user(user: User) -> user_service_pb2.User:
         email=user.email,
         username=user.username,
         display_name=user.display_name,
-        role=_ROLES[user.role],
+        role=_KINDS.get(user.role.name, _Kind.CUSTOM),
+        role_name=user.role.name,
         create_time=timestamp(user.created),
-        verify_time=None if user.verified is None else timestamp(user.verified),
+        verify_time=timestamp_or_none(user.verified),
+        deactivate_time=timestamp_or_none(user.deactivated),
+        locale=user.locale,
     )

@@ -8,7 +8,8 @@ from auth_svc.ports.alerts import AlertFiles, AlertStore
 from auth_svc.ports.audit import AuditLogStore, HeadSigner
 from auth_svc.ports.credentials import ClientHistory, CredentialStore
 from auth_svc.ports.factors import FactorStore, Passkeys
-from auth_svc.ports.keys import KeyStore
+from auth_svc.ports.keys import HeldKey, KeyStore, KeyUse
+from auth_svc.ports.members import InvitationStore, RoleStore, ServiceAccountStore
 from auth_svc.ports.security import PasswordCheck, PasswordHasher, PublicKeys, SecurityLog, StreamTokenCodec, TokenSigner
 from auth_svc.ports.sessions import RefreshRefusal, Refused, Rotated, SessionStore
 from auth_svc.ports.tenants import TenantStore
@@ -23,8 +24,11 @@ __all__ = [
     "CredentialStore",
     "FactorStore",
     "HeadSigner",
+    "HeldKey",
     "Installation",
+    "InvitationStore",
     "KeyStore",
+    "KeyUse",
     "OneTimeStore",
     "Passkeys",
     "PasswordCheck",
@@ -33,8 +37,10 @@ __all__ = [
     "PublicKeys",
     "RefreshRefusal",
     "Refused",
+    "RoleStore",
     "Rotated",
     "SecurityLog",
+    "ServiceAccountStore",
     "SessionStore",
     "Store",
     "StreamTokenCodec",
@@ -54,6 +60,9 @@ class Store(
     CredentialStore,
     AuditLogStore,
     FactorStore,
+    RoleStore,
+    InvitationStore,
+    ServiceAccountStore,
     Protocol,
 ):
     """All of it."""

@@ -2,18 +2,20 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from auth_svc.domain import Account, ApiKey, Tenant, User
+from auth_svc.domain import Account, ApiKey, Role, ServiceAccount, Tenant, User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
-    """What the first start makes: a tenant, its administrator, and a key for development."""
+    """What the first start makes: a tenant, its owner, and a key for development with the service account that holds it."""
 
     tenant: Tenant
     admin: User
     password_hash: str
+    service_account: ServiceAccount
     key: ApiKey
     key_digest: str
 
@@ -72,6 +74,7 @@ class AccountStore(Protocol):
         Raises:
             EmailTaken: the address is in use.
             UsernameTaken: the username is.
+            RoleNotFound: the role was removed meanwhile.
         """
         ...
 
@@ -87,11 +90,47 @@ class AccountStore(Protocol):
         """The first ``limit`` users of the tenant whose id is greater than ``after``, by id."""
         ...
 
-    async def remove_user(self, tenant: str, user: str) -> User:
-        """Removes a user with all its sessions.
+    async def active_owners(self, tenant: str, *, limit: int) -> Sequence[User]:
+        """The first owners of the tenant that are active and have an address."""
+        ...
+
+    async def change_user(
+        self, tenant: str, user: str, *, display_name: str | None, role: Role | None, locale: str | None, owners: bool
+    ) -> User:
+        """Changes what is given.
 
         Raises:
             UserNotFound: the tenant has no such user.
-            LastAdministrator: nobody would administer the tenant.
+            OwnersOnly: it is an owner, and ``owners`` says that the caller changes none.
+            LastOwner: the tenant would be without an active owner.
+            RoleNotFound: the role was removed meanwhile.
+        """
+        ...
+
+    async def deactivate_user(self, tenant: str, user: str, *, owners: bool, now: datetime) -> User:
+        """Deactivates a user and ends all its sessions; one that is deactivated is no error.
+
+        Raises:
+            UserNotFound: the tenant has no such user.
+            OwnersOnly: it is an owner, and ``owners`` says that the caller changes none.
+            LastOwner: the tenant would be without an active owner.
+        """
+        ...
+
+    async def reactivate_user(self, tenant: str, user: str) -> User:
+        """Lets a user sign in again; one that may is no error.
+
+        Raises:
+            UserNotFound: the tenant has no such user.
+        """
+        ...
+
+    async def remove_user(self, tenant: str, user: str, *, owners: bool) -> User:
+        """Removes a user with all its sessions and API keys.
+
+        Raises:
+            UserNotFound: the tenant has no such user.
+            OwnersOnly: it is an owner, and ``owners`` says that the caller changes none.
+            LastOwner: the tenant would be without an active owner.
         """
         ...

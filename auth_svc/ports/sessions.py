@@ -44,6 +44,7 @@ class SessionStore(Protocol):
 
         Raises:
             InvalidCredentials: the user was removed meanwhile.
+            UserDeactivated: the user is deactivated: no way of signing in leads past this.
         """
         ...
 

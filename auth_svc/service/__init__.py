@@ -4,15 +4,21 @@ from auth_svc.service.account_mails import AccountMails, AccountMailSender
 from auth_svc.service.accounts import Accounts
 from auth_svc.service.alerts import AlertLog
 from auth_svc.service.audit import AuditLog
+from auth_svc.service.authorizer import Authorizer
 from auth_svc.service.housekeeping import AccountHousekeeper, AlertHousekeeper, AuditHousekeeper, SessionHousekeeper
 from auth_svc.service.installation import Installer, SecretFiles
+from auth_svc.service.invitations import Invitations
+from auth_svc.service.key_uses import KeyUses
+from auth_svc.service.key_warnings import KeyWarnings
 from auth_svc.service.keys import ApiKeys
 from auth_svc.service.new_passwords import NewPasswords
 from auth_svc.service.one_time import OneTimeTokens
 from auth_svc.service.opening import SessionOpening, SessionRule, TokenPair
 from auth_svc.service.own_sessions import SessionList
 from auth_svc.service.registering import Registering, RegistrationRule
+from auth_svc.service.roles import Roles
 from auth_svc.service.second_factor import Challenge, FactorAnswer, SecondFactors
+from auth_svc.service.service_accounts import ServiceAccounts
 from auth_svc.service.sessions import Sessions
 from auth_svc.service.stream_tokens import StreamTokens
 from auth_svc.service.tenants import TenantOffice
@@ -28,15 +34,21 @@ __all__ = [
     "ApiKeys",
     "AuditHousekeeper",
     "AuditLog",
+    "Authorizer",
     "Challenge",
     "FactorAnswer",
     "Installer",
+    "Invitations",
+    "KeyUses",
+    "KeyWarnings",
     "NewPasswords",
     "OneTimeTokens",
     "Registering",
     "RegistrationRule",
+    "Roles",
     "SecondFactors",
     "SecretFiles",
+    "ServiceAccounts",
     "SessionHousekeeper",
     "SessionList",
     "SessionOpening",

@@ -44,6 +44,7 @@ _FORMS: Final = {
     AccountMailKind.FACTOR_ADDED: _Form("tocsin.factor-added", timedelta(days=2)),
     AccountMailKind.FACTOR_REMOVED: _Form("tocsin.factor-removed", timedelta(days=2)),
     AccountMailKind.RECOVERY_CODE_USED: _Form("tocsin.recovery-code-used", timedelta(days=2)),
+    AccountMailKind.KEY_EXPIRY: _Form("tocsin.key-expiry", timedelta(days=1)),
 }
 _ALREADY_REGISTERED: Final = "tocsin.already-registered"
 
@@ -189,7 +190,7 @@ class AccountMailSender:
         if mail.kind is not AccountMailKind.RESET_PASSWORD or mail.subject:
             return mail
         account = await self._accounts.find_account(sign_in_key(mail.address))
-        if account is None:
+        if account is None or not account.user.active:
             return None
         user = account.user
         return replace(

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from auth_svc.ports import AccountMailStore, AlertFiles, AlertStore, CredentialStore, OneTimeStore, SessionStore
+from auth_svc.ports import AccountMailStore, AlertFiles, AlertStore, CredentialStore, InvitationStore, OneTimeStore, SessionStore
 from auth_svc.service.audit import AuditLog
 from tocsin.background import Background, Wake, report_progress
 from tocsin.clock import Clock
@@ -17,6 +17,7 @@ _SIGN_SECONDS: Final = 60.0
 _MAILS_KEPT: Final = timedelta(days=8)
 """Longer than any mail is worth sending."""
 _CLIENTS_KEPT: Final = timedelta(days=180)
+_INVITATIONS_KEPT: Final = timedelta(days=30)
 
 
 class SessionHousekeeper:
@@ -42,12 +43,21 @@ class SessionHousekeeper:
 
 
 class AccountHousekeeper:
-    """Deletes one-time tokens and registrations that expired, clients that were away long, and mails that no longer count; a component."""
+    """Deletes one-time tokens, registrations, invitations, clients and mails that are over; a component."""
 
-    def __init__(self, *, tokens: OneTimeStore, mails: AccountMailStore, credentials: CredentialStore, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        tokens: OneTimeStore,
+        mails: AccountMailStore,
+        credentials: CredentialStore,
+        invitations: InvitationStore,
+        clock: Clock,
+    ) -> None:
         self._tokens = tokens
         self._mails = mails
         self._credentials = credentials
+        self._invitations = invitations
         self._clock = clock
         self._background = Background(clock)
 
@@ -65,6 +75,7 @@ class AccountHousekeeper:
         await self._tokens.purge_one_time(now)
         await self._mails.purge_account_mails(now - _MAILS_KEPT)
         await self._credentials.purge_credentials(now=now, clients_before=now - _CLIENTS_KEPT)
+        await self._invitations.purge_invitations(now - _INVITATIONS_KEPT)
 
 
 class AlertHousekeeper:

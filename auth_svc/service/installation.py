@@ -1,4 +1,4 @@
-"""The first start: one tenant, one administrator, one key for development, so that a newcomer has something to begin with."""
+"""The first start: one tenant, one owner, one key for development, so that a newcomer has something to begin with."""
 
 import secrets
 from dataclasses import dataclass
@@ -8,9 +8,10 @@ from ulid import ULID
 
 from auth_svc.domain import (
     EVERY_SCOPE,
+    OWNER,
     ApiKey,
-    Role,
     SecurityEvent,
+    ServiceAccount,
     Tenant,
     User,
     digest,
@@ -123,16 +124,33 @@ class Installer:
             tenant=tenant.id,
             email=self._email,
             display_name="Administrator",
-            role=Role.ADMIN,
+            role=OWNER,
+            created=now,
+        )
+        programs = ServiceAccount(
+            id=str(ULID.from_datetime(now)),
+            tenant=tenant.id,
+            display_name="development",
+            description="Holds the key that the first start made.",
+            role=OWNER,
+            maker="",
             created=now,
         )
         key = ApiKey(
             id=str(ULID.from_datetime(now)),
             tenant=tenant.id,
+            owner=programs.name,
             display_name="development",
             scopes=frozenset({EVERY_SCOPE}),
             prefix=shown_prefix(chosen.key),
             created=now,
             expires=None,
         )
-        return Installation(tenant=tenant, admin=admin, password_hash=password_hash, key=key, key_digest=digest(chosen.key))
+        return Installation(
+            tenant=tenant,
+            admin=admin,
+            password_hash=password_hash,
+            service_account=programs,
+            key=key,
+            key_digest=digest(chosen.key),
+        )

@@ -7,11 +7,11 @@ from typing import Final
 from ulid import ULID
 
 from auth_svc.domain import (
+    OWNER,
     AccountMailKind,
     ClientFacts,
     Registration,
     RegistrationClosed,
-    Role,
     SecurityEvent,
     Tenant,
     User,
@@ -147,7 +147,7 @@ def made_of(asked: Registration) -> tuple[Tenant, User]:
         email=asked.email,
         username=asked.username,
         display_name=asked.display_name,
-        role=Role.ADMIN,
+        role=OWNER,
         created=asked.created,
         locale=asked.locale,
     )

@@ -11,7 +11,6 @@ from auth_svc.domain import (
     OneTimeTokenVoid,
     Proof,
     RefreshTokenRefused,
-    Scopes,
     SecondFactorRefused,
     SecurityEvent,
     TokenCaller,
@@ -23,11 +22,11 @@ from auth_svc.domain import (
     narrow,
     new_refresh_token,
     normalize_email,
-    require_held,
     sign_in_key,
     typed_password,
 )
 from auth_svc.ports import PasswordCheck, PasswordHasher, RefreshRefusal, Refused, SecurityLog, Store
+from auth_svc.service.authorizer import Authorizer
 from auth_svc.service.clients import KnownClients, Visit, holder_of
 from auth_svc.service.one_time import OneTimeTokens
 from auth_svc.service.opening import SessionOpening, SessionRule, TokenPair
@@ -53,19 +52,20 @@ class Sessions:
         second: SecondFactors,
         throttle: LoginThrottle,
         tokens: OneTimeTokens,
-        scopes: Scopes,
+        authorizer: Authorizer,
         log: SecurityLog,
         clock: Clock,
         rule: SessionRule,
     ) -> None:
         self._store = store
+        self._authorizer = authorizer
         self._hasher = hasher
         self._opening = opening
         self._second = second
         self._throttle = throttle
         self._tokens = tokens
         self._clients = KnownClients(store=store)
-        self._scopes = scopes
+        self._scopes = authorizer.scopes
         self._log = log
         self._clock = clock
         self._rule = rule
@@ -122,6 +122,7 @@ class Sessions:
             InvalidCredentials: the name or the password is wrong.
             SecondFactorRequired: a second factor is needed as well; the error holds the challenge.
             InvalidScope: ``scope`` asks for what the user does not have.
+            UserDeactivated: the password is right, and the account is deactivated.
             TooManyAttempts: too many attempts with this name, or of this client, have failed.
         """
         key = _key_of(username)
@@ -244,9 +245,10 @@ class Sessions:
         Raises:
             UserNotFound: the tenant has no such user.
             ScopeNotHeld: the user has scopes that the caller lacks.
+            CallerGone: the caller was removed.
         """
         account = await self._store.get_account(caller.tenant, user)
-        require_held(self._scopes.of(account.user.role, account.tenant), caller.scopes, what="whoever uses the link")
+        await self._authorizer.require(caller, account.user.role, account.tenant, what="whoever uses the link")
         name = account.user.name
         token = await self._tokens.make(TokenPurpose.SIGN_IN, subject=name, tenant=caller.tenant, lifetime=_LINK_LIFETIME)
         self._log.record(SecurityEvent.LINK_CREATED, tenant=caller.tenant, subject=name, by=caller.subject)

@@ -6,7 +6,7 @@ from typing import Final
 
 from auth_svc.domain import Grant, SecurityEvent, StreamGrant, StreamTokenVoid, TokenCaller, path_digest
 from auth_svc.ports import SecurityLog, Store, StreamTokenCodec, TokenSigner
-from auth_svc.service.users import require_alive
+from auth_svc.service.authorizer import require_alive
 from tocsin.clock import Clock
 from tocsin.errors import Unauthenticated
 

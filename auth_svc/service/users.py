@@ -5,21 +5,19 @@ from collections.abc import Sequence
 from ulid import ULID
 
 from auth_svc.domain import (
-    ApiKeyNotFound,
-    CallerGone,
+    OPERATOR,
     Role,
-    Scopes,
     SecurityEvent,
     Tenant,
     TokenCaller,
     User,
-    UserNotFound,
+    checked_locale,
     checked_name,
     checked_zone,
-    require_held,
     sign_in_names,
 )
 from auth_svc.ports import SecurityLog, Store
+from auth_svc.service.authorizer import Authorizer
 from auth_svc.service.new_passwords import NewPasswords, words_of
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
@@ -27,45 +25,30 @@ from tocsin.errors import InvalidInput
 _CHANGEABLE = ("display_name", "time_zone")
 
 
-async def require_alive(store: Store, caller: TokenCaller, clock: Clock) -> None:
-    """Refuses a token that has outlived its user or key, where it could make something that lasts longer than itself.
-
-    Raises:
-        CallerGone: the user or key was removed, or the key has expired.
-    """
-    kind, _, name = caller.subject.partition("/")
-    try:
-        if kind == "users":
-            await store.get_user(caller.tenant, name)
-        elif (await store.get_key(caller.tenant, name)).expired(clock.now()):
-            raise CallerGone
-    except (UserNotFound, ApiKeyNotFound):
-        raise CallerGone from None
-
-
 class Users:
-    """Adds, shows and removes users; shows and changes the tenant."""
+    """Adds, shows, changes and removes users; shows and changes the tenant."""
 
-    def __init__(self, *, store: Store, passwords: NewPasswords, scopes: Scopes, log: SecurityLog, clock: Clock) -> None:
+    def __init__(self, *, store: Store, passwords: NewPasswords, authorizer: Authorizer, log: SecurityLog, clock: Clock) -> None:
         self._store = store
         self._passwords = passwords
-        self._scopes = scopes
+        self._authorizer = authorizer
         self._log = log
         self._clock = clock
 
-    async def add_user(self, caller: TokenCaller, *, email: str, username: str, password: str, display_name: str, role: Role) -> User:
+    async def add_user(
+        self, caller: TokenCaller, *, email: str, username: str, password: str, display_name: str, role: str = OPERATOR.name
+    ) -> User:
         """Adds a user to the caller's tenant.
 
         Raises:
-            InvalidInput: the address, the password or a name cannot be used.
+            InvalidInput: the address, the password or a name cannot be used, or there is no such role.
             ScopeNotHeld: the role has scopes that the caller lacks.
             EmailTaken: the address is in use.
             UsernameTaken: the username is.
             CallerGone: the caller was removed.
         """
-        await require_alive(self._store, caller, self._clock)
         tenant = await self._store.get_tenant(caller.tenant)
-        require_held(self._scopes.of(role, tenant), caller.scopes, what="the user")
+        given = await self._given(caller, role, tenant, field="roleName")
         now = self._clock.now()
         address, name = sign_in_names(email=email, username=username, display_name=display_name)
         user = User(
@@ -74,12 +57,74 @@ class Users:
             email=address,
             username=name,
             display_name=checked_name(display_name, field="displayName"),
-            role=role,
+            role=given,
             created=now,
         )
         await self._store.add_user(user, await self._passwords.hash(password, own=words_of(user, tenant), client=caller.subject))
-        self._log.record(SecurityEvent.USER_CREATED, tenant=tenant.id, subject=user.name, role=role.value, by=caller.subject)
+        self._record(SecurityEvent.USER_CREATED, user, caller)
         return user
+
+    async def change_user(self, caller: TokenCaller, user: str, *, display_name: str | None, role: str | None, locale: str | None) -> User:
+        """Changes what is given; what the user may no longer do ends by itself, within minutes.
+
+        Raises:
+            UserNotFound: the tenant has no such user.
+            InvalidInput: a text cannot be used, or there is no such role.
+            ScopeNotHeld: the new role has scopes that the caller lacks.
+            OwnersOnly: the user is an owner, and the caller is none.
+            LastOwner: the tenant would be without an active owner.
+            CallerGone: the caller was removed.
+        """
+        known = await self._store.get_user(caller.tenant, user)
+        given = None
+        if role is not None and role != known.role.name:
+            given = await self._given(caller, role, await self._store.get_tenant(caller.tenant), field="user.roleName")
+        changed = await self._store.change_user(
+            caller.tenant,
+            user,
+            display_name=None if display_name is None else checked_name(display_name, field="user.displayName"),
+            role=given,
+            locale=None if locale is None else checked_locale(locale, field="user.locale"),
+            owners=await self._authorizer.may_change_owners(caller),
+        )
+        self._record(SecurityEvent.USER_CHANGED, changed, caller, was=known.role.id)
+        return changed
+
+    async def deactivate_user(self, caller: TokenCaller, user: str) -> User:
+        """Ends a user's sessions and keys, until it is activated again; access tokens that it has end by themselves.
+
+        Raises:
+            UserNotFound: the tenant has no such user.
+            OwnersOnly: the user is an owner, and the caller is none.
+            LastOwner: the tenant would be without an active owner.
+            CallerGone: the caller was removed.
+        """
+        owners = await self._authorizer.may_change_owners(caller)
+        changed = await self._store.deactivate_user(caller.tenant, user, owners=owners, now=self._clock.now())
+        self._record(SecurityEvent.USER_DEACTIVATED, changed, caller)
+        return changed
+
+    async def reactivate_user(self, caller: TokenCaller, user: str) -> User:
+        """Lets a user sign in again.
+
+        Raises:
+            UserNotFound: the tenant has no such user.
+            ScopeNotHeld: the user has scopes that the caller lacks.
+            CallerGone: the caller was removed.
+        """
+        account = await self._store.get_account(caller.tenant, user)
+        await self._authorizer.require(caller, account.user.role, account.tenant, what="the user")
+        changed = await self._store.reactivate_user(caller.tenant, user)
+        self._record(SecurityEvent.USER_REACTIVATED, changed, caller)
+        return changed
+
+    async def _given(self, caller: TokenCaller, name: str, tenant: Tenant, *, field: str) -> Role:
+        role = await self._authorizer.role(tenant.id, name, field=field)
+        await self._authorizer.require(caller, role, tenant, what="the user")
+        return role
+
+    def _record(self, event: SecurityEvent, user: User, caller: TokenCaller, **facts: str) -> None:
+        self._log.record(event, tenant=user.tenant, subject=user.name, role=user.role.id, by=caller.subject, **facts)
 
     async def user(self, caller: TokenCaller, user: str) -> User:
         """One user of the caller's tenant.
@@ -94,14 +139,16 @@ class Users:
         return await self._store.list_users(caller.tenant, after=after, limit=limit)
 
     async def remove_user(self, caller: TokenCaller, user: str) -> None:
-        """Removes a user and ends its sessions; access tokens that it has end by themselves.
+        """Removes a user, and ends its sessions and keys; access tokens that it has end by themselves.
 
         Raises:
             UserNotFound: the tenant has no such user.
-            LastAdministrator: nobody would administer the tenant.
+            OwnersOnly: the user is an owner, and the caller is none.
+            LastOwner: the tenant would be without an active owner.
+            CallerGone: the caller was removed.
         """
-        removed = await self._store.remove_user(caller.tenant, user)
-        self._log.record(SecurityEvent.USER_REMOVED, tenant=caller.tenant, subject=removed.name, by=caller.subject)
+        removed = await self._store.remove_user(caller.tenant, user, owners=await self._authorizer.may_change_owners(caller))
+        self._record(SecurityEvent.USER_REMOVED, removed, caller)
 
     async def tenant(self, caller: TokenCaller) -> Tenant:
         """The caller's tenant."""

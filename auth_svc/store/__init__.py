@@ -6,8 +6,11 @@ from auth_svc.store.alerts import AlertQueries
 from auth_svc.store.audit import AuditQueries
 from auth_svc.store.credentials import CredentialQueries
 from auth_svc.store.factors import FactorQueries
+from auth_svc.store.invitations import InvitationQueries
 from auth_svc.store.keys import KeyQueries
 from auth_svc.store.one_time import OneTimeQueries
+from auth_svc.store.roles import RoleQueries
+from auth_svc.store.service_accounts import ServiceAccountQueries
 from auth_svc.store.sessions import SessionQueries
 from auth_svc.store.tables import metadata
 from auth_svc.store.tenants import TenantQueries
@@ -26,5 +29,8 @@ class AuthStore(
     CredentialQueries,
     AuditQueries,
     FactorQueries,
+    RoleQueries,
+    InvitationQueries,
+    ServiceAccountQueries,
 ):
     """Implements `auth_svc.ports.Store` on SQLite and PostgreSQL."""

@@ -1,14 +1,17 @@
 """Tenants and users."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_svc.domain import (
+    OWNER,
     Account,
     EmailTaken,
-    LastAdministrator,
+    LastOwner,
+    OwnersOnly,
     Role,
     Tenant,
     TenantNotFound,
@@ -19,7 +22,23 @@ from auth_svc.domain import (
 )
 from auth_svc.ports import Installation
 from auth_svc.store.keys import key_values
-from auth_svc.store.tables import TENANT_COLUMNS, TENANTS, USER_COLUMNS, Queries, api_keys, installation, tenant_of, tenants, user_of, users
+from auth_svc.store.roles import require_role
+from auth_svc.store.service_accounts import service_account_values
+from auth_svc.store.tables import (
+    TENANT_COLUMNS,
+    TENANTS,
+    USER_COLUMNS,
+    Queries,
+    api_keys,
+    installation,
+    lock_tenant,
+    service_accounts,
+    sessions,
+    tenant_of,
+    tenants,
+    user_of,
+    users,
+)
 from tocsin.clock import to_micros
 from tocsin.database import insert_ignore
 
@@ -34,7 +53,8 @@ class AccountQueries(Queries):
             if not await _claim(connection, first.tenant):
                 await connection.execute(delete(tenants).where(tenants.c.id == first.tenant.id))
                 return False
-            await _insert_user(connection, first.admin, first.password_hash)
+            await insert_user(connection, first.admin, first.password_hash)
+            await connection.execute(insert(service_accounts).values(service_account_values(first.service_account)))
             await connection.execute(insert(api_keys).values(key_values(first.key, first.key_digest)))
             # Files of this machine, not a call: what they hold must be on the disk before it is valid.
             await before_commit()
@@ -84,7 +104,9 @@ class AccountQueries(Queries):
     async def add_user(self, user: User, password_hash: str) -> None:
         """Stores a user."""
         async with self._database.transaction() as connection:
-            await _insert_user(connection, user, password_hash)
+            await lock_tenant(connection, user.tenant)
+            await require_role(connection, user.tenant, user.role)
+            await insert_user(connection, user, password_hash)
 
     async def get_user(self, tenant: str, user: str) -> User:
         """One user of a tenant."""
@@ -97,14 +119,52 @@ class AccountQueries(Queries):
         async with self._database.read() as connection:
             return [user_of(row) for row in (await connection.execute(query)).mappings()]
 
-    async def remove_user(self, tenant: str, user: str) -> User:
-        """Removes a user; its sessions go with it."""
+    async def active_owners(self, tenant: str, *, limit: int) -> Sequence[User]:
+        """Owners who can be told something."""
+        query = select(*USER_COLUMNS).where(*_active_owners(tenant), users.c.email != "").order_by(users.c.id).limit(limit)
+        async with self._database.read() as connection:
+            return [user_of(row) for row in (await connection.execute(query)).mappings()]
+
+    async def change_user(
+        self, tenant: str, user: str, *, display_name: str | None, role: Role | None, locale: str | None, owners: bool
+    ) -> User:
+        """Changes what is given."""
+        given = {"display_name": display_name, "role": None if role is None else role.id, "locale": locale}
+        values = {name: value for name, value in given.items() if value is not None}
         async with self._database.transaction() as connection:
-            # Two administrators who remove each other at the same moment wait here for one another.
-            await connection.execute(select(tenants.c.id).where(tenants.c.id == tenant).with_for_update())
+            await lock_tenant(connection, tenant)
             found = await _user(connection, tenant, user)
-            if found.role is Role.ADMIN and await _admins(connection, tenant) <= 1:
-                raise LastAdministrator
+            if role is not None and role.id != found.role.id:
+                await require_role(connection, tenant, role)
+                await _require_dispensable(connection, found, owners=owners)
+            if values:
+                await connection.execute(update(users).where(users.c.id == user).values(values))
+            return await _user(connection, tenant, user)
+
+    async def deactivate_user(self, tenant: str, user: str, *, owners: bool, now: datetime) -> User:
+        """Deactivates a user."""
+        async with self._database.transaction() as connection:
+            await lock_tenant(connection, tenant)
+            found = await _user(connection, tenant, user)
+            if found.active:
+                await _require_dispensable(connection, found, owners=owners)
+                await connection.execute(update(users).where(users.c.id == user).values(deactivated_at=to_micros(now)))
+                await connection.execute(delete(sessions).where(sessions.c.user_id == user))
+            return await _user(connection, tenant, user)
+
+    async def reactivate_user(self, tenant: str, user: str) -> User:
+        """Activates a user again."""
+        async with self._database.transaction() as connection:
+            await connection.execute(update(users).where(users.c.tenant_id == tenant, users.c.id == user).values(deactivated_at=None))
+            return await _user(connection, tenant, user)
+
+    async def remove_user(self, tenant: str, user: str, *, owners: bool) -> User:
+        """Removes a user; its sessions and API keys go with it."""
+        async with self._database.transaction() as connection:
+            await lock_tenant(connection, tenant)
+            found = await _user(connection, tenant, user)
+            await _require_dispensable(connection, found, owners=owners)
+            await connection.execute(delete(api_keys).where(api_keys.c.tenant_id == tenant, api_keys.c.user_id == user))
             await connection.execute(delete(users).where(users.c.id == user))
         return found
 
@@ -117,7 +177,7 @@ async def insert_first_user(connection: AsyncConnection, tenant: Tenant, admin: 
         UsernameTaken: the username is.
     """
     await _insert_tenant(connection, tenant)
-    await _insert_user(connection, admin, password_hash)
+    await insert_user(connection, admin, password_hash)
     await _claim(connection, tenant)
 
 
@@ -132,7 +192,13 @@ async def _claim(connection: AsyncConnection, tenant: Tenant) -> bool:
     return (await connection.execute(statement)).first() is not None
 
 
-async def _insert_user(connection: AsyncConnection, user: User, password_hash: str) -> None:
+async def insert_user(connection: AsyncConnection, user: User, password_hash: str) -> None:
+    """Stores a user within the caller's transaction.
+
+    Raises:
+        EmailTaken: the address is in use.
+        UsernameTaken: the username is.
+    """
     address_key, username_key = sign_in_key(user.email), sign_in_key(user.username)
     values = {
         "id": user.id,
@@ -142,7 +208,7 @@ async def _insert_user(connection: AsyncConnection, user: User, password_hash: s
         "username": user.username or None,
         "username_key": username_key or None,
         "display_name": user.display_name,
-        "role": user.role.value,
+        "role": user.role.id,
         "password_hash": password_hash,
         "created_at": to_micros(user.created),
         "locale": user.locale,
@@ -168,6 +234,16 @@ async def _user(connection: AsyncConnection, tenant: str, user: str) -> User:
     return user_of(row)
 
 
-async def _admins(connection: AsyncConnection, tenant: str) -> int:
-    query = select(func.count()).select_from(users).where(users.c.tenant_id == tenant, users.c.role == Role.ADMIN.value)
-    return (await connection.execute(query)).scalar_one()
+def _active_owners(tenant: str) -> Sequence[ColumnElement[bool]]:
+    return users.c.tenant_id == tenant, users.c.role == OWNER.id, users.c.deactivated_at.is_(None)
+
+
+async def _require_dispensable(connection: AsyncConnection, user: User, *, owners: bool) -> None:
+    """Refuses to lose the last active owner, or an owner by somebody who is none. The tenant is locked: two wait for one another."""
+    if user.role.id != OWNER.id:
+        return
+    if not owners:
+        raise OwnersOnly
+    others = select(func.count()).select_from(users).where(*_active_owners(user.tenant), users.c.id != user.id)
+    if user.active and (await connection.execute(others)).scalar_one() == 0:
+        raise LastOwner

@@ -7,7 +7,8 @@ from typing import Final
 from sqlalchemy import ColumnElement, RowMapping, delete, func, select, tuple_, update
 
 from auth_svc.domain import AlertNotFound, StoredAlert
-from auth_svc.store.tables import Queries, alert_batches, installation, security_alerts
+from auth_svc.store.log_tables import alert_batches, security_alerts
+from auth_svc.store.tables import Queries, installation
 from tocsin.alerts import Alert, AlertKind, Severity
 from tocsin.clock import to_micros
 from tocsin.database import insert_ignore, upsert

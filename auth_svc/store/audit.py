@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, RowMapping, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_svc.domain import AuditHead, AuditLogNotFound, ChainState, StoredEntry
-from auth_svc.store.tables import Queries, audit_chains, audit_logs, installation
+from auth_svc.store.log_tables import audit_chains, audit_logs
+from auth_svc.store.tables import Queries, installation
 from tocsin.audit_log import GENESIS, AuditEntry, chained
 from tocsin.clock import to_micros
 from tocsin.database import insert_ignore

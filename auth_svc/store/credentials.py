@@ -128,13 +128,9 @@ class CredentialQueries(Queries):
             spent = await spend_token(connection, TokenPurpose.VERIFY_ADDRESS, token, now=now)
             if spent is None:
                 raise OneTimeTokenVoid
-            change = (
-                update(users)
-                .where(users.c.id == spent.subject.removeprefix("users/"))
-                .values(verified_at=to_micros(now))
-                .returning(*USER_COLUMNS)
-            )
-            row = (await connection.execute(change)).mappings().first()
+            same = users.c.id == spent.subject.removeprefix("users/")
+            await connection.execute(update(users).where(same).values(verified_at=to_micros(now)))
+            row = (await connection.execute(select(*USER_COLUMNS).where(same))).mappings().first()
             if row is None:
                 raise OneTimeTokenVoid
             return spent, user_of(row)

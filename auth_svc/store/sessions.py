@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import RowMapping, case, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from auth_svc.domain import AccountMail, ClientFacts, InvalidCredentials, Proof, Session, SessionNotFound
+from auth_svc.domain import AccountMail, ClientFacts, InvalidCredentials, Proof, Session, SessionNotFound, UserDeactivated
 from auth_svc.ports import RefreshRefusal, Refused, Rotated
 from auth_svc.store.account_mails import insert_account_mail
 from auth_svc.store.credentials import end_sessions, remember_clients
@@ -61,8 +61,13 @@ class SessionQueries(Queries):
             "proven_at": None if session.proven is None else to_micros(session.proven),
             **_client_values(session.client),
         }
+        user = select(users.c.deactivated_at).where(users.c.id == session.user, users.c.tenant_id == session.tenant)
         try:
             async with self._database.transaction() as connection:
+                # Whoever deactivates the user waits, and ends this session as well.
+                row = (await connection.execute(user.with_for_update(read=True))).first()
+                if row is not None and row[0] is not None:
+                    raise UserDeactivated
                 await connection.execute(insert(sessions).values(values))
                 await _insert_token(connection, session.id, token, expires)
                 await remember_clients(connection, session.user, clients, now=session.created)

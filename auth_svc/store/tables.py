@@ -1,11 +1,13 @@
 """The tables. Times are microseconds since the Unix epoch, UTC; ids are ULIDs; scopes are separated by spaces; secrets are digests."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ColumnElement,
     ForeignKey,
     Index,
     Integer,
@@ -15,8 +17,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    select,
     text,
 )
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_svc.domain import QUOTA_NAMES, Role, Tenant, TenantTerms, User
 from tocsin.database import Database
@@ -64,6 +68,19 @@ tenant_book = Table(
     CheckConstraint("id = 1", name="tenant_book_once"),
 )
 
+# The roles of a tenant's own; "owner", "admin", "operator" and "viewer" are in no row.
+roles = Table(
+    "roles",
+    metadata,
+    Column("tenant_id", String(26), ForeignKey("tenants.id"), primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("display_name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
 users = Table(
     "users",
     metadata,
@@ -79,9 +96,49 @@ users = Table(
     Column("username_key", Text),
     Column("locale", Text, nullable=False, server_default=text("''")),
     Column("verified_at", BigInteger),
+    Column("deactivated_at", BigInteger),
     Index("users_email_key", "email_key", unique=True),
     Index("users_username_key", "username_key", unique=True),
     Index("users_tenant", "tenant_id", "id"),
+)
+
+service_accounts = Table(
+    "service_accounts",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("tenant_id", String(26), ForeignKey("tenants.id"), nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("maker", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("deactivated_at", BigInteger),
+    Index("service_accounts_tenant", "tenant_id", "id"),
+)
+
+_OPEN_INVITATION = text("user_id = '' AND revoked_at IS NULL")
+
+# One invitation of an address and tenant is open at a time; one that has expired is as well, until it is revoked or sent again.
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("tenant_id", String(26), ForeignKey("tenants.id"), nullable=False),
+    *(Column(name, Text, nullable=False) for name in ("email", "email_key", "role", "inviter", "locale")),
+    Column("created_at", BigInteger, nullable=False),
+    Column("sent_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("user_id", String(26), nullable=False),
+    Column("revoked_at", BigInteger),
+    Index("invitations_tenant", "tenant_id", "id"),
+    Index(
+        "invitations_open",
+        "tenant_id",
+        "email_key",
+        unique=True,
+        postgresql_where=_OPEN_INVITATION,
+        sqlite_where=_OPEN_INVITATION,
+    ),
 )
 
 sessions = Table(
@@ -177,6 +234,7 @@ refresh_tokens = Table(
     Index("refresh_tokens_expires", "expires_at"),
 )
 
+# A key belongs to a user or to a service account, which is deleted with its keys in one transaction.
 api_keys = Table(
     "api_keys",
     metadata,
@@ -188,40 +246,20 @@ api_keys = Table(
     Column("digest", String(64), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
+    Column("user_id", String(26)),
+    Column("service_account_id", String(26)),
+    Column("maker", Text, nullable=False, server_default=text("''")),
+    Column("last_address", Text, nullable=False, server_default=text("''")),
+    Column("previous_digest", String(64)),
+    Column("previous_expires_at", BigInteger),
+    Column("last_used_at", BigInteger),
+    Column("warned_days", Integer),
     Index("api_keys_digest", "digest", unique=True),
+    Index("api_keys_previous", "previous_digest", unique=True),
     Index("api_keys_tenant", "tenant_id", "id"),
-)
-
-# The id comes from what makes an alert the same one as another, and from the window of time: see `auth_svc.service.alerts`.
-security_alerts = Table(
-    "security_alerts",
-    metadata,
-    Column("id", String(32), primary_key=True),
-    Column("tenant", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("severity", Text, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("place", Text, nullable=False),
-    Column("latest", Text, nullable=False),
-    Column("detail", Text, nullable=False),
-    Column("count", BigInteger, nullable=False),
-    Column("first_at", BigInteger, nullable=False),
-    Column("last_at", BigInteger, nullable=False),
-    Column("updated_at", BigInteger, nullable=False),
-    Column("filed", SmallInteger, nullable=False),
-    Index("security_alerts_tenant", "tenant", "first_at", "id"),
-    Index("security_alerts_updated", "tenant", "updated_at", "id"),
-    Index("security_alerts_filed", "filed", "first_at"),
-    Index("security_alerts_last", "last_at"),
-)
-
-# Batches of reports that were stored: one that comes again, because its answer was lost, is not counted twice.
-alert_batches = Table(
-    "alert_batches",
-    metadata,
-    Column("id", String(64), primary_key=True),
-    Column("created_at", BigInteger, nullable=False),
-    Index("alert_batches_created", "created_at"),
+    Index("api_keys_user", "user_id"),
+    Index("api_keys_service_account", "service_account_id"),
+    Index("api_keys_expires", "expires_at"),
 )
 
 TENANT_COLUMNS = (
@@ -242,6 +280,13 @@ TENANTS = tenants.outerjoin(installation, installation.c.tenant_id == tenants.c.
 )
 """Tenants, which of them is the operator's, and what differs from the rule."""
 
+
+def custom_scopes(holder: Table) -> ColumnElement[str | None]:
+    """The scopes of the role of a row of ``holder``, if it is one of its tenant's own."""
+    own = select(roles.c.scopes).where(roles.c.tenant_id == holder.c.tenant_id, roles.c.id == holder.c.role)
+    return own.correlate(holder).scalar_subquery()
+
+
 USER_COLUMNS = (
     users.c.id,
     users.c.tenant_id,
@@ -252,41 +297,10 @@ USER_COLUMNS = (
     users.c.created_at,
     users.c.locale,
     users.c.verified_at,
+    users.c.deactivated_at,
+    custom_scopes(users).label("role_scopes"),
 )
 """A user as `user_of` reads it."""
-
-
-# The audit log. Triggers refuse any change of an entry, and any deletion but that of what lies before the anchor of its chain.
-audit_logs = Table(
-    "audit_logs",
-    metadata,
-    Column("tenant", String(26), primary_key=True),
-    Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("id", String(64), nullable=False),
-    Column("at", BigInteger, nullable=False),
-    *(Column(name, Text, nullable=False) for name in ("service", "method", "subject", "session", "client_address", "user_agent")),
-    *(Column(name, Text, nullable=False) for name in ("resource", "outcome", "detail", "request_id", "trace_id")),
-    Column("count", BigInteger, nullable=False),
-    Column("hash", String(64), nullable=False),
-    Index("audit_logs_by_id", "tenant", "id", unique=True),
-)
-
-# The end of each tenant's chain, its last signed head, and where retention has cut it.
-audit_chains = Table(
-    "audit_chains",
-    metadata,
-    Column("tenant", String(26), primary_key=True),
-    Column("number", BigInteger, nullable=False),
-    Column("hash", String(64), nullable=False),
-    Column("signed_number", BigInteger, nullable=False),
-    Column("signed_hash", String(64), nullable=False),
-    Column("signed_at", BigInteger, nullable=False),
-    Column("signature", Text, nullable=False),
-    Column("anchor_number", BigInteger, nullable=False),
-    Column("anchor_hash", String(64), nullable=False),
-    Column("anchor_signed_at", BigInteger, nullable=False),
-    Column("anchor_signature", Text, nullable=False),
-)
 
 
 class Queries:
@@ -294,6 +308,11 @@ class Queries:
 
     def __init__(self, *, database: Database) -> None:
         self._database = database
+
+
+async def lock_tenant(connection: AsyncConnection, tenant: str) -> None:
+    """Whoever changes who may what in a tenant waits here for one another, within the caller's transaction."""
+    await connection.execute(select(tenants.c.id).where(tenants.c.id == tenant).with_for_update())
 
 
 def tenant_of(row: RowMapping) -> Tenant:
@@ -323,11 +342,22 @@ def user_of(row: RowMapping) -> User:
         email=row["email"],
         username=row["username"] or "",
         display_name=row["display_name"],
-        role=Role(row["role"]),
+        role=role_of(row["role"], row["role_scopes"]),
         created=instant(row["created_at"]),
         locale=row["locale"],
-        verified=None if row["verified_at"] is None else instant(row["verified_at"]),
+        verified=instant_or_none(row["verified_at"]),
+        deactivated=instant_or_none(row["deactivated_at"]),
     )
+
+
+def role_of(role: str, scopes: str | None) -> Role:
+    """A role as its holder has it; one that is not there any more gives nothing."""
+    return Role(id=role, scopes=split_scopes(scopes or ""))
+
+
+def instant_or_none(micros: int | None) -> datetime | None:
+    """The time of a column that may be empty."""
+    return None if micros is None else instant(micros)
 
 
 def join_scopes(scopes: Iterable[str]) -> str:

@@ -70,7 +70,7 @@ class ClientCredentials:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceAccount:
+class GoogleServiceAccount:
     """Google's service accounts: RFC 7523, 2.1, signed with RS256.
 
     Attributes:
@@ -92,7 +92,7 @@ class ServiceAccount:
     subject: str = ""
 
     @classmethod
-    def parse(cls, text: str, *, scope: str, subject: str = "") -> "ServiceAccount":
+    def parse(cls, text: str, *, scope: str, subject: str = "") -> "GoogleServiceAccount":
         """Reads the key file that Google's console gives (JSON).
 
         Raises:

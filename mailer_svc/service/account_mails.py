@@ -18,6 +18,7 @@ TEMPLATES: Final = frozenset(
         "address-confirmation",
         "already-registered",
         "invitation",
+        "key-expiry",
         "new-sign-in",
         "password-changed",
         "password-reset",

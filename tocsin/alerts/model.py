@@ -22,6 +22,7 @@ class AlertKind(Enum):
     CREDENTIALS_FORGED = "CREDENTIALS_FORGED"
     QUOTA_NEAR = "QUOTA_NEAR"
     QUOTA_REACHED = "QUOTA_REACHED"
+    API_KEY_EXPIRING = "API_KEY_EXPIRING"
 
 
 class Severity(Enum):
@@ -47,6 +48,7 @@ SEVERITIES: Final = {
     AlertKind.CREDENTIALS_FORGED: Severity.HIGH,
     AlertKind.QUOTA_NEAR: Severity.LOW,
     AlertKind.QUOTA_REACHED: Severity.MEDIUM,
+    AlertKind.API_KEY_EXPIRING: Severity.MEDIUM,
 }
 """That of an alert that names none."""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from mailer_svc.channels.oauth import ServiceAccount
+from mailer_svc.channels.oauth import GoogleServiceAccount
 from mailer_svc.channels.push import fcm, onesignal
 from mailer_svc.channels.push.addresses import normal_address
 from mailer_svc.channels.push.message import LONGEST_TTL
@@ -55,7 +55,7 @@ class PushSettings(Settings):
     @classmethod
     def _key_file(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
-            ServiceAccount.parse(value.get_secret_value(), scope=fcm.SCOPE)
+            GoogleServiceAccount.parse(value.get_secret_value(), scope=fcm.SCOPE)
         return value
 
     @model_validator(mode="after")

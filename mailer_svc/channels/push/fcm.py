@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 from pydantic import Field, SecretStr, field_validator
 
 from mailer_svc.channels.http import AttemptEnded, HttpProvider
-from mailer_svc.channels.oauth import OAuthFailed, ServiceAccount, TokenSource
+from mailer_svc.channels.oauth import GoogleServiceAccount, OAuthFailed, TokenSource
 from mailer_svc.channels.push.message import URGENCY, PushMessage, PushProviderConfig, fitted, message_of, topic_of
 from mailer_svc.channels.spec import Parts, ProviderKind
 from mailer_svc.domain import Priority, SendJob, SendOutcome, SendResult
@@ -39,7 +39,7 @@ class FcmConfig(PushProviderConfig):
     @field_validator("credentials")
     @classmethod
     def _key_file(cls, value: SecretStr) -> SecretStr:
-        ServiceAccount.parse(value.get_secret_value(), scope=SCOPE)
+        GoogleServiceAccount.parse(value.get_secret_value(), scope=SCOPE)
         return value
 
 
@@ -190,7 +190,7 @@ class FcmProvider(HttpProvider):
     """Firebase, and the connections by which access tokens come."""
 
     def __init__(self, *, name: str, config: FcmConfig, parts: Parts) -> None:
-        account = ServiceAccount.parse(config.credentials.get_secret_value(), scope=SCOPE)
+        account = GoogleServiceAccount.parse(config.credentials.get_secret_value(), scope=SCOPE)
         self._token_http = parts.http(HttpLimits(connections=1, total_seconds=config.timeout_seconds), guarded=not parts.trusted)
         tokens = TokenSource(grant=account, http=self._token_http, clock=parts.clock)
         api = FcmApi(url=config.url, project=account.project, tokens=tokens, clock=parts.clock, ttl=config.ttl_seconds)

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Final
 
-from mailer_svc.channels.oauth import AuthorizationGrant, ClientCredentials, OAuthFailed, ServiceAccount, TokenSource
+from mailer_svc.channels.oauth import AuthorizationGrant, ClientCredentials, GoogleServiceAccount, OAuthFailed, TokenSource
 from mailer_svc.channels.smtp.replies import SmtpFailure, SmtpPhase
 from mailer_svc.domain import SendResult
 from tocsin.clock import Clock
@@ -34,7 +34,7 @@ def google(*, account: str, user: str) -> AuthorizationGrant:
     Raises:
         ValueError: it is no such file; the words hold nothing of it.
     """
-    return ServiceAccount.parse(account, scope=_GOOGLE_SCOPE, subject=user)
+    return GoogleServiceAccount.parse(account, scope=_GOOGLE_SCOPE, subject=user)
 
 
 class SmtpTokens:

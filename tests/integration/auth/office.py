@@ -23,6 +23,7 @@ from auth_svc.service import (
     AccountMails,
     AccountMailSender,
     Accounts,
+    Authorizer,
     NewPasswords,
     OneTimeTokens,
     Registering,
@@ -130,9 +131,9 @@ class Office:
         throttle = LoginThrottle(clock=clock, pair=ThrottleRule(), client=ThrottleRule(free=30), account=ThrottleRule(free=50))
         shared: dict[str, Any] = {"store": self.store, "log": self.log, "clock": clock}
         keys: dict[str, Any] = {**shared, "hasher": self.hasher, "tokens": self.tokens, "mails": self.mails, "throttle": throttle}
+        self.authorizer = Authorizer(store=self.store, scopes=Scopes(every=SCOPES), clock=clock)
         budget = RequestBudget(clock=clock, most=requests, window=3600.0)
         rule = SessionRule(access=timedelta(minutes=15), idle=timedelta(days=30), longest=timedelta(days=90), tell_new_clients=True)
-        scopes = Scopes(every=SCOPES)
         self.second = SecondFactors(
             **shared,
             passkeys=WebAuthnPasskeys(rp_id="tocsin.example", origins=["https://tocsin.example"]),
@@ -142,9 +143,11 @@ class Office:
             sealer=Sealer(lambda: b"s" * 32),
             code_key=lambda: b"c" * 32,
         )
-        opening = SessionOpening(**shared, signer=self.signer, second=self.second, mails=self.mails, scopes=scopes, rule=rule)
-        signing_in: dict[str, Any] = {**shared, "hasher": self.hasher, "tokens": self.tokens, "throttle": throttle, "scopes": scopes}
-        self.sessions = Sessions(**signing_in, opening=opening, second=self.second, rule=rule)
+        opening = SessionOpening(
+            **shared, signer=self.signer, second=self.second, mails=self.mails, scopes=self.authorizer.scopes, rule=rule
+        )
+        signing_in: dict[str, Any] = {**shared, "hasher": self.hasher, "tokens": self.tokens, "throttle": throttle}
+        self.sessions = Sessions(**signing_in, authorizer=self.authorizer, opening=opening, second=self.second, rule=rule)
         self.registering = Registering(**shared, passwords=passwords, mails=self.mails, budget=budget, rule=registration)
         self.accounts = Accounts(**keys, passwords=passwords, budget=budget)
         self.list = SessionList(**shared, longest=timedelta(days=90))
@@ -168,7 +171,7 @@ class Office:
 
     def caller(self, user: User, session: str = "") -> TokenCaller:
         """The user, as a token says."""
-        return TokenCaller(tenant=user.tenant, subject=user.name, scopes=SCOPES | {"profile:read"}, session=session)
+        return TokenCaller(tenant=user.tenant, subject=user.name, scopes=SCOPES | {"profile:read", "owners:write"}, session=session)
 
     async def letters(self, count: int) -> list[AccountLetter]:
         """What was mailed, once there are so many letters."""

@@ -10,9 +10,9 @@ from ulid import ULID
 
 from auth_svc.domain import (
     MOST_AN_HOUR,
+    OWNER,
     AccountMailKind,
     OneTimeTokenVoid,
-    Role,
     Tenant,
     TokenPurpose,
     User,
@@ -55,7 +55,7 @@ class MailOffice:
         """A stored user."""
         now = self.clock.now()
         tenant = Tenant(id=str(ULID()), display_name="Acme", time_zone="UTC", operator=False, created=now)
-        user = User(id=str(ULID()), tenant=tenant.id, email=email, display_name="Änne", role=Role.ADMIN, created=now, locale="de")
+        user = User(id=str(ULID()), tenant=tenant.id, email=email, display_name="Änne", role=OWNER, created=now, locale="de")
         await self.store.add_tenant(tenant, user, "hash")
         return user
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from auth_svc.domain import EVERY_SCOPE, Role, digest
+from auth_svc.domain import EVERY_SCOPE, OWNER, digest
 from auth_svc.journal import SecurityJournal
 from auth_svc.passwords import Argon2Passwords
 from auth_svc.ports import PasswordCheck
@@ -89,14 +89,14 @@ class Site:
 
     async def assert_valid(self, folder: Path) -> None:
         """What the files hold signs in."""
-        found = await self.store.find_key(digest((folder / KEY_FILE).read_text()))
+        found = await self.store.find_key(digest((folder / KEY_FILE).read_text()), now=self._clock.now())
         assert found is not None
-        assert found[0].scopes == {EVERY_SCOPE}
+        assert (found.key.scopes, found.role) == ({EVERY_SCOPE}, OWNER)
         account = await self.store.find_account("admin@example.com")
         assert account is not None
-        assert account.user.role is Role.ADMIN
+        assert account.user.role == OWNER
         assert account.tenant.operator
-        assert account.tenant.id == found[1].id
+        assert account.tenant.id == found.tenant.id
         assert await self.hasher.verify(account.password_hash, (folder / PASSWORD_FILE).read_text()) is PasswordCheck.RIGHT
 
 

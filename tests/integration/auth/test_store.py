@@ -10,13 +10,16 @@ import pytest
 from ulid import ULID
 
 from auth_svc.domain import (
+    OPERATOR,
+    OWNER,
     ApiKey,
     ApiKeyNotFound,
     ClientFacts,
     EmailTaken,
     InvalidCredentials,
-    LastAdministrator,
+    LastOwner,
     Role,
+    ServiceAccount,
     Session,
     Tenant,
     TenantNotFound,
@@ -52,13 +55,23 @@ def _tenant(name: str = "Acme") -> Tenant:
     return Tenant(id=str(ULID()), display_name=name, time_zone="UTC", operator=False, created=NOW)
 
 
-def _user(tenant: Tenant, email: str, role: Role = Role.ADMIN) -> User:
+def _user(tenant: Tenant, email: str, role: Role = OWNER) -> User:
     return User(id=str(ULID()), tenant=tenant.id, email=email, display_name="Ann", role=role, created=NOW)
 
 
-def _key(tenant: Tenant, expires: datetime | None = None) -> ApiKey:
+def _key(user: User, expires: datetime | None = None) -> ApiKey:
     scopes = frozenset({"alarms:read", "alarms:write"})
-    return ApiKey(id=str(ULID()), tenant=tenant.id, display_name="ci", scopes=scopes, prefix="tk_12345", created=NOW, expires=expires)
+    return ApiKey(
+        id=str(ULID()),
+        tenant=user.tenant,
+        owner=user.name,
+        maker=user.name,
+        display_name="ci",
+        scopes=scopes,
+        prefix="tk_12345",
+        created=NOW,
+        expires=expires,
+    )
 
 
 def _session(user: User) -> Session:
@@ -167,7 +180,7 @@ async def test_users_are_listed_in_pages(store: AuthStore) -> None:
     """In the order of their ids, after the cursor, of one tenant alone."""
     tenant, admin = await _acme(store)
     await _acme(store, "other@example.com")
-    more = [_user(tenant, f"m{number}@example.com", Role.MEMBER) for number in range(3)]
+    more = [_user(tenant, f"m{number}@example.com", OPERATOR) for number in range(3)]
     for user in more:
         await store.add_user(user, "hash")
     everyone = sorted([admin, *more], key=lambda user: user.id)
@@ -179,40 +192,41 @@ async def test_tenants_do_not_see_each_other(store: AuthStore) -> None:
     """Another tenant's user or key can be neither read, listed nor removed."""
     tenant, admin = await _acme(store)
     other, _ = await _acme(store, "eve@example.com")
-    key = _key(tenant)
+    key = _key(admin)
     await store.add_key(key, digest="d" * 64)
     with pytest.raises(UserNotFound):
         await store.get_user(other.id, admin.id)
     with pytest.raises(UserNotFound):
-        await store.remove_user(other.id, admin.id)
+        await store.remove_user(other.id, admin.id, owners=True)
     with pytest.raises(ApiKeyNotFound):
         await store.get_key(other.id, key.id)
     with pytest.raises(ApiKeyNotFound):
         await store.remove_key(other.id, key.id)
-    assert await store.list_keys(other.id, after="", limit=10) == []
+    assert await store.list_keys(other.id, owner="", after="", limit=10) == []
     assert await store.get_user(tenant.id, admin.id) == admin
 
 
-async def test_last_administrator_stays(store: AuthStore) -> None:
-    """Members do not count; with a second administrator the first may go."""
+async def test_last_owner_stays(store: AuthStore) -> None:
+    """Others do not count; with a second owner the first may go."""
     tenant, admin = await _acme(store)
-    await store.add_user(_user(tenant, "m@example.com", Role.MEMBER), "hash")
-    with pytest.raises(LastAdministrator):
-        await store.remove_user(tenant.id, admin.id)
+    await store.add_user(_user(tenant, "m@example.com", OPERATOR), "hash")
+    with pytest.raises(LastOwner):
+        await store.remove_user(tenant.id, admin.id, owners=True)
     await store.add_user(_user(tenant, "b@example.com"), "hash")
-    assert await store.remove_user(tenant.id, admin.id) == admin
+    assert await store.remove_user(tenant.id, admin.id, owners=True) == admin
     with pytest.raises(UserNotFound):
-        await store.remove_user(tenant.id, admin.id)
+        await store.remove_user(tenant.id, admin.id, owners=True)
 
 
-async def test_administrators_who_remove_each_other_leave_one(store: AuthStore) -> None:
+async def test_owners_who_remove_each_other_leave_one(store: AuthStore) -> None:
     """At the same moment, again and again: somebody always stays."""
     for number in range(5):
         tenant, one = await _acme(store, f"one{number}@example.com")
         other = _user(tenant, f"other{number}@example.com")
         await store.add_user(other, "hash")
-        results = await asyncio.gather(store.remove_user(tenant.id, one.id), store.remove_user(tenant.id, other.id), return_exceptions=True)
-        assert sum(isinstance(result, LastAdministrator) for result in results) == 1
+        removals = (store.remove_user(tenant.id, user.id, owners=True) for user in (one, other))
+        results = await asyncio.gather(*removals, return_exceptions=True)
+        assert sum(isinstance(result, LastOwner) for result in results) == 1
         assert len(await store.list_users(tenant.id, after="", limit=10)) == 1
 
 
@@ -272,7 +286,7 @@ async def test_removed_user_has_no_sessions(store: AuthStore) -> None:
     tenant, admin = await _acme(store)
     await store.add_user(_user(tenant, "b@example.com"), "hash")
     await _opened(store, admin)
-    await store.remove_user(tenant.id, admin.id)
+    await store.remove_user(tenant.id, admin.id, owners=True)
     assert isinstance(await store.rotate(old="a" * 64, new="b" * 64, now=NOW, **CONTINUED), Refused)
     with pytest.raises(InvalidCredentials):
         await store.open_session(_session(admin), token="c" * 64, expires=LATER)
@@ -290,25 +304,19 @@ async def test_purge_deletes_what_is_over(store: AuthStore) -> None:
     assert await store.close_session("l" * 64) == living
 
 
-@pytest.mark.parametrize("expires", [None, LATER])
-async def test_key_is_found_by_its_digest(store: AuthStore, expires: datetime | None) -> None:
-    """With its tenant; once removed, it is found no more."""
-    tenant, _ = await _acme(store)
-    key = _key(tenant, expires)
-    await store.add_key(key, digest="d" * 64)
-    found = await store.find_key("d" * 64)
-    assert found is not None
-    assert (found[0], found[1].id) == (key, tenant.id)
-    assert await store.get_key(tenant.id, key.id) == key
-    assert await store.list_keys(tenant.id, after="", limit=1) == [key]
-    await store.remove_key(tenant.id, key.id)
-    assert await store.find_key("d" * 64) is None
-
-
 def _installation() -> Installation:
     tenant = _tenant("default")
+    programs = ServiceAccount(
+        id=str(ULID()), tenant=tenant.id, display_name="development", description="", role=OWNER, maker="", created=NOW
+    )
+    admin = _user(tenant, "admin@example.com")
     return Installation(
-        tenant=tenant, admin=_user(tenant, "admin@example.com"), password_hash="hash", key=_key(tenant), key_digest="k" * 64
+        tenant=tenant,
+        admin=admin,
+        password_hash="hash",
+        service_account=programs,
+        key=replace(_key(admin), owner=programs.name),
+        key_digest="k" * 64,
     )
 
 
@@ -343,7 +351,7 @@ async def test_failed_files_leave_nothing(store: AuthStore) -> None:
     with pytest.raises(OSError, match="no space"):
         await store.install(_installation(), before_commit=fail)
     assert not await store.installed()
-    assert await store.find_key("k" * 64) is None
+    assert await store.find_key("k" * 64, now=NOW) is None
     assert await store.install(_installation(), before_commit=succeed)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from auth_svc.domain import CallerGone, LastAdministrator, ScopeNotHeld, UserNotFound
+from auth_svc.domain import CallerGone, LastOwner, ScopeNotHeld, UserNotFound
 from tests.integration.auth.support import PASSWORD, Rig, fields
 from tocsin.api.auth.v1 import api_key_service_pb2, auth_service_pb2, user_service_pb2
 from tocsin.errors import AlreadyExists, FailedPrecondition, InvalidInput, NotFound, PermissionDenied, Unauthenticated
@@ -28,11 +28,11 @@ async def _update(rig: Rig, token: str, *paths: str, display_name: str = "", tim
         return await rig.gateway.tenant.UpdateTenant(request)
 
 
-async def test_added_user_is_a_member_who_manages_nobody(rig: Rig) -> None:
-    """Without a role given; the member signs in, works, and may neither list users nor make keys."""
+async def test_added_user_is_an_operator_who_manages_nobody(rig: Rig) -> None:
+    """Without a role given; the operator signs in, works, and may neither list users nor make keys."""
     token = await rig.registered()
     user = await _add(rig, token, "bob@example.com")
-    assert user.role == User.MEMBER
+    assert (user.role, user.role_name) == (User.MEMBER, "roles/operator")
     pair = await rig.sign_in("bob@example.com")
     assert "alarms:write" in pair.scope
     with acting_as(pair.access_token):
@@ -117,14 +117,14 @@ async def test_address_is_taken_across_tenants(rig: Rig) -> None:
         await _add(rig, token, "EVE@example.com")
 
 
-async def test_last_administrator_stays(rig: Rig) -> None:
+async def test_last_owner_stays(rig: Rig) -> None:
     """Until there is another one."""
     made = await rig.register()
     token = await _token(rig)
     with pytest.raises(FailedPrecondition) as refused:
         await _delete(rig, token, made.user)
-    assert refused.value.error_reason == LastAdministrator.reason
-    await _add(rig, token, "second@example.com", User.ADMIN)
+    assert refused.value.error_reason == LastOwner.reason
+    await _add(rig, token, "second@example.com", User.OWNER)
     await _delete(rig, token, made.user)
 
 
@@ -132,7 +132,7 @@ async def test_removed_user_is_out(rig: Rig) -> None:
     """No sign-in, no refresh; and what is left of the access token makes neither keys nor users."""
     made = await rig.register()
     pair = await rig.sign_in()
-    await _add(rig, pair.access_token, "second@example.com", User.ADMIN)
+    await _add(rig, pair.access_token, "second@example.com", User.OWNER)
     await _delete(rig, (await rig.sign_in("second@example.com")).access_token, made.user)
     with pytest.raises(Unauthenticated):
         await rig.sign_in()

@@ -217,7 +217,7 @@ class Keys(api_key_service_pb2_grpc.ApiKeyServiceServicer):
     async def _unused(self, request: Any, context: Any) -> Any:
         raise Unimplemented
 
-    CreateApiKey = GetApiKey = ListApiKeys = DeleteApiKey = _unused
+    CreateApiKey = GetApiKey = ListApiKeys = RotateApiKey = DeleteApiKey = _unused
 
 
 class StreamTokensOfTests(stream_token_service_pb2_grpc.StreamTokenServiceServicer):

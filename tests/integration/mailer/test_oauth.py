@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from mailer_svc.channels.oauth import AuthorizationGrant, ClientCredentials, OAuthFailed, ServiceAccount, TokenSource
+from mailer_svc.channels.oauth import AuthorizationGrant, ClientCredentials, GoogleServiceAccount, OAuthFailed, TokenSource
 from mailer_svc.domain import SendResult
 from tocsin.egress.client import HttpClient, HttpLimits
 from tocsin.testing.clock import FakeClock
@@ -86,7 +86,7 @@ async def test_a_service_account_signs(sink: HttpSink, http: HttpClient, clock: 
     """RFC 7523, 2.1 and 3, as Google wants it."""
     sink.script(token())
     text = json.dumps(KEY_FILE | {"token_uri": f"{sink.url}/token"})
-    account = ServiceAccount.parse(text, scope="https://mail.google.com/", subject=subject)
+    account = GoogleServiceAccount.parse(text, scope="https://mail.google.com/", subject=subject)
     assert await source(sink, http, clock, account).token() == "t1"
     form = dict(parse_qsl(sink.requests[0].body.decode(), strict_parsing=True))
     assert form["grant_type"] == "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -209,7 +209,7 @@ async def test_an_endpoint_that_is_not_there(http: HttpClient, clock: FakeClock)
 def test_a_key_file_is_read_strictly(change: dict[str, Any]) -> None:
     """What is wrong is refused without showing any of it."""
     with pytest.raises(ValueError, match="must be") as raised:
-        ServiceAccount.parse(json.dumps(KEY_FILE | change), scope="s")
+        GoogleServiceAccount.parse(json.dumps(KEY_FILE | change), scope="s")
     assert "MII" not in str(raised.value)
     with pytest.raises(ValueError, match="JSON key file"):
-        ServiceAccount.parse("{" + json.dumps(KEY_FILE), scope="s")
+        GoogleServiceAccount.parse("{" + json.dumps(KEY_FILE), scope="s")

@@ -2,14 +2,21 @@
 
 import string
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from auth_svc.domain import (
+    ADMIN,
+    BUILT_IN,
     EVERY_SCOPE,
+    OPERATOR,
+    OWNER,
+    OWNERSHIP,
     PROFILE,
+    VIEWER,
     ApiKey,
     Grant,
     Role,
@@ -33,48 +40,88 @@ from tocsin.mesh.policy import policies
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 OWN = Tenant(id="T1", display_name="own", time_zone="Europe/Paris", operator=False, created=NOW)
-OPERATOR = Tenant(id="T0", display_name="operator", time_zone="UTC", operator=True, created=NOW)
+PLATFORM = Tenant(id="T0", display_name="operator", time_zone="UTC", operator=True, created=NOW)
 CONTRACT = Scopes(every=frozenset(policy.scope for policy in policies().values() if policy.scope))
 
 
 def _key(scopes: set[str], expires: datetime | None = None) -> ApiKey:
-    return ApiKey(id="K1", tenant="T1", display_name="k", scopes=frozenset(scopes), prefix="tk_", created=NOW, expires=expires)
+    return ApiKey(
+        id="K1",
+        tenant="T1",
+        owner="users/U1",
+        display_name="k",
+        scopes=frozenset(scopes),
+        prefix="tk_",
+        created=NOW,
+        expires=expires,
+    )
 
 
-def test_administrator_of_the_operator_has_every_scope_of_the_contract() -> None:
+def test_owner_of_the_operators_tenant_has_every_scope_of_the_contract() -> None:
     """Nothing that the contract asks for is out of the operator's reach."""
-    assert CONTRACT.of(Role.ADMIN, OPERATOR) == CONTRACT.every
+    assert CONTRACT.of(OWNER, PLATFORM) == CONTRACT.every | {OWNERSHIP}
 
 
-def test_administrator_of_another_tenant_does_not_run_the_mesh() -> None:
+def test_owner_of_another_tenant_does_not_run_the_mesh() -> None:
     """Whoever registers has every scope but those of the platform itself."""
-    assert CONTRACT.every - CONTRACT.of(Role.ADMIN, OWN) == {"mesh:read", "mesh:write", "tenants:read", "tenants:write"}
+    assert CONTRACT.every - CONTRACT.of(OWNER, OWN) == {"mesh:read", "mesh:write", "tenants:read", "tenants:write"}
 
 
-def test_member_works_and_manages_nobody() -> None:
-    """A member has the scopes of daily work, and none that touches users, keys, the tenant or the mesh."""
-    scopes = CONTRACT.of(Role.MEMBER, OWN)
+@pytest.mark.parametrize("tenant", [OWN, PLATFORM], ids=["own", "platform"])
+def test_each_role_has_less_than_the_one_before(tenant: Tenant) -> None:
+    """Owner, administrator, operator, viewer: whoever has one can give those behind it."""
+    every = [CONTRACT.of(role, tenant) for role in (OWNER, ADMIN, OPERATOR, VIEWER)]
+    assert all(less < more for more, less in pairwise(every))
+    assert every[0] - every[1] == {OWNERSHIP}
+
+
+def test_operator_works_and_manages_nobody() -> None:
+    """It has the scopes of daily work, and none that touches users, keys, the tenant or the mesh."""
+    scopes = CONTRACT.of(OPERATOR, OWN)
     assert {"alarms:read", "alarms:write", "tasks:write", "records:write", "templates:write", "inbox:read", "firings:write"} <= scopes
-    assert {"tenant:read", PROFILE} <= scopes
+    assert {"tenant:read", PROFILE, "incidents:write"} <= scopes
     assert not {scope for scope in scopes if scope.startswith(("users:", "keys:", "mesh:"))}
     assert "tenant:write" not in scopes
 
 
-@pytest.mark.parametrize("role", Role)
+def test_viewer_changes_its_own_account_alone() -> None:
+    """Whatever else it has reads."""
+    scopes = CONTRACT.of(VIEWER, OWN)
+    assert {scope for scope in scopes if not scope.endswith(":read")} == {"account:write"}
+    assert {"alarms:read", "incidents:read", "tenant:read"} <= scopes
+
+
+def test_custom_role_gives_what_it_says_and_exists() -> None:
+    """Neither what the contract dropped, nor what its tenant cannot have, nor the right over owners."""
+    role = Role(id="mine", scopes=frozenset({"alarms:read", "gone:read", "mesh:write", OWNERSHIP}))
+    assert CONTRACT.of(role, OWN) == {"alarms:read", PROFILE}
+    assert CONTRACT.of(role, PLATFORM) == {"alarms:read", "mesh:write", PROFILE}
+    assert CONTRACT.of(Role(id="removed"), PLATFORM) == {PROFILE}
+
+
+@pytest.mark.parametrize("role", BUILT_IN.values(), ids=BUILT_IN)
 def test_profile_is_in_every_role(role: Role) -> None:
     """Whoever has a token may ask who they are, even if no method asks for the scope."""
     assert PROFILE in Scopes(every=frozenset({"alarms:read"})).of(role, OWN)
 
 
+def test_key_has_no_more_than_its_owner() -> None:
+    """A role that lost a scope takes it from the keys; with another role of the owner it is back."""
+    key = _key({"alarms:write", "alarms:read", "users:write"})
+    assert CONTRACT.of_key(key, VIEWER, OWN) == {"alarms:read", PROFILE}
+    assert CONTRACT.of_key(key, OPERATOR, OWN) == {"alarms:read", "alarms:write", PROFILE}
+    assert CONTRACT.of_key(_key({EVERY_SCOPE}), VIEWER, OWN) == CONTRACT.of(VIEWER, OWN)
+
+
 def test_key_keeps_what_still_exists() -> None:
     """A scope that the contract dropped is not in the key's token; the profile always is."""
-    assert CONTRACT.of_key(_key({"alarms:read", "gone:read", "mesh:write"}), OWN) == {"alarms:read", PROFILE}
+    assert CONTRACT.of_key(_key({"alarms:read", "gone:read", "mesh:write"}), OWNER, OWN) == {"alarms:read", PROFILE}
 
 
 def test_key_for_everything_follows_the_contract() -> None:
     """The development key gets the scopes of later versions as well."""
     later = Scopes(every=CONTRACT.every | {"forecasts:read"})
-    assert "forecasts:read" in later.of_key(_key({EVERY_SCOPE}), OPERATOR)
+    assert "forecasts:read" in later.of_key(_key({EVERY_SCOPE}), OWNER, PLATFORM)
 
 
 @pytest.mark.parametrize(("asked", "given_"), [("", set()), ("a:read", {"a:read"}), ("  a:read\tb:read a:read ", {"a:read", "b:read"})])

@@ -348,6 +348,16 @@ class AccountPageServiceStub:
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ShowVerifyPageRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.AccountPage.FromString,
                 _registered_method=True)
+        self.ShowInvitationPage = channel.unary_unary(
+                '/tocsin.api.auth.v1.AccountPageService/ShowInvitationPage',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ShowInvitationPageRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.AccountPage.FromString,
+                _registered_method=True)
+        self.SubmitInvitationPage = channel.unary_unary(
+                '/tocsin.api.auth.v1.AccountPageService/SubmitInvitationPage',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.SubmitInvitationPageRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.AccountPage.FromString,
+                _registered_method=True)
         self.SubmitVerifyPage = channel.unary_unary(
                 '/tocsin.api.auth.v1.AccountPageService/SubmitVerifyPage',
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.SubmitVerifyPageRequest.SerializeToString,
@@ -381,6 +391,20 @@ class AccountPageServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ShowInvitationPage(self, request, context):
+        """Shows the form that accepts an invitation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitInvitationPage(self, request, context):
+        """Takes the form: whoever sends it is a user then.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SubmitVerifyPage(self, request, context):
         """Confirms the address.
         """
@@ -404,6 +428,16 @@ def add_AccountPageServiceServicer_to_server(servicer, server):
             'ShowVerifyPage': grpc.unary_unary_rpc_method_handler(
                     servicer.ShowVerifyPage,
                     request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ShowVerifyPageRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.AccountPage.SerializeToString,
+            ),
+            'ShowInvitationPage': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShowInvitationPage,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ShowInvitationPageRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.AccountPage.SerializeToString,
+            ),
+            'SubmitInvitationPage': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitInvitationPage,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.SubmitInvitationPageRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.AccountPage.SerializeToString,
             ),
             'SubmitVerifyPage': grpc.unary_unary_rpc_method_handler(
@@ -494,6 +528,60 @@ class AccountPageService:
             target,
             '/tocsin.api.auth.v1.AccountPageService/ShowVerifyPage',
             tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ShowVerifyPageRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.AccountPage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShowInvitationPage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.AccountPageService/ShowInvitationPage',
+            tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ShowInvitationPageRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.AccountPage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitInvitationPage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.AccountPageService/SubmitInvitationPage',
+            tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.SubmitInvitationPageRequest.SerializeToString,
             tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.AccountPage.FromString,
             options,
             channel_credentials,

@@ -133,6 +133,10 @@ class AccountPageServiceStub:
     """Takes the form."""
     ShowVerifyPage: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.ShowVerifyPageRequest, _account_service_pb2.AccountPage]
     """Shows the button that confirms an address."""
+    ShowInvitationPage: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.ShowInvitationPageRequest, _account_service_pb2.AccountPage]
+    """Shows the form that accepts an invitation."""
+    SubmitInvitationPage: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.SubmitInvitationPageRequest, _account_service_pb2.AccountPage]
+    """Takes the form: whoever sends it is a user then."""
     SubmitVerifyPage: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.SubmitVerifyPageRequest, _account_service_pb2.AccountPage]
     """Confirms the address."""
 
@@ -149,6 +153,10 @@ class AccountPageServiceAsyncStub(AccountPageServiceStub):
     """Takes the form."""
     ShowVerifyPage: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ShowVerifyPageRequest, _account_service_pb2.AccountPage]  # type: ignore[assignment]
     """Shows the button that confirms an address."""
+    ShowInvitationPage: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ShowInvitationPageRequest, _account_service_pb2.AccountPage]  # type: ignore[assignment]
+    """Shows the form that accepts an invitation."""
+    SubmitInvitationPage: _aio.UnaryUnaryMultiCallable[_account_service_pb2.SubmitInvitationPageRequest, _account_service_pb2.AccountPage]  # type: ignore[assignment]
+    """Takes the form: whoever sends it is a user then."""
     SubmitVerifyPage: _aio.UnaryUnaryMultiCallable[_account_service_pb2.SubmitVerifyPageRequest, _account_service_pb2.AccountPage]  # type: ignore[assignment]
     """Confirms the address."""
 
@@ -180,6 +188,22 @@ class AccountPageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_account_service_pb2.AccountPage, _abc.Awaitable[_account_service_pb2.AccountPage]]:
         """Shows the button that confirms an address."""
+
+    @_abc_1.abstractmethod
+    def ShowInvitationPage(
+        self,
+        request: _account_service_pb2.ShowInvitationPageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.AccountPage, _abc.Awaitable[_account_service_pb2.AccountPage]]:
+        """Shows the form that accepts an invitation."""
+
+    @_abc_1.abstractmethod
+    def SubmitInvitationPage(
+        self,
+        request: _account_service_pb2.SubmitInvitationPageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.AccountPage, _abc.Awaitable[_account_service_pb2.AccountPage]]:
+        """Takes the form: whoever sends it is a user then."""
 
     @_abc_1.abstractmethod
     def SubmitVerifyPage(

@@ -25,12 +25,13 @@ _sym_db = _symbol_database.Default()
 from tocsin.api import validate as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(tocsin/api/auth/v1/api_key_service.proto\x12\x12tocsin.api.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xae\x01\n\x06\x41piKey\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12\x0e\n\x06prefix\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa2\x01\n\x13\x43reateApiKeyRequest\x12#\n\x0c\x64isplay_name\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18\x64\x12\x35\n\x06scopes\x18\x02 \x03(\tB%\xe2\x41\x01\x02\xbaH\x1e\x92\x01\x1b\x08\x01\x10\x64\x18\x01\"\x13r\x11\x32\x0f^[a-z]+:[a-z]+$\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"X\n\x14\x43reateApiKeyResponse\x12+\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x1a.tocsin.api.auth.v1.ApiKey\x12\x13\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01\"A\n\x10GetApiKeyRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^apiKeys/[^/]{1,64}$\"Q\n\x12ListApiKeysRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"\\\n\x13ListApiKeysResponse\x12,\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x1a.tocsin.api.auth.v1.ApiKey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"D\n\x13\x44\x65leteApiKeyRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^apiKeys/[^/]{1,64}$\":\n\x15\x45xchangeApiKeyRequest\x12!\n\x06secret\x18\x01 \x01(\tB\x11\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x02\"d\n\x16\x45xchangeApiKeyResponse\x12\x19\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\tB\x03\x80\x01\x01\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xb6\x05\n\rApiKeyService\x12y\n\x0c\x43reateApiKey\x12\'.tocsin.api.auth.v1.CreateApiKeyRequest\x1a(.tocsin.api.auth.v1.CreateApiKeyResponse\"\x16\x82\xd3\xe4\x93\x02\x10\"\x0b/v1/apiKeys:\x01*\x12\x83\x01\n\tGetApiKey\x12$.tocsin.api.auth.v1.GetApiKeyRequest\x1a\x1a.tocsin.api.auth.v1.ApiKey\"4\x90\x02\x01\x8a\xe7\x18\x11\"\tkeys:read*\x04read\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/{name=apiKeys/*}\x12\x8b\x01\n\x0bListApiKeys\x12&.tocsin.api.auth.v1.ListApiKeysRequest\x1a\'.tocsin.api.auth.v1.ListApiKeysResponse\"+\x90\x02\x01\x8a\xe7\x18\x11\"\tkeys:read*\x04list\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/apiKeys\x12m\n\x0c\x44\x65leteApiKey\x12\'.tocsin.api.auth.v1.DeleteApiKeyRequest\x1a\x16.google.protobuf.Empty\"\x1c\x82\xd3\xe4\x93\x02\x16*\x14/v1/{name=apiKeys/*}\x12\x89\x01\n\x0e\x45xchangeApiKey\x12).tocsin.api.auth.v1.ExchangeApiKeyRequest\x1a*.tocsin.api.auth.v1.ExchangeApiKeyResponse\" \x90\x02\x01\x8a\xe7\x18\x19\n\x02\x08\x02\"\x00*\x08internal:\x07gateway\x1a\x1b\x8a\xe7\x18\x17\n\x02\x08\x05\"\nkeys:write*\x05writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(tocsin/api/auth/v1/api_key_service.proto\x12\x12tocsin.api.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xdc\x02\n\x06\x41piKey\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12\x0e\n\x06prefix\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05owner\x18\x07 \x01(\t\x12\x0f\n\x07\x63reator\x18\x08 \x01(\t\x12\x31\n\rlast_use_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10last_use_address\x18\n \x01(\t\x12?\n\x1bprevious_secret_expire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe1\x01\n\x13\x43reateApiKeyRequest\x12#\n\x0c\x64isplay_name\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18\x64\x12\x35\n\x06scopes\x18\x02 \x03(\tB%\xe2\x41\x01\x02\xbaH\x1e\x92\x01\x1b\x08\x01\x10\x64\x18\x01\"\x13r\x11\x32\x0f^[a-z]+:[a-z]+$\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12=\n\x05owner\x18\x04 \x01(\tB.\xbaH+r&2$^(users|serviceAccounts)/[^/]{1,64}$\xd8\x01\x01\"X\n\x14\x43reateApiKeyResponse\x12+\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x1a.tocsin.api.auth.v1.ApiKey\x12\x13\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01\"A\n\x10GetApiKeyRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^apiKeys/[^/]{1,64}$\"\x90\x01\n\x12ListApiKeysRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12=\n\x05owner\x18\x03 \x01(\tB.\xbaH+r&2$^(users|serviceAccounts)/[^/]{1,64}$\xd8\x01\x01\"\\\n\x13ListApiKeysResponse\x12,\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x1a.tocsin.api.auth.v1.ApiKey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb2\x01\n\x13RotateApiKeyRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^apiKeys/[^/]{1,64}$\x12;\n\x07overlap\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0f\xbaH\x0c\xaa\x01\t\"\x05\x08\x80\x9a\x9e\x01\x32\x00\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"X\n\x14RotateApiKeyResponse\x12+\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x1a.tocsin.api.auth.v1.ApiKey\x12\x13\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01\"D\n\x13\x44\x65leteApiKeyRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^apiKeys/[^/]{1,64}$\":\n\x15\x45xchangeApiKeyRequest\x12!\n\x06secret\x18\x01 \x01(\tB\x11\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x02\"d\n\x16\x45xchangeApiKeyResponse\x12\x19\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\tB\x03\x80\x01\x01\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xc2\x06\n\rApiKeyService\x12y\n\x0c\x43reateApiKey\x12\'.tocsin.api.auth.v1.CreateApiKeyRequest\x1a(.tocsin.api.auth.v1.CreateApiKeyResponse\"\x16\x82\xd3\xe4\x93\x02\x10\"\x0b/v1/apiKeys:\x01*\x12\x83\x01\n\tGetApiKey\x12$.tocsin.api.auth.v1.GetApiKeyRequest\x1a\x1a.tocsin.api.auth.v1.ApiKey\"4\x90\x02\x01\x8a\xe7\x18\x11\"\tkeys:read*\x04read\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/{name=apiKeys/*}\x12\x8b\x01\n\x0bListApiKeys\x12&.tocsin.api.auth.v1.ListApiKeysRequest\x1a\'.tocsin.api.auth.v1.ListApiKeysResponse\"+\x90\x02\x01\x8a\xe7\x18\x11\"\tkeys:read*\x04list\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/apiKeys\x12\x89\x01\n\x0cRotateApiKey\x12\'.tocsin.api.auth.v1.RotateApiKeyRequest\x1a(.tocsin.api.auth.v1.RotateApiKeyResponse\"&\x82\xd3\xe4\x93\x02 \"\x1b/v1/{name=apiKeys/*}:rotate:\x01*\x12m\n\x0c\x44\x65leteApiKey\x12\'.tocsin.api.auth.v1.DeleteApiKeyRequest\x1a\x16.google.protobuf.Empty\"\x1c\x82\xd3\xe4\x93\x02\x16*\x14/v1/{name=apiKeys/*}\x12\x89\x01\n\x0e\x45xchangeApiKey\x12).tocsin.api.auth.v1.ExchangeApiKeyRequest\x1a*.tocsin.api.auth.v1.ExchangeApiKeyResponse\" \x90\x02\x01\x8a\xe7\x18\x19\n\x02\x08\x02\"\x00*\x08internal:\x07gateway\x1a\x1b\x8a\xe7\x18\x17\n\x02\x08\x05\"\nkeys:write*\x05writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +42,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEAPIKEYREQUEST'].fields_by_name['display_name']._serialized_options = b'\342A\001\002\272H\006r\004\020\001\030d'
   _globals['_CREATEAPIKEYREQUEST'].fields_by_name['scopes']._loaded_options = None
   _globals['_CREATEAPIKEYREQUEST'].fields_by_name['scopes']._serialized_options = b'\342A\001\002\272H\036\222\001\033\010\001\020d\030\001\"\023r\0212\017^[a-z]+:[a-z]+$'
+  _globals['_CREATEAPIKEYREQUEST'].fields_by_name['owner']._loaded_options = None
+  _globals['_CREATEAPIKEYREQUEST'].fields_by_name['owner']._serialized_options = b'\272H+r&2$^(users|serviceAccounts)/[^/]{1,64}$\330\001\001'
   _globals['_CREATEAPIKEYRESPONSE'].fields_by_name['secret']._loaded_options = None
   _globals['_CREATEAPIKEYRESPONSE'].fields_by_name['secret']._serialized_options = b'\200\001\001'
   _globals['_GETAPIKEYREQUEST'].fields_by_name['name']._loaded_options = None
@@ -49,6 +52,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTAPIKEYSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTAPIKEYSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTAPIKEYSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
+  _globals['_LISTAPIKEYSREQUEST'].fields_by_name['owner']._loaded_options = None
+  _globals['_LISTAPIKEYSREQUEST'].fields_by_name['owner']._serialized_options = b'\272H+r&2$^(users|serviceAccounts)/[^/]{1,64}$\330\001\001'
+  _globals['_ROTATEAPIKEYREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_ROTATEAPIKEYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\030r\0262\024^apiKeys/[^/]{1,64}$'
+  _globals['_ROTATEAPIKEYREQUEST'].fields_by_name['overlap']._loaded_options = None
+  _globals['_ROTATEAPIKEYREQUEST'].fields_by_name['overlap']._serialized_options = b'\272H\014\252\001\t\"\005\010\200\232\236\0012\000'
+  _globals['_ROTATEAPIKEYRESPONSE'].fields_by_name['secret']._loaded_options = None
+  _globals['_ROTATEAPIKEYRESPONSE'].fields_by_name['secret']._serialized_options = b'\200\001\001'
   _globals['_DELETEAPIKEYREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_DELETEAPIKEYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\030r\0262\024^apiKeys/[^/]{1,64}$'
   _globals['_EXCHANGEAPIKEYREQUEST'].fields_by_name['secret']._loaded_options = None
@@ -63,28 +74,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_APIKEYSERVICE'].methods_by_name['GetApiKey']._serialized_options = b'\220\002\001\212\347\030\021\"\tkeys:read*\004read\202\323\344\223\002\026\022\024/v1/{name=apiKeys/*}'
   _globals['_APIKEYSERVICE'].methods_by_name['ListApiKeys']._loaded_options = None
   _globals['_APIKEYSERVICE'].methods_by_name['ListApiKeys']._serialized_options = b'\220\002\001\212\347\030\021\"\tkeys:read*\004list\202\323\344\223\002\r\022\013/v1/apiKeys'
+  _globals['_APIKEYSERVICE'].methods_by_name['RotateApiKey']._loaded_options = None
+  _globals['_APIKEYSERVICE'].methods_by_name['RotateApiKey']._serialized_options = b'\202\323\344\223\002 \"\033/v1/{name=apiKeys/*}:rotate:\001*'
   _globals['_APIKEYSERVICE'].methods_by_name['DeleteApiKey']._loaded_options = None
   _globals['_APIKEYSERVICE'].methods_by_name['DeleteApiKey']._serialized_options = b'\202\323\344\223\002\026*\024/v1/{name=apiKeys/*}'
   _globals['_APIKEYSERVICE'].methods_by_name['ExchangeApiKey']._loaded_options = None
   _globals['_APIKEYSERVICE'].methods_by_name['ExchangeApiKey']._serialized_options = b'\220\002\001\212\347\030\031\n\002\010\002\"\000*\010internal:\007gateway'
-  _globals['_APIKEY']._serialized_start=252
-  _globals['_APIKEY']._serialized_end=426
-  _globals['_CREATEAPIKEYREQUEST']._serialized_start=429
-  _globals['_CREATEAPIKEYREQUEST']._serialized_end=591
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_start=593
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=681
-  _globals['_GETAPIKEYREQUEST']._serialized_start=683
-  _globals['_GETAPIKEYREQUEST']._serialized_end=748
-  _globals['_LISTAPIKEYSREQUEST']._serialized_start=750
-  _globals['_LISTAPIKEYSREQUEST']._serialized_end=831
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=833
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=925
-  _globals['_DELETEAPIKEYREQUEST']._serialized_start=927
-  _globals['_DELETEAPIKEYREQUEST']._serialized_end=995
-  _globals['_EXCHANGEAPIKEYREQUEST']._serialized_start=997
-  _globals['_EXCHANGEAPIKEYREQUEST']._serialized_end=1055
-  _globals['_EXCHANGEAPIKEYRESPONSE']._serialized_start=1057
-  _globals['_EXCHANGEAPIKEYRESPONSE']._serialized_end=1157
-  _globals['_APIKEYSERVICE']._serialized_start=1160
-  _globals['_APIKEYSERVICE']._serialized_end=1854
+  _globals['_APIKEY']._serialized_start=284
+  _globals['_APIKEY']._serialized_end=632
+  _globals['_CREATEAPIKEYREQUEST']._serialized_start=635
+  _globals['_CREATEAPIKEYREQUEST']._serialized_end=860
+  _globals['_CREATEAPIKEYRESPONSE']._serialized_start=862
+  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=950
+  _globals['_GETAPIKEYREQUEST']._serialized_start=952
+  _globals['_GETAPIKEYREQUEST']._serialized_end=1017
+  _globals['_LISTAPIKEYSREQUEST']._serialized_start=1020
+  _globals['_LISTAPIKEYSREQUEST']._serialized_end=1164
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=1166
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=1258
+  _globals['_ROTATEAPIKEYREQUEST']._serialized_start=1261
+  _globals['_ROTATEAPIKEYREQUEST']._serialized_end=1439
+  _globals['_ROTATEAPIKEYRESPONSE']._serialized_start=1441
+  _globals['_ROTATEAPIKEYRESPONSE']._serialized_end=1529
+  _globals['_DELETEAPIKEYREQUEST']._serialized_start=1531
+  _globals['_DELETEAPIKEYREQUEST']._serialized_end=1599
+  _globals['_EXCHANGEAPIKEYREQUEST']._serialized_start=1601
+  _globals['_EXCHANGEAPIKEYREQUEST']._serialized_end=1659
+  _globals['_EXCHANGEAPIKEYRESPONSE']._serialized_start=1661
+  _globals['_EXCHANGEAPIKEYRESPONSE']._serialized_end=1761
+  _globals['_APIKEYSERVICE']._serialized_start=1764
+  _globals['_APIKEYSERVICE']._serialized_end=2598
 # @@protoc_insertion_point(module_scope)

@@ -51,6 +51,11 @@ class ApiKeyServiceStub:
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_api__key__service__pb2.ListApiKeysRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_api__key__service__pb2.ListApiKeysResponse.FromString,
                 _registered_method=True)
+        self.RotateApiKey = channel.unary_unary(
+                '/tocsin.api.auth.v1.ApiKeyService/RotateApiKey',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_api__key__service__pb2.RotateApiKeyRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_api__key__service__pb2.RotateApiKeyResponse.FromString,
+                _registered_method=True)
         self.DeleteApiKey = channel.unary_unary(
                 '/tocsin.api.auth.v1.ApiKeyService/DeleteApiKey',
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_api__key__service__pb2.DeleteApiKeyRequest.SerializeToString,
@@ -68,7 +73,7 @@ class ApiKeyServiceServicer:
     """
 
     def CreateApiKey(self, request, context):
-        """Makes a key. Its secret is in this one answer and nowhere else.
+        """Makes a key, of the caller or of a service account. Its secret is in this one answer and nowhere else.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -83,6 +88,14 @@ class ApiKeyServiceServicer:
 
     def ListApiKeys(self, request, context):
         """Lists the keys, the oldest first, without their secrets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateApiKey(self, request, context):
+        """Gives a key another secret, which is in this one answer and nowhere else. The secret of before works for the overlap, so that programs can
+        change over; the one before that no more. Refused if the key carries scopes that the caller lacks.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -119,6 +132,11 @@ def add_ApiKeyServiceServicer_to_server(servicer, server):
                     servicer.ListApiKeys,
                     request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_api__key__service__pb2.ListApiKeysRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_api__key__service__pb2.ListApiKeysResponse.SerializeToString,
+            ),
+            'RotateApiKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateApiKey,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_api__key__service__pb2.RotateApiKeyRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_api__key__service__pb2.RotateApiKeyResponse.SerializeToString,
             ),
             'DeleteApiKey': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteApiKey,
@@ -213,6 +231,33 @@ class ApiKeyService:
             '/tocsin.api.auth.v1.ApiKeyService/ListApiKeys',
             tocsin_dot_api_dot_auth_dot_v1_dot_api__key__service__pb2.ListApiKeysRequest.SerializeToString,
             tocsin_dot_api_dot_auth_dot_v1_dot_api__key__service__pb2.ListApiKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateApiKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.ApiKeyService/RotateApiKey',
+            tocsin_dot_api_dot_auth_dot_v1_dot_api__key__service__pb2.RotateApiKeyRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_api__key__service__pb2.RotateApiKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,11 +35,15 @@ class ApiKeyServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ApiKeyServiceAsyncStub: ...
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_api_key_service_pb2.CreateApiKeyRequest, _api_key_service_pb2.CreateApiKeyResponse]
-    """Makes a key. Its secret is in this one answer and nowhere else."""
+    """Makes a key, of the caller or of a service account. Its secret is in this one answer and nowhere else."""
     GetApiKey: _grpc.UnaryUnaryMultiCallable[_api_key_service_pb2.GetApiKeyRequest, _api_key_service_pb2.ApiKey]
     """Reads one key, without its secret."""
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_api_key_service_pb2.ListApiKeysRequest, _api_key_service_pb2.ListApiKeysResponse]
     """Lists the keys, the oldest first, without their secrets."""
+    RotateApiKey: _grpc.UnaryUnaryMultiCallable[_api_key_service_pb2.RotateApiKeyRequest, _api_key_service_pb2.RotateApiKeyResponse]
+    """Gives a key another secret, which is in this one answer and nowhere else. The secret of before works for the overlap, so that programs can
+    change over; the one before that no more. Refused if the key carries scopes that the caller lacks.
+    """
     DeleteApiKey: _grpc.UnaryUnaryMultiCallable[_api_key_service_pb2.DeleteApiKeyRequest, _empty_pb2.Empty]
     """Revokes a key. A gateway may go on accepting it for as long as it caches keys, 60 seconds unless set otherwise."""
     ExchangeApiKey: _grpc.UnaryUnaryMultiCallable[_api_key_service_pb2.ExchangeApiKeyRequest, _api_key_service_pb2.ExchangeApiKeyResponse]
@@ -51,11 +55,15 @@ class ApiKeyServiceAsyncStub(ApiKeyServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_api_key_service_pb2.CreateApiKeyRequest, _api_key_service_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
-    """Makes a key. Its secret is in this one answer and nowhere else."""
+    """Makes a key, of the caller or of a service account. Its secret is in this one answer and nowhere else."""
     GetApiKey: _aio.UnaryUnaryMultiCallable[_api_key_service_pb2.GetApiKeyRequest, _api_key_service_pb2.ApiKey]  # type: ignore[assignment]
     """Reads one key, without its secret."""
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_api_key_service_pb2.ListApiKeysRequest, _api_key_service_pb2.ListApiKeysResponse]  # type: ignore[assignment]
     """Lists the keys, the oldest first, without their secrets."""
+    RotateApiKey: _aio.UnaryUnaryMultiCallable[_api_key_service_pb2.RotateApiKeyRequest, _api_key_service_pb2.RotateApiKeyResponse]  # type: ignore[assignment]
+    """Gives a key another secret, which is in this one answer and nowhere else. The secret of before works for the overlap, so that programs can
+    change over; the one before that no more. Refused if the key carries scopes that the caller lacks.
+    """
     DeleteApiKey: _aio.UnaryUnaryMultiCallable[_api_key_service_pb2.DeleteApiKeyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Revokes a key. A gateway may go on accepting it for as long as it caches keys, 60 seconds unless set otherwise."""
     ExchangeApiKey: _aio.UnaryUnaryMultiCallable[_api_key_service_pb2.ExchangeApiKeyRequest, _api_key_service_pb2.ExchangeApiKeyResponse]  # type: ignore[assignment]
@@ -70,7 +78,7 @@ class ApiKeyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _api_key_service_pb2.CreateApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_api_key_service_pb2.CreateApiKeyResponse, _abc.Awaitable[_api_key_service_pb2.CreateApiKeyResponse]]:
-        """Makes a key. Its secret is in this one answer and nowhere else."""
+        """Makes a key, of the caller or of a service account. Its secret is in this one answer and nowhere else."""
 
     @_abc_1.abstractmethod
     def GetApiKey(
@@ -87,6 +95,16 @@ class ApiKeyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_api_key_service_pb2.ListApiKeysResponse, _abc.Awaitable[_api_key_service_pb2.ListApiKeysResponse]]:
         """Lists the keys, the oldest first, without their secrets."""
+
+    @_abc_1.abstractmethod
+    def RotateApiKey(
+        self,
+        request: _api_key_service_pb2.RotateApiKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_key_service_pb2.RotateApiKeyResponse, _abc.Awaitable[_api_key_service_pb2.RotateApiKeyResponse]]:
+        """Gives a key another secret, which is in this one answer and nowhere else. The secret of before works for the overlap, so that programs can
+        change over; the one before that no more. Refused if the key carries scopes that the caller lacks.
+        """
 
     @_abc_1.abstractmethod
     def DeleteApiKey(

@@ -62,6 +62,8 @@ class SecurityAlert(_message.Message):
         """Four fifths of a quota are used."""
         QUOTA_REACHED: SecurityAlert._Kind.ValueType  # 27
         """A quota is used up."""
+        API_KEY_EXPIRING: SecurityAlert._Kind.ValueType  # 30
+        """An API key stops working soon."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What happened."""
@@ -96,6 +98,8 @@ class SecurityAlert(_message.Message):
     """Four fifths of a quota are used."""
     QUOTA_REACHED: SecurityAlert.Kind.ValueType  # 27
     """A quota is used up."""
+    API_KEY_EXPIRING: SecurityAlert.Kind.ValueType  # 30
+    """An API key stops working soon."""
 
     class _Severity:
         ValueType = _typing.NewType("ValueType", _builtins.int)

@@ -31,13 +31,33 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tocsin/api/auth/v1/user_service.proto\x12\x12tocsin.api.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\x8f\x02\n\x04User\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12+\n\x04role\x18\x04 \x01(\x0e\x32\x1d.tocsin.api.auth.v1.User.Role\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08username\x18\x06 \x01(\t\x12/\n\x0bverify_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"3\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\t\n\x05\x41\x44MIN\x10\x01\x12\n\n\x06MEMBER\x10\x02\"\xeb\x01\n\x11\x43reateUserRequest\x12\x1c\n\x05\x65mail\x18\x01 \x01(\tB\r\xbaH\nr\x05\x18\xfe\x01`\x01\xd8\x01\x01\x12#\n\x08password\x18\x02 \x01(\tB\x11\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x08\x12\x1d\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x35\n\x04role\x18\x04 \x01(\x0e\x32\x1d.tocsin.api.auth.v1.User.RoleB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12=\n\x08username\x18\x05 \x01(\tB+\xbaH(r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\xd8\x01\x01\"=\n\x0eGetUserRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^users/[^/]{1,64}$\"O\n\x10ListUsersRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"U\n\x11ListUsersResponse\x12\'\n\x05users\x18\x01 \x03(\x0b\x32\x18.tocsin.api.auth.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"@\n\x11\x44\x65leteUserRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^users/[^/]{1,64}$\"\xcf\x03\n\x06Tenant\x12\x19\n\x04name\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18P\x12\x1d\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1a\n\ttime_zone\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x35\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12=\n\x05state\x18\x05 \x01(\x0e\x32 .tocsin.api.auth.v1.Tenant.StateB\x0c\xe2\x41\x01\x03\xbaH\x05\x82\x01\x02\x10\x01\x12$\n\x0esuspend_reason\x18\x06 \x01(\tB\x0c\xe2\x41\x01\x03\xbaH\x05r\x03\x18\xf4\x03\x12\x36\n\x06quotas\x18\x07 \x01(\x0b\x32 .tocsin.api.auth.v1.TenantQuotasB\x04\xe2\x41\x01\x03\x12:\n\nown_quotas\x18\x08 \x01(\x0b\x32 .tocsin.api.auth.v1.TenantQuotasB\x04\xe2\x41\x01\x03\x12\x16\n\x08operator\x18\t \x01(\x08\x42\x04\xe2\x41\x01\x03\"G\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\n\n\x06\x41\x43TIVE\x10\x01\x12\r\n\tSUSPENDED\x10\x02\x12\x0c\n\x08\x44\x45LETING\x10\x03\"\x86\x02\n\x0cTenantQuotas\x12#\n\x06\x61larms\x18\x01 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00H\x00\x88\x01\x01\x12-\n\x10\x66ires_per_minute\x18\x02 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00H\x01\x88\x01\x01\x12-\n\x10messages_per_day\x18\x03 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00H\x02\x88\x01\x01\x12,\n\rstorage_bytes\x18\x04 \x01(\x03\x42\x10\xbaH\r\"\x0b\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x00H\x03\x88\x01\x01\x42\t\n\x07_alarmsB\x13\n\x11_fires_per_minuteB\x13\n\x11_messages_per_dayB\x10\n\x0e_storage_bytes\"\x12\n\x10GetTenantRequest\"~\n\x13UpdateTenantRequest\x12\x36\n\x06tenant\x18\x01 \x01(\x0b\x32\x1a.tocsin.api.auth.v1.TenantB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"N\n\x14GetTenantBookRequest\x12\x18\n\x07version\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"\xa8\x01\n\x15GetTenantBookResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x31\n\x07tenants\x18\x02 \x03(\x0b\x32 .tocsin.api.auth.v1.BookedTenant\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\x12\x32\n\x08\x64\x65\x66\x61ults\x18\x04 \x01(\x0b\x32 .tocsin.api.auth.v1.TenantQuotas\"\x99\x01\n\x0c\x42ookedTenant\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12/\n\x05state\x18\x02 \x01(\x0e\x32 .tocsin.api.auth.v1.Tenant.State\x12\x16\n\x0esuspend_reason\x18\x03 \x01(\t\x12\x30\n\x06quotas\x18\x04 \x01(\x0b\x32 .tocsin.api.auth.v1.TenantQuotas2\xfe\x03\n\x0bUserService\x12\x63\n\nCreateUser\x12%.tocsin.api.auth.v1.CreateUserRequest\x1a\x18.tocsin.api.auth.v1.User\"\x14\x82\xd3\xe4\x93\x02\x0e\"\t/v1/users:\x01*\x12|\n\x07GetUser\x12\".tocsin.api.auth.v1.GetUserRequest\x1a\x18.tocsin.api.auth.v1.User\"3\x90\x02\x01\x8a\xe7\x18\x12\"\nusers:read*\x04read\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/{name=users/*}\x12\x84\x01\n\tListUsers\x12$.tocsin.api.auth.v1.ListUsersRequest\x1a%.tocsin.api.auth.v1.ListUsersResponse\"*\x90\x02\x01\x8a\xe7\x18\x12\"\nusers:read*\x04list\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/users\x12g\n\nDeleteUser\x12%.tocsin.api.auth.v1.DeleteUserRequest\x1a\x16.google.protobuf.Empty\"\x1a\x82\xd3\xe4\x93\x02\x14*\x12/v1/{name=users/*}\x1a\x1c\x8a\xe7\x18\x18\n\x02\x08\x05\"\x0busers:write*\x05write2\xce\x03\n\rTenantService\x12{\n\tGetTenant\x12$.tocsin.api.auth.v1.GetTenantRequest\x1a\x1a.tocsin.api.auth.v1.Tenant\",\x90\x02\x01\x8a\xe7\x18\x13\"\x0btenant:read*\x04read\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/tenant\x12r\n\x0cUpdateTenant\x12\'.tocsin.api.auth.v1.UpdateTenantRequest\x1a\x1a.tocsin.api.auth.v1.Tenant\"\x1d\x90\x02\x02\x82\xd3\xe4\x93\x02\x14\x32\n/v1/tenant:\x06tenant\x12\xac\x01\n\rGetTenantBook\x12(.tocsin.api.auth.v1.GetTenantBookRequest\x1a).tocsin.api.auth.v1.GetTenantBookResponse\"F\x90\x02\x01\x8a\xe7\x18?\"\x00*\x08internal:\x07gateway:\rscheduler_svc:\rprocessor_svc:\nmailer_svc\x1a\x1d\x8a\xe7\x18\x19\n\x02\x08\x05\"\x0ctenant:write*\x05writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tocsin/api/auth/v1/user_service.proto\x12\x12tocsin.api.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\x88\x04\n\x04User\x12\x19\n\x04name\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18P\x12\x1b\n\x05\x65mail\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x03\xbaH\x05r\x03\x18\xfe\x01\x12\x1d\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x35\n\x04role\x18\x04 \x01(\x0e\x32\x1d.tocsin.api.auth.v1.User.RoleB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1d\n\x08username\x18\x06 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18@\x12\x35\n\x0bverify_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x39\n\trole_name\x18\x08 \x01(\tB&\xbaH#r\x1e\x32\x1c^roles/[a-z][a-z0-9-]{0,62}$\xd8\x01\x01\x12\x39\n\x0f\x64\x65\x61\x63tivate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x17\n\x06locale\x18\n \x01(\tB\x07\xbaH\x04r\x02\x18#\"V\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\t\n\x05\x41\x44MIN\x10\x01\x12\n\n\x06MEMBER\x10\x02\x12\t\n\x05OWNER\x10\x03\x12\n\n\x06VIEWER\x10\x04\x12\n\n\x06\x43USTOM\x10\x05\"\xa6\x02\n\x11\x43reateUserRequest\x12\x1c\n\x05\x65mail\x18\x01 \x01(\tB\r\xbaH\nr\x05\x18\xfe\x01`\x01\xd8\x01\x01\x12#\n\x08password\x18\x02 \x01(\tB\x11\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x08\x12\x1d\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x35\n\x04role\x18\x04 \x01(\x0e\x32\x1d.tocsin.api.auth.v1.User.RoleB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12=\n\x08username\x18\x05 \x01(\tB+\xbaH(r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\xd8\x01\x01\x12\x39\n\trole_name\x18\x06 \x01(\tB&\xbaH#r\x1e\x32\x1c^roles/[a-z][a-z0-9-]{0,62}$\xd8\x01\x01\"=\n\x0eGetUserRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^users/[^/]{1,64}$\"O\n\x10ListUsersRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"U\n\x11ListUsersResponse\x12\'\n\x05users\x18\x01 \x03(\x0b\x32\x18.tocsin.api.auth.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"x\n\x11UpdateUserRequest\x12\x32\n\x04user\x18\x01 \x01(\x0b\x32\x18.tocsin.api.auth.v1.UserB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"D\n\x15\x44\x65\x61\x63tivateUserRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^users/[^/]{1,64}$\"D\n\x15ReactivateUserRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^users/[^/]{1,64}$\"@\n\x11\x44\x65leteUserRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^users/[^/]{1,64}$\"\xcf\x03\n\x06Tenant\x12\x19\n\x04name\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18P\x12\x1d\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1a\n\ttime_zone\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x35\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12=\n\x05state\x18\x05 \x01(\x0e\x32 .tocsin.api.auth.v1.Tenant.StateB\x0c\xe2\x41\x01\x03\xbaH\x05\x82\x01\x02\x10\x01\x12$\n\x0esuspend_reason\x18\x06 \x01(\tB\x0c\xe2\x41\x01\x03\xbaH\x05r\x03\x18\xf4\x03\x12\x36\n\x06quotas\x18\x07 \x01(\x0b\x32 .tocsin.api.auth.v1.TenantQuotasB\x04\xe2\x41\x01\x03\x12:\n\nown_quotas\x18\x08 \x01(\x0b\x32 .tocsin.api.auth.v1.TenantQuotasB\x04\xe2\x41\x01\x03\x12\x16\n\x08operator\x18\t \x01(\x08\x42\x04\xe2\x41\x01\x03\"G\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\n\n\x06\x41\x43TIVE\x10\x01\x12\r\n\tSUSPENDED\x10\x02\x12\x0c\n\x08\x44\x45LETING\x10\x03\"\x86\x02\n\x0cTenantQuotas\x12#\n\x06\x61larms\x18\x01 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00H\x00\x88\x01\x01\x12-\n\x10\x66ires_per_minute\x18\x02 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00H\x01\x88\x01\x01\x12-\n\x10messages_per_day\x18\x03 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00H\x02\x88\x01\x01\x12,\n\rstorage_bytes\x18\x04 \x01(\x03\x42\x10\xbaH\r\"\x0b\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x00H\x03\x88\x01\x01\x42\t\n\x07_alarmsB\x13\n\x11_fires_per_minuteB\x13\n\x11_messages_per_dayB\x10\n\x0e_storage_bytes\"\x12\n\x10GetTenantRequest\"~\n\x13UpdateTenantRequest\x12\x36\n\x06tenant\x18\x01 \x01(\x0b\x32\x1a.tocsin.api.auth.v1.TenantB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"N\n\x14GetTenantBookRequest\x12\x18\n\x07version\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"\xa8\x01\n\x15GetTenantBookResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x31\n\x07tenants\x18\x02 \x03(\x0b\x32 .tocsin.api.auth.v1.BookedTenant\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\x12\x32\n\x08\x64\x65\x66\x61ults\x18\x04 \x01(\x0b\x32 .tocsin.api.auth.v1.TenantQuotas\"\x99\x01\n\x0c\x42ookedTenant\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12/\n\x05state\x18\x02 \x01(\x0e\x32 .tocsin.api.auth.v1.Tenant.State\x12\x16\n\x0esuspend_reason\x18\x03 \x01(\t\x12\x30\n\x06quotas\x18\x04 \x01(\x0b\x32 .tocsin.api.auth.v1.TenantQuotas2\x81\x07\n\x0bUserService\x12\x63\n\nCreateUser\x12%.tocsin.api.auth.v1.CreateUserRequest\x1a\x18.tocsin.api.auth.v1.User\"\x14\x82\xd3\xe4\x93\x02\x0e\"\t/v1/users:\x01*\x12|\n\x07GetUser\x12\".tocsin.api.auth.v1.GetUserRequest\x1a\x18.tocsin.api.auth.v1.User\"3\x90\x02\x01\x8a\xe7\x18\x12\"\nusers:read*\x04read\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/{name=users/*}\x12\x84\x01\n\tListUsers\x12$.tocsin.api.auth.v1.ListUsersRequest\x1a%.tocsin.api.auth.v1.ListUsersResponse\"*\x90\x02\x01\x8a\xe7\x18\x12\"\nusers:read*\x04list\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/users\x12w\n\nUpdateUser\x12%.tocsin.api.auth.v1.UpdateUserRequest\x1a\x18.tocsin.api.auth.v1.User\"(\x90\x02\x02\x82\xd3\xe4\x93\x02\x1f\x32\x17/v1/{user.name=users/*}:\x04user\x12\x82\x01\n\x0e\x44\x65\x61\x63tivateUser\x12).tocsin.api.auth.v1.DeactivateUserRequest\x1a\x18.tocsin.api.auth.v1.User\"+\x90\x02\x02\x82\xd3\xe4\x93\x02\"\"\x1d/v1/{name=users/*}:deactivate:\x01*\x12\x82\x01\n\x0eReactivateUser\x12).tocsin.api.auth.v1.ReactivateUserRequest\x1a\x18.tocsin.api.auth.v1.User\"+\x90\x02\x02\x82\xd3\xe4\x93\x02\"\"\x1d/v1/{name=users/*}:reactivate:\x01*\x12g\n\nDeleteUser\x12%.tocsin.api.auth.v1.DeleteUserRequest\x1a\x16.google.protobuf.Empty\"\x1a\x82\xd3\xe4\x93\x02\x14*\x12/v1/{name=users/*}\x1a\x1c\x8a\xe7\x18\x18\n\x02\x08\x05\"\x0busers:write*\x05write2\xce\x03\n\rTenantService\x12{\n\tGetTenant\x12$.tocsin.api.auth.v1.GetTenantRequest\x1a\x1a.tocsin.api.auth.v1.Tenant\",\x90\x02\x01\x8a\xe7\x18\x13\"\x0btenant:read*\x04read\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/tenant\x12r\n\x0cUpdateTenant\x12\'.tocsin.api.auth.v1.UpdateTenantRequest\x1a\x1a.tocsin.api.auth.v1.Tenant\"\x1d\x90\x02\x02\x82\xd3\xe4\x93\x02\x14\x32\n/v1/tenant:\x06tenant\x12\xac\x01\n\rGetTenantBook\x12(.tocsin.api.auth.v1.GetTenantBookRequest\x1a).tocsin.api.auth.v1.GetTenantBookResponse\"F\x90\x02\x01\x8a\xe7\x18?\"\x00*\x08internal:\x07gateway:\rscheduler_svc:\rprocessor_svc:\nmailer_svc\x1a\x1d\x8a\xe7\x18\x19\n\x02\x08\x05\"\x0ctenant:write*\x05writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tocsin.api.auth.v1.user_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_USER'].fields_by_name['name']._loaded_options = None
+  _globals['_USER'].fields_by_name['name']._serialized_options = b'\342A\001\003\272H\004r\002\030P'
+  _globals['_USER'].fields_by_name['email']._loaded_options = None
+  _globals['_USER'].fields_by_name['email']._serialized_options = b'\342A\001\003\272H\005r\003\030\376\001'
+  _globals['_USER'].fields_by_name['display_name']._loaded_options = None
+  _globals['_USER'].fields_by_name['display_name']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_USER'].fields_by_name['role']._loaded_options = None
+  _globals['_USER'].fields_by_name['role']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_USER'].fields_by_name['create_time']._loaded_options = None
+  _globals['_USER'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
+  _globals['_USER'].fields_by_name['username']._loaded_options = None
+  _globals['_USER'].fields_by_name['username']._serialized_options = b'\342A\001\003\272H\004r\002\030@'
+  _globals['_USER'].fields_by_name['verify_time']._loaded_options = None
+  _globals['_USER'].fields_by_name['verify_time']._serialized_options = b'\342A\001\003'
+  _globals['_USER'].fields_by_name['role_name']._loaded_options = None
+  _globals['_USER'].fields_by_name['role_name']._serialized_options = b'\272H#r\0362\034^roles/[a-z][a-z0-9-]{0,62}$\330\001\001'
+  _globals['_USER'].fields_by_name['deactivate_time']._loaded_options = None
+  _globals['_USER'].fields_by_name['deactivate_time']._serialized_options = b'\342A\001\003'
+  _globals['_USER'].fields_by_name['locale']._loaded_options = None
+  _globals['_USER'].fields_by_name['locale']._serialized_options = b'\272H\004r\002\030#'
   _globals['_CREATEUSERREQUEST'].fields_by_name['email']._loaded_options = None
   _globals['_CREATEUSERREQUEST'].fields_by_name['email']._serialized_options = b'\272H\nr\005\030\376\001`\001\330\001\001'
   _globals['_CREATEUSERREQUEST'].fields_by_name['password']._loaded_options = None
@@ -48,12 +68,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEUSERREQUEST'].fields_by_name['role']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_CREATEUSERREQUEST'].fields_by_name['username']._loaded_options = None
   _globals['_CREATEUSERREQUEST'].fields_by_name['username']._serialized_options = b'\272H(r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\330\001\001'
+  _globals['_CREATEUSERREQUEST'].fields_by_name['role_name']._loaded_options = None
+  _globals['_CREATEUSERREQUEST'].fields_by_name['role_name']._serialized_options = b'\272H#r\0362\034^roles/[a-z][a-z0-9-]{0,62}$\330\001\001'
   _globals['_GETUSERREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETUSERREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\026r\0242\022^users/[^/]{1,64}$'
   _globals['_LISTUSERSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTUSERSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTUSERSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTUSERSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
+  _globals['_UPDATEUSERREQUEST'].fields_by_name['user']._loaded_options = None
+  _globals['_UPDATEUSERREQUEST'].fields_by_name['user']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
+  _globals['_DEACTIVATEUSERREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_DEACTIVATEUSERREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\026r\0242\022^users/[^/]{1,64}$'
+  _globals['_REACTIVATEUSERREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_REACTIVATEUSERREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\026r\0242\022^users/[^/]{1,64}$'
   _globals['_DELETEUSERREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_DELETEUSERREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\026r\0242\022^users/[^/]{1,64}$'
   _globals['_TENANT'].fields_by_name['name']._loaded_options = None
@@ -96,6 +124,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERSERVICE'].methods_by_name['GetUser']._serialized_options = b'\220\002\001\212\347\030\022\"\nusers:read*\004read\202\323\344\223\002\024\022\022/v1/{name=users/*}'
   _globals['_USERSERVICE'].methods_by_name['ListUsers']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['ListUsers']._serialized_options = b'\220\002\001\212\347\030\022\"\nusers:read*\004list\202\323\344\223\002\013\022\t/v1/users'
+  _globals['_USERSERVICE'].methods_by_name['UpdateUser']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['UpdateUser']._serialized_options = b'\220\002\002\202\323\344\223\002\0372\027/v1/{user.name=users/*}:\004user'
+  _globals['_USERSERVICE'].methods_by_name['DeactivateUser']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['DeactivateUser']._serialized_options = b'\220\002\002\202\323\344\223\002\"\"\035/v1/{name=users/*}:deactivate:\001*'
+  _globals['_USERSERVICE'].methods_by_name['ReactivateUser']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['ReactivateUser']._serialized_options = b'\220\002\002\202\323\344\223\002\"\"\035/v1/{name=users/*}:reactivate:\001*'
   _globals['_USERSERVICE'].methods_by_name['DeleteUser']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['DeleteUser']._serialized_options = b'\202\323\344\223\002\024*\022/v1/{name=users/*}'
   _globals['_TENANTSERVICE']._loaded_options = None
@@ -107,37 +141,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TENANTSERVICE'].methods_by_name['GetTenantBook']._loaded_options = None
   _globals['_TENANTSERVICE'].methods_by_name['GetTenantBook']._serialized_options = b'\220\002\001\212\347\030?\"\000*\010internal:\007gateway:\rscheduler_svc:\rprocessor_svc:\nmailer_svc'
   _globals['_USER']._serialized_start=283
-  _globals['_USER']._serialized_end=554
-  _globals['_USER_ROLE']._serialized_start=503
-  _globals['_USER_ROLE']._serialized_end=554
-  _globals['_CREATEUSERREQUEST']._serialized_start=557
-  _globals['_CREATEUSERREQUEST']._serialized_end=792
-  _globals['_GETUSERREQUEST']._serialized_start=794
-  _globals['_GETUSERREQUEST']._serialized_end=855
-  _globals['_LISTUSERSREQUEST']._serialized_start=857
-  _globals['_LISTUSERSREQUEST']._serialized_end=936
-  _globals['_LISTUSERSRESPONSE']._serialized_start=938
-  _globals['_LISTUSERSRESPONSE']._serialized_end=1023
-  _globals['_DELETEUSERREQUEST']._serialized_start=1025
-  _globals['_DELETEUSERREQUEST']._serialized_end=1089
-  _globals['_TENANT']._serialized_start=1092
-  _globals['_TENANT']._serialized_end=1555
-  _globals['_TENANT_STATE']._serialized_start=1484
-  _globals['_TENANT_STATE']._serialized_end=1555
-  _globals['_TENANTQUOTAS']._serialized_start=1558
-  _globals['_TENANTQUOTAS']._serialized_end=1820
-  _globals['_GETTENANTREQUEST']._serialized_start=1822
-  _globals['_GETTENANTREQUEST']._serialized_end=1840
-  _globals['_UPDATETENANTREQUEST']._serialized_start=1842
-  _globals['_UPDATETENANTREQUEST']._serialized_end=1968
-  _globals['_GETTENANTBOOKREQUEST']._serialized_start=1970
-  _globals['_GETTENANTBOOKREQUEST']._serialized_end=2048
-  _globals['_GETTENANTBOOKRESPONSE']._serialized_start=2051
-  _globals['_GETTENANTBOOKRESPONSE']._serialized_end=2219
-  _globals['_BOOKEDTENANT']._serialized_start=2222
-  _globals['_BOOKEDTENANT']._serialized_end=2375
-  _globals['_USERSERVICE']._serialized_start=2378
-  _globals['_USERSERVICE']._serialized_end=2888
-  _globals['_TENANTSERVICE']._serialized_start=2891
-  _globals['_TENANTSERVICE']._serialized_end=3353
+  _globals['_USER']._serialized_end=803
+  _globals['_USER_ROLE']._serialized_start=717
+  _globals['_USER_ROLE']._serialized_end=803
+  _globals['_CREATEUSERREQUEST']._serialized_start=806
+  _globals['_CREATEUSERREQUEST']._serialized_end=1100
+  _globals['_GETUSERREQUEST']._serialized_start=1102
+  _globals['_GETUSERREQUEST']._serialized_end=1163
+  _globals['_LISTUSERSREQUEST']._serialized_start=1165
+  _globals['_LISTUSERSREQUEST']._serialized_end=1244
+  _globals['_LISTUSERSRESPONSE']._serialized_start=1246
+  _globals['_LISTUSERSRESPONSE']._serialized_end=1331
+  _globals['_UPDATEUSERREQUEST']._serialized_start=1333
+  _globals['_UPDATEUSERREQUEST']._serialized_end=1453
+  _globals['_DEACTIVATEUSERREQUEST']._serialized_start=1455
+  _globals['_DEACTIVATEUSERREQUEST']._serialized_end=1523
+  _globals['_REACTIVATEUSERREQUEST']._serialized_start=1525
+  _globals['_REACTIVATEUSERREQUEST']._serialized_end=1593
+  _globals['_DELETEUSERREQUEST']._serialized_start=1595
+  _globals['_DELETEUSERREQUEST']._serialized_end=1659
+  _globals['_TENANT']._serialized_start=1662
+  _globals['_TENANT']._serialized_end=2125
+  _globals['_TENANT_STATE']._serialized_start=2054
+  _globals['_TENANT_STATE']._serialized_end=2125
+  _globals['_TENANTQUOTAS']._serialized_start=2128
+  _globals['_TENANTQUOTAS']._serialized_end=2390
+  _globals['_GETTENANTREQUEST']._serialized_start=2392
+  _globals['_GETTENANTREQUEST']._serialized_end=2410
+  _globals['_UPDATETENANTREQUEST']._serialized_start=2412
+  _globals['_UPDATETENANTREQUEST']._serialized_end=2538
+  _globals['_GETTENANTBOOKREQUEST']._serialized_start=2540
+  _globals['_GETTENANTBOOKREQUEST']._serialized_end=2618
+  _globals['_GETTENANTBOOKRESPONSE']._serialized_start=2621
+  _globals['_GETTENANTBOOKRESPONSE']._serialized_end=2789
+  _globals['_BOOKEDTENANT']._serialized_start=2792
+  _globals['_BOOKEDTENANT']._serialized_end=2945
+  _globals['_USERSERVICE']._serialized_start=2948
+  _globals['_USERSERVICE']._serialized_end=3845
+  _globals['_TENANTSERVICE']._serialized_start=3848
+  _globals['_TENANTSERVICE']._serialized_end=4310
 # @@protoc_insertion_point(module_scope)

@@ -36,9 +36,17 @@ class User(_message.Message):
         ROLE_UNSPECIFIED: User._Role.ValueType  # 0
         """Never sent."""
         ADMIN: User._Role.ValueType  # 1
-        """Every scope; those of the platform itself ("mesh:...") in the first tenant alone, which is the operator's."""
+        """roles/admin: every scope but that over owners; those of the platform itself ("mesh:...") in the first tenant alone, which is the
+        operator's.
+        """
         MEMBER: User._Role.ValueType  # 2
-        """Works with alarms, tasks, records, templates and the inbox; cannot manage users."""
+        """roles/operator: works with alarms, incidents, tasks, records, templates and the inbox; cannot manage users."""
+        OWNER: User._Role.ValueType  # 3
+        """roles/owner: what roles/admin has, and makes and removes owners."""
+        VIEWER: User._Role.ValueType  # 4
+        """roles/viewer: reads what roles/operator reads."""
+        CUSTOM: User._Role.ValueType  # 5
+        """A role of the tenant's own; role_name says which."""
 
     class Role(_Role, metaclass=_RoleEnumTypeWrapper):
         """What a user may do."""
@@ -46,9 +54,17 @@ class User(_message.Message):
     ROLE_UNSPECIFIED: User.Role.ValueType  # 0
     """Never sent."""
     ADMIN: User.Role.ValueType  # 1
-    """Every scope; those of the platform itself ("mesh:...") in the first tenant alone, which is the operator's."""
+    """roles/admin: every scope but that over owners; those of the platform itself ("mesh:...") in the first tenant alone, which is the
+    operator's.
+    """
     MEMBER: User.Role.ValueType  # 2
-    """Works with alarms, tasks, records, templates and the inbox; cannot manage users."""
+    """roles/operator: works with alarms, incidents, tasks, records, templates and the inbox; cannot manage users."""
+    OWNER: User.Role.ValueType  # 3
+    """roles/owner: what roles/admin has, and makes and removes owners."""
+    VIEWER: User.Role.ValueType  # 4
+    """roles/viewer: reads what roles/operator reads."""
+    CUSTOM: User.Role.ValueType  # 5
+    """A role of the tenant's own; role_name says which."""
 
     NAME_FIELD_NUMBER: _builtins.int
     EMAIL_FIELD_NUMBER: _builtins.int
@@ -57,6 +73,9 @@ class User(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     USERNAME_FIELD_NUMBER: _builtins.int
     VERIFY_TIME_FIELD_NUMBER: _builtins.int
+    ROLE_NAME_FIELD_NUMBER: _builtins.int
+    DEACTIVATE_TIME_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "users/{id}"."""
     email: _builtins.str
@@ -64,9 +83,13 @@ class User(_message.Message):
     display_name: _builtins.str
     """Name of the person."""
     role: Global___User.Role.ValueType
-    """What the user may do."""
+    """What role_name says, as far as earlier versions knew it."""
     username: _builtins.str
     """Name that signs in; empty if only the address does."""
+    role_name: _builtins.str
+    """Name of its role: what the user may do, such as "roles/operator"."""
+    locale: _builtins.str
+    """Language of mails to the person; empty: English."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the user was made."""
@@ -74,6 +97,10 @@ class User(_message.Message):
     @_builtins.property
     def verify_time(self) -> _timestamp_pb2.Timestamp:
         """When the user showed that mail to the address arrives; unset until then."""
+
+    @_builtins.property
+    def deactivate_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when the user can do nothing; unset: it can."""
 
     def __init__(
         self,
@@ -85,10 +112,13 @@ class User(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         username: _builtins.str = ...,
         verify_time: _timestamp_pb2.Timestamp | None = ...,
+        role_name: _builtins.str = ...,
+        deactivate_time: _timestamp_pb2.Timestamp | None = ...,
+        locale: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "verify_time", b"verify_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "deactivate_time", b"deactivate_time", "verify_time", b"verify_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "email", b"email", "name", b"name", "role", b"role", "username", b"username", "verify_time", b"verify_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "deactivate_time", b"deactivate_time", "display_name", b"display_name", "email", b"email", "locale", b"locale", "name", b"name", "role", b"role", "role_name", b"role_name", "username", b"username", "verify_time", b"verify_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -105,6 +135,7 @@ class CreateUserRequest(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
     USERNAME_FIELD_NUMBER: _builtins.int
+    ROLE_NAME_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """Address that signs in; unique in the platform, whatever its case."""
     password: _builtins.str
@@ -114,9 +145,11 @@ class CreateUserRequest(_message.Message):
     display_name: _builtins.str
     """Name of the person."""
     role: Global___User.Role.ValueType
-    """What the user may do; MEMBER unless given."""
+    """What the user may do, for clients that know no role_name; neither of the two is roles/operator."""
     username: _builtins.str
     """Name that signs in, such as "ann" or "build-7"; unique in the platform, whatever its case."""
+    role_name: _builtins.str
+    """Name of the role: what the user may do, such as "roles/viewer"."""
     def __init__(
         self,
         *,
@@ -125,10 +158,11 @@ class CreateUserRequest(_message.Message):
         display_name: _builtins.str = ...,
         role: Global___User.Role.ValueType = ...,
         username: _builtins.str = ...,
+        role_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "password", b"password", "role", b"role", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "password", b"password", "role", b"role", "role_name", b"role_name", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -209,6 +243,80 @@ class ListUsersResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListUsersResponse: _TypeAlias = ListUsersResponse  # noqa: Y015
+
+@_typing.final
+class UpdateUserRequest(_message.Message):
+    """Changes a user."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def user(self) -> Global___User:
+        """New values, and the resource name."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Fields to change: "display_name", "role_name" (or "role"), "locale"; all that are set unless given."""
+
+    def __init__(
+        self,
+        *,
+        user: Global___User | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["update_mask", b"update_mask", "user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["update_mask", b"update_mask", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateUserRequest: _TypeAlias = UpdateUserRequest  # noqa: Y015
+
+@_typing.final
+class DeactivateUserRequest(_message.Message):
+    """Lets a user do nothing any more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeactivateUserRequest: _TypeAlias = DeactivateUserRequest  # noqa: Y015
+
+@_typing.final
+class ReactivateUserRequest(_message.Message):
+    """Lets a user sign in again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReactivateUserRequest: _TypeAlias = ReactivateUserRequest  # noqa: Y015
 
 @_typing.final
 class DeleteUserRequest(_message.Message):

@@ -51,6 +51,21 @@ class UserServiceStub:
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.ListUsersRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.ListUsersResponse.FromString,
                 _registered_method=True)
+        self.UpdateUser = channel.unary_unary(
+                '/tocsin.api.auth.v1.UserService/UpdateUser',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.UpdateUserRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.User.FromString,
+                _registered_method=True)
+        self.DeactivateUser = channel.unary_unary(
+                '/tocsin.api.auth.v1.UserService/DeactivateUser',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.DeactivateUserRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.User.FromString,
+                _registered_method=True)
+        self.ReactivateUser = channel.unary_unary(
+                '/tocsin.api.auth.v1.UserService/ReactivateUser',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.ReactivateUserRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.User.FromString,
+                _registered_method=True)
         self.DeleteUser = channel.unary_unary(
                 '/tocsin.api.auth.v1.UserService/DeleteUser',
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.DeleteUserRequest.SerializeToString,
@@ -83,8 +98,30 @@ class UserServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateUser(self, request, context):
+        """Changes a user. A role has to be one whose scopes the caller has; only an owner changes owners, and the last active one stays. What the
+        user may no longer do ends: keys within a minute, sessions at their next refresh.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeactivateUser(self, request, context):
+        """Lets a user do nothing any more: its sessions end, its API keys do not work, it cannot sign in. The last active owner stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReactivateUser(self, request, context):
+        """Lets a user sign in again. Refused if the user has scopes that the caller lacks.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteUser(self, request, context):
-        """Removes a user and ends the sessions that it has. The last administrator cannot be removed.
+        """Removes a user, and ends the sessions and API keys that it has. Only an owner removes owners, and the last active one stays.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,6 +144,21 @@ def add_UserServiceServicer_to_server(servicer, server):
                     servicer.ListUsers,
                     request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.ListUsersRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.ListUsersResponse.SerializeToString,
+            ),
+            'UpdateUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateUser,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.UpdateUserRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.User.SerializeToString,
+            ),
+            'DeactivateUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeactivateUser,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.DeactivateUserRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.User.SerializeToString,
+            ),
+            'ReactivateUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReactivateUser,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.ReactivateUserRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.User.SerializeToString,
             ),
             'DeleteUser': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteUser,
@@ -196,6 +248,87 @@ class UserService:
             '/tocsin.api.auth.v1.UserService/ListUsers',
             tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.ListUsersRequest.SerializeToString,
             tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.ListUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.UserService/UpdateUser',
+            tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.UpdateUserRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeactivateUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.UserService/DeactivateUser',
+            tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.DeactivateUserRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReactivateUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.UserService/ReactivateUser',
+            tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.ReactivateUserRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.User.FromString,
             options,
             channel_credentials,
             insecure,

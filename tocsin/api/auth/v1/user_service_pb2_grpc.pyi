@@ -40,8 +40,16 @@ class UserServiceStub:
     """Reads one user."""
     ListUsers: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.ListUsersRequest, _user_service_pb2.ListUsersResponse]
     """Lists the users, the oldest first."""
+    UpdateUser: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.UpdateUserRequest, _user_service_pb2.User]
+    """Changes a user. A role has to be one whose scopes the caller has; only an owner changes owners, and the last active one stays. What the
+    user may no longer do ends: keys within a minute, sessions at their next refresh.
+    """
+    DeactivateUser: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.DeactivateUserRequest, _user_service_pb2.User]
+    """Lets a user do nothing any more: its sessions end, its API keys do not work, it cannot sign in. The last active owner stays."""
+    ReactivateUser: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.ReactivateUserRequest, _user_service_pb2.User]
+    """Lets a user sign in again. Refused if the user has scopes that the caller lacks."""
     DeleteUser: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.DeleteUserRequest, _empty_pb2.Empty]
-    """Removes a user and ends the sessions that it has. The last administrator cannot be removed."""
+    """Removes a user, and ends the sessions and API keys that it has. Only an owner removes owners, and the last active one stays."""
 
 @_typing.type_check_only
 class UserServiceAsyncStub(UserServiceStub):
@@ -54,8 +62,16 @@ class UserServiceAsyncStub(UserServiceStub):
     """Reads one user."""
     ListUsers: _aio.UnaryUnaryMultiCallable[_user_service_pb2.ListUsersRequest, _user_service_pb2.ListUsersResponse]  # type: ignore[assignment]
     """Lists the users, the oldest first."""
+    UpdateUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.UpdateUserRequest, _user_service_pb2.User]  # type: ignore[assignment]
+    """Changes a user. A role has to be one whose scopes the caller has; only an owner changes owners, and the last active one stays. What the
+    user may no longer do ends: keys within a minute, sessions at their next refresh.
+    """
+    DeactivateUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.DeactivateUserRequest, _user_service_pb2.User]  # type: ignore[assignment]
+    """Lets a user do nothing any more: its sessions end, its API keys do not work, it cannot sign in. The last active owner stays."""
+    ReactivateUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.ReactivateUserRequest, _user_service_pb2.User]  # type: ignore[assignment]
+    """Lets a user sign in again. Refused if the user has scopes that the caller lacks."""
     DeleteUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.DeleteUserRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Removes a user and ends the sessions that it has. The last administrator cannot be removed."""
+    """Removes a user, and ends the sessions and API keys that it has. Only an owner removes owners, and the last active one stays."""
 
 class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     """Manages the users of the caller's tenant."""
@@ -85,12 +101,38 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the users, the oldest first."""
 
     @_abc_1.abstractmethod
+    def UpdateUser(
+        self,
+        request: _user_service_pb2.UpdateUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_service_pb2.User, _abc.Awaitable[_user_service_pb2.User]]:
+        """Changes a user. A role has to be one whose scopes the caller has; only an owner changes owners, and the last active one stays. What the
+        user may no longer do ends: keys within a minute, sessions at their next refresh.
+        """
+
+    @_abc_1.abstractmethod
+    def DeactivateUser(
+        self,
+        request: _user_service_pb2.DeactivateUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_service_pb2.User, _abc.Awaitable[_user_service_pb2.User]]:
+        """Lets a user do nothing any more: its sessions end, its API keys do not work, it cannot sign in. The last active owner stays."""
+
+    @_abc_1.abstractmethod
+    def ReactivateUser(
+        self,
+        request: _user_service_pb2.ReactivateUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_service_pb2.User, _abc.Awaitable[_user_service_pb2.User]]:
+        """Lets a user sign in again. Refused if the user has scopes that the caller lacks."""
+
+    @_abc_1.abstractmethod
     def DeleteUser(
         self,
         request: _user_service_pb2.DeleteUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Removes a user and ends the sessions that it has. The last administrator cannot be removed."""
+        """Removes a user, and ends the sessions and API keys that it has. Only an owner removes owners, and the last active one stays."""
 
 def add_UserServiceServicer_to_server(servicer: UserServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

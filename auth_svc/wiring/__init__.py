@@ -10,8 +10,6 @@ from auth_svc.domain import PasswordRule, Scopes
 from auth_svc.error_reports import ReportFolder
 from auth_svc.handlers import (
     AccountHandlers,
-    AccountPageHandlers,
-    ApiKeyHandlers,
     AuditLogHandlers,
     AuthHandlers,
     SecurityAlertHandlers,
@@ -19,7 +17,6 @@ from auth_svc.handlers import (
     StreamTokenHandlers,
     TenantAdminHandlers,
     TenantHandlers,
-    UserHandlers,
 )
 from auth_svc.handlers.tenants import book_answer
 from auth_svc.journal import SecurityJournal
@@ -33,9 +30,9 @@ from auth_svc.service import (
     Accounts,
     AlertHousekeeper,
     AlertLog,
-    ApiKeys,
     AuditHousekeeper,
     AuditLog,
+    Authorizer,
     Installer,
     NewPasswords,
     OneTimeTokens,
@@ -55,10 +52,10 @@ from auth_svc.signing import KeyFiles, SigningKeys
 from auth_svc.store import AuthStore
 from auth_svc.stream_signing import StreamTokenSigner
 from auth_svc.throttle import LoginThrottle, RequestBudget, ThrottleRule
+from auth_svc.wiring.members import MemberParts, ProgramParts, Shared
 from tocsin.alerts.reporter import AlertReporter
 from tocsin.api.auth.v1 import (
     account_service_pb2_grpc,
-    api_key_service_pb2_grpc,
     audit_log_service_pb2_grpc,
     auth_service_pb2_grpc,
     security_alert_service_pb2_grpc,
@@ -103,14 +100,16 @@ def build(settings: AuthSettings, clock: Clock) -> App:
     alerting = _Alerting(settings, clock, store, telemetry)
     auditing = _Auditing(settings, clock, store, keys, alerting.reporter, telemetry)
     journal = SecurityJournal(registry=telemetry.registry, alerts=alerting.reporter, audit=auditing.journal)
-    scopes = Scopes(every=frozenset(policy.scope for policy in policies().values() if policy.scope) | frozenset(settings.extra_scopes))
+    authorizer = _authorizer(settings, clock, store)
 
-    signing_in = _SigningIn(settings, clock, store=store, hasher=passwords, signer=keys, mailing=mailing, scopes=scopes, log=journal)
-    users = Users(store=store, passwords=signing_in.passwords, scopes=scopes, log=journal, clock=clock)
+    signing_in = _SigningIn(
+        settings, clock, store=store, hasher=passwords, signer=keys, mailing=mailing, authorizer=authorizer, log=journal
+    )
+    shared: Shared = {"store": store, "authorizer": authorizer, "log": journal, "clock": clock}
+    members = MemberParts(shared, passwords=signing_in.passwords, accounts=signing_in.accounts, tokens=mailing.tokens, mails=mailing.mails)
     office = TenantOffice(store=store, log=journal, clock=clock, defaults=_default_quotas(settings))
     book = TenantFeed(fetch=lambda version, token: book_answer(office, version=version, page_token=token), clock=clock, file=None)
-    lifetime = timedelta(seconds=settings.access_token_seconds)
-    api_keys = ApiKeys(store=store, signer=keys, scopes=scopes, log=journal, clock=clock, access_lifetime=lifetime)
+    programs = ProgramParts(shared, settings=settings, signer=keys, mails=mailing.mails, report=alerting.log.report)
     installer = _installer(settings, clock, store=store, hasher=passwords, log=journal)
     housekeeper = SessionHousekeeper(store=store, clock=clock)
     server = MeshServer(
@@ -124,14 +123,17 @@ def build(settings: AuthSettings, clock: Clock) -> App:
         checks={"database": database.check, "audit log": auditing.journal.check},
         handlers=[
             *signing_in.handlers,
-            *_handlers(users, office, api_keys, alerting.log),
+            *members.handlers,
+            *programs.handlers,
+            *_handlers(members.users, office, alerting.log),
             *auditing.handlers,
             _stream_tokens(settings, clock, store, keys, journal),
         ],
         tenants=book,
         journal=auditing.journal,
     )
-    parts = [telemetry, mesh, keys, database, passwords, installer, book, housekeeper, *alerting.parts, *auditing.parts, *mailing.parts]
+    keeping = [housekeeper, *alerting.parts, *auditing.parts, *mailing.parts, *programs.parts]
+    parts = [telemetry, mesh, keys, database, passwords, installer, book, *keeping]
     return App(name=settings.service_name, components=parts, server=server)
 
 
@@ -151,7 +153,7 @@ class _Mailing:
             clock=clock,
             written=written,
         )
-        self._housekeeper = AccountHousekeeper(tokens=store, mails=store, credentials=store, clock=clock)
+        self._housekeeper = AccountHousekeeper(tokens=store, mails=store, credentials=store, invitations=store, clock=clock)
 
     @property
     def parts(self) -> Sequence[Component]:
@@ -171,7 +173,7 @@ class _SigningIn:
         hasher: Argon2Passwords,
         signer: SigningKeys,
         mailing: _Mailing,
-        scopes: Scopes,
+        authorizer: Authorizer,
         log: SecurityJournal,
     ) -> None:
         rule = PasswordRule(shortest=settings.password_min_length, common=common_passwords())
@@ -196,7 +198,7 @@ class _SigningIn:
             signer=signer,
             second=self.second,
             mails=mailing.mails,
-            scopes=scopes,
+            scopes=authorizer.scopes,
             log=log,
             clock=clock,
             rule=session_rule,
@@ -208,7 +210,7 @@ class _SigningIn:
             second=self.second,
             throttle=throttle,
             tokens=mailing.tokens,
-            scopes=scopes,
+            authorizer=authorizer,
             log=log,
             clock=clock,
             rule=session_rule,
@@ -233,6 +235,7 @@ class _SigningIn:
             log=log,
             clock=clock,
         )
+        self.accounts = accounts
         session_list = SessionList(store=store, log=log, clock=clock, longest=timedelta(seconds=settings.session_seconds))
         self.handlers: Sequence[Handler] = (
             (
@@ -243,7 +246,6 @@ class _SigningIn:
                 account_service_pb2_grpc.add_AccountServiceServicer_to_server,
                 AccountHandlers(accounts=accounts, sessions=sessions),
             ),
-            (account_service_pb2_grpc.add_AccountPageServiceServicer_to_server, AccountPageHandlers(accounts=accounts)),
             (session_service_pb2_grpc.add_SessionServiceServicer_to_server, SessionHandlers(sessions=session_list)),
         )
 
@@ -297,14 +299,17 @@ class _Auditing:
         return (self._housekeeper, self.journal)
 
 
-def _handlers(users: Users, office: TenantOffice, api_keys: ApiKeys, alerts: AlertLog) -> Sequence[Handler]:
+def _handlers(users: Users, office: TenantOffice, alerts: AlertLog) -> Sequence[Handler]:
     return (
-        (user_service_pb2_grpc.add_UserServiceServicer_to_server, UserHandlers(users=users)),
         (user_service_pb2_grpc.add_TenantServiceServicer_to_server, TenantHandlers(users=users, office=office)),
         (tenant_admin_service_pb2_grpc.add_TenantAdminServiceServicer_to_server, TenantAdminHandlers(office=office)),
-        (api_key_service_pb2_grpc.add_ApiKeyServiceServicer_to_server, ApiKeyHandlers(keys=api_keys)),
         (security_alert_service_pb2_grpc.add_SecurityAlertServiceServicer_to_server, SecurityAlertHandlers(alerts=alerts)),
     )
+
+
+def _authorizer(settings: AuthSettings, clock: Clock, store: AuthStore) -> Authorizer:
+    named = frozenset(policy.scope for policy in policies().values() if policy.scope)
+    return Authorizer(store=store, scopes=Scopes(every=named | frozenset(settings.extra_scopes)), clock=clock)
 
 
 def _default_quotas(settings: AuthSettings) -> Quotas:

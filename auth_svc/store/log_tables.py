@@ -1,0 +1,69 @@
+"""The tables of what happened: security alerts and the audit log."""
+
+from sqlalchemy import BigInteger, Column, Index, SmallInteger, String, Table, Text
+
+from auth_svc.store.tables import metadata
+
+# The id comes from what makes an alert the same one as another, and from the window of time: see `auth_svc.service.alerts`.
+security_alerts = Table(
+    "security_alerts",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("latest", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("filed", SmallInteger, nullable=False),
+    Index("security_alerts_tenant", "tenant", "first_at", "id"),
+    Index("security_alerts_updated", "tenant", "updated_at", "id"),
+    Index("security_alerts_filed", "filed", "first_at"),
+    Index("security_alerts_last", "last_at"),
+)
+
+# Batches of reports that were stored: one that comes again, because its answer was lost, is not counted twice.
+alert_batches = Table(
+    "alert_batches",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    Index("alert_batches_created", "created_at"),
+)
+
+# The audit log. Triggers refuse any change of an entry, and any deletion but that of what lies before the anchor of its chain.
+audit_logs = Table(
+    "audit_logs",
+    metadata,
+    Column("tenant", String(26), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", String(64), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    *(Column(name, Text, nullable=False) for name in ("service", "method", "subject", "session", "client_address", "user_agent")),
+    *(Column(name, Text, nullable=False) for name in ("resource", "outcome", "detail", "request_id", "trace_id")),
+    Column("count", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("audit_logs_by_id", "tenant", "id", unique=True),
+)
+
+# The end of each tenant's chain, its last signed head, and where retention has cut it.
+audit_chains = Table(
+    "audit_chains",
+    metadata,
+    Column("tenant", String(26), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("signed_number", BigInteger, nullable=False),
+    Column("signed_hash", String(64), nullable=False),
+    Column("signed_at", BigInteger, nullable=False),
+    Column("signature", Text, nullable=False),
+    Column("anchor_number", BigInteger, nullable=False),
+    Column("anchor_hash", String(64), nullable=False),
+    Column("anchor_signed_at", BigInteger, nullable=False),
+    Column("anchor_signature", Text, nullable=False),
+)
