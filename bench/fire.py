@@ -19,7 +19,7 @@ from scheduler_svc.domain import Action, FiringState, QueuedFiring
 from scheduler_svc.engine import Engine
 from scheduler_svc.ports import Fired
 from scheduler_svc.store import SqlDueStore
-from scheduler_svc.wiring import engine_options
+from scheduler_svc.wiring.options import engine_options
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.clock import DAY, SECOND, SystemClock
 from tocsin.database import Database

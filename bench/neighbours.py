@@ -16,7 +16,7 @@ from scheduler_svc.config import SchedulerSettings
 from scheduler_svc.domain import QueuedFiring
 from scheduler_svc.engine import Engine
 from scheduler_svc.store import SqlDueStore
-from scheduler_svc.wiring import engine_options
+from scheduler_svc.wiring.options import engine_options
 from tocsin.clock import SECOND, SystemClock
 from tocsin.testing.postgres import PostgresServer
 

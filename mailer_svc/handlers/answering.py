@@ -15,6 +15,7 @@ from tocsin.api.mailer.v1 import answer_service_pb2 as pb
 from tocsin.api.mailer.v1 import answer_service_pb2_grpc as rpc
 from tocsin.errors import NotFound
 from tocsin.html_page import preferred_language
+from tocsin.mesh.context import note
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -38,10 +39,12 @@ class AnswerHandlers(rpc.AnswerServiceServicer):
 
     async def _page(self, token: str, answer: LinkAnswer | None, headers: Mapping[str, str]) -> pb.AnswerPage:
         try:
+            link = self._answering.read(token)
+            if (told := note()) is not None:
+                told.tenant, told.subject, told.resource = link.tenant, f"recipients/{link.recipient_id}", f"incidents/{link.incident}"
             if answer is None:
-                self._answering.read(token)
                 return _answer(AnswerView.NO_FORM, headers)
-            who, facts = await self._answering.answer(token, answer)
+            who, facts = await self._answering.answer(link, answer)
         except AnswerLinkExpired:
             return _answer(AnswerView.EXPIRED, headers)
         except (AnswerLinkInvalid, NotFound):  # of an incident that is forgotten as well

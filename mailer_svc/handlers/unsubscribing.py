@@ -12,6 +12,7 @@ from mailer_svc.service import Unsubscribing
 from tocsin.api.mailer.v1 import unsubscribe_service_pb2 as pb
 from tocsin.api.mailer.v1 import unsubscribe_service_pb2_grpc as rpc
 from tocsin.html_page import preferred_language
+from tocsin.mesh.context import note
 
 Context = grpc.aio.ServicerContext[Any, Any]
 _ONE_CLICK: Final = (b"List-Unsubscribe", b"One-Click")
@@ -33,9 +34,12 @@ class UnsubscribeHandlers(rpc.UnsubscribeServiceServicer):
         if not all(part in request.form.data for part in _ONE_CLICK):
             return await self._page(request.token, UnsubscribeView.NO_FORM, request.headers)
         try:
-            await self._unsubscribing.leave(request.token)
+            left = await self._unsubscribing.leave(request.token)
         except UnsubscribeTokenInvalid:
             return _answer(UnsubscribeView.NO_LINK, request.headers)
+        if (told := note()) is not None:
+            told.tenant, told.resource = left.tenant, f"categories/{left.category}"
+            told.subject = f"recipients/{left.recipient_id}" if left.recipient_id else ""
         return await self._page(request.token, UnsubscribeView.DONE, request.headers)
 
     async def _page(self, token: str, view: UnsubscribeView, headers: Mapping[str, str]) -> pb.UnsubscribePage:

@@ -1,11 +1,14 @@
 """Answering an incident by the link of a message."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from mailer_svc.domain import Content
 from mailer_svc.domain.answers import LASTING, AnswerLink, AnswerTokens
+from mailer_svc.domain.errors import AnswerLinkInvalid
 from mailer_svc.ports.incidents import IncidentFacts, IncidentKey, IncidentLookup, LinkAnswer, PersonalAnswer
 from tocsin.clock import Clock
+from tocsin.tenants import serves_all
 
 ANSWER_PATH = "/i/"
 """Path of the pages at the gateway; see AnswerService."""
@@ -14,7 +17,16 @@ ANSWER_PATH = "/i/"
 class Answering:
     """Makes links, reads them, and passes on what people say by them."""
 
-    def __init__(self, *, tokens: AnswerTokens, incidents: IncidentLookup, base: str, clock: Clock, replies: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        tokens: AnswerTokens,
+        incidents: IncidentLookup,
+        base: str,
+        clock: Clock,
+        replies: bool = False,
+        serves: Callable[[str], bool] = serves_all,
+    ) -> None:
         """Makes it.
 
         Args:
@@ -23,9 +35,11 @@ class Answering:
             base: the URL of the pages, with a slash at its end; empty: nobody knows how people reach us, so that there are no links.
             clock: source of time.
             replies: whether somebody reads what people answer to mails.
+            serves: for which tenants, see `TenantBook.serves_keys`.
         """
         self.replies = replies
         self._tokens = tokens
+        self._serves = serves
         self._incidents = incidents
         self._base = base
         self._clock = clock
@@ -51,18 +65,18 @@ class Answering:
             AnswerLinkInvalid: it is none of ours.
             AnswerLinkExpired: its time is over.
         """
-        return self._tokens.open(token, now=self._clock.micros())
+        link = self._tokens.open(token, now=self._clock.micros())
+        if not self._serves(link.tenant):
+            raise AnswerLinkInvalid
+        return link
 
-    async def answer(self, token: str, answer: LinkAnswer) -> tuple[str, IncidentFacts]:
-        """Takes what somebody says by a link: who it is, and how the incident stands then.
+    async def answer(self, link: AnswerLink, answer: LinkAnswer) -> tuple[str, IncidentFacts]:
+        """Takes what somebody says by a link that was read: who it is, and how the incident stands then.
 
         Raises:
-            AnswerLinkInvalid: it is none of ours.
-            AnswerLinkExpired: its time is over.
             NotFound: there is no such incident any more.
             Unavailable: the scheduler cannot be reached.
         """
-        link = self.read(token)
         key = IncidentKey(link.tenant, link.incident)
         facts = await self._incidents.answer(key, actor=f"recipients/{link.recipient_id}", via="link", answer=PersonalAnswer(answer))
         return link.recipient_id, facts

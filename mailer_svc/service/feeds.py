@@ -15,6 +15,7 @@ from mailer_svc.ports import RotationHistories, RotationStore
 from mailer_svc.ports.feeds import FeedKey, FeedStore
 from mailer_svc.service.on_call import MOST_CHANGES
 from tocsin.clock import DAY, Clock
+from tocsin.tenants import serves_all
 
 BEHIND: Final = 35 * DAY
 AHEAD: Final = 180 * DAY
@@ -41,6 +42,7 @@ class CalendarFeeds:
         clock: Clock,
         link: Callable[[str], str],
         new_token: Callable[[], str] = lambda: secrets.token_urlsafe(_TOKEN_BYTES),
+        serves: Callable[[str], bool] = serves_all,
     ) -> None:
         """Takes what it stands on.
 
@@ -51,6 +53,7 @@ class CalendarFeeds:
             clock: the time.
             link: the public URL of a path; empty: nobody knows it.
             new_token: makes a secret.
+            serves: for which tenants, see `TenantBook.serves_keys`.
         """
         self._store = store
         self._rotations = rotations
@@ -58,6 +61,7 @@ class CalendarFeeds:
         self._clock = clock
         self._link = link
         self._new_token = new_token
+        self._serves = serves
 
     async def create(self, key: FeedKey) -> tuple[str, int]:
         """Makes the feed of a subject; its URL, and when it was made.
@@ -96,7 +100,7 @@ class CalendarFeeds:
             FeedNotFound: nobody's feed has this token.
         """
         key = await self._store.find(_hash(token.removesuffix(SUFFIX)))
-        if key is None:
+        if key is None or not self._serves(key.tenant):
             raise FeedNotFound
         kind, _, identity = key.subject.partition("/")
         # The window moves at midnight (UTC), so that a feed whose schedule stays is the same for a day.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mailer_svc.domain import UnsubscribeTokens
 from mailer_svc.domain.people import Suppression, SuppressionReason
+from mailer_svc.domain.unsubscription import Unsubscription
 from mailer_svc.ports.leaving import CategoryChoices
 from mailer_svc.ports.people import Suppressions
 from tocsin.clock import Clock
@@ -52,8 +53,10 @@ class Unsubscribing:
         name = await self._choices.category_name(tenant=what.tenant, category=what.category)
         return LinkTarget(name or what.category, what.address)
 
-    async def leave(self, token: str) -> None:
+    async def leave(self, token: str) -> Unsubscription:
         """Turns the category off for its recipient, or for the address alone if it belongs to nobody. Again is no error.
+
+        It works whatever state the tenant is in: nobody has to go on getting mail because of that.
 
         Raises:
             UnsubscribeTokenInvalid: it is none of ours.
@@ -75,3 +78,4 @@ class Unsubscribing:
             )
             await self._suppressions.add([suppression])
         _log.info("category left", tenant=what.tenant, recipient=what.recipient_id, category=what.category)
+        return what

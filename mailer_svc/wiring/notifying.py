@@ -57,7 +57,14 @@ class Notifying:
         incidents = IncidentClient(mesh=node.mesh)
         tokens = AnswerTokens(node.installation_key.derive("answers", length=KEY_BYTES))
         base = settings.public_link(ANSWER_PATH)
-        self.answering = Answering(tokens=tokens, incidents=incidents, base=base, clock=clock, replies=bool(settings.reply_address))
+        self.answering = Answering(
+            tokens=tokens,
+            incidents=incidents,
+            base=base,
+            clock=clock,
+            replies=bool(settings.reply_address),
+            serves=node.tenants.serves_keys,
+        )
         asked = SqlDeliveryReader(database=storage.database, order=storage.order)
         self.replying = Replying(asked=asked, incidents=incidents, clock=clock)
         composer = Composer(

@@ -67,6 +67,7 @@ class MailStorage:
             histories=self.histories,
             clock=clock,
             link=settings.public_link,
+            serves=node.tenants.serves_keys,
         )
         self.held = SqlHeldDeliveries(database=self.database, order=self.order, quotas=quotas)
         self.digests = SqlDigests(database=self.database, order=self.order, acceptance=self.journal.acceptance)

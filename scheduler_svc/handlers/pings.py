@@ -1,6 +1,7 @@
 """The pings of TriggerService: our own, and those of healthchecks.io."""
 
 import re
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -63,7 +64,8 @@ class _Signalled(NamedTuple):
 class PingRpcs:
     """The RPCs of TriggerService that take pings."""
 
-    def __init__(self, *, triggers: Triggers, keys: PingKeys, alarms: Alarms) -> None:
+    def __init__(self, *, triggers: Triggers, keys: PingKeys, alarms: Alarms, active: Callable[[str], bool]) -> None:
+        self._active = active
         self._triggers = triggers
         self._keys = keys
         self._alarms = alarms
@@ -143,6 +145,8 @@ class PingRpcs:
         except HeartbeatNotFound:
             if not create:
                 raise
+        if not self._active(tenant):
+            raise _Refused(403, "suspended")
         if not policy:
             raise _Refused(400, "no escalation policy for what is created")
         if not await self._keys.may_make(tenant):

@@ -40,8 +40,11 @@ Answer = TypeVar("Answer")
 class TriggerHandlers(PingRpcs, trigger_service_pb2_grpc.TriggerServiceServicer):
     """Takes what happens outside."""
 
-    def __init__(self, *, triggers: Triggers, keys: PingKeys, alarms: Alarms, screen: EventScreen, clock: Clock) -> None:
-        super().__init__(triggers=triggers, keys=keys, alarms=alarms)
+    def __init__(
+        self, *, triggers: Triggers, keys: PingKeys, alarms: Alarms, screen: EventScreen, clock: Clock, active: Callable[[str], bool]
+    ) -> None:
+        """Takes what it stands on; ``active`` says whether a tenant may work."""
+        super().__init__(triggers=triggers, keys=keys, alarms=alarms, active=active)
         self._screen = screen
         self._clock = clock
 

@@ -1,6 +1,6 @@
 """What comes from outside, and the alarms that wait for it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -23,6 +23,7 @@ from scheduler_svc.triggers import (
 from tocsin.errors import TocsinError
 from tocsin.listing import Condition
 from tocsin.recurrence import Micros
+from tocsin.tenants import serves_all
 
 Answer = TypeVar("Answer")
 
@@ -79,8 +80,10 @@ class SignalStore(Protocol):
         """The reading of a metric with the latest time; None without one."""
         ...
 
-    async def ping(self, batch: Sequence[Pinged], *, owner: str, held: Held, now: Micros) -> Caused[PingAnswer]:
-        """Logs pings, moves deadlines, and resolves what was raised."""
+    async def ping(
+        self, batch: Sequence[Pinged], *, owner: str, held: Held, now: Micros, serves: Callable[[str], bool] = serves_all
+    ) -> Caused[PingAnswer]:
+        """Logs pings, moves deadlines, and resolves what was raised; heartbeats of tenants that are not served are not found."""
         ...
 
     async def counts(self, tenant: str) -> TriggerCounts:

@@ -13,6 +13,7 @@ from scheduler_svc.domain.incidents import Incident
 from scheduler_svc.domain.intake.alerts import ReadPayload, ReceivedAlert, incident_key
 from scheduler_svc.domain.intake.integrations import (
     Integration,
+    IntegrationKeyUnknown,
     IntegrationKind,
     KeptPayload,
     PayloadOutcome,
@@ -30,6 +31,7 @@ from tocsin.clock import Clock
 from tocsin.errors import DataLoss, InvalidInput, TocsinError
 from tocsin.recurrence import Micros
 from tocsin.telemetry import get_logger
+from tocsin.tenants import TenantBook
 
 _log = get_logger(__name__)
 
@@ -47,6 +49,9 @@ class TakenPayload(NamedTuple):
     keys: Sequence[str]
 
 
+_SUSPENDED: Final = "The tenant is suspended: nobody is told before it may work again."
+
+
 class PayloadIntake:
     """Opens, counts, acknowledges and resolves the incidents of all alerts of a payload in one transaction."""
 
@@ -57,6 +62,7 @@ class PayloadIntake:
         incidents: Incidents,
         keep: Callable[[KeptPayload], Awaitable[None]],
         limits: IntakeLimits,
+        book: Callable[[], TenantBook],
         clock: Clock,
     ) -> None:
         """Takes what it stands on.
@@ -66,12 +72,14 @@ class PayloadIntake:
             incidents: opens incidents.
             keep: keeps what came, together with what comes at the same time.
             limits: how much each may send.
+            book: knows which tenants are suspended, or deleted.
             clock: source of time.
         """
         self._store = store
         self._incidents = incidents
         self._keep = keep
         self._limits = limits
+        self._book = book
         self._clock = clock
 
     async def receive(self, key: str, payload: RawPayload, *, kind: IntegrationKind) -> TakenPayload:
@@ -109,6 +117,8 @@ class PayloadIntake:
         return await self._receive(integration, payload, read)
 
     async def _receive(self, integration: Integration, payload: RawPayload, read: Callable[[], ReadPayload]) -> TakenPayload:
+        if not self._book().serves_keys(integration.tenant):
+            raise IntegrationKeyUnknown
         if integration.damaged:
             raise DataLoss(f"{integration.name} is stored, and cannot be read.")
         async with self._limits.place(integration, len(payload.body)):
@@ -123,7 +133,8 @@ class PayloadIntake:
                 await self._note(msgspec.structs.replace(kept, outcome=PayloadOutcome.IGNORED, receipt=receipt, detail=said.note))
                 return TakenPayload(receipt, (), [alert.key for alert in said.alerts])
             taken, lost = await self._take(integration, said.alerts)
-            detail = " ".join(part for part in (said.note, *lost) if part)
+            waits = "" if self._book().active(integration.tenant) else _SUSPENDED
+            detail = " ".join(part for part in (said.note, *lost, waits) if part)
             ids = tuple(dict.fromkeys(incident.id for incident in taken.incidents))[:_SHOWN]
             await self._note(msgspec.structs.replace(kept, receipt=taken.receipt, detail=detail, incidents=ids))
             return taken

@@ -31,6 +31,7 @@ from tocsin.clock import DAY, Clock
 from tocsin.errors import TocsinError
 from tocsin.listing import Condition
 from tocsin.recurrence import Micros
+from tocsin.tenants import serves_all
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -92,9 +93,20 @@ class Intake:
     A transaction that lost a conflict is made again here: a cron job that pings does so once.
     """
 
-    def __init__(self, *, store: SignalStore, shards: Shards, hints: Hints, clock: Clock, fires: FireQuotas) -> None:
+    def __init__(
+        self,
+        *,
+        store: SignalStore,
+        shards: Shards,
+        hints: Hints,
+        clock: Clock,
+        fires: FireQuotas,
+        serves: Callable[[str], bool] = serves_all,
+    ) -> None:
+        """Takes what it stands on; ``serves`` says for which tenants pings are taken, see `TenantBook.serves_keys`."""
         self._store = store
         self._fires = fires
+        self._serves = serves
         self._shards = shards
         self._hints = hints
         self._clock = clock
@@ -160,7 +172,7 @@ class Intake:
         Raises:
             Unavailable: this replica owns no shard now.
         """
-        return await self._told(await retry_on_conflict(lambda: self._store.ping(batch, **self._here())))
+        return await self._told(await retry_on_conflict(lambda: self._store.ping(batch, **self._here(), serves=self._serves)))
 
     async def _told(self, caused: Caused[Answer]) -> Sequence[Answer | TocsinError]:
         await self._hints.caused(caused.firings, caused.moved)

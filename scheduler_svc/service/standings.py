@@ -15,6 +15,7 @@ from scheduler_svc.triggers import KeptPing
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput, NotFound
 from tocsin.recurrence import Micros
+from tocsin.tenants import serves_all
 
 MOST_SHOWN: Final = 500
 """How many a status page, or the badge of a label, shows."""
@@ -140,7 +141,8 @@ class _Recent(Generic[Shown]):
 class StatusPages:
     """What tenants show."""
 
-    def __init__(self, *, store: StatusPageStore, standings: Standings, clock: Clock) -> None:
+    def __init__(self, *, store: StatusPageStore, standings: Standings, clock: Clock, serves: Callable[[str], bool] = serves_all) -> None:
+        self._serves = serves
         self._store = store
         self._standings = standings
         self._pages = _Recent[tuple[StatusPage, Sequence[Standing]]](clock, most=_MOST_PAGES)
@@ -175,7 +177,7 @@ class StatusPages:
 
     async def _shown(self, slug: str) -> tuple[StatusPage, Sequence[Standing]]:
         page = await self._store.page_at(slug)
-        if page is None or not page.enabled:
+        if page is None or not page.enabled or not self._serves(page.tenant):
             raise StatusPageNotFound
         named = await self._standings.named(page.tenant, page.alarms) if page.alarms else ()
         listed = {each.alarm for each in named}
@@ -189,7 +191,7 @@ class StatusPages:
             BadgeNotFound: the key is nobody's, or there is nothing of that name.
         """
         page = await self._store.page_with_badges(secret)
-        if page is None:
+        if page is None or not self._serves(page.tenant):
             raise BadgeNotFound
         if name == _ALL:
             found = await self._labelled(page.tenant, {})

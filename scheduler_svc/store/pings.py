@@ -1,6 +1,6 @@
 """Pings, logged in one transaction with the deadlines that they move; and when the service could take none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,6 +31,7 @@ from tocsin.database import Database
 from tocsin.errors import TocsinError
 from tocsin.recurrence import Heartbeat, Micros
 from tocsin.stored import known
+from tocsin.tenants import serves_all
 
 _CHOSEN: Final = Statement(
     sqlite=(
@@ -84,8 +85,10 @@ class PingStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def ping(self, batch: Sequence[Pinged], *, owner: str, held: Held, now: Micros) -> Caused[PingAnswer]:
-        work = _Pinging(TriggeredFirings(owner=owner, held=held, now=now), now=now)
+    async def ping(
+        self, batch: Sequence[Pinged], *, owner: str, held: Held, now: Micros, serves: Callable[[str], bool] = serves_all
+    ) -> Caused[PingAnswer]:
+        work = _Pinging(TriggeredFirings(owner=owner, held=held, now=now), now=now, serves=serves)
         async with self._database.transaction() as connection:
             await work.find(connection, batch)
             answers = [work.take(ping) for ping in batch]
@@ -96,7 +99,8 @@ class PingStore:
 class _Pinging:
     """One transaction."""
 
-    def __init__(self, triggered: TriggeredFirings, *, now: Micros) -> None:
+    def __init__(self, triggered: TriggeredFirings, *, now: Micros, serves: Callable[[str], bool]) -> None:
+        self._serves = serves
         self.triggered = triggered
         self._now = now
         self._alarms: Mapping[str, Listener] = {}
@@ -158,7 +162,7 @@ class _Pinging:
     def take(self, ping: Pinged) -> PingAnswer | TocsinError:
         """Moves the deadline of the heartbeat of a ping, raises it or resolves it, and keeps the ping; its error if there is none."""
         alarm = self._alarm_of(ping)
-        if alarm is None:
+        if alarm is None or not self._serves(alarm.tenant):
             return HeartbeatNotFound()
         before = self._signals[alarm.id]
         active = alarm.state == AlarmState.ACTIVE

@@ -2,7 +2,7 @@
 
 import platform
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ulid import ULID
 
@@ -11,7 +11,7 @@ from scheduler_svc.config import SchedulerSettings
 from scheduler_svc.contexts import event_topic, packed
 from scheduler_svc.dispatch import Dispatcher, ProcessorChecks
 from scheduler_svc.domain import Alarm, Firing
-from scheduler_svc.engine import Engine, EngineOptions
+from scheduler_svc.engine import Engine
 from scheduler_svc.engine.outages import Finisher, Outages
 from scheduler_svc.engine.replanner import Replanner
 from scheduler_svc.handlers import (
@@ -61,7 +61,7 @@ from scheduler_svc.store import (
 )
 from scheduler_svc.triggers import EventAnswer, Measured, PingAnswer, Pinged, Published, ReadingAnswer
 from scheduler_svc.wiring.answers import Answers
-from scheduler_svc.wiring.options import dispatch_options, housekeeping_options
+from scheduler_svc.wiring.options import dispatch_options, engine_options, housekeeping_options
 from scheduler_svc.wiring.quotas import TenantBounds
 from scheduler_svc.wiring.suspending import suspending
 from scheduler_svc.wiring.watching import Watching
@@ -75,7 +75,7 @@ from tocsin.api.scheduler.v1 import (
     scheduler_service_pb2_grpc,
     trigger_service_pb2_grpc,
 )
-from tocsin.clock import SECOND, Clock
+from tocsin.clock import Clock
 from tocsin.database import ConnectionLimits, Database, GroupCommit
 from tocsin.errors import TocsinError, Unavailable
 from tocsin.lifecycle import App, Component
@@ -268,11 +268,18 @@ class _UseCases:
         self.exports = Exports(store=storage.imports)
         self.replans = Replans(store=storage.replans)
         self.answers = Answers(
-            storage.database, engine.ownership, engine.publisher, engine.notifier, engine.metrics.incidents, clock, settings
+            storage.database,
+            engine.ownership,
+            engine.publisher,
+            engine.notifier,
+            engine.metrics.incidents,
+            clock,
+            settings,
+            book=node.tenants.book,
         )
         limit = PingLimit(per_minute=settings.pings_per_minute, clock=clock)
-        self.triggers, intake = _triggers(storage, engine, clock, limit)
-        self.watching = Watching(storage.database, clock)
+        self.triggers, intake = _triggers(storage, engine, clock, limit, node.tenants.serves_keys)
+        self.watching = Watching(storage.database, clock, node.tenants.serves_keys)
         self.policies = PolicyFeed(mesh=node.mesh, clock=clock, file=settings.state_dir / "pii" / f"{node.name}.bin")
         self.screen = EventScreen(guard=PiiGuard(book=self.policies.book, alerts=node.alerts))
         self.reports = DeliveryReports(
@@ -286,16 +293,9 @@ class _UseCases:
         self.status = _status(settings, clock, storage, engine)
         stops = (engine.engine, engine.dispatcher, self.answers.escalator)
         suspensions = suspending(node, storage.database, hints, clock, stops)
-        self.parts: Sequence[Component] = (
-            self.policies,
-            creates,
-            enqueues,
-            *intake,
-            self.refresher,
-            *self.answers.parts,
-            suspensions,
-            storage.bounds.waiting(engine.ownership, hints),
-        )
+        own = (self.policies, creates, enqueues, *intake, self.refresher)
+        waits = (suspensions, storage.bounds.waiting(engine.ownership, hints))
+        self.parts: Sequence[Component] = (*own, *self.answers.parts, *waits)
         """What knows policies, what commits together what came together, what keeps copies of calendars fresh, and what stops tenants."""
 
     async def _enqueue(self, batch: Sequence[Firing]) -> Sequence[Firing | TocsinError]:
@@ -328,7 +328,14 @@ def _server(node: Node, clock: Clock, storage: _Storage, engine: _TimeEngine, ca
             (alarm_service_pb2_grpc.add_AlarmServiceServicer_to_server, alarm_handlers),
             (
                 trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server,
-                TriggerHandlers(triggers=cases.triggers, keys=cases.watching.keys, alarms=cases.alarms, screen=cases.screen, clock=clock),
+                TriggerHandlers(
+                    triggers=cases.triggers,
+                    keys=cases.watching.keys,
+                    alarms=cases.alarms,
+                    screen=cases.screen,
+                    clock=clock,
+                    active=lambda tenant: node.tenants.book().active(tenant),
+                ),
             ),
             (firing_service_pb2_grpc.add_FiringServiceServicer_to_server, FiringHandlers(firings=cases.firings, audits=cases.audits)),
             (calendar_service_pb2_grpc.add_CalendarServiceServicer_to_server, CalendarHandlers(calendars=cases.calendars)),
@@ -367,10 +374,12 @@ def _status(settings: SchedulerSettings, clock: Clock, storage: _Storage, engine
     )
 
 
-def _triggers(storage: _Storage, engine: _TimeEngine, clock: Clock, limit: PingLimit) -> tuple[Triggers, Sequence[Component]]:
+def _triggers(
+    storage: _Storage, engine: _TimeEngine, clock: Clock, limit: PingLimit, serves: Callable[[str], bool]
+) -> tuple[Triggers, Sequence[Component]]:
     """What takes events, readings and pings, and the parts of it that run."""
     store = SqlSignalStore(storage.database)
-    intake = Intake(store=store, shards=engine.ownership, hints=engine.publisher, clock=clock, fires=storage.bounds.fires)
+    intake = Intake(store=store, shards=engine.ownership, hints=engine.publisher, clock=clock, fires=storage.bounds.fires, serves=serves)
     events = GroupCommit[Published, EventAnswer](flush=intake.events)
     readings = GroupCommit[Measured, ReadingAnswer](flush=intake.readings)
     pings = GroupCommit[Pinged, PingAnswer](flush=intake.pings)
@@ -386,17 +395,3 @@ def _liveness(settings: SchedulerSettings, owner: str, clock: Clock) -> SessionL
         limits=ConnectionLimits(pool_size=1, connect_timeout=settings.database_connect_timeout_seconds),
     )
     return SessionLock(database=database, owner=owner)
-
-
-def engine_options(settings: SchedulerSettings) -> EngineOptions:
-    """The bounds of the engine that the settings name."""
-    return EngineOptions(
-        batch_size=settings.fire_batch_size,
-        ledger_batch=settings.ledger_batch_size,
-        horizon=round(settings.horizon_seconds * SECOND),
-        index_limit=settings.index_limit,
-        heal_seconds=settings.heal_seconds,
-        near=round((settings.heal_seconds + 1) * SECOND),
-        grace=round(settings.missed_after_seconds * SECOND),
-        tick=round(settings.tick_milliseconds * 1000),
-    )

@@ -1,6 +1,6 @@
 """The part of the composition that opens incidents, takes their steps, and takes answers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from scheduler_svc.config import SchedulerSettings
@@ -34,6 +34,7 @@ from tocsin.clock import Clock
 from tocsin.database import Database, GroupCommit
 from tocsin.lifecycle import Component
 from tocsin.mesh.validation import RequestValidator
+from tocsin.tenants import TenantBook
 
 
 class Answers:
@@ -48,6 +49,8 @@ class Answers:
         observer: IncidentObserver,
         clock: Clock,
         settings: SchedulerSettings,
+        *,
+        book: Callable[[], TenantBook] = TenantBook,
     ) -> None:
         store = SqlIncidentStore(database)
         intake = IncidentIntake(store=store, shards=shards, hints=hints, changed=notifier.changed, observer=observer, clock=clock)
@@ -71,7 +74,7 @@ class Answers:
             store=SqlIncidentRuleStore.of_routes(database), policies=policies, incidents=store, woken=escalator.wake, clock=clock
         )
         self.dependencies = IncidentDependencies(store=SqlIncidentRuleStore.of_dependencies(database), woken=escalator.wake, clock=clock)
-        self._integrations = IntegrationParts(database, self.incidents, clock, per_second=settings.intake_payloads_per_second)
+        self._integrations = IntegrationParts(database, self.incidents, clock, per_second=settings.intake_payloads_per_second, book=book)
         self.parts: Sequence[Component] = (triggers, acts, *self._integrations.parts, escalator)
         """What runs; what takes steps comes last."""
 

@@ -1,6 +1,6 @@
 """The part of the composition that takes what monitoring systems send."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from scheduler_svc.domain.intake.integrations import KeptPayload
@@ -15,12 +15,15 @@ from tocsin.clock import Clock
 from tocsin.database import Database, GroupCommit
 from tocsin.lifecycle import Component
 from tocsin.mesh.validation import RequestValidator
+from tocsin.tenants import TenantBook
 
 
 class IntegrationParts:
     """Integrations, and what comes to their doors."""
 
-    def __init__(self, database: Database, incidents: Incidents, clock: Clock, *, per_second: float) -> None:
+    def __init__(
+        self, database: Database, incidents: Incidents, clock: Clock, *, per_second: float, book: Callable[[], TenantBook]
+    ) -> None:
         store = SqlIntegrationStore(database)
         payloads = GroupCommit[KeptPayload, None](flush=store.keep, max_batch=50)
         self._integrations = Integrations(store=store, policies=SqlEscalationPolicyStore(database), clock=clock)
@@ -29,6 +32,7 @@ class IntegrationParts:
             incidents=incidents,
             keep=payloads.submit,
             limits=IntakeLimits(clock=clock, per_second=per_second, burst=10 * per_second),
+            book=book,
             clock=clock,
         )
         self.parts: Sequence[Component] = (payloads,)

@@ -2,7 +2,9 @@
 
 from scheduler_svc.config import SchedulerSettings
 from scheduler_svc.dispatch import DispatchOptions
+from scheduler_svc.engine import EngineOptions
 from scheduler_svc.service.housekeeping import HousekeepingOptions
+from tocsin.clock import SECOND
 
 
 def dispatch_options(settings: SchedulerSettings) -> DispatchOptions:
@@ -24,4 +26,18 @@ def housekeeping_options(settings: SchedulerSettings) -> HousekeepingOptions:
         incident_days=settings.incident_retention_days,
         request_days=settings.request_retention_days,
         inbound_days=settings.inbound_retention_days,
+    )
+
+
+def engine_options(settings: SchedulerSettings) -> EngineOptions:
+    """The bounds of the engine that the settings name."""
+    return EngineOptions(
+        batch_size=settings.fire_batch_size,
+        ledger_batch=settings.ledger_batch_size,
+        horizon=round(settings.horizon_seconds * SECOND),
+        index_limit=settings.index_limit,
+        heal_seconds=settings.heal_seconds,
+        near=round((settings.heal_seconds + 1) * SECOND),
+        grace=round(settings.missed_after_seconds * SECOND),
+        tick=round(settings.tick_milliseconds * 1000),
     )

@@ -1,6 +1,6 @@
 """The part of the composition that tells how heartbeats, checks and thresholds stand."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from scheduler_svc.contexts import check_metric
@@ -16,7 +16,7 @@ from tocsin.database import Database
 class Watching:
     """Standings, status pages and badges, and the keys of pings by slug."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, serves: Callable[[str], bool]) -> None:
         self._clock = clock
         self._standings = Standings(
             store=SqlStandingStore(database),
@@ -24,7 +24,7 @@ class Watching:
             metric_of=lambda alarm: check_metric(alarm.id, alarm.action.body),
             clock=clock,
         )
-        self._pages = StatusPages(store=SqlStatusPageStore(database), standings=self._standings, clock=clock)
+        self._pages = StatusPages(store=SqlStatusPageStore(database), standings=self._standings, clock=clock, serves=serves)
         self.keys = PingKeys(store=SqlPingKeyStore(database))
 
     def handlers(self) -> Sequence[tuple[Any, Any]]:

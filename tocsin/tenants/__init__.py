@@ -74,6 +74,12 @@ class BookedTenant:
             raise TenantDeleted
 
 
+def serves_all(tenant: str) -> bool:
+    """Of an installation whose tenants are all there; see `TenantBook.serves_keys`."""
+    del tenant
+    return True
+
+
 class TenantBook:
     """All that is known of tenants at one time."""
 
@@ -103,6 +109,13 @@ class TenantBook:
     def active(self, tenant: str) -> bool:
         """Whether a tenant may work."""
         return tenant not in self.stopped
+
+    def serves_keys(self, tenant: str) -> bool:
+        """Whether what comes with a secret in place of a token is taken for a tenant: a ping, an alert, the answer of a link, a page.
+
+        It is for one that is suspended, whose pings must not be missed because of us; one that is deleted has no such door any more.
+        """
+        return tenant not in self.stopped or self._known[tenant].state is not TenantState.DELETING
 
     def require_active(self, tenant: str) -> None:
         """Refuses a tenant that may not work.

@@ -84,6 +84,10 @@ class TenantFeed(BookFeed[pb.GetTenantBookResponse, TenantBook]):
             if not self._streams[tenant]:
                 del self._streams[tenant]
 
+    def serves_keys(self, tenant: str) -> bool:
+        """Whether what comes with a secret in place of a token is taken for a tenant; see `TenantBook.serves_keys`."""
+        return self._book.serves_keys(tenant)
+
     def listen(self, listener: Callable[[TenantBook], None]) -> None:
         """Calls ``listener`` with each book that comes."""
         self._listeners.append(listener)

@@ -17,6 +17,7 @@ from tests.integration.mailer.engine import Engine, make_engine
 from tests.integration.mailer.incidents import KEY, KnownIncidents
 from tests.integration.mailer.stored import Store
 from tocsin.api.mailer.v1 import answer_service_pb2 as pb
+from tocsin.mesh.context import Call, CallNote, enter
 from tocsin.testing.clock import FakeClock
 
 DAY_LONG = Wants(quiet_hours=QuietHours(times=tuple(WeeklyWindow(day, 0, 23 * 60) for day in range(1, 8))))
@@ -117,7 +118,14 @@ class Links:
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
         self.incidents = KnownIncidents()
-        self.answering = Answering(tokens=AnswerTokens(KEY), incidents=self.incidents, base="https://tocsin.example.org/i/", clock=clock)
+        self.gone: set[str] = set()
+        self.answering = Answering(
+            tokens=AnswerTokens(KEY),
+            incidents=self.incidents,
+            base="https://tocsin.example.org/i/",
+            clock=clock,
+            serves=lambda tenant: tenant not in self.gone,
+        )
         self._handlers = AnswerHandlers(answering=self.answering)
 
     def token(self, incident: str = "i") -> str:
@@ -206,3 +214,20 @@ async def test_forged_and_expired_links_do_nothing(links: Links) -> None:
     status, page = await links.post(token)
     assert (status, links.incidents.standing[key].standing) == (410, IncidentStanding.WAITING)
     assert "expired" in page
+
+
+async def test_the_audit_log_learns_whose_answer_it_is(links: Links) -> None:
+    """No token says it: the link does."""
+    links.incidents.open("i")
+    call = Call()
+    call.note = CallNote()
+    enter(call)
+    assert (await links.post(links.token()))[0] == 200
+    assert (call.note.tenant, call.note.subject, call.note.resource) == ("t1", "recipients/ann", "incidents/i")
+
+
+async def test_links_of_a_deleted_tenant_are_none(links: Links) -> None:
+    """They show nothing, and do nothing."""
+    links.incidents.open("i")
+    links.gone.add("t1")
+    assert [(await links.get(links.token()))[0], (await links.post(links.token()))[0]] == [404, 404]

@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from google.api import httpbody_pb2
@@ -12,6 +12,7 @@ from mailer_svc.channels.email import unsubscribe_tokens
 from mailer_svc.domain import UnsubscribeTokenInvalid, UnsubscribeTokens, Unsubscription
 from mailer_svc.domain.people import SuppressionReason
 from mailer_svc.domain.preferences import DeliveryCap, PreferenceChoice, Preferences, decode, encode
+from mailer_svc.handlers.unsubscribing import UnsubscribeHandlers
 from mailer_svc.service import Unsubscribing
 from mailer_svc.store import SqlCategoryChoices, SqlSuppressions
 from mailer_svc.store.people_tables import categories, preferences, recipients, suppressions
@@ -28,6 +29,7 @@ from tocsin.api.mailer.v1 import (
 from tocsin.api.mailer.v1 import unsubscribe_service_pb2 as pb
 from tocsin.api.mailer.v1 import unsubscribe_service_pb2_grpc as rpc
 from tocsin.installation_key import KEY_FILE, InstallationKey
+from tocsin.mesh.context import Call, CallNote, enter
 from tocsin.testing.waiting import eventually
 
 TOKENS = UnsubscribeTokens(b"k" * 64)
@@ -187,3 +189,14 @@ async def test_strangers_need_no_token_of_ours(rig: Rig, token: str, form: bytes
     assert words in answer.page.data.decode()
     shown = await stub.ShowUnsubscribePage(pb.ShowUnsubscribePageRequest(token=sealed))
     assert ("Unsubscribe?" in shown.page.data.decode()) is (token == "good")
+
+
+async def test_the_audit_log_learns_who_leaves_what(people: Store) -> None:
+    """No token says it: the link does. Whatever state the tenant is in, it works."""
+    handlers = UnsubscribeHandlers(unsubscribing=unsubscribing(people))
+    call, context = Call(), cast("Any", None)
+    call.note = CallNote()
+    enter(call)
+    form = httpbody_pb2.HttpBody(data=b"List-Unsubscribe=One-Click")
+    assert (await handlers.Unsubscribe(pb.UnsubscribeRequest(token=TOKENS.seal(ANN), form=form), context)).status == 200
+    assert (call.note.tenant, call.note.subject, call.note.resource) == ("t1", "recipients/ann", "categories/news")

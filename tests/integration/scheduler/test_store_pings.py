@@ -15,7 +15,7 @@ from scheduler_svc.ports import NewAlarm
 from scheduler_svc.ports.status import PingKey, StatusPage
 from scheduler_svc.store import SqlHousekeepingStore, SqlPingKeyStore, SqlPingLog, SqlStandingStore, SqlStatusPageStore
 from scheduler_svc.store.ping_log import PINGS_KEPT
-from scheduler_svc.triggers import HeartbeatKeyTaken, HeartbeatNotFound, Pinged, PingKind, Status
+from scheduler_svc.triggers import HeartbeatKeyTaken, HeartbeatNotFound, PingAnswer, Pinged, PingKind, Status
 from tests.integration.scheduler.outside import Outside, above, beating, ping, reading, waiting
 from tests.integration.scheduler.stores import NOW, SECOND, Stores, alarm
 from tocsin.recurrence import Cron, Heartbeat, Overlapping, Trigger
@@ -172,3 +172,14 @@ async def test_keys_and_pages_are_one_tenants(stores: Stores) -> None:
     await pages.put_page(replace(page, tenant="t2", slug="", badge_secret="s2"))
     await pages.put_page(replace(page, tenant="t3", slug="", badge_secret="s3"))
     assert await pages.page_at("") is None
+
+
+async def test_a_deleted_tenants_heartbeats_are_not_there(stores: Stores, outside: Outside) -> None:
+    """Their pings change nothing, and are not kept; those of others in the same batch are taken."""
+    mine, theirs = beating(seconds=60), beating(seconds=60, tenant="t2")
+    await stores.add(mine, theirs)
+    keys = [each.signal.secret if each.signal else "" for each in (mine, theirs)]
+    here = {"owner": outside.owner, "held": outside.held, "now": NOW + SECOND}
+    caused = await outside.store.ping([ping(key, at=1) for key in keys], **here, serves=lambda tenant: tenant != "t1")
+    assert [type(answer) for answer in caused.answers] == [HeartbeatNotFound, PingAnswer]
+    assert [moved.alarm for moved in caused.moved] == [theirs.id]

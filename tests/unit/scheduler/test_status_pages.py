@@ -145,3 +145,12 @@ def test_a_stored_time_that_is_none_is_left_out(instant: int) -> None:
     odd = replace(standing("odd", StandingState.DOWN), since=instant, seen=instant, expected=instant)
     assert status_html("x", [odd, standing("b")], now=NOW).count("<li>") == 2
     assert json.loads(status_json("x", [odd]))["items"][0]["seenTime"] is None
+
+
+async def test_a_deleted_tenant_shows_nothing() -> None:
+    """Neither its page nor its badges."""
+    served = StatusPages(store=_Pages(), standings=_Standings(), clock=FakeClock(), serves=lambda _: False)  # pyright: ignore[reportArgumentType]  what it needs of them
+    with pytest.raises(StatusPageNotFound):
+        await served.shown("acme")
+    with pytest.raises(BadgeNotFound):
+        await served.badge("s1", "all")

@@ -157,3 +157,13 @@ def test_a_book_says_who_may_work() -> None:
     with pytest.raises(TenantSuspended, match="The tenant is suspended: why"):
         book.require_active("a")
     book.require_active("c")
+
+
+def test_secrets_in_place_of_tokens_end_with_their_tenant() -> None:
+    """Those of one that is suspended still open what they open; and a book knows which quotas anybody has."""
+    book = TenantBook(
+        {"a": BookedTenant(state=TenantState.SUSPENDED), "b": BookedTenant(state=TenantState.DELETING, quotas=Quotas(alarms=1))}
+    )
+    assert [book.serves_keys(tenant) for tenant in ("a", "b", "c")] == [True, False, True]
+    assert book.bounded == {"alarms"}
+    assert TenantBook(defaults=Quotas(messages_per_day=3)).bounded == {"messages_per_day"}
