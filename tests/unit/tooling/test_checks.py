@@ -94,7 +94,7 @@ def broken(tree: Path, breaks: list[Break]) -> dict[Break, str]:
 
 def run(tree: Path, *line: str | Path) -> tuple[int, str]:
     """Runs a program of the tree on the tree; the exit code, and what it said."""
-    environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": ""}  # else each of many processes compiles the tree
     done = subprocess.run(line, cwd=tree, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     return done.returncode, done.stdout
 
