@@ -173,6 +173,7 @@ class EdgeHandlers:
             scope=policy.scope,
             place=policy.path,
             address=served.address,
+            user_agent=user_agent(served.metadata.get("user-agent", b"")),
             tell=served.tell,
         )
         remaining = cast("float | None", context.time_remaining())

@@ -61,7 +61,15 @@ class Ingress:
         return (self.access_log, self.credential_watch)
 
     async def authorize(
-        self, authorization: bytes | None, *, public: bool, scope: str, place: str, address: str, tell: Tell = ignore
+        self,
+        authorization: bytes | None,
+        *,
+        public: bool,
+        scope: str,
+        place: str,
+        address: str,
+        user_agent: str = "",
+        tell: Tell = ignore,
     ) -> Principal | None:
         """The principal of a call; None at a public method without a valid credential.
 
@@ -71,6 +79,7 @@ class Ingress:
             scope: what the token must carry; empty if any token is enough.
             place: the route or RPC, for an alert.
             address: of the client.
+            user_agent: what the client calls itself.
             tell: takes fields of the answer.
 
         Raises:
@@ -83,11 +92,19 @@ class Ingress:
         elif public:
             return await self._anybody(authorization, address)
         else:
-            principal = await self._authenticate(authorization, place=place, address=address, tell=tell)
+            principal = await self._authenticate(authorization, place=place, address=address, user_agent=user_agent, tell=tell)
         if scope and not public and scope not in principal.scopes:
             tenant, subject, detail = principal.tenant, principal.subject, f"lacks {scope}"
             self.alerts.report(kind=AlertKind.SCOPE_REFUSED, place=place, tenant=tenant, subject=subject, detail=detail)
-            self.journal.happened(place, tenant=tenant, subject=subject, outcome="PERMISSION_DENIED", detail=detail, address=address)
+            self.journal.happened(
+                _audited(place),
+                tenant=tenant,
+                subject=subject,
+                outcome="PERMISSION_DENIED",
+                detail=detail,
+                address=address,
+                user_agent=user_agent,
+            )
             raise ScopeMissing.of(scope)
         return principal
 
@@ -114,7 +131,7 @@ class Ingress:
             await self.limits.count_refused_credential(address)
             raise
 
-    async def _authenticate(self, authorization: bytes | None, *, place: str, address: str, tell: Tell) -> Principal:
+    async def _authenticate(self, authorization: bytes | None, *, place: str, address: str, user_agent: str, tell: Tell) -> Principal:
         if authorization is not None:
             try:
                 self.limits.check_credentials(address, tell=tell)
@@ -126,7 +143,9 @@ class Ingress:
         except _FORGED as error:
             kind = AlertKind.API_KEY_INVALID if isinstance(error, KeyRefused) else AlertKind.TOKEN_INVALID
             self.alerts.report(kind=kind, place=place, detail=error.error_reason)
-            self.journal.happened(place, outcome="UNAUTHENTICATED", detail=error.error_reason, address=address)
+            self.journal.happened(
+                _audited(place), outcome="UNAUTHENTICATED", detail=error.error_reason, address=address, user_agent=user_agent
+            )
             await self.limits.count_refused_credential(address)
             raise
 
@@ -180,3 +199,8 @@ class Ingress:
                 return
             with self.credential_watch.hold(authorization, principal):
                 yield
+
+
+def _audited(place: str) -> str:
+    """How the audit log calls a place: an RPC as each service calls it, without its package; a route as it is."""
+    return place.rpartition(".")[2] if place.startswith("/") else place

@@ -18,6 +18,7 @@ from tocsin.clock import Clock
 from tocsin.errors import InvalidInput, TocsinError
 from tocsin.mesh.context import CallNote, current
 from tocsin.mesh.policy import policies
+from tocsin.mesh.server.call_notes import resource_of
 from tocsin.mesh.status import code_of
 from tocsin.mesh.validation import RequestValidator
 
@@ -68,7 +69,7 @@ class LocalBackend(MeshBackend):
                 raise
             finally:
                 if served is not None:
-                    served.note = CallNote(resource=str(getattr(self._request(path, raw), "name", "")) if outcome == "OK" else "")
+                    served.note = CallNote(resource=resource_of(policies()[path])(self._request(path, raw)) if outcome == "OK" else "")
                     self._journal.record(name, served, outcome)
 
         return run

@@ -129,6 +129,7 @@ class HttpApp:
             scope=endpoint.scope,
             place=f"{exchange.method} {endpoint.template}",
             address=exchange.address,
+            user_agent=user_agent(exchange.headers.get(b"user-agent", b"")),
             tell=exchange.add_header,
         )
         wanted = requested_timeout(exchange.headers)

@@ -1,9 +1,11 @@
 """What the audit log learns of a call from its messages: the resource, the identity of the request, how many messages there were."""
 
 import inspect
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
+from google.api import annotations_pb2
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
@@ -11,12 +13,14 @@ from tocsin.mesh.context import note
 from tocsin.mesh.policy import MethodKind, MethodPolicy
 
 Read = Callable[[Any], str]
+_VARIABLE: Final = re.compile(r"\{(\w+)(?:=[^}]*)?\}")
+_PREFIX: Final = "/v1/"
 
 
 def noted(function: Callable[..., Any], policy: MethodPolicy) -> Callable[..., Any]:
     """The handler ``function`` of a method, which notes what its request and its answer say."""
     pool = descriptor_pool.Default()
-    of_request = _name_in(pool.FindMessageTypeByName(policy.request_type))
+    of_request = resource_of(policy)
     of_answer = _name_in(pool.FindMessageTypeByName(policy.response_type))
     identity = policy.identity.names if policy.identity is not None else ()
     if policy.kind is not MethodKind.UNARY_UNARY or not inspect.iscoroutinefunction(function):
@@ -30,7 +34,8 @@ def noted(function: Callable[..., Any], policy: MethodPolicy) -> Callable[..., A
         if identity:
             found.request_id = _at(request, identity)
         answer = await function(request, context)
-        found.resource = of_answer(answer) or found.resource
+        if of_answer is not None:
+            found.resource = of_answer(answer) or found.resource
         return answer
 
     return handle
@@ -47,16 +52,39 @@ def counted(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
     return read
 
 
-def _name_in(message: Descriptor) -> Read:
-    """Reads the resource's name in messages of a type: its field "name", or that of the resource in it; "" where there is none."""
+def resource_of(policy: MethodPolicy) -> Read:
+    """Reads the resource in a method's request: its name, or else what the path of its REST form names; "" where neither does."""
+    return _name_in(descriptor_pool.Default().FindMessageTypeByName(policy.request_type)) or _path_of(policy)
+
+
+def _name_in(message: Descriptor) -> Read | None:
+    """Reads the resource's name in messages of a type: its field "name", that of the resource in it, or the parent; None without any."""
     if _is_name(message):
         return _own
-    for field in message.fields:
-        if field.message_type is not None and not field.is_repeated and _is_name(field.message_type):
-            return lambda found, field=field.name: getattr(found, field).name
-    if (parent := message.fields_by_name.get("parent")) is not None and parent.type == FieldDescriptor.TYPE_STRING:
-        return lambda found: found.parent
-    return lambda _: ""
+    inner = next((field.name for field in message.fields if _holds_name(field)), None)
+    parent = message.fields_by_name.get("parent")
+    above = _parent if parent is not None and parent.type == FieldDescriptor.TYPE_STRING else None
+    if inner is None:
+        return above
+    return lambda found: getattr(found, inner).name or (above(found) if above else "")
+
+
+def _holds_name(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and not field.is_repeated and _is_name(field.message_type)
+
+
+def _path_of(policy: MethodPolicy) -> Read:
+    """Reads what the path of the method's REST form names, such as "records/{key}"; nothing that is secret, such as the token of a link."""
+    method = descriptor_pool.Default().FindServiceByName(policy.service).methods_by_name[policy.method]
+    options: Any = method.GetOptions()
+    rule = options.Extensions[annotations_pb2.http]
+    template = str(getattr(rule, rule.WhichOneof("pattern") or "get"))
+    variables = list(_VARIABLE.finditer(template))
+    secret = any(method.input_type.fields_by_name[found[1]].GetOptions().debug_redact for found in variables)
+    if not template.startswith(_PREFIX) or not variables or secret:
+        return lambda _: ""
+    named = template[len(_PREFIX) : variables[-1].end()]
+    return lambda request: _VARIABLE.sub(lambda found: str(getattr(request, found[1])), named)
 
 
 def _is_name(message: Descriptor) -> bool:
@@ -66,6 +94,10 @@ def _is_name(message: Descriptor) -> bool:
 
 def _own(message: Any) -> str:
     return message.name
+
+
+def _parent(message: Any) -> str:
+    return message.parent
 
 
 def _at(message: Any, path: tuple[str, ...]) -> str:
