@@ -6,7 +6,18 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from gateway.http.exchange import Exchange
-from gateway.http.headers import AS_A_PAGE, NOT_STORED, has_etag, is_form, is_json, is_multipart, is_plain, passed_on, requested_timeout
+from gateway.http.headers import (
+    AS_A_FRAME,
+    AS_A_PAGE,
+    NOT_STORED,
+    has_etag,
+    is_form,
+    is_json,
+    is_multipart,
+    is_plain,
+    passed_on,
+    requested_timeout,
+)
 from gateway.http.streams import EventStream, StreamRule, frames_of
 from gateway.idempotency import IdempotentCalls, KeyedCall, Reply, refuse_key
 from gateway.open_streams import OpenStreams
@@ -155,7 +166,7 @@ class UnaryEndpoint(RpcEndpoint):
         super().__init__(route=route, rule=rule)
         self._call = backend.unary(route.rpc.path)
         self._keys = keys
-        self._headers = AS_A_PAGE if route.renderer.raw else NOT_STORED
+        self._headers = (AS_A_FRAME if route.rpc.door.framed else AS_A_PAGE) if route.renderer.raw else NOT_STORED
 
     async def serve(self, exchange: Exchange) -> None:
         """Converts, calls, converts back."""

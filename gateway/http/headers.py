@@ -50,6 +50,15 @@ AS_A_PAGE: Final = (
     (b"referrer-policy", b"no-referrer"),
 )
 """What a service shows as a page of its own can run nothing, load nothing, be framed by nobody, and tell nobody where its reader was."""
+AS_A_FRAME: Final = (
+    *NOT_STORED,
+    (
+        b"content-security-policy",
+        b"sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'self'",
+    ),
+    (b"referrer-policy", b"no-referrer"),
+)
+"""What a stranger wrote, shown in a frame of our own pages: as `AS_A_PAGE`, and it sends no form and opens nothing, on its own neither."""
 
 _GRPC_TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])\Z")
 _UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}

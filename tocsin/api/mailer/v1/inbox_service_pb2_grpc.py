@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from tocsin.api.mailer.v1 import inbox_service_pb2 as tocsin_dot_api_dot_mailer_dot_v1_dot_inbox__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -45,6 +46,11 @@ class InboxServiceStub:
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_inbox__service__pb2.GetMessageRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_inbox__service__pb2.InboxMessage.FromString,
                 _registered_method=True)
+        self.ShowMessage = channel.unary_unary(
+                '/tocsin.api.mailer.v1.InboxService/ShowMessage',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_inbox__service__pb2.ShowMessageRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
 
 
 class InboxServiceServicer:
@@ -65,6 +71,13 @@ class InboxServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ShowMessage(self, request, context):
+        """Shows one message as the person sees it: its HTML, or its text where it has none. A browser runs nothing of it and loads nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InboxServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +90,11 @@ def add_InboxServiceServicer_to_server(servicer, server):
                     servicer.GetMessage,
                     request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_inbox__service__pb2.GetMessageRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_inbox__service__pb2.InboxMessage.SerializeToString,
+            ),
+            'ShowMessage': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShowMessage,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_inbox__service__pb2.ShowMessageRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +152,33 @@ class InboxService:
             '/tocsin.api.mailer.v1.InboxService/GetMessage',
             tocsin_dot_api_dot_mailer_dot_v1_dot_inbox__service__pb2.GetMessageRequest.SerializeToString,
             tocsin_dot_api_dot_mailer_dot_v1_dot_inbox__service__pb2.InboxMessage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShowMessage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mailer.v1.InboxService/ShowMessage',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_inbox__service__pb2.ShowMessageRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

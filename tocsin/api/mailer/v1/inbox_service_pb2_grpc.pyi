@@ -4,6 +4,7 @@ isort:skip_file
 The dev inbox: mails that are shown instead of sent."""
 
 from collections import abc as _abc
+from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 from tocsin.api.mailer.v1 import inbox_service_pb2 as _inbox_service_pb2
 import abc as _abc_1
@@ -37,6 +38,8 @@ class InboxServiceStub:
     """Lists messages, the newest first."""
     GetMessage: _grpc.UnaryUnaryMultiCallable[_inbox_service_pb2.GetMessageRequest, _inbox_service_pb2.InboxMessage]
     """Reads one message."""
+    ShowMessage: _grpc.UnaryUnaryMultiCallable[_inbox_service_pb2.ShowMessageRequest, _httpbody_pb2.HttpBody]
+    """Shows one message as the person sees it: its HTML, or its text where it has none. A browser runs nothing of it and loads nothing."""
 
 @_typing.type_check_only
 class InboxServiceAsyncStub(InboxServiceStub):
@@ -47,6 +50,8 @@ class InboxServiceAsyncStub(InboxServiceStub):
     """Lists messages, the newest first."""
     GetMessage: _aio.UnaryUnaryMultiCallable[_inbox_service_pb2.GetMessageRequest, _inbox_service_pb2.InboxMessage]  # type: ignore[assignment]
     """Reads one message."""
+    ShowMessage: _aio.UnaryUnaryMultiCallable[_inbox_service_pb2.ShowMessageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Shows one message as the person sees it: its HTML, or its text where it has none. A browser runs nothing of it and loads nothing."""
 
 class InboxServiceServicer(metaclass=_abc_1.ABCMeta):
     """Reads the inbox of the caller's tenant."""
@@ -66,5 +71,13 @@ class InboxServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_inbox_service_pb2.InboxMessage, _abc.Awaitable[_inbox_service_pb2.InboxMessage]]:
         """Reads one message."""
+
+    @_abc_1.abstractmethod
+    def ShowMessage(
+        self,
+        request: _inbox_service_pb2.ShowMessageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """Shows one message as the person sees it: its HTML, or its text where it has none. A browser runs nothing of it and loads nothing."""
 
 def add_InboxServiceServicer_to_server(servicer: InboxServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtocsin/api/mesh/v1/http.proto\x12\x12tocsin.api.mesh.v1\x1a google/protobuf/descriptor.proto\"\x8c\x02\n\x04Http\x12\x0f\n\x07headers\x18\x01 \x03(\t\x12\x15\n\rheaders_field\x18\x02 \x01(\t\x12\x13\n\x0bquery_field\x18\x03 \x01(\t\x12\x14\n\x0cstatus_field\x18\x04 \x01(\t\x12/\n\x06legacy\x18\x05 \x03(\x0b\x32\x1f.tocsin.api.mesh.v1.LegacyRoute\x12\x18\n\x10response_headers\x18\x06 \x03(\t\x12\x1e\n\x16response_headers_field\x18\x07 \x01(\t\x12\x14\n\x0cmethod_field\x18\x08 \x01(\t\x12\x15\n\raddress_field\x18\t \x01(\t\x12\x19\n\x11\x62ody_prefix_bytes\x18\n \x01(\r\"\xa0\x02\n\x0bLegacyRoute\x12\r\n\x03get\x18\x01 \x01(\tH\x00\x12\x0e\n\x04post\x18\x02 \x01(\tH\x00\x12\x0c\n\x04\x62ody\x18\x03 \x01(\t\x12=\n\x07\x61liases\x18\x04 \x03(\x0b\x32,.tocsin.api.mesh.v1.LegacyRoute.AliasesEntry\x12\x38\n\x07\x64ialect\x18\x05 \x01(\x0e\x32\'.tocsin.api.mesh.v1.LegacyRoute.Dialect\x1a.\n\x0c\x41liasesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"0\n\x07\x44ialect\x12\x17\n\x13\x44IALECT_UNSPECIFIED\x10\x00\x12\x0c\n\x08RFC_6749\x10\x01\x42\t\n\x07pattern:H\n\x04http\x12\x1e.google.protobuf.MethodOptions\x18\xf2\x8c\x03 \x01(\x0b\x32\x18.tocsin.api.mesh.v1.Httpb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtocsin/api/mesh/v1/http.proto\x12\x12tocsin.api.mesh.v1\x1a google/protobuf/descriptor.proto\"\x9c\x02\n\x04Http\x12\x0f\n\x07headers\x18\x01 \x03(\t\x12\x15\n\rheaders_field\x18\x02 \x01(\t\x12\x13\n\x0bquery_field\x18\x03 \x01(\t\x12\x14\n\x0cstatus_field\x18\x04 \x01(\t\x12/\n\x06legacy\x18\x05 \x03(\x0b\x32\x1f.tocsin.api.mesh.v1.LegacyRoute\x12\x18\n\x10response_headers\x18\x06 \x03(\t\x12\x1e\n\x16response_headers_field\x18\x07 \x01(\t\x12\x14\n\x0cmethod_field\x18\x08 \x01(\t\x12\x15\n\raddress_field\x18\t \x01(\t\x12\x19\n\x11\x62ody_prefix_bytes\x18\n \x01(\r\x12\x0e\n\x06\x66ramed\x18\x0b \x01(\x08\"\xa0\x02\n\x0bLegacyRoute\x12\r\n\x03get\x18\x01 \x01(\tH\x00\x12\x0e\n\x04post\x18\x02 \x01(\tH\x00\x12\x0c\n\x04\x62ody\x18\x03 \x01(\t\x12=\n\x07\x61liases\x18\x04 \x03(\x0b\x32,.tocsin.api.mesh.v1.LegacyRoute.AliasesEntry\x12\x38\n\x07\x64ialect\x18\x05 \x01(\x0e\x32\'.tocsin.api.mesh.v1.LegacyRoute.Dialect\x1a.\n\x0c\x41liasesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"0\n\x07\x44ialect\x12\x17\n\x13\x44IALECT_UNSPECIFIED\x10\x00\x12\x0c\n\x08RFC_6749\x10\x01\x42\t\n\x07pattern:H\n\x04http\x12\x1e.google.protobuf.MethodOptions\x18\xf2\x8c\x03 \x01(\x0b\x32\x18.tocsin.api.mesh.v1.Httpb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,11 +35,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LEGACYROUTE_ALIASESENTRY']._loaded_options = None
   _globals['_LEGACYROUTE_ALIASESENTRY']._serialized_options = b'8\001'
   _globals['_HTTP']._serialized_start=88
-  _globals['_HTTP']._serialized_end=356
-  _globals['_LEGACYROUTE']._serialized_start=359
-  _globals['_LEGACYROUTE']._serialized_end=647
-  _globals['_LEGACYROUTE_ALIASESENTRY']._serialized_start=540
-  _globals['_LEGACYROUTE_ALIASESENTRY']._serialized_end=586
-  _globals['_LEGACYROUTE_DIALECT']._serialized_start=588
-  _globals['_LEGACYROUTE_DIALECT']._serialized_end=636
+  _globals['_HTTP']._serialized_end=372
+  _globals['_LEGACYROUTE']._serialized_start=375
+  _globals['_LEGACYROUTE']._serialized_end=663
+  _globals['_LEGACYROUTE_ALIASESENTRY']._serialized_start=556
+  _globals['_LEGACYROUTE_ALIASESENTRY']._serialized_end=602
+  _globals['_LEGACYROUTE_DIALECT']._serialized_start=604
+  _globals['_LEGACYROUTE_DIALECT']._serialized_end=652
 # @@protoc_insertion_point(module_scope)

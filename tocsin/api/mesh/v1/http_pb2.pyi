@@ -37,6 +37,7 @@ class Http(_message.Message):
     METHOD_FIELD_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_FIELD_NUMBER: _builtins.int
     BODY_PREFIX_BYTES_FIELD_NUMBER: _builtins.int
+    FRAMED_FIELD_NUMBER: _builtins.int
     headers_field: _builtins.str
     """Field of the request, a map<string, string>, that takes those of them that were sent, by their names in lower case. Several of one
     name are joined by ", " (RFC 9110, 5.3). Nothing else in a request over HTTP can fill it.
@@ -58,6 +59,10 @@ class Http(_message.Message):
     body_prefix_bytes: _builtins.int
     """Most bytes of a body that are passed on: for callers that cannot help sending more, what follows is dropped. Unset: a body is passed on
     whole, or refused (Policy.max_request_bytes).
+    """
+    framed: _builtins.bool
+    """Whether an answer that is a page of a stranger's, such as a mail, may stand in a frame of this host's own pages. It is sandboxed wherever it
+    stands: no script, no form, nothing loaded, no way out.
     """
     @_builtins.property
     def headers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -88,10 +93,11 @@ class Http(_message.Message):
         method_field: _builtins.str = ...,
         address_field: _builtins.str = ...,
         body_prefix_bytes: _builtins.int = ...,
+        framed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_field", b"address_field", "body_prefix_bytes", b"body_prefix_bytes", "headers", b"headers", "headers_field", b"headers_field", "legacy", b"legacy", "method_field", b"method_field", "query_field", b"query_field", "response_headers", b"response_headers", "response_headers_field", b"response_headers_field", "status_field", b"status_field"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_field", b"address_field", "body_prefix_bytes", b"body_prefix_bytes", "framed", b"framed", "headers", b"headers", "headers_field", b"headers_field", "legacy", b"legacy", "method_field", b"method_field", "query_field", b"query_field", "response_headers", b"response_headers", "response_headers_field", b"response_headers_field", "status_field", b"status_field"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
