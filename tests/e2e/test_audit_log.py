@@ -117,7 +117,9 @@ class Walk:
                 await running
         except grpc.aio.AioRpcError as error:
             code = error.code().name
-        return Made(rpc, trace_id_of(parent), code, next((getattr(request, name) for name in NAMES if name in kind.fields_by_name), ""))
+        return Made(
+            rpc, trace_id_of(parent), code, next((given for name in NAMES if isinstance(given := getattr(request, name, None), str)), "")
+        )
 
 
 async def logged(client: httpx2.AsyncClient) -> dict[str, list[Mapping[str, Any]]]:
