@@ -81,7 +81,7 @@ _SOURCES: Final[Mapping[pb.ChangeKind.ValueType, _Source]] = {
 }
 
 
-class Changes:
+class ChangeFeed:
     """Follows what a caller may read."""
 
     def __init__(self, *, follow: Callable[[str], ServerStream], admin: MeshAdmin, clock: Clock) -> None:

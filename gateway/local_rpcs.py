@@ -7,7 +7,7 @@ from typing import Any, Final
 from google.protobuf import message_factory
 from google.protobuf.message import DecodeError, Message
 
-from gateway.changes import Changes
+from gateway.changes import ChangeFeed
 from gateway.clients import MeshBackend
 from gateway.mesh_admin import MeshAdmin
 from gateway.ports import ServerStream, Stream, Unary
@@ -40,7 +40,7 @@ class LocalBackend(MeshBackend):
         """Makes the backend of ``mesh``; ``operations`` and ``admin`` have the local RPCs as methods of their names."""
         super().__init__(mesh=mesh)
         self._journal = journal
-        changes = Changes(follow=super().server_stream, admin=operations, clock=clock)
+        changes = ChangeFeed(follow=super().server_stream, admin=operations, clock=clock)
         self._local: dict[str, Any] = {"MeshAdminService": operations, "SpoolAdminService": admin, "ChangeService": changes}
         self._validator = RequestValidator()
 

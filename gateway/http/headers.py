@@ -54,8 +54,10 @@ AS_A_FRAME: Final = (
     *NOT_STORED,
     (
         b"content-security-policy",
-        b"sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; "
-        b"frame-ancestors 'self'",
+        (
+            b"sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; "
+            b"frame-ancestors 'self'"
+        ),
     ),
     (b"referrer-policy", b"no-referrer"),
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.changes import Changes
+from gateway.changes import ChangeFeed
 from tocsin.api.gateway.v1 import change_service_pb2 as pb
 from tocsin.api.mailer.v1 import delivery_service_pb2 as deliveries
 from tocsin.api.mesh.v1 import mesh_admin_service_pb2 as mesh
@@ -102,10 +102,10 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-def changes(services: Services, clock: FakeClock) -> Changes:
+def changes(services: Services, clock: FakeClock) -> ChangeFeed:
     """The use case over them."""
     admin: Any = Admin()
-    return Changes(follow=services.follow, admin=admin, clock=clock)
+    return ChangeFeed(follow=services.follow, admin=admin, clock=clock)
 
 
 def as_caller(scopes: frozenset[str] = EVERY_SCOPE) -> None:
