@@ -37,7 +37,9 @@ class AuthSettings(ServiceSettings, StoreSettings):
         30 * 86400, ge=300, description="Life of a refresh token; each use begins it anew, until the session ends."
     )
     session_seconds: int = Field(90 * 86400, ge=300, description="Life of a session, however often it is continued.")
-    tell_new_clients: bool = Field(True, description="Tells users by mail of a sign-in by a client that was never seen.")
+    tell_new_clients: bool = Field(
+        True, description="Tells users by mail, and administrators by a security alert, of a sign-in by a client that was never seen."
+    )
     registration: Literal["closed", "open", "unconfirmed"] = Field(
         "closed",
         description="Whether strangers may register a tenant of their own: open, once a mail has confirmed their address; unconfirmed, at "

@@ -32,11 +32,13 @@ _ALERTS: Final = {
     (SecurityEvent.LOGIN_DELAYED, "pair"): AlertKind.SIGN_IN_THROTTLED,
     (SecurityEvent.LOGIN_DELAYED, "client"): AlertKind.CLIENT_GUESSES,
     (SecurityEvent.LOGIN_DELAYED, "account"): AlertKind.ACCOUNT_GUESSED,
+    (SecurityEvent.LOGIN_SUCCEEDED, "new client"): AlertKind.NEW_CLIENT,
     (SecurityEvent.TENANT_SUSPENDED, ""): AlertKind.TENANT_SUSPENDED,
     (SecurityEvent.REFRESH_REUSED, "reused"): AlertKind.REFRESH_TOKEN_REUSED,
     (SecurityEvent.SESSION_REFUSED, "unknown"): AlertKind.TOKEN_INVALID,
 }
 _PLACES: Final = {
+    SecurityEvent.LOGIN_SUCCEEDED: "AuthService/IssueToken",
     SecurityEvent.LOGIN_DELAYED: "AuthService/IssueToken",
     SecurityEvent.REFRESH_REUSED: "AuthService/RefreshToken",
     SecurityEvent.SESSION_REFUSED: "AuthService/RefreshToken",

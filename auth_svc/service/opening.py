@@ -55,7 +55,7 @@ class SessionRule:
         access: life of an access token.
         idle: life of a refresh token, which each use begins anew.
         longest: life of a session, however often it is continued.
-        tell_new_clients: whether a sign-in by a client that was never seen is told by mail.
+        tell_new_clients: whether a sign-in by a client that was never seen is told by mail, and is a security alert.
     """
 
     access: timedelta
@@ -119,7 +119,8 @@ class SessionOpening:
             mail=self._notice(user, tenant, visit),
         )
         self._mails.wake()
-        self._log.record(SecurityEvent.LOGIN_SUCCEEDED, tenant=tenant.id, subject=user.name, session=session.id, proof=proof.value)
+        why = {"why": "new client"} if self._rule.tell_new_clients and visit.is_new else {}
+        self._log.record(SecurityEvent.LOGIN_SUCCEEDED, tenant=tenant.id, subject=user.name, session=session.id, proof=proof.value, **why)
         return replace(self.pair(session, user, tenant, refresh), device_token=device)
 
     def _notice(self, user: User, tenant: Tenant, visit: Visit) -> AccountMail | None:

@@ -203,6 +203,7 @@ async def test_a_sign_in_by_a_new_client_is_told(office: Office) -> None:
     (letter,) = await office.letters(1)
     assert (letter.template, letter.address) == ("tocsin.new-sign-in", "ann@example.com")
     assert letter.variables == {"time": "2026-01-01 01:00 UTC", "address": "192.0.2.1", "agent": "Mozilla/5.0"}
+    assert [facts.get("why") for facts in office.log.of(SecurityEvent.LOGIN_SUCCEEDED)] == [None, None, None, "new client"]
 
 
 async def test_a_link_signs_in_once(office: Office) -> None:

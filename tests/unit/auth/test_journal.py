@@ -36,6 +36,17 @@ async def test_each_kind_of_guessing_is_an_alert_of_its_own(clock: FakeClock, bo
     assert [(alert.kind, alert.latest) for alert in alerts.all] == [(KINDS[bound], "account 0a1b2c, from 198.51.100.7")]
 
 
+async def test_a_sign_in_is_an_alert_only_by_a_new_client() -> None:
+    """It tells who and from where."""
+    alerts = RecordedAlerts()
+    journal = SecurityJournal(registry=CollectorRegistry(), alerts=alerts, audit=cast("AuditJournal", None))
+    enter(Call(find_origin=lambda: CallOrigin(address="198.51.100.7", user_agent="curl")))
+    journal.record(SecurityEvent.LOGIN_SUCCEEDED, tenant="t1", subject="users/ann", session="s1")
+    journal.record(SecurityEvent.LOGIN_SUCCEEDED, tenant="t1", subject="users/bob", session="s2", why="new client")
+    told = [(alert.kind, alert.tenant, alert.subject, alert.latest) for alert in alerts.all]
+    assert told == [(AlertKind.NEW_CLIENT, "t1", "users/bob", "from 198.51.100.7")]
+
+
 def test_every_kind_of_alert_is_raised_somewhere() -> None:
     """What nobody raises would be a promise of the contract that nobody keeps."""
     files = (path for package in CODE for path in (ROOT / package).rglob("*.py") if path != ROOT / "tocsin/alerts/model.py")

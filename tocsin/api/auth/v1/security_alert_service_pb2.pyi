@@ -64,6 +64,8 @@ class SecurityAlert(_message.Message):
         """A quota is used up."""
         API_KEY_EXPIRING: SecurityAlert._Kind.ValueType  # 30
         """An API key stops working soon."""
+        NEW_CLIENT: SecurityAlert._Kind.ValueType  # 35
+        """Somebody signed in by a client, and from a network, that the account had never signed in from."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What happened."""
@@ -100,6 +102,8 @@ class SecurityAlert(_message.Message):
     """A quota is used up."""
     API_KEY_EXPIRING: SecurityAlert.Kind.ValueType  # 30
     """An API key stops working soon."""
+    NEW_CLIENT: SecurityAlert.Kind.ValueType  # 35
+    """Somebody signed in by a client, and from a network, that the account had never signed in from."""
 
     class _Severity:
         ValueType = _typing.NewType("ValueType", _builtins.int)
