@@ -105,6 +105,10 @@ class AuthSettings(ServiceSettings, StoreSettings):
 
     audit_retention_days: int = Field(365, ge=1, description="How long an entry of the audit log is kept.")
 
+    tenant_grace_days: float = Field(
+        7.0, ge=0, le=365, description="For so long a tenant that was deleted can be undeleted, and may sign in and read."
+    )
+
     quota_alarms: int = Field(0, ge=0, description="Alarms that a tenant may have; 0 is without bound.")
     quota_fires_per_minute: int = Field(0, ge=0, description="Firings of a tenant that may begin in a minute; 0 is without bound.")
     quota_messages_per_day: int = Field(0, ge=0, description="Messages of a tenant that may be sent in a day (UTC); 0 is without bound.")

@@ -29,6 +29,24 @@ class ReportFolder:
             except OSError as error:
                 raise Unavailable(f"error reports cannot be written: {error.strerror}") from error
 
+    async def remove(self, tenant: str) -> int:
+        """Removes the files about a tenant.
+
+        Raises:
+            Unavailable: the folder cannot be written now.
+        """
+        try:
+            return await asyncio.to_thread(self._remove, tenant)
+        except OSError as error:
+            raise Unavailable(f"error reports cannot be removed: {error.strerror}") from error
+
+    def _remove(self, tenant: str) -> int:
+        line = f"tenant: {tenant}"
+        theirs = [path for path in self._folder.glob("*.txt") if line in path.read_text(errors="replace").splitlines()]
+        for path in theirs:
+            path.unlink(missing_ok=True)
+        return len(theirs)
+
     def _write(self, alerts: Sequence[StoredAlert]) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for each in alerts:

@@ -1,6 +1,7 @@
 """The parts of the gateway and how they fit."""
 
-from collections.abc import Mapping, Sequence
+import platform
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.access_log import AccessLog
@@ -35,6 +36,7 @@ from gateway.openapi.document import build_document
 from gateway.ports import Backend, Spooler
 from gateway.service import HealthService
 from gateway.spool import (
+    OWNERS,
     CallSpooler,
     Forwarder,
     IdempotencyStore,
@@ -45,6 +47,7 @@ from gateway.spool import (
     SpoolStore,
     SpoolTakeover,
     SpoolUse,
+    metadata,
     spoolable_methods,
 )
 from gateway.stream_tokens import StreamTokenDoor
@@ -56,6 +59,7 @@ from gateway.trusted_proxies import TrustedProxies
 from tocsin.alerts import Alerts
 from tocsin.audit_log.journal import AuditJournal
 from tocsin.clock import Clock
+from tocsin.database import TenantRows
 from tocsin.installation_key import InstallationKey
 from tocsin.lifecycle import App, Component
 from tocsin.mesh.breaker import BreakerRegistry
@@ -74,6 +78,7 @@ from tocsin.redis import Redis
 from tocsin.sealing import Sealer
 from tocsin.telemetry import Telemetry
 
+_LONGEST_HOST = 60
 SERVICES = ("auth_svc", "scheduler_svc", "processor_svc", "mailer_svc")
 
 
@@ -97,13 +102,14 @@ def build(settings: GatewaySettings, clock: Clock, *, jwks: JwksSource | None = 
         alerts=node.alerts,
         journal=node.journal,
         components=node.components,
+        purger=node.purger,
     )
     return assemble(settings, clock, contract=contract, services=SERVICES, runtime=runtime, mounts=mounts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """What the gateway takes from the runtime; ``components`` are started first."""
+    """What the gateway takes from the runtime; ``components`` are started first, ``purger`` makes what ends tenants."""
 
     telemetry: Telemetry
     mesh: Mesh
@@ -112,6 +118,7 @@ class Runtime:
     alerts: Alerts
     journal: AuditJournal
     components: Sequence[Component]
+    purger: Callable[..., Component] | None = None
 
 
 def assemble(
@@ -177,13 +184,23 @@ def assemble(
         passes={path: mount.request_headers for path, mount in mounts.by_path.items()},
     )
     takeover = SpoolTakeover(file=file, spool=spool, keys=keys, clock=clock)
+    ends = _ends(runtime, file, spool, keys)
     forwarder = Forwarder(spool=spool, unary=backend.unary, clock=clock, registry=telemetry.registry)
     return App(
         name=settings.service_name,
-        components=(*runtime.components, redis, limiter, *ingress.components, file, keys, spool, forwarder, takeover),
+        components=(*runtime.components, redis, limiter, *ingress.components, file, keys, spool, forwarder, takeover, *ends),
         server=Edge(contract=contract, handlers=rpcs, settings=settings, clock=clock, certificate=certificate),
         http=_http_server(settings, app, open_streams, ingress, certificate),
     )
+
+
+def _ends(runtime: Runtime, file: SpoolFile, spool: Spool, keys: IdempotentCalls) -> Sequence[Component]:
+    """What removes everything of tenants that are deleted: each gateway has a file of its own."""
+    if runtime.purger is None:
+        return ()
+    rows = TenantRows(metadata=metadata, owners=OWNERS, database=lambda: file.database)
+    host = platform.node()[:_LONGEST_HOST]
+    return (runtime.purger(rows, place=lambda: f"{host}/{file.place}", elsewhere=(keys.forget_tenant, spool.forget_tenant)),)
 
 
 def _mesh_admin(settings: GatewaySettings, clock: Clock, *, mesh: Mesh, breakers: BreakerRegistry, services: Sequence[str]) -> MeshAdmin:

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, MetaData, Row, SmallInteger, String, 
 
 from processor_svc.domain import PolicyNotFound, Record, RecordNotFound, StoredPolicy, TooManyPolicies
 from tocsin.clock import to_micros
-from tocsin.database import Database, GroupCommit, upsert
+from tocsin.database import Database, GroupCommit, RowOwners, TenantRows, purge_table, upsert
 from tocsin.errors import TocsinError
 from tocsin.pii import readable
 from tocsin.stored import instant
@@ -46,6 +46,17 @@ pii_version = Table(
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     Column("version", BigInteger, nullable=False),
 )
+
+purge_table(metadata)
+
+OWNERS = RowOwners(
+    children={},
+    columns={},
+    nobody={"pii_version": "the version of all policies"},
+    kept={},
+    along={"pii_policies": update(pii_version).values(version=pii_version.c.version + 1)},  # others have a copy
+)
+"""Whose the rows are."""
 
 _UPSERT = upsert(records, keys=("tenant", "key"), update=("value", "updated_at"))
 _GET = select(records).where(records.c.tenant == bindparam("in_tenant"), records.c.key == bindparam("in_key"))
@@ -199,3 +210,8 @@ def _policy_of(row: Row[Any]) -> StoredPolicy:
     """The policy in a row, which a later version may have written: see `tocsin.pii.readable`."""
     policy = readable(tenant=row.tenant, measure=row.measure, area=row.area, subject=row.subject, kinds=row.kinds.split())
     return StoredPolicy(id=row.id, policy=policy, update_time=instant(row.updated_at))
+
+
+def tenant_rows(database: Database) -> TenantRows:
+    """Removes what the processor has of a tenant."""
+    return TenantRows(metadata=metadata, owners=OWNERS, database=lambda: database)

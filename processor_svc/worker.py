@@ -102,6 +102,7 @@ class Worker:
         self._extending = Background(clock)
         self._jobs = Background(clock)
         self._suspect = ""
+        self._purged: frozenset[str] = frozenset()
         self._stopping = False
 
     @property
@@ -143,6 +144,13 @@ class Worker:
                 endpoint.session.end()
         await self._fleet.stop(grace_seconds=_CONFIRMATION_SECONDS)
 
+    def purge_tenants(self, tenants: frozenset[str]) -> None:
+        """These tenants are deleted: their jobs are cancelled, and no more of them begin."""
+        self._purged = tenants
+        for entry in list(self._running.values()):
+            if entry.job.tenant in tenants:
+                self._cancel(entry.job.lease)
+
     async def _session(self, address: str) -> None:
         endpoint = self._endpoints.setdefault(address, _Endpoint())
         session = await self._source.open(address)
@@ -183,6 +191,8 @@ class Worker:
         done = self._succeeded.get(job.lease.firing)
         if done is not None:
             self._report(address, job.lease, done)
+        elif job.tenant in self._purged:
+            self._report(address, job.lease, _CANCELLED)
         elif self._stopping:
             self._report(address, job.lease, _STOPPED)
         elif job.suspect and self._suspect in self._running:

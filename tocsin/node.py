@@ -1,6 +1,6 @@
 """The parts that every service process has, put together in one way."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from prometheus_client import Gauge
@@ -11,7 +11,7 @@ from tocsin.audit_log.journal import AuditJournal
 from tocsin.audit_log.wire import audit_sender
 from tocsin.clock import Clock
 from tocsin.config import ServiceSettings, StoreSettings
-from tocsin.database import Database, DatabaseUnavailable
+from tocsin.database import Database, DatabaseUnavailable, TenantRows
 from tocsin.installation_key import InstallationKey
 from tocsin.lifecycle import Component
 from tocsin.mesh.breaker import Breaker, BreakerRegistry, failing_on
@@ -22,7 +22,8 @@ from tocsin.mesh.policy import MethodPolicy
 from tocsin.mesh.server import Handler, MeshServer
 from tocsin.mesh.tokens import TokenVerifier
 from tocsin.telemetry import Telemetry
-from tocsin.tenants.feed import TenantFeed, over_mesh
+from tocsin.tenants.feed import TenantFeed, over_mesh, purge_teller
+from tocsin.tenants.purge import PurgeElsewhere, TenantPurger
 
 
 class Node:
@@ -105,6 +106,19 @@ class Node:
         pool.labels("in_use").set_function(lambda: database.pool_use[0])
         pool.labels("most").set_function(lambda: database.pool_use[1])
         return database
+
+    def purger(self, rows: TenantRows, *, place: Callable[[], str] = str, elsewhere: Sequence[PurgeElsewhere] = ()) -> TenantPurger:
+        """What removes everything of tenants that are deleted; to be started after the database.
+
+        Args:
+            rows: of the service's own database.
+            place: names the database where every replica has its own; empty where they share one.
+            elsewhere: removes what the service has beside it.
+        """
+        tell = purge_teller(self.mesh, place=place)
+        made = TenantPurger(store=rows, book=self.tenants.book, tell=tell, clock=self._clock, elsewhere=elsewhere)
+        self.tenants.listen(made.follow)
+        return made
 
     def server(self, *, checks: Mapping[str, Check], handlers: Sequence[Handler]) -> MeshServer:
         """The service's gRPC server.

@@ -11,6 +11,7 @@ from auth_svc.domain.errors import (
     ApiKeyRefused,
     AuditLogNotFound,
     CallerGone,
+    DeletionNotFound,
     EmailTaken,
     InvalidCredentials,
     InvalidScope,
@@ -101,7 +102,16 @@ from auth_svc.domain.secrets import (
     shown_prefix,
 )
 from auth_svc.domain.streams import StreamGrant, path_digest
-from auth_svc.domain.tenants import QUOTA_NAMES, SettledTenant, Tenant, TenantTerms
+from auth_svc.domain.tenants import (
+    QUOTA_NAMES,
+    SERVICES,
+    DeletionOrder,
+    ServicePurge,
+    SettledTenant,
+    Tenant,
+    TenantDeletion,
+    TenantTerms,
+)
 from auth_svc.domain.texts import (
     checked_locale,
     checked_name,
@@ -135,6 +145,7 @@ __all__ = [
     "PROFILE",
     "QUOTA_NAMES",
     "RECOVERY_CODES",
+    "SERVICES",
     "VIEWER",
     "Account",
     "AccountLetter",
@@ -154,6 +165,8 @@ __all__ = [
     "ChallengeVoid",
     "ClientFacts",
     "CustomRole",
+    "DeletionNotFound",
+    "DeletionOrder",
     "EmailTaken",
     "Factor",
     "FactorKind",
@@ -194,6 +207,7 @@ __all__ = [
     "SecurityEvent",
     "ServiceAccount",
     "ServiceAccountNotFound",
+    "ServicePurge",
     "Session",
     "SessionNotFound",
     "SettledTenant",
@@ -202,6 +216,7 @@ __all__ = [
     "StreamGrant",
     "StreamTokenVoid",
     "Tenant",
+    "TenantDeletion",
     "TenantNotFound",
     "TenantStateRefused",
     "TenantTerms",

@@ -59,6 +59,10 @@ class TenantNotFound(NotFound):
     """There is no such tenant."""
 
 
+class DeletionNotFound(NotFound):
+    """The tenant is not being deleted, and was not."""
+
+
 class TenantStateRefused(FailedPrecondition):
     """The tenant cannot be brought into this state."""
 

@@ -48,6 +48,11 @@ class SecurityEvent(Enum):
     TENANT_SUSPENDED = "auth.tenant.suspended"
     TENANT_RESUMED = "auth.tenant.resumed"
     TENANT_QUOTAS_SET = "auth.tenant.quotas_set"
+    TENANT_CREATED = "auth.tenant.created"
+    TENANT_DELETED = "auth.tenant.deleted"
+    TENANT_UNDELETED = "auth.tenant.undeleted"
+    TENANT_PURGE_BEGUN = "auth.tenant.purge_begun"
+    TENANT_PURGED = "auth.tenant.purged"
     PASSWORD_CHANGED = "auth.password.changed"  # noqa: S105  the name of an event
     PASSWORD_RESET = "auth.password.reset"  # noqa: S105  likewise
     RESET_REQUESTED = "auth.password.reset.requested"

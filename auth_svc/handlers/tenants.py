@@ -5,11 +5,12 @@ from typing import Any
 
 import grpc
 
-from auth_svc.domain import QUOTA_NAMES, SettledTenant, Tenant
-from auth_svc.handlers.convert import caller, timestamp
-from auth_svc.service import TenantOffice, Users
+from auth_svc.domain import QUOTA_NAMES, ServicePurge, SettledTenant, Tenant, TenantDeletion
+from auth_svc.handlers.convert import caller, timestamp, timestamp_or_none
+from auth_svc.service import TenantDeletions, TenantOffice, Users
 from tocsin.api.auth.v1 import tenant_admin_service_pb2, tenant_admin_service_pb2_grpc, user_service_pb2, user_service_pb2_grpc
 from tocsin.listing import FilterField, FilterKind, PageToken, parse_filter, snake_case
+from tocsin.mesh.context import current
 from tocsin.pages import Listing, list_page
 from tocsin.stored import shown
 from tocsin.tenants import Quotas, TenantState
@@ -23,9 +24,10 @@ _TENANT_FILTER = {"state": FilterField(kind=FilterKind.CHOICE, choices=tuple(sta
 class TenantHandlers(user_service_pb2_grpc.TenantServiceServicer):
     """TenantService."""
 
-    def __init__(self, *, users: Users, office: TenantOffice) -> None:
+    def __init__(self, *, users: Users, office: TenantOffice, deletions: TenantDeletions) -> None:
         self._people = users
         self._office = office
+        self._deletions = deletions
 
     async def GetTenant(self, request: user_service_pb2.GetTenantRequest, context: _Context) -> user_service_pb2.Tenant:
         """Reads the tenant."""
@@ -47,12 +49,23 @@ class TenantHandlers(user_service_pb2_grpc.TenantServiceServicer):
         """Gives the tenants that differ from the rule to a service."""
         return await book_answer(self._office, version=request.version, page_token=request.page_token)
 
+    async def ReportTenantPurge(
+        self, request: user_service_pb2.ReportTenantPurgeRequest, context: _Context
+    ) -> user_service_pb2.ReportTenantPurgeResponse:
+        """Takes what a service has removed of a tenant."""
+        call = current()
+        service = call.find_peer() if call is not None else None
+        removed = {row.kind: row.count for row in request.rows}
+        await self._deletions.told(request.tenant, removed, service=service or "", place=request.place)
+        return user_service_pb2.ReportTenantPurgeResponse()
+
 
 class TenantAdminHandlers(tenant_admin_service_pb2_grpc.TenantAdminServiceServicer):
     """TenantAdminService."""
 
-    def __init__(self, *, office: TenantOffice) -> None:
+    def __init__(self, *, office: TenantOffice, deletions: TenantDeletions) -> None:
         self._office = office
+        self._deletions = deletions
 
     async def InspectTenant(self, request: tenant_admin_service_pb2.InspectTenantRequest, context: _Context) -> user_service_pb2.Tenant:
         """Reads a tenant."""
@@ -90,6 +103,23 @@ class TenantAdminHandlers(tenant_admin_service_pb2_grpc.TenantAdminServiceServic
         """Lets a tenant work again."""
         return self._shown(await self._office.resume(caller(), _id(request.name)))
 
+    async def DeleteTenant(self, request: tenant_admin_service_pb2.DeleteTenantRequest, context: _Context) -> user_service_pb2.Tenant:
+        """Deletes a tenant."""
+        tenant = await self._deletions.order(
+            caller(), _id(request.name), at_once=request.at_once, confirm=request.confirm, export_sha256=request.export_sha256
+        )
+        return self._shown(tenant)
+
+    async def UndeleteTenant(self, request: tenant_admin_service_pb2.UndeleteTenantRequest, context: _Context) -> user_service_pb2.Tenant:
+        """Takes a deletion back."""
+        return self._shown(await self._deletions.take_back(caller(), _id(request.name)))
+
+    async def GetTenantDeletion(
+        self, request: tenant_admin_service_pb2.GetTenantDeletionRequest, context: _Context
+    ) -> tenant_admin_service_pb2.TenantDeletion:
+        """Shows a deletion."""
+        return deletion_message(await self._deletions.show(_id(request.name).removesuffix("/deletion")))
+
     async def SetTenantQuotas(self, request: tenant_admin_service_pb2.SetTenantQuotasRequest, context: _Context) -> user_service_pb2.Tenant:
         """Sets quotas."""
         quotas = {**dict.fromkeys(QUOTA_NAMES), **quota_changes(request.quotas)}
@@ -124,6 +154,7 @@ def _booked(tenant: SettledTenant) -> user_service_pb2.BookedTenant:
         tenant=tenant.id,
         state=_state(terms.state),
         suspend_reason=terms.reason,
+        purging=tenant.purging,
         quotas=user_service_pb2.TenantQuotas(**terms.quotas),
     )
 
@@ -140,7 +171,33 @@ def tenant_message(tenant: Tenant, defaults: Quotas) -> user_service_pb2.Tenant:
         quotas=_quotas(defaults.with_changes(tenant.terms.quotas)),
         own_quotas=user_service_pb2.TenantQuotas(**tenant.terms.quotas),
         operator=tenant.operator,
+        delete_time=timestamp_or_none(tenant.deleted),
+        purge_time=timestamp_or_none(tenant.purge),
     )
+
+
+def deletion_message(deletion: TenantDeletion) -> tenant_admin_service_pb2.TenantDeletion:
+    """The deletion on the wire."""
+    states = tenant_admin_service_pb2.TenantDeletion.State
+    return tenant_admin_service_pb2.TenantDeletion(
+        name=f"tenants/{deletion.tenant}/deletion",
+        state=states.DONE if deletion.ended else states.PURGING if deletion.began else states.WAITING,
+        delete_time=timestamp(deletion.deleted),
+        deleted_by=deletion.deleted_by,
+        purge_time=timestamp(deletion.purge),
+        begin_time=timestamp_or_none(deletion.began),
+        end_time=timestamp_or_none(deletion.ended),
+        export_sha256=deletion.export_sha256,
+        services=map(_purge_message, deletion.services),
+        missing_services=deletion.missing,
+        audit_log_count=deletion.audit_entries,
+        audit_log_hash=deletion.audit_hash,
+    )
+
+
+def _purge_message(purge: ServicePurge) -> tenant_admin_service_pb2.ServicePurge:
+    rows = [user_service_pb2.PurgedRows(kind=kind, count=count) for kind, count in purge.removed.items()]
+    return tenant_admin_service_pb2.ServicePurge(service=purge.service, report_time=timestamp(purge.told), rows=rows)
 
 
 def _quotas(quotas: Quotas) -> user_service_pb2.TenantQuotas:

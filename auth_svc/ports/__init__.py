@@ -7,6 +7,7 @@ from auth_svc.ports.accounts import AccountStore, Installation
 from auth_svc.ports.alerts import AlertFiles, AlertStore
 from auth_svc.ports.audit import AuditLogStore, HeadSigner
 from auth_svc.ports.credentials import ClientHistory, CredentialStore
+from auth_svc.ports.deletions import DeletionStore
 from auth_svc.ports.factors import FactorStore, Passkeys
 from auth_svc.ports.keys import HeldKey, KeyStore, KeyUse
 from auth_svc.ports.members import InvitationStore, RoleStore, ServiceAccountStore
@@ -22,6 +23,7 @@ __all__ = [
     "AuditLogStore",
     "ClientHistory",
     "CredentialStore",
+    "DeletionStore",
     "FactorStore",
     "HeadSigner",
     "HeldKey",
@@ -57,6 +59,7 @@ class Store(
     OneTimeStore,
     AccountMailStore,
     TenantStore,
+    DeletionStore,
     CredentialStore,
     AuditLogStore,
     FactorStore,

@@ -60,3 +60,11 @@ class AlertFiles(Protocol):
             Unavailable: the folder cannot be written now.
         """
         ...
+
+    async def remove(self, tenant: str) -> int:
+        """Removes the files about a tenant; how many.
+
+        Raises:
+            Unavailable: the folder cannot be written now.
+        """
+        ...

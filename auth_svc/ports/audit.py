@@ -50,8 +50,13 @@ class AuditLogStore(Protocol):
         """Stores a signed head, unless a later one is there."""
         ...
 
-    async def cut_chain(self, anchor: AuditHead) -> int:
-        """Deletes the entries up to ``anchor``, which stands for them from then on; returns how many."""
+    async def cut_chain(self, anchor: AuditHead, *, purge: bool = False) -> int:
+        """Deletes the entries up to ``anchor``, which stands for them from then on; returns how many.
+
+        Args:
+            anchor: signed.
+            purge: whether the tenant is being deleted, and they are counted for the report.
+        """
         ...
 
 

@@ -5,6 +5,7 @@ from auth_svc.service.accounts import Accounts
 from auth_svc.service.alerts import AlertLog
 from auth_svc.service.audit import AuditLog
 from auth_svc.service.authorizer import Authorizer
+from auth_svc.service.deletions import AuditLogPurge, TenantDeletions
 from auth_svc.service.housekeeping import AccountHousekeeper, AlertHousekeeper, AuditHousekeeper, SessionHousekeeper
 from auth_svc.service.installation import Installer, SecretFiles
 from auth_svc.service.invitations import Invitations
@@ -34,6 +35,7 @@ __all__ = [
     "ApiKeys",
     "AuditHousekeeper",
     "AuditLog",
+    "AuditLogPurge",
     "Authorizer",
     "Challenge",
     "FactorAnswer",
@@ -55,6 +57,7 @@ __all__ = [
     "SessionRule",
     "Sessions",
     "StreamTokens",
+    "TenantDeletions",
     "TenantOffice",
     "TokenPair",
     "Users",

@@ -5,6 +5,7 @@ from auth_svc.store.accounts import AccountQueries
 from auth_svc.store.alerts import AlertQueries
 from auth_svc.store.audit import AuditQueries
 from auth_svc.store.credentials import CredentialQueries
+from auth_svc.store.deletions import OWNERS, DeletionQueries
 from auth_svc.store.factors import FactorQueries
 from auth_svc.store.invitations import InvitationQueries
 from auth_svc.store.keys import KeyQueries
@@ -15,7 +16,7 @@ from auth_svc.store.sessions import SessionQueries
 from auth_svc.store.tables import metadata
 from auth_svc.store.tenants import TenantQueries
 
-__all__ = ["AuthStore", "metadata"]
+__all__ = ["OWNERS", "AuthStore", "metadata"]
 
 
 class AuthStore(
@@ -26,6 +27,7 @@ class AuthStore(
     OneTimeQueries,
     AccountMailQueries,
     TenantQueries,
+    DeletionQueries,
     CredentialQueries,
     AuditQueries,
     FactorQueries,

@@ -10,11 +10,12 @@ from sqlalchemy import ColumnElement, RowMapping, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_svc.domain import AuditHead, AuditLogNotFound, ChainState, StoredEntry
+from auth_svc.store.deletions import tenant_purges
 from auth_svc.store.log_tables import audit_chains, audit_logs
 from auth_svc.store.tables import Queries, installation
 from tocsin.audit_log import GENESIS, AuditEntry, chained
 from tocsin.clock import to_micros
-from tocsin.database import insert_ignore
+from tocsin.database import count_purged, insert_ignore
 from tocsin.listing import Condition
 
 _FIELDS: Final = tuple(field.name for field in fields(AuditEntry) if field.name not in ("tenant", "id", "time"))
@@ -85,7 +86,7 @@ class AuditQueries(Queries):
         async with self._database.read() as connection:
             return [_chain_of(row) for row in (await connection.execute(query)).mappings()]
 
-    async def cut_chain(self, anchor: AuditHead) -> int:
+    async def cut_chain(self, anchor: AuditHead, *, purge: bool = False) -> int:
         """Deletes the entries up to a signed anchor, which takes their place; returns how many."""
         moved = (
             update(audit_chains)
@@ -96,7 +97,10 @@ class AuditQueries(Queries):
             if not (await connection.execute(moved)).rowcount:
                 return 0
             gone = delete(audit_logs).where(audit_logs.c.tenant == anchor.tenant, audit_logs.c.number <= anchor.number)
-            return (await connection.execute(gone)).rowcount
+            removed = (await connection.execute(gone)).rowcount
+            if purge:
+                await count_purged(connection, tenant_purges, anchor.tenant, audit_logs.name, removed, now=anchor.signed)
+            return removed
 
 
 async def _append(connection: AsyncConnection, tenant: str, entries: Sequence[AuditEntry]) -> None:

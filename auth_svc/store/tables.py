@@ -59,6 +59,21 @@ tenant_terms = Table(
     *(Column(name, BigInteger) for name in QUOTA_NAMES),
 )
 
+# Tenants that are being deleted, or were. It stays, and outlives the tenant. `prior_…`: what undeleting goes back to.
+tenant_deletions = Table(
+    "tenant_deletions",
+    metadata,
+    Column("tenant_id", String(26), primary_key=True),
+    Column("deleted_by", Text, nullable=False),
+    Column("deleted_at", BigInteger, nullable=False),
+    Column("purge_at", BigInteger, nullable=False),
+    Column("began_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Column("export_sha256", String(64), nullable=False),
+    Column("prior_state", Text, nullable=False),
+    Column("prior_reason", Text, nullable=False),
+)
+
 # One row: the version of all terms.
 tenant_book = Table(
     "tenant_book",
@@ -272,11 +287,15 @@ TENANT_COLUMNS = (
     tenant_terms.c.state.label("t_state"),
     tenant_terms.c.reason.label("t_reason"),
     *(tenant_terms.c[name].label(f"t_{name}") for name in QUOTA_NAMES),
+    tenant_deletions.c.deleted_at.label("t_deleted_at"),
+    tenant_deletions.c.purge_at.label("t_purge_at"),
 )
 """A tenant as `tenant_of` reads it; select them from a join with `TENANTS`."""
 
-TENANTS = tenants.outerjoin(installation, installation.c.tenant_id == tenants.c.id).outerjoin(
-    tenant_terms, tenant_terms.c.tenant_id == tenants.c.id
+TENANTS = (
+    tenants.outerjoin(installation, installation.c.tenant_id == tenants.c.id)
+    .outerjoin(tenant_terms, tenant_terms.c.tenant_id == tenants.c.id)
+    .outerjoin(tenant_deletions, tenant_deletions.c.tenant_id == tenants.c.id)
 )
 """Tenants, which of them is the operator's, and what differs from the rule."""
 
@@ -325,6 +344,8 @@ def tenant_of(row: RowMapping) -> Tenant:
         created=instant(row["t_created_at"]),
         require_second_factor=bool(row["t_require_second_factor"]),
         terms=terms_of(row, prefix="t_") if row["t_state"] is not None else TenantTerms(),
+        deleted=instant_or_none(row["t_deleted_at"]),
+        purge=instant_or_none(row["t_purge_at"]),
     )
 
 

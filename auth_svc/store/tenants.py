@@ -7,7 +7,17 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_svc.domain import QUOTA_NAMES, SettledTenant, Tenant, TenantNotFound, TenantStateRefused
-from auth_svc.store.tables import TENANT_COLUMNS, TENANTS, Queries, tenant_book, tenant_of, tenant_terms, tenants, terms_of
+from auth_svc.store.tables import (
+    TENANT_COLUMNS,
+    TENANTS,
+    Queries,
+    tenant_book,
+    tenant_deletions,
+    tenant_of,
+    tenant_terms,
+    tenants,
+    terms_of,
+)
 from tocsin.clock import to_micros
 from tocsin.database import upsert
 from tocsin.listing import Condition
@@ -15,7 +25,8 @@ from tocsin.tenants import TenantState
 
 _SET_STATE = upsert(tenant_terms, keys=("tenant_id",), update=("state", "reason", "changed_at"))
 _STATE = func.coalesce(tenant_terms.c.state, TenantState.ACTIVE.value)
-_NEXT_VERSION = update(tenant_book).values(version=tenant_book.c.version + 1)
+NEXT_VERSION = update(tenant_book).values(version=tenant_book.c.version + 1)
+"""Makes the version of the book greater."""
 
 
 class TenantQueries(Queries):
@@ -28,11 +39,14 @@ class TenantQueries(Queries):
 
     async def settled_tenants(self, *, after: str, limit: int) -> tuple[int, Sequence[SettledTenant]]:
         """The version, and tenants that differ from the rule."""
-        query = select(tenant_terms).where(tenant_terms.c.tenant_id > after).order_by(tenant_terms.c.tenant_id).limit(limit)
+        begun = tenant_deletions.c.began_at.label("begun_at")
+        joined = tenant_terms.outerjoin(tenant_deletions, tenant_deletions.c.tenant_id == tenant_terms.c.tenant_id)
+        query = select(tenant_terms, begun).select_from(joined).where(tenant_terms.c.tenant_id > after)
+        query = query.order_by(tenant_terms.c.tenant_id).limit(limit)
         async with self._database.read() as connection:
             version = (await connection.execute(select(tenant_book.c.version))).scalar_one()
             rows = (await connection.execute(query)).mappings()
-            return version, [SettledTenant(id=row["tenant_id"], terms=terms_of(row)) for row in rows]
+            return version, [SettledTenant(id=row["tenant_id"], terms=terms_of(row), purging=row["begun_at"] is not None) for row in rows]
 
     async def list_tenants(self, *, conditions: Sequence[Condition], after: str, limit: int) -> Sequence[Tenant]:
         """Tenants in the order of their ids, which is that of their making."""
@@ -47,7 +61,7 @@ class TenantQueries(Queries):
         async with self._database.transaction() as connection:
             await _locked(connection, tenant)
             await connection.execute(_SET_STATE, values)
-            return await _changed(connection, tenant)
+            return await settled_anew(connection, tenant)
 
     async def set_quotas(self, tenant: str, quotas: Mapping[str, int | None], *, now: datetime) -> Tenant:
         """Sets quotas."""
@@ -56,7 +70,7 @@ class TenantQueries(Queries):
         async with self._database.transaction() as connection:
             await _locked(connection, tenant)
             await connection.execute(statement, values)
-            return await _changed(connection, tenant)
+            return await settled_anew(connection, tenant)
 
 
 async def _locked(connection: AsyncConnection, tenant: str) -> None:
@@ -74,10 +88,10 @@ async def _locked(connection: AsyncConnection, tenant: str) -> None:
         raise TenantStateRefused("The tenant is being deleted.")
 
 
-async def _changed(connection: AsyncConnection, tenant: str) -> Tenant:
+async def settled_anew(connection: AsyncConnection, tenant: str) -> Tenant:
     """Forgets what no longer differs from the rule, and makes the version greater; the tenant as it is now."""
     as_the_rule = (tenant_terms.c.state == TenantState.ACTIVE.value, *(tenant_terms.c[name].is_(None) for name in QUOTA_NAMES))
     await connection.execute(delete(tenant_terms).where(tenant_terms.c.tenant_id == tenant, *as_the_rule))
-    await connection.execute(_NEXT_VERSION)
+    await connection.execute(NEXT_VERSION)
     query = select(*TENANT_COLUMNS).select_from(TENANTS).where(tenants.c.id == tenant)
     return tenant_of((await connection.execute(query)).mappings().one())

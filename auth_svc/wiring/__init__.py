@@ -45,6 +45,7 @@ from auth_svc.service import (
     SessionRule,
     Sessions,
     StreamTokens,
+    TenantDeletions,
     TenantOffice,
     Users,
 )
@@ -52,6 +53,7 @@ from auth_svc.signing import KeyFiles, SigningKeys
 from auth_svc.store import AuthStore
 from auth_svc.stream_signing import StreamTokenSigner
 from auth_svc.throttle import LoginThrottle, RequestBudget, ThrottleRule
+from auth_svc.wiring.ending import Ending
 from auth_svc.wiring.members import MemberParts, ProgramParts, Shared
 from tocsin.alerts.reporter import AlertReporter
 from tocsin.api.auth.v1 import (
@@ -109,6 +111,7 @@ def build(settings: AuthSettings, clock: Clock) -> App:
     members = MemberParts(shared, passwords=signing_in.passwords, accounts=signing_in.accounts, tokens=mailing.tokens, mails=mailing.mails)
     office = TenantOffice(store=store, log=journal, clock=clock, defaults=_default_quotas(settings))
     book = TenantFeed(fetch=lambda version, token: book_answer(office, version=version, page_token=token), clock=clock, file=None)
+    ending = Ending(settings, clock, database=database, store=store, keys=keys, book=book, log=journal)
     programs = ProgramParts(shared, settings=settings, signer=keys, mails=mailing.mails, report=alerting.log.report)
     installer = _installer(settings, clock, store=store, hasher=passwords, log=journal)
     housekeeper = SessionHousekeeper(store=store, clock=clock)
@@ -125,14 +128,14 @@ def build(settings: AuthSettings, clock: Clock) -> App:
             *signing_in.handlers,
             *members.handlers,
             *programs.handlers,
-            *_handlers(members.users, office, alerting.log),
+            *_handlers(members.users, office, ending.deletions, alerting.log),
             *auditing.handlers,
             _stream_tokens(settings, clock, store, keys, journal),
         ],
         tenants=book,
         journal=auditing.journal,
     )
-    keeping = [housekeeper, *alerting.parts, *auditing.parts, *mailing.parts, *programs.parts]
+    keeping = [housekeeper, *alerting.parts, *auditing.parts, *mailing.parts, *programs.parts, *ending.parts]
     parts = [telemetry, mesh, keys, database, passwords, installer, book, *keeping]
     return App(name=settings.service_name, components=parts, server=server)
 
@@ -299,10 +302,10 @@ class _Auditing:
         return (self._housekeeper, self.journal)
 
 
-def _handlers(users: Users, office: TenantOffice, alerts: AlertLog) -> Sequence[Handler]:
+def _handlers(users: Users, office: TenantOffice, deletions: TenantDeletions, alerts: AlertLog) -> Sequence[Handler]:
     return (
-        (user_service_pb2_grpc.add_TenantServiceServicer_to_server, TenantHandlers(users=users, office=office)),
-        (tenant_admin_service_pb2_grpc.add_TenantAdminServiceServicer_to_server, TenantAdminHandlers(office=office)),
+        (user_service_pb2_grpc.add_TenantServiceServicer_to_server, TenantHandlers(users=users, office=office, deletions=deletions)),
+        (tenant_admin_service_pb2_grpc.add_TenantAdminServiceServicer_to_server, TenantAdminHandlers(office=office, deletions=deletions)),
         (security_alert_service_pb2_grpc.add_SecurityAlertServiceServicer_to_server, SecurityAlertHandlers(alerts=alerts)),
     )
 

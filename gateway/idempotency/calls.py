@@ -67,6 +67,10 @@ class AnswerStore(Protocol):
         """Keeps answers; of a key that is there the newest counts."""
         ...
 
+    async def ids_of(self, tenant: str) -> list[bytes]:
+        """The keys of a tenant."""
+        ...
+
     async def clean(self, *, before: int, keys: int, tenant_keys: int, size: int) -> list[bytes]:
         """Forgets what is older than ``before``, and the oldest beyond the bounds of all and of each tenant; which keys those were."""
         ...
@@ -323,6 +327,11 @@ class IdempotentCalls:
         gone = await self._store.clean(before=self._expired(), keys=bounds.keys, tenant_keys=bounds.tenant_keys, size=bounds.size)
         self._written.difference_update(gone)
         await self._shared.forget(gone)
+
+    async def forget_tenant(self, tenant: str) -> int:
+        """Forgets what other replicas know of the keys of a tenant that is deleted; 0, for the rows go with all others that it has."""
+        await self._shared.forget(await self._store.ids_of(tenant))
+        return 0
 
     async def take_over(self, kept: Sequence[KeptAnswer]) -> None:
         """Keeps what another gateway has left."""

@@ -6,10 +6,11 @@ from gateway.spool.forwarder import Forwarder
 from gateway.spool.methods import SpoolableMethod, spoolable_methods
 from gateway.spool.spool import Spool, SpoolFull, SpoolRule, SpoolState
 from gateway.spool.spooler import CallSpooler
-from gateway.spool.store import IdempotencyStore, SetAsideCall, SpooledCall, SpoolStore, SpoolUse, metadata
+from gateway.spool.store import OWNERS, IdempotencyStore, SetAsideCall, SpooledCall, SpoolStore, SpoolUse, metadata
 from gateway.spool.takeover import SpoolTakeover
 
 __all__ = [
+    "OWNERS",
     "CallSpooler",
     "Forwarder",
     "IdempotencyStore",

@@ -181,13 +181,22 @@ class Spool:
         self._set_aside = await self._store.set_aside_use()
         return found
 
+    async def forget_tenant(self, tenant: str) -> int:
+        """Counts nothing of a tenant any more that is deleted: its rows go with all others that it has; 0, for none went here."""
+        use = self._queues.pop(tenant, SpoolUse())
+        self._all = _plus(self._all, SpoolUse(-use.calls, -use.bytes))
+        self._set_aside = await self._store.set_aside_use()
+        self._first = await self._store.first_accepted()
+        return 0
+
     async def _flush(self, batch: Sequence[SpooledCall]) -> Sequence[TocsinError | None]:
         await self._store.add(batch)
         return [None] * len(batch)
 
     async def _gone(self, entries: Sequence[SpooledCall]) -> None:
         for entry in entries:
-            self._count(entry.queue, SpoolUse(-1, -len(entry.request)))
+            if entry.queue in self._queues:  # unless its tenant was deleted meanwhile
+                self._count(entry.queue, SpoolUse(-1, -len(entry.request)))
         self._first = await self._store.first_accepted()
 
     def _check(self, entry: SpooledCall) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Row, Table, Text, delete, func, insert, or_, select, text
 
 from gateway.idempotency import KeptAnswer
-from tocsin.database import Database, storable
+from tocsin.database import Database, RowOwners, purge_table, storable
 
 metadata: Final = MetaData()
 
@@ -48,6 +48,11 @@ idempotency_keys: Final = Table(
     Column("created_at", BigInteger, nullable=False, comment="Microseconds since the Unix epoch, UTC."),
     Index("idempotency_keys_by_age", "created_at"),
 )
+purge_table(metadata)
+
+OWNERS: Final = RowOwners(children={}, columns={}, nobody={}, kept={}, along={})
+"""Whose the rows are: every table says it."""
+
 _SHARED: Final = ("number", "path", "tenant", "lane", "request", "traceparent", "accepted_at")
 
 
@@ -215,6 +220,12 @@ class IdempotencyStore:
         query = select(idempotency_keys).where(idempotency_keys.c.id > after).order_by(idempotency_keys.c.id).limit(most)
         async with self._file.database.read() as connection:
             return [_kept(row) for row in await connection.execute(query)]
+
+    async def ids_of(self, tenant: str) -> list[bytes]:
+        """The keys of a tenant."""
+        query = select(idempotency_keys.c.id).where(idempotency_keys.c.tenant == tenant)
+        async with self._file.database.read() as connection:
+            return list(await connection.scalars(query))
 
     async def clean(self, *, before: int, keys: int, tenant_keys: int, size: int) -> list[bytes]:
         """Forgets what is older than ``before``, and the oldest beyond the bounds of all and of each tenant; which keys those were."""

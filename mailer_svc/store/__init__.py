@@ -25,12 +25,14 @@ from mailer_svc.store.recipients import SqlRecipients
 from mailer_svc.store.reports import SqlReports
 from mailer_svc.store.rotation_histories import SqlRotationHistories
 from mailer_svc.store.rotations import SqlRotations
+from mailer_svc.store.row_owners import OWNERS, tenant_rows
 from mailer_svc.store.status_callbacks import SqlStatusCallbackStore
 from mailer_svc.store.status_reports import SqlStatusReports
 from mailer_svc.store.suppressions import SqlSuppressions
 from mailer_svc.store.templates import SqlTemplateStore, TemplateExists
 
 __all__ = [
+    "OWNERS",
     "AcceptanceLog",
     "ChangeOrder",
     "SqlAddressRetirement",
@@ -65,4 +67,5 @@ __all__ = [
     "SqlTemplateStore",
     "TemplateExists",
     "metadata",
+    "tenant_rows",
 ]

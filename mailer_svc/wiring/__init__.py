@@ -8,6 +8,7 @@ from mailer_svc.service import (
 )
 from mailer_svc.store import (
     SqlStatusReports,
+    tenant_rows,
 )
 from mailer_svc.wiring.callbacks import Callbacks, incoming_mail
 from mailer_svc.wiring.notifying import Notifying
@@ -47,5 +48,6 @@ def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = N
         *callbacks.parts,
         *storage.watches,
         *incoming,
+        node.purger(tenant_rows(storage.database)),
     ]
     return App(name=node.name, components=[*node.components, *parts], server=server)

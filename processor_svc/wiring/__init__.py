@@ -10,7 +10,7 @@ from processor_svc.hosting import HostOptions, Packages, plugins
 from processor_svc.metrics import JobMetrics
 from processor_svc.registry import Registry, handlers_of
 from processor_svc.service import PolicyKeeper, RecordService, SensorTests, TaskService
-from processor_svc.store import SqlPolicyStore, SqlRecordStore
+from processor_svc.store import SqlPolicyStore, SqlRecordStore, tenant_rows
 from processor_svc.tracing import TracedRunner
 from processor_svc.wiring.messaging import Messaging
 from processor_svc.wiring.outside import Outside
@@ -63,6 +63,7 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
         grace_seconds=settings.grace_seconds,
     )
     metrics.watch(worker=worker, packages=packages)
+    node.tenants.listen(lambda book: worker.purge_tenants(book.purging))
 
     server = node.server(
         checks={"database": database.check, "redis": optional(redis.check), **_optional_checks(worker, packages), **messaging.checks},
@@ -89,6 +90,7 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
             outside,
             messaging,
             worker,
+            node.purger(tenant_rows(database)),
         ],
         server=server,
     )

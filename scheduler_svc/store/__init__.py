@@ -22,6 +22,7 @@ from scheduler_svc.store.quotas import AlarmQuotas, SqlAlarmCounts
 from scheduler_svc.store.readings import ReadingStore
 from scheduler_svc.store.replan import SqlReplanStore
 from scheduler_svc.store.reports import SqlDeliveryReports
+from scheduler_svc.store.row_owners import OWNERS, tenant_rows
 from scheduler_svc.store.shards import SqlShardStore
 from scheduler_svc.store.signals import InboundLog
 from scheduler_svc.store.silences import SqlSilenceStore
@@ -29,6 +30,7 @@ from scheduler_svc.store.standings import SqlPingKeyStore, SqlStandingStore, Sql
 from scheduler_svc.store.tables import metadata
 
 __all__ = [
+    "OWNERS",
     "AlarmQuotas",
     "DatabaseInUse",
     "ProcessLock",
@@ -60,6 +62,7 @@ __all__ = [
     "SqlStatusPageStore",
     "SqlTemplateUses",
     "metadata",
+    "tenant_rows",
 ]
 
 

@@ -58,6 +58,7 @@ from scheduler_svc.store import (
     SqlShardStore,
     SqlSignalStore,
     SqlTemplateUses,
+    tenant_rows,
 )
 from scheduler_svc.triggers import EventAnswer, Measured, PingAnswer, Pinged, Published, ReadingAnswer
 from scheduler_svc.wiring.answers import Answers
@@ -294,7 +295,7 @@ class _UseCases:
         stops = (engine.engine, engine.dispatcher, self.answers.escalator)
         suspensions = suspending(node, storage.database, hints, clock, stops)
         own = (self.policies, creates, enqueues, *intake, self.refresher)
-        waits = (suspensions, storage.bounds.waiting(engine.ownership, hints))
+        waits = (suspensions, storage.bounds.waiting(engine.ownership, hints), node.purger(tenant_rows(storage.database)))
         self.parts: Sequence[Component] = (*own, *self.answers.parts, *waits)
         """What knows policies, what commits together what came together, what keeps copies of calendars fresh, and what stops tenants."""
 

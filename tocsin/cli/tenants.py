@@ -1,6 +1,8 @@
 """`tocsin tenant`: the tenants of the platform, for its operator."""
 
+import hashlib
 from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -15,8 +17,8 @@ _Quota = Annotated[int | None, typer.Option(min=0, help="0 is without bound; uns
 
 def make_tenant() -> typer.Typer:
     """The group `tocsin tenant`."""
-    group = typer.Typer(no_args_is_help=True, help="Suspend and bound tenants (for the operator).", epilog=EXIT_CODES)
-    for name, command in (("list", list_all), ("show", show), ("suspend", suspend), ("resume", resume), ("quotas", quotas)):
+    group = typer.Typer(no_args_is_help=True, help="Suspend, bound and delete tenants (for the operator).", epilog=EXIT_CODES)
+    for name, command in _COMMANDS.items():
         group.command(name, epilog=EXIT_CODES)(command)
     return group
 
@@ -79,6 +81,75 @@ def quotas(
     body = {name: str(value) for name, value in given.items() if value is not None}
     with connect(state=state, url=url, api_key=api_key) as client:
         _tell(client.call("PUT", f"{_path(tenant)}/quotas", body=body), as_json=as_json)
+
+
+def delete(
+    tenant: str,
+    at_once: Annotated[bool, typer.Option("--at-once", help="Remove everything now; it cannot be undeleted. Needs --confirm.")] = False,
+    confirm: Annotated[str, typer.Option("--confirm", help="The name of the tenant, letter by letter.")] = "",
+    export: Annotated[
+        Path | None, typer.Option("--export", help="Folder of an export of the tenant: the hash of its manifest stands in the report.")
+    ] = None,
+    state: StateOption = STATE,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete a tenant with everything that it has in every service; for a time it can be undeleted."""
+    said = {"atOnce": "true" if at_once else "", "confirm": confirm, "exportSha256": _manifest_hash(export) if export else ""}
+    with connect(state=state, url=url, api_key=api_key) as client:
+        answer = client.call("DELETE", _path(tenant), params={name: value for name, value in said.items() if value})
+    _tell(answer, as_json=as_json)
+    if not as_json:
+        write_line(f"everything is removed from {answer.get('purgeTime', '')} on; see: tocsin tenant deletion {_row(answer)[0]}")
+
+
+def undelete(
+    tenant: str, state: StateOption = STATE, url: UrlOption = None, api_key: KeyOption = None, as_json: JsonOption = False
+) -> None:
+    """Take the deletion of a tenant back, as long as nothing was removed."""
+    with connect(state=state, url=url, api_key=api_key) as client:
+        _tell(client.call("POST", f"{_path(tenant)}:undelete", body={}), as_json=as_json)
+
+
+def deletion(
+    tenant: str, state: StateOption = STATE, url: UrlOption = None, api_key: KeyOption = None, as_json: JsonOption = False
+) -> None:
+    """Show how far the deletion of a tenant is, and what each service has removed."""
+    with connect(state=state, url=url, api_key=api_key) as client:
+        found = client.call("GET", f"{_path(tenant)}/deletion")
+    if as_json:
+        write_json(found)
+        return
+    times = (f"{word} {found[name]}" for name, word in _TIMES.items() if name in found)
+    write_line("  ".join((found.get("state", ""), *times)))
+    if missing := found.get("missingServices"):
+        write_line(f"not told yet: {', '.join(missing)}")
+    removed = (
+        (service["service"], row["kind"], str(row["count"])) for service in found.get("services", ()) for row in service.get("rows", ())
+    )
+    write_table(("service", "what", "removed"), removed, empty="Nothing was removed.")
+
+
+def _manifest_hash(folder: Path) -> str:
+    try:
+        return hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
+    except OSError as error:
+        msg = f"{folder} is no export: {error.strerror}"
+        raise typer.BadParameter(msg) from error
+
+
+_COMMANDS: Final = {
+    "list": list_all,
+    "show": show,
+    "suspend": suspend,
+    "resume": resume,
+    "quotas": quotas,
+    "delete": delete,
+    "undelete": undelete,
+    "deletion": deletion,
+}
+_TIMES: Final = {"deleteTime": "asked for", "purgeTime": "due", "beginTime": "begun", "endTime": "over"}
 
 
 def _path(tenant: str) -> str:

@@ -11,6 +11,7 @@ from tocsin.database.errors import ConstraintBroken, DatabaseRefused, DatabaseUn
 from tocsin.database.in_thread import DriverStatement
 from tocsin.database.migration import current, downgrade, migrate, run_migrations, schema_differences
 from tocsin.database.statements import copy_rows, insert_ignore, storable, upsert
+from tocsin.database.tenant_rows import RowOwners, TableNotAccountedFor, TenantRows, count_purged, purge_table
 
 __all__ = [
     "ConnectionLimits",
@@ -22,13 +23,18 @@ __all__ = [
     "DriverStatement",
     "GroupCommit",
     "Guard",
+    "RowOwners",
     "SchemaTooNew",
     "SchemaTooOld",
+    "TableNotAccountedFor",
+    "TenantRows",
     "copy_rows",
+    "count_purged",
     "current",
     "downgrade",
     "insert_ignore",
     "migrate",
+    "purge_table",
     "run_migrations",
     "schema_differences",
     "storable",

@@ -18,7 +18,7 @@ class TenantState(Enum):
     SUSPENDED = "SUSPENDED"
     """It may sign in and read; whatever it would do waits."""
     DELETING = "DELETING"
-    """It is being deleted, or was; nothing is done for it any more."""
+    """It is being deleted, or was. Until its purge begins it may sign in and read; nothing is done for it any more."""
 
 
 class TenantSuspended(PermissionDenied):
@@ -50,10 +50,18 @@ class Quotas:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookedTenant:
-    """What is known of a tenant. ``reason``: why it is suspended, in the operator's words."""
+    """What is known of a tenant.
+
+    Attributes:
+        state: whether it may work.
+        reason: why it is suspended, in the operator's words.
+        purging: whether what it has is being removed, or was.
+        quotas: the most that it may use.
+    """
 
     state: TenantState = TenantState.ACTIVE
     reason: str = ""
+    purging: bool = False
     quotas: Quotas = field(default_factory=Quotas)
 
     @property
@@ -83,7 +91,7 @@ def serves_all(tenant: str) -> bool:
 class TenantBook:
     """All that is known of tenants at one time."""
 
-    __slots__ = ("_known", "_unknown", "bounded", "stopped", "version")
+    __slots__ = ("_known", "_unknown", "bounded", "purging", "stopped", "version")
 
     def __init__(self, known: Mapping[str, BookedTenant] | None = None, *, defaults: Quotas | None = None, version: int = 0) -> None:
         """Makes the book.
@@ -101,6 +109,8 @@ class TenantBook:
         quotas = [self._unknown.quotas, *(entry.quotas for entry in self._known.values())]
         self.bounded: Final = frozenset(each.name for each in fields(Quotas) if any(getattr(quota, each.name) for quota in quotas))
         """Names of the quotas that anybody has: what asks for another one need look at no tenant."""
+        self.purging: Final = frozenset(tenant for tenant, entry in self._known.items() if entry.purging)
+        """Ids of those of which everything is removed."""
 
     def of(self, tenant: str) -> BookedTenant:
         """What is known of a tenant."""

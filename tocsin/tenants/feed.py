@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -13,8 +13,10 @@ from tocsin.book_feed import BookFeed
 from tocsin.clock import Clock
 from tocsin.errors import PermissionDenied
 from tocsin.mesh.client import Mesh
+from tocsin.mesh.context import detached
 from tocsin.mesh.policy import MethodPolicy
 from tocsin.tenants import BookedTenant, Quotas, TenantBook, TenantState
+from tocsin.tenants.purge import TellPurge
 
 AUTH: Final = "auth_svc"
 _WATCHES: Final = "stream"
@@ -51,7 +53,7 @@ class TenantFeed(BookFeed[pb.GetTenantBookResponse, TenantBook]):
         )
 
     def require(self, policy: MethodPolicy, tenant: str) -> None:
-        """Refuses a call of a tenant that may not work. A suspended one may read, but not watch.
+        """Refuses a call of a tenant that may not work. One that is suspended, or about to be purged, may read, but not watch.
 
         Raises:
             TenantSuspended: it is suspended.
@@ -59,7 +61,7 @@ class TenantFeed(BookFeed[pb.GetTenantBookResponse, TenantBook]):
         """
         if tenant in self._book.stopped:
             entry = self._book.of(tenant)
-            if entry.state is TenantState.DELETING or not _only_reads(policy):
+            if entry.purging or not _only_reads(policy):
                 entry.require_active()
 
     @asynccontextmanager
@@ -124,6 +126,23 @@ def over_mesh(mesh: Mesh) -> Fetch:
     return fetch
 
 
+def purge_teller(mesh: Mesh, *, place: Callable[[], str] = str) -> TellPurge:
+    """Tells auth_svc what was removed of a tenant.
+
+    Args:
+        mesh: the way there.
+        place: names the database where every replica has its own; empty where they share one.
+    """
+    stub = rpc.TenantServiceStub(mesh.channel(AUTH))
+
+    async def tell(tenant: str, counts: Mapping[str, int]) -> None:
+        rows = [pb.PurgedRows(kind=kind, count=count) for kind, count in counts.items()]
+        with detached():
+            await stub.ReportTenantPurge(pb.ReportTenantPurgeRequest(tenant=tenant, place=place(), rows=rows))
+
+    return tell
+
+
 def to_tenant_book(message: pb.GetTenantBookResponse) -> TenantBook:
     """The book in an answer, all pages of it together."""
     defaults = Quotas().with_changes(quota_changes(message.defaults))
@@ -131,6 +150,7 @@ def to_tenant_book(message: pb.GetTenantBookResponse) -> TenantBook:
         each.tenant: BookedTenant(
             state=_STATES.get(each.state, TenantState.SUSPENDED),  # what only a later version knows is no licence
             reason=each.suspend_reason,
+            purging=each.purging,
             quotas=defaults.with_changes(quota_changes(each.quotas)),
         )
         for each in message.tenants

@@ -44,7 +44,8 @@ class Rig:
         self._settings: dict[str, Any] = {"registration": "unconfirmed", **quick, **settings}
         self.app: App | None = None
         self._callers: list[TokenCaller] = []
-        ensure_pki(folder=folder / "pki", services=["auth_svc", "gateway", "mailer_svc"], trust_domain="tocsin.local", clock=SystemClock())
+        services = ["auth_svc", "gateway", "mailer_svc", "processor_svc", "scheduler_svc"]
+        ensure_pki(folder=folder / "pki", services=services, trust_domain="tocsin.local", clock=SystemClock())
 
     async def start(self, **settings: Any) -> None:
         """Starts auth_svc; ``settings`` are added to those before."""

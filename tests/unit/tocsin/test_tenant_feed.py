@@ -31,10 +31,11 @@ class Office:
         self.asked: list[tuple[int, str]] = []
         self.change_at = ""
 
-    def settle(self, tenant: str, state: "pb.Tenant.State.ValueType", reason: str = "", **quotas: int) -> None:
+    def settle(self, tenant: str, state: "pb.Tenant.State.ValueType", reason: str = "", *, purging: bool = False, **quotas: int) -> None:
         """Changes one."""
         self.version += 1
-        self.tenants[tenant] = pb.BookedTenant(tenant=tenant, state=state, suspend_reason=reason, quotas=pb.TenantQuotas(**quotas))
+        booked = pb.BookedTenant(tenant=tenant, state=state, suspend_reason=reason, quotas=pb.TenantQuotas(**quotas), purging=purging)
+        self.tenants[tenant] = booked
 
     async def fetch(self, version: int, token: str) -> pb.GetTenantBookResponse:
         """What the RPC answers."""
@@ -104,11 +105,11 @@ async def test_the_last_book_holds_while_nobody_answers(clock: FakeClock, tmp_pa
         (pb.Tenant.ACTIVE, set[str]()),
         (pb.Tenant.SUSPENDED, {"WatchFirings", "CreateAlarm"}),
         (9, {"WatchFirings", "CreateAlarm"}),
-        (pb.Tenant.DELETING, {"WatchFirings", "CreateAlarm", "ExportAlarms", "GetAlarm"}),
+        (pb.Tenant.DELETING, {"WatchFirings", "CreateAlarm"}),
     ],
 )
 async def test_what_a_tenant_may_in_each_state(clock: FakeClock, state: "pb.Tenant.State.ValueType", refused: set[str]) -> None:
-    """A suspended one reads and exports; of a state that only a later version knows, likewise; a deleted one does nothing."""
+    """One that is suspended or about to be purged reads and exports; of a state that only a later version knows, likewise."""
     office = Office()
     office.settle("t", state)
     async with running(office, clock, None) as feed:
@@ -143,8 +144,14 @@ async def test_streams_end_with_the_book_and_exports_do_not(clock: FakeClock) ->
         assert not export.done()
         office.settle("t", pb.Tenant.DELETING)
         await feed.refresh()
+        assert not export.done()
+        office.settle("t", pb.Tenant.DELETING, purging=True)
+        await feed.refresh()
         with pytest.raises(TenantDeleted):
             await export
+        for policy in (WATCH, EXPORT, CREATE, READ):
+            with pytest.raises(TenantDeleted):
+                feed.require(policy, "t")
         assert not other.done()
         other.cancel()
         await asyncio.gather(other, return_exceptions=True)

@@ -26,11 +26,12 @@ from tocsin.api import validate as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from tocsin.api.auth.v1 import user_service_pb2 as tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-tocsin/api/auth/v1/tenant_admin_service.proto\x12\x12tocsin.api.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a%tocsin/api/auth/v1/user_service.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"E\n\x14InspectTenantRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^tenants/[^/]{1,64}$\"k\n\x12ListTenantsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"[\n\x13ListTenantsResponse\x12+\n\x07tenants\x18\x01 \x03(\x0b\x32\x1a.tocsin.api.auth.v1.Tenant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"}\n\x12\x41mendTenantRequest\x12\x36\n\x06tenant\x18\x01 \x01(\x0b\x32\x1a.tocsin.api.auth.v1.TenantB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"e\n\x14SuspendTenantRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^tenants/[^/]{1,64}$\x12\x1e\n\x06reason\x18\x02 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xf4\x03\"D\n\x13ResumeTenantRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^tenants/[^/]{1,64}$\"\x85\x01\n\x16SetTenantQuotasRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^tenants/[^/]{1,64}$\x12<\n\x06quotas\x18\x02 \x01(\x0b\x32 .tocsin.api.auth.v1.TenantQuotasB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x32\xea\x06\n\x12TenantAdminService\x12\x8e\x01\n\rInspectTenant\x12(.tocsin.api.auth.v1.InspectTenantRequest\x1a\x1a.tocsin.api.auth.v1.Tenant\"7\x90\x02\x01\x8a\xe7\x18\x14\"\x0ctenants:read*\x04read\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/{name=tenants/*}\x12\x8e\x01\n\x0bListTenants\x12&.tocsin.api.auth.v1.ListTenantsRequest\x1a\'.tocsin.api.auth.v1.ListTenantsResponse\".\x90\x02\x01\x8a\xe7\x18\x14\"\x0ctenants:read*\x04list\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/tenants\x12\x81\x01\n\x0b\x41mendTenant\x12&.tocsin.api.auth.v1.AmendTenantRequest\x1a\x1a.tocsin.api.auth.v1.Tenant\".\x90\x02\x02\x82\xd3\xe4\x93\x02%2\x1b/v1/{tenant.name=tenants/*}:\x06tenant\x12\x81\x01\n\rSuspendTenant\x12(.tocsin.api.auth.v1.SuspendTenantRequest\x1a\x1a.tocsin.api.auth.v1.Tenant\"*\x90\x02\x02\x82\xd3\xe4\x93\x02!\"\x1c/v1/{name=tenants/*}:suspend:\x01*\x12~\n\x0cResumeTenant\x12\'.tocsin.api.auth.v1.ResumeTenantRequest\x1a\x1a.tocsin.api.auth.v1.Tenant\")\x90\x02\x02\x82\xd3\xe4\x93\x02 \"\x1b/v1/{name=tenants/*}:resume:\x01*\x12\x89\x01\n\x0fSetTenantQuotas\x12*.tocsin.api.auth.v1.SetTenantQuotasRequest\x1a\x1a.tocsin.api.auth.v1.Tenant\".\x90\x02\x02\x82\xd3\xe4\x93\x02%\x1a\x1b/v1/{name=tenants/*}/quotas:\x06quotas\x1a\x1e\x8a\xe7\x18\x1a\n\x02\x08\x05\"\rtenants:write*\x05writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-tocsin/api/auth/v1/tenant_admin_service.proto\x12\x12tocsin.api.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%tocsin/api/auth/v1/user_service.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"E\n\x14InspectTenantRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^tenants/[^/]{1,64}$\"k\n\x12ListTenantsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"[\n\x13ListTenantsResponse\x12+\n\x07tenants\x18\x01 \x03(\x0b\x32\x1a.tocsin.api.auth.v1.Tenant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"}\n\x12\x41mendTenantRequest\x12\x36\n\x06tenant\x18\x01 \x01(\x0b\x32\x1a.tocsin.api.auth.v1.TenantB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"e\n\x14SuspendTenantRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^tenants/[^/]{1,64}$\x12\x1e\n\x06reason\x18\x02 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xf4\x03\"D\n\x13ResumeTenantRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^tenants/[^/]{1,64}$\"\x85\x01\n\x16SetTenantQuotasRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^tenants/[^/]{1,64}$\x12<\n\x06quotas\x18\x02 \x01(\x0b\x32 .tocsin.api.auth.v1.TenantQuotasB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xa0\x01\n\x13\x44\x65leteTenantRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^tenants/[^/]{1,64}$\x12\x0f\n\x07\x61t_once\x18\x02 \x01(\x08\x12\x18\n\x07\x63onfirm\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12/\n\rexport_sha256\x18\x04 \x01(\tB\x18\xbaH\x15r\x10\x32\x0e^[0-9a-f]{64}$\xd8\x01\x01\"F\n\x15UndeleteTenantRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^tenants/[^/]{1,64}$\"R\n\x18GetTenantDeletionRequest\x12\x36\n\x04name\x18\x01 \x01(\tB(\xe2\x41\x01\x02\xbaH!r\x1f\x32\x1d^tenants/[^/]{1,64}/deletion$\"\x84\x04\n\x0eTenantDeletion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x37\n\x05state\x18\x02 \x01(\x0e\x32(.tocsin.api.auth.v1.TenantDeletion.State\x12/\n\x0b\x64\x65lete_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ndeleted_by\x18\x04 \x01(\t\x12.\n\npurge_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nbegin_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rexport_sha256\x18\x08 \x01(\t\x12\x32\n\x08services\x18\t \x03(\x0b\x32 .tocsin.api.auth.v1.ServicePurge\x12\x18\n\x10missing_services\x18\n \x03(\t\x12\x17\n\x0f\x61udit_log_count\x18\x0b \x01(\x03\x12\x16\n\x0e\x61udit_log_hash\x18\x0c \x01(\t\"B\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07WAITING\x10\x01\x12\x0b\n\x07PURGING\x10\x02\x12\x08\n\x04\x44ONE\x10\x03\"~\n\x0cServicePurge\x12\x0f\n\x07service\x18\x01 \x01(\t\x12/\n\x0breport_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x04rows\x18\x03 \x03(\x0b\x32\x1e.tocsin.api.auth.v1.PurgedRows2\x91\n\n\x12TenantAdminService\x12\x8e\x01\n\rInspectTenant\x12(.tocsin.api.auth.v1.InspectTenantRequest\x1a\x1a.tocsin.api.auth.v1.Tenant\"7\x90\x02\x01\x8a\xe7\x18\x14\"\x0ctenants:read*\x04read\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/{name=tenants/*}\x12\x8e\x01\n\x0bListTenants\x12&.tocsin.api.auth.v1.ListTenantsRequest\x1a\'.tocsin.api.auth.v1.ListTenantsResponse\".\x90\x02\x01\x8a\xe7\x18\x14\"\x0ctenants:read*\x04list\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/tenants\x12\x81\x01\n\x0b\x41mendTenant\x12&.tocsin.api.auth.v1.AmendTenantRequest\x1a\x1a.tocsin.api.auth.v1.Tenant\".\x90\x02\x02\x82\xd3\xe4\x93\x02%2\x1b/v1/{tenant.name=tenants/*}:\x06tenant\x12\x81\x01\n\rSuspendTenant\x12(.tocsin.api.auth.v1.SuspendTenantRequest\x1a\x1a.tocsin.api.auth.v1.Tenant\"*\x90\x02\x02\x82\xd3\xe4\x93\x02!\"\x1c/v1/{name=tenants/*}:suspend:\x01*\x12~\n\x0cResumeTenant\x12\'.tocsin.api.auth.v1.ResumeTenantRequest\x1a\x1a.tocsin.api.auth.v1.Tenant\")\x90\x02\x02\x82\xd3\xe4\x93\x02 \"\x1b/v1/{name=tenants/*}:resume:\x01*\x12t\n\x0c\x44\x65leteTenant\x12\'.tocsin.api.auth.v1.DeleteTenantRequest\x1a\x1a.tocsin.api.auth.v1.Tenant\"\x1f\x90\x02\x02\x82\xd3\xe4\x93\x02\x16*\x14/v1/{name=tenants/*}\x12\x84\x01\n\x0eUndeleteTenant\x12).tocsin.api.auth.v1.UndeleteTenantRequest\x1a\x1a.tocsin.api.auth.v1.Tenant\"+\x90\x02\x02\x82\xd3\xe4\x93\x02\"\"\x1d/v1/{name=tenants/*}:undelete:\x01*\x12\xa7\x01\n\x11GetTenantDeletion\x12,.tocsin.api.auth.v1.GetTenantDeletionRequest\x1a\".tocsin.api.auth.v1.TenantDeletion\"@\x90\x02\x01\x8a\xe7\x18\x14\"\x0ctenants:read*\x04read\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/{name=tenants/*/deletion}\x12\x89\x01\n\x0fSetTenantQuotas\x12*.tocsin.api.auth.v1.SetTenantQuotasRequest\x1a\x1a.tocsin.api.auth.v1.Tenant\".\x90\x02\x02\x82\xd3\xe4\x93\x02%\x1a\x1b/v1/{name=tenants/*}/quotas:\x06quotas\x1a\x1e\x8a\xe7\x18\x1a\n\x02\x08\x05\"\rtenants:write*\x05writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -57,6 +58,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETTENANTQUOTASREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\030r\0262\024^tenants/[^/]{1,64}$'
   _globals['_SETTENANTQUOTASREQUEST'].fields_by_name['quotas']._loaded_options = None
   _globals['_SETTENANTQUOTASREQUEST'].fields_by_name['quotas']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
+  _globals['_DELETETENANTREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_DELETETENANTREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\030r\0262\024^tenants/[^/]{1,64}$'
+  _globals['_DELETETENANTREQUEST'].fields_by_name['confirm']._loaded_options = None
+  _globals['_DELETETENANTREQUEST'].fields_by_name['confirm']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_DELETETENANTREQUEST'].fields_by_name['export_sha256']._loaded_options = None
+  _globals['_DELETETENANTREQUEST'].fields_by_name['export_sha256']._serialized_options = b'\272H\025r\0202\016^[0-9a-f]{64}$\330\001\001'
+  _globals['_UNDELETETENANTREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_UNDELETETENANTREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\030r\0262\024^tenants/[^/]{1,64}$'
+  _globals['_GETTENANTDELETIONREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_GETTENANTDELETIONREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H!r\0372\035^tenants/[^/]{1,64}/deletion$'
   _globals['_TENANTADMINSERVICE']._loaded_options = None
   _globals['_TENANTADMINSERVICE']._serialized_options = b'\212\347\030\032\n\002\010\005\"\rtenants:write*\005write'
   _globals['_TENANTADMINSERVICE'].methods_by_name['InspectTenant']._loaded_options = None
@@ -69,22 +80,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TENANTADMINSERVICE'].methods_by_name['SuspendTenant']._serialized_options = b'\220\002\002\202\323\344\223\002!\"\034/v1/{name=tenants/*}:suspend:\001*'
   _globals['_TENANTADMINSERVICE'].methods_by_name['ResumeTenant']._loaded_options = None
   _globals['_TENANTADMINSERVICE'].methods_by_name['ResumeTenant']._serialized_options = b'\220\002\002\202\323\344\223\002 \"\033/v1/{name=tenants/*}:resume:\001*'
+  _globals['_TENANTADMINSERVICE'].methods_by_name['DeleteTenant']._loaded_options = None
+  _globals['_TENANTADMINSERVICE'].methods_by_name['DeleteTenant']._serialized_options = b'\220\002\002\202\323\344\223\002\026*\024/v1/{name=tenants/*}'
+  _globals['_TENANTADMINSERVICE'].methods_by_name['UndeleteTenant']._loaded_options = None
+  _globals['_TENANTADMINSERVICE'].methods_by_name['UndeleteTenant']._serialized_options = b'\220\002\002\202\323\344\223\002\"\"\035/v1/{name=tenants/*}:undelete:\001*'
+  _globals['_TENANTADMINSERVICE'].methods_by_name['GetTenantDeletion']._loaded_options = None
+  _globals['_TENANTADMINSERVICE'].methods_by_name['GetTenantDeletion']._serialized_options = b'\220\002\001\212\347\030\024\"\014tenants:read*\004read\202\323\344\223\002\037\022\035/v1/{name=tenants/*/deletion}'
   _globals['_TENANTADMINSERVICE'].methods_by_name['SetTenantQuotas']._loaded_options = None
   _globals['_TENANTADMINSERVICE'].methods_by_name['SetTenantQuotas']._serialized_options = b'\220\002\002\202\323\344\223\002%\032\033/v1/{name=tenants/*}/quotas:\006quotas'
-  _globals['_INSPECTTENANTREQUEST']._serialized_start=267
-  _globals['_INSPECTTENANTREQUEST']._serialized_end=336
-  _globals['_LISTTENANTSREQUEST']._serialized_start=338
-  _globals['_LISTTENANTSREQUEST']._serialized_end=445
-  _globals['_LISTTENANTSRESPONSE']._serialized_start=447
-  _globals['_LISTTENANTSRESPONSE']._serialized_end=538
-  _globals['_AMENDTENANTREQUEST']._serialized_start=540
-  _globals['_AMENDTENANTREQUEST']._serialized_end=665
-  _globals['_SUSPENDTENANTREQUEST']._serialized_start=667
-  _globals['_SUSPENDTENANTREQUEST']._serialized_end=768
-  _globals['_RESUMETENANTREQUEST']._serialized_start=770
-  _globals['_RESUMETENANTREQUEST']._serialized_end=838
-  _globals['_SETTENANTQUOTASREQUEST']._serialized_start=841
-  _globals['_SETTENANTQUOTASREQUEST']._serialized_end=974
-  _globals['_TENANTADMINSERVICE']._serialized_start=977
-  _globals['_TENANTADMINSERVICE']._serialized_end=1851
+  _globals['_INSPECTTENANTREQUEST']._serialized_start=300
+  _globals['_INSPECTTENANTREQUEST']._serialized_end=369
+  _globals['_LISTTENANTSREQUEST']._serialized_start=371
+  _globals['_LISTTENANTSREQUEST']._serialized_end=478
+  _globals['_LISTTENANTSRESPONSE']._serialized_start=480
+  _globals['_LISTTENANTSRESPONSE']._serialized_end=571
+  _globals['_AMENDTENANTREQUEST']._serialized_start=573
+  _globals['_AMENDTENANTREQUEST']._serialized_end=698
+  _globals['_SUSPENDTENANTREQUEST']._serialized_start=700
+  _globals['_SUSPENDTENANTREQUEST']._serialized_end=801
+  _globals['_RESUMETENANTREQUEST']._serialized_start=803
+  _globals['_RESUMETENANTREQUEST']._serialized_end=871
+  _globals['_SETTENANTQUOTASREQUEST']._serialized_start=874
+  _globals['_SETTENANTQUOTASREQUEST']._serialized_end=1007
+  _globals['_DELETETENANTREQUEST']._serialized_start=1010
+  _globals['_DELETETENANTREQUEST']._serialized_end=1170
+  _globals['_UNDELETETENANTREQUEST']._serialized_start=1172
+  _globals['_UNDELETETENANTREQUEST']._serialized_end=1242
+  _globals['_GETTENANTDELETIONREQUEST']._serialized_start=1244
+  _globals['_GETTENANTDELETIONREQUEST']._serialized_end=1326
+  _globals['_TENANTDELETION']._serialized_start=1329
+  _globals['_TENANTDELETION']._serialized_end=1845
+  _globals['_TENANTDELETION_STATE']._serialized_start=1779
+  _globals['_TENANTDELETION_STATE']._serialized_end=1845
+  _globals['_SERVICEPURGE']._serialized_start=1847
+  _globals['_SERVICEPURGE']._serialized_end=1973
+  _globals['_TENANTADMINSERVICE']._serialized_start=1976
+  _globals['_TENANTADMINSERVICE']._serialized_end=3273
 # @@protoc_insertion_point(module_scope)

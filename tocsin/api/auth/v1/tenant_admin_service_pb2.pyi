@@ -7,7 +7,9 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from tocsin.api.auth.v1 import user_service_pb2 as _user_service_pb2
 import builtins as _builtins
 import sys
@@ -205,3 +207,220 @@ class SetTenantQuotasRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetTenantQuotasRequest: _TypeAlias = SetTenantQuotasRequest  # noqa: Y015
+
+@_typing.final
+class DeleteTenantRequest(_message.Message):
+    """Deletes a tenant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    AT_ONCE_FIELD_NUMBER: _builtins.int
+    CONFIRM_FIELD_NUMBER: _builtins.int
+    EXPORT_SHA256_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name."""
+    at_once: _builtins.bool
+    """Whether it is deleted at once, without a time in which it could be undeleted."""
+    confirm: _builtins.str
+    """The display name of the tenant, letter by letter: needed to delete it at once."""
+    export_sha256: _builtins.str
+    """SHA-256 of the manifest of an export that was made before, in hexadecimal digits; it stands in the report."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        at_once: _builtins.bool = ...,
+        confirm: _builtins.str = ...,
+        export_sha256: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_once", b"at_once", "confirm", b"confirm", "export_sha256", b"export_sha256", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteTenantRequest: _TypeAlias = DeleteTenantRequest  # noqa: Y015
+
+@_typing.final
+class UndeleteTenantRequest(_message.Message):
+    """Takes the deletion of a tenant back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndeleteTenantRequest: _TypeAlias = UndeleteTenantRequest  # noqa: Y015
+
+@_typing.final
+class GetTenantDeletionRequest(_message.Message):
+    """Asks for the deletion of a tenant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name, "tenants/{id}/deletion"."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTenantDeletionRequest: _TypeAlias = GetTenantDeletionRequest  # noqa: Y015
+
+@_typing.final
+class TenantDeletion(_message.Message):
+    """The deletion of a tenant, and what was removed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[TenantDeletion._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: TenantDeletion._State.ValueType  # 0
+        """Of a later version."""
+        WAITING: TenantDeletion._State.ValueType  # 1
+        """Nothing was removed yet; it can be taken back."""
+        PURGING: TenantDeletion._State.ValueType  # 2
+        """Everything is being removed."""
+        DONE: TenantDeletion._State.ValueType  # 3
+        """Nothing is left."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """How far a deletion is."""
+
+    STATE_UNSPECIFIED: TenantDeletion.State.ValueType  # 0
+    """Of a later version."""
+    WAITING: TenantDeletion.State.ValueType  # 1
+    """Nothing was removed yet; it can be taken back."""
+    PURGING: TenantDeletion.State.ValueType  # 2
+    """Everything is being removed."""
+    DONE: TenantDeletion.State.ValueType  # 3
+    """Nothing is left."""
+
+    NAME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    DELETE_TIME_FIELD_NUMBER: _builtins.int
+    DELETED_BY_FIELD_NUMBER: _builtins.int
+    PURGE_TIME_FIELD_NUMBER: _builtins.int
+    BEGIN_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    EXPORT_SHA256_FIELD_NUMBER: _builtins.int
+    SERVICES_FIELD_NUMBER: _builtins.int
+    MISSING_SERVICES_FIELD_NUMBER: _builtins.int
+    AUDIT_LOG_COUNT_FIELD_NUMBER: _builtins.int
+    AUDIT_LOG_HASH_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name, "tenants/{id}/deletion"."""
+    state: Global___TenantDeletion.State.ValueType
+    """How far it is."""
+    deleted_by: _builtins.str
+    """Who asked for it, such as "users/..."."""
+    export_sha256: _builtins.str
+    """SHA-256 of the manifest of the export that was made before; empty without one."""
+    audit_log_count: _builtins.int
+    """Entries that the audit log of the tenant had."""
+    audit_log_hash: _builtins.str
+    """Hash of the last of them: the head of its chain, which is kept."""
+    @_builtins.property
+    def delete_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was asked for."""
+
+    @_builtins.property
+    def purge_time(self) -> _timestamp_pb2.Timestamp:
+        """When removing was to begin."""
+
+    @_builtins.property
+    def begin_time(self) -> _timestamp_pb2.Timestamp:
+        """When it began; unset until then."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When everything was gone; unset until then."""
+
+    @_builtins.property
+    def services(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServicePurge]:
+        """What each service has removed, as far as it has told."""
+
+    @_builtins.property
+    def missing_services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Services that have not told yet that nothing is left."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        state: Global___TenantDeletion.State.ValueType = ...,
+        delete_time: _timestamp_pb2.Timestamp | None = ...,
+        deleted_by: _builtins.str = ...,
+        purge_time: _timestamp_pb2.Timestamp | None = ...,
+        begin_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        export_sha256: _builtins.str = ...,
+        services: _abc.Iterable[Global___ServicePurge] | None = ...,
+        missing_services: _abc.Iterable[_builtins.str] | None = ...,
+        audit_log_count: _builtins.int = ...,
+        audit_log_hash: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["begin_time", b"begin_time", "delete_time", b"delete_time", "end_time", b"end_time", "purge_time", b"purge_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_log_count", b"audit_log_count", "audit_log_hash", b"audit_log_hash", "begin_time", b"begin_time", "delete_time", b"delete_time", "deleted_by", b"deleted_by", "end_time", b"end_time", "export_sha256", b"export_sha256", "missing_services", b"missing_services", "name", b"name", "purge_time", b"purge_time", "services", b"services", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TenantDeletion: _TypeAlias = TenantDeletion  # noqa: Y015
+
+@_typing.final
+class ServicePurge(_message.Message):
+    """What one service has removed of a tenant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    REPORT_TIME_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    """Name of the service."""
+    @_builtins.property
+    def report_time(self) -> _timestamp_pb2.Timestamp:
+        """When it told last."""
+
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[_user_service_pb2.PurgedRows]:
+        """What was removed, by kind."""
+
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        report_time: _timestamp_pb2.Timestamp | None = ...,
+        rows: _abc.Iterable[_user_service_pb2.PurgedRows] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["report_time", b"report_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["report_time", b"report_time", "rows", b"rows", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServicePurge: _TypeAlias = ServicePurge  # noqa: Y015

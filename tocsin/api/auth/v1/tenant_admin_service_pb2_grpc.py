@@ -61,6 +61,21 @@ class TenantAdminServiceStub:
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_tenant__admin__service__pb2.ResumeTenantRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.Tenant.FromString,
                 _registered_method=True)
+        self.DeleteTenant = channel.unary_unary(
+                '/tocsin.api.auth.v1.TenantAdminService/DeleteTenant',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_tenant__admin__service__pb2.DeleteTenantRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.Tenant.FromString,
+                _registered_method=True)
+        self.UndeleteTenant = channel.unary_unary(
+                '/tocsin.api.auth.v1.TenantAdminService/UndeleteTenant',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_tenant__admin__service__pb2.UndeleteTenantRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.Tenant.FromString,
+                _registered_method=True)
+        self.GetTenantDeletion = channel.unary_unary(
+                '/tocsin.api.auth.v1.TenantAdminService/GetTenantDeletion',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_tenant__admin__service__pb2.GetTenantDeletionRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_tenant__admin__service__pb2.TenantDeletion.FromString,
+                _registered_method=True)
         self.SetTenantQuotas = channel.unary_unary(
                 '/tocsin.api.auth.v1.TenantAdminService/SetTenantQuotas',
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_tenant__admin__service__pb2.SetTenantQuotasRequest.SerializeToString,
@@ -108,6 +123,29 @@ class TenantAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteTenant(self, request, context):
+        """Deletes a tenant with everything that it has in every service. For a time that the installation sets it may still sign in and read, so
+        that it can take its data along, and can be undeleted; then everything is removed, and `GetTenantDeletion` reports it. Asked for again,
+        it never comes later than before. The operator's tenant, and the caller's own, cannot be deleted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndeleteTenant(self, request, context):
+        """Takes the deletion of a tenant back, as long as nothing was removed: it is what it was before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTenantDeletion(self, request, context):
+        """Shows how far the deletion of a tenant is, and when all is gone, what it was. It outlives the tenant.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetTenantQuotas(self, request, context):
         """Sets the quotas of a tenant, all of them: what is unset is as the installation says.
         """
@@ -142,6 +180,21 @@ def add_TenantAdminServiceServicer_to_server(servicer, server):
                     servicer.ResumeTenant,
                     request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_tenant__admin__service__pb2.ResumeTenantRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.Tenant.SerializeToString,
+            ),
+            'DeleteTenant': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteTenant,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_tenant__admin__service__pb2.DeleteTenantRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.Tenant.SerializeToString,
+            ),
+            'UndeleteTenant': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndeleteTenant,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_tenant__admin__service__pb2.UndeleteTenantRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.Tenant.SerializeToString,
+            ),
+            'GetTenantDeletion': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTenantDeletion,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_tenant__admin__service__pb2.GetTenantDeletionRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_tenant__admin__service__pb2.TenantDeletion.SerializeToString,
             ),
             'SetTenantQuotas': grpc.unary_unary_rpc_method_handler(
                     servicer.SetTenantQuotas,
@@ -285,6 +338,87 @@ class TenantAdminService:
             '/tocsin.api.auth.v1.TenantAdminService/ResumeTenant',
             tocsin_dot_api_dot_auth_dot_v1_dot_tenant__admin__service__pb2.ResumeTenantRequest.SerializeToString,
             tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.Tenant.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteTenant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.TenantAdminService/DeleteTenant',
+            tocsin_dot_api_dot_auth_dot_v1_dot_tenant__admin__service__pb2.DeleteTenantRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.Tenant.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndeleteTenant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.TenantAdminService/UndeleteTenant',
+            tocsin_dot_api_dot_auth_dot_v1_dot_tenant__admin__service__pb2.UndeleteTenantRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.Tenant.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTenantDeletion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.TenantAdminService/GetTenantDeletion',
+            tocsin_dot_api_dot_auth_dot_v1_dot_tenant__admin__service__pb2.GetTenantDeletionRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_tenant__admin__service__pb2.TenantDeletion.FromString,
             options,
             channel_credentials,
             insecure,

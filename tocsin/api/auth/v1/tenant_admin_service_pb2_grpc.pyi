@@ -46,6 +46,15 @@ class TenantAdminServiceStub:
     """
     ResumeTenant: _grpc.UnaryUnaryMultiCallable[_tenant_admin_service_pb2.ResumeTenantRequest, _user_service_pb2.Tenant]
     """Lets a suspended tenant work again. What came due meanwhile is treated as each alarm's catch-up says."""
+    DeleteTenant: _grpc.UnaryUnaryMultiCallable[_tenant_admin_service_pb2.DeleteTenantRequest, _user_service_pb2.Tenant]
+    """Deletes a tenant with everything that it has in every service. For a time that the installation sets it may still sign in and read, so
+    that it can take its data along, and can be undeleted; then everything is removed, and `GetTenantDeletion` reports it. Asked for again,
+    it never comes later than before. The operator's tenant, and the caller's own, cannot be deleted.
+    """
+    UndeleteTenant: _grpc.UnaryUnaryMultiCallable[_tenant_admin_service_pb2.UndeleteTenantRequest, _user_service_pb2.Tenant]
+    """Takes the deletion of a tenant back, as long as nothing was removed: it is what it was before."""
+    GetTenantDeletion: _grpc.UnaryUnaryMultiCallable[_tenant_admin_service_pb2.GetTenantDeletionRequest, _tenant_admin_service_pb2.TenantDeletion]
+    """Shows how far the deletion of a tenant is, and when all is gone, what it was. It outlives the tenant."""
     SetTenantQuotas: _grpc.UnaryUnaryMultiCallable[_tenant_admin_service_pb2.SetTenantQuotasRequest, _user_service_pb2.Tenant]
     """Sets the quotas of a tenant, all of them: what is unset is as the installation says."""
 
@@ -66,6 +75,15 @@ class TenantAdminServiceAsyncStub(TenantAdminServiceStub):
     """
     ResumeTenant: _aio.UnaryUnaryMultiCallable[_tenant_admin_service_pb2.ResumeTenantRequest, _user_service_pb2.Tenant]  # type: ignore[assignment]
     """Lets a suspended tenant work again. What came due meanwhile is treated as each alarm's catch-up says."""
+    DeleteTenant: _aio.UnaryUnaryMultiCallable[_tenant_admin_service_pb2.DeleteTenantRequest, _user_service_pb2.Tenant]  # type: ignore[assignment]
+    """Deletes a tenant with everything that it has in every service. For a time that the installation sets it may still sign in and read, so
+    that it can take its data along, and can be undeleted; then everything is removed, and `GetTenantDeletion` reports it. Asked for again,
+    it never comes later than before. The operator's tenant, and the caller's own, cannot be deleted.
+    """
+    UndeleteTenant: _aio.UnaryUnaryMultiCallable[_tenant_admin_service_pb2.UndeleteTenantRequest, _user_service_pb2.Tenant]  # type: ignore[assignment]
+    """Takes the deletion of a tenant back, as long as nothing was removed: it is what it was before."""
+    GetTenantDeletion: _aio.UnaryUnaryMultiCallable[_tenant_admin_service_pb2.GetTenantDeletionRequest, _tenant_admin_service_pb2.TenantDeletion]  # type: ignore[assignment]
+    """Shows how far the deletion of a tenant is, and when all is gone, what it was. It outlives the tenant."""
     SetTenantQuotas: _aio.UnaryUnaryMultiCallable[_tenant_admin_service_pb2.SetTenantQuotasRequest, _user_service_pb2.Tenant]  # type: ignore[assignment]
     """Sets the quotas of a tenant, all of them: what is unset is as the installation says."""
 
@@ -113,6 +131,33 @@ class TenantAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_user_service_pb2.Tenant, _abc.Awaitable[_user_service_pb2.Tenant]]:
         """Lets a suspended tenant work again. What came due meanwhile is treated as each alarm's catch-up says."""
+
+    @_abc_1.abstractmethod
+    def DeleteTenant(
+        self,
+        request: _tenant_admin_service_pb2.DeleteTenantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_service_pb2.Tenant, _abc.Awaitable[_user_service_pb2.Tenant]]:
+        """Deletes a tenant with everything that it has in every service. For a time that the installation sets it may still sign in and read, so
+        that it can take its data along, and can be undeleted; then everything is removed, and `GetTenantDeletion` reports it. Asked for again,
+        it never comes later than before. The operator's tenant, and the caller's own, cannot be deleted.
+        """
+
+    @_abc_1.abstractmethod
+    def UndeleteTenant(
+        self,
+        request: _tenant_admin_service_pb2.UndeleteTenantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_service_pb2.Tenant, _abc.Awaitable[_user_service_pb2.Tenant]]:
+        """Takes the deletion of a tenant back, as long as nothing was removed: it is what it was before."""
+
+    @_abc_1.abstractmethod
+    def GetTenantDeletion(
+        self,
+        request: _tenant_admin_service_pb2.GetTenantDeletionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenant_admin_service_pb2.TenantDeletion, _abc.Awaitable[_tenant_admin_service_pb2.TenantDeletion]]:
+        """Shows how far the deletion of a tenant is, and when all is gone, what it was. It outlives the tenant."""
 
     @_abc_1.abstractmethod
     def SetTenantQuotas(

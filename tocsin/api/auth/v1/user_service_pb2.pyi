@@ -359,7 +359,7 @@ class Tenant(_message.Message):
         SUSPENDED: Tenant._State.ValueType  # 2
         """It may sign in and read. What writes is refused, its alarms wait, its messages are held."""
         DELETING: Tenant._State.ValueType  # 3
-        """It is being deleted with everything that it has."""
+        """It is being deleted with everything that it has: it may sign in and read until purge_time."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """Whether a tenant may work."""
@@ -371,7 +371,7 @@ class Tenant(_message.Message):
     SUSPENDED: Tenant.State.ValueType  # 2
     """It may sign in and read. What writes is refused, its alarms wait, its messages are held."""
     DELETING: Tenant.State.ValueType  # 3
-    """It is being deleted with everything that it has."""
+    """It is being deleted with everything that it has: it may sign in and read until purge_time."""
 
     NAME_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
@@ -382,6 +382,8 @@ class Tenant(_message.Message):
     QUOTAS_FIELD_NUMBER: _builtins.int
     OWN_QUOTAS_FIELD_NUMBER: _builtins.int
     OPERATOR_FIELD_NUMBER: _builtins.int
+    DELETE_TIME_FIELD_NUMBER: _builtins.int
+    PURGE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "tenants/{id}"."""
     display_name: _builtins.str
@@ -406,6 +408,14 @@ class Tenant(_message.Message):
     def own_quotas(self) -> Global___TenantQuotas:
         """Those quotas that the operator has set for this tenant."""
 
+    @_builtins.property
+    def delete_time(self) -> _timestamp_pb2.Timestamp:
+        """When its deletion was asked for; unset unless it is being deleted."""
+
+    @_builtins.property
+    def purge_time(self) -> _timestamp_pb2.Timestamp:
+        """When what it has begins to be removed for good; until then it can be undeleted. Unset unless it is being deleted."""
+
     def __init__(
         self,
         *,
@@ -418,10 +428,12 @@ class Tenant(_message.Message):
         quotas: Global___TenantQuotas | None = ...,
         own_quotas: Global___TenantQuotas | None = ...,
         operator: _builtins.bool = ...,
+        delete_time: _timestamp_pb2.Timestamp | None = ...,
+        purge_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "own_quotas", b"own_quotas", "quotas", b"quotas"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "delete_time", b"delete_time", "own_quotas", b"own_quotas", "purge_time", b"purge_time", "quotas", b"quotas"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "name", b"name", "operator", b"operator", "own_quotas", b"own_quotas", "quotas", b"quotas", "state", b"state", "suspend_reason", b"suspend_reason", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "delete_time", b"delete_time", "display_name", b"display_name", "name", b"name", "operator", b"operator", "own_quotas", b"own_quotas", "purge_time", b"purge_time", "quotas", b"quotas", "state", b"state", "suspend_reason", b"suspend_reason", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -597,12 +609,15 @@ class BookedTenant(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     SUSPEND_REASON_FIELD_NUMBER: _builtins.int
     QUOTAS_FIELD_NUMBER: _builtins.int
+    PURGING_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """Its id."""
     state: Global___Tenant.State.ValueType
     """Whether it may work."""
     suspend_reason: _builtins.str
     """Why it is suspended, in the operator's words."""
+    purging: _builtins.bool
+    """Whether what it has is being removed, or was: then it may not even read."""
     @_builtins.property
     def quotas(self) -> Global___TenantQuotas:
         """What it may use, as far as that differs from the installation."""
@@ -614,11 +629,87 @@ class BookedTenant(_message.Message):
         state: Global___Tenant.State.ValueType = ...,
         suspend_reason: _builtins.str = ...,
         quotas: Global___TenantQuotas | None = ...,
+        purging: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["quotas", b"quotas"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["quotas", b"quotas", "state", b"state", "suspend_reason", b"suspend_reason", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["purging", b"purging", "quotas", b"quotas", "state", b"state", "suspend_reason", b"suspend_reason", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BookedTenant: _TypeAlias = BookedTenant  # noqa: Y015
+
+@_typing.final
+class ReportTenantPurgeRequest(_message.Message):
+    """How far a service has removed what it had of a tenant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    """Id of the tenant."""
+    place: _builtins.str
+    """Which of the places where the service keeps something this is; empty where all its replicas share one database."""
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___PurgedRows]:
+        """What was removed there since the deletion began."""
+
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        place: _builtins.str = ...,
+        rows: _abc.Iterable[Global___PurgedRows] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["place", b"place", "rows", b"rows", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportTenantPurgeRequest: _TypeAlias = ReportTenantPurgeRequest  # noqa: Y015
+
+@_typing.final
+class PurgedRows(_message.Message):
+    """How much was removed of one kind."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """A table, or another kind of place, such as "files/error_reports"."""
+    count: _builtins.int
+    """Rows, files or keys."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PurgedRows: _TypeAlias = PurgedRows  # noqa: Y015
+
+@_typing.final
+class ReportTenantPurgeResponse(_message.Message):
+    """The report was stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportTenantPurgeResponse: _TypeAlias = ReportTenantPurgeResponse  # noqa: Y015

@@ -387,6 +387,11 @@ class TenantServiceStub:
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.UpdateTenantRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.Tenant.FromString,
                 _registered_method=True)
+        self.ReportTenantPurge = channel.unary_unary(
+                '/tocsin.api.auth.v1.TenantService/ReportTenantPurge',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.ReportTenantPurgeRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.ReportTenantPurgeResponse.FromString,
+                _registered_method=True)
         self.GetTenantBook = channel.unary_unary(
                 '/tocsin.api.auth.v1.TenantService/GetTenantBook',
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.GetTenantBookRequest.SerializeToString,
@@ -412,6 +417,13 @@ class TenantServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReportTenantPurge(self, request, context):
+        """Tells how far a service has removed what it had of a tenant that is deleted: the whole count each time. For every service.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetTenantBook(self, request, context):
         """The tenants that differ from the rule: suspended, about to be deleted, or with quotas of their own. For every service; nothing when the
         version is still the newest.
@@ -432,6 +444,11 @@ def add_TenantServiceServicer_to_server(servicer, server):
                     servicer.UpdateTenant,
                     request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.UpdateTenantRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.Tenant.SerializeToString,
+            ),
+            'ReportTenantPurge': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportTenantPurge,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.ReportTenantPurgeRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.ReportTenantPurgeResponse.SerializeToString,
             ),
             'GetTenantBook': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTenantBook,
@@ -494,6 +511,33 @@ class TenantService:
             '/tocsin.api.auth.v1.TenantService/UpdateTenant',
             tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.UpdateTenantRequest.SerializeToString,
             tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.Tenant.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportTenantPurge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.TenantService/ReportTenantPurge',
+            tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.ReportTenantPurgeRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_user__service__pb2.ReportTenantPurgeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -147,6 +147,8 @@ class TenantServiceStub:
     """Reads the caller's tenant."""
     UpdateTenant: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.UpdateTenantRequest, _user_service_pb2.Tenant]
     """Changes the caller's tenant. A new time zone counts for tokens issued from then on."""
+    ReportTenantPurge: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.ReportTenantPurgeRequest, _user_service_pb2.ReportTenantPurgeResponse]
+    """Tells how far a service has removed what it had of a tenant that is deleted: the whole count each time. For every service."""
     GetTenantBook: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.GetTenantBookRequest, _user_service_pb2.GetTenantBookResponse]
     """The tenants that differ from the rule: suspended, about to be deleted, or with quotas of their own. For every service; nothing when the
     version is still the newest.
@@ -161,6 +163,8 @@ class TenantServiceAsyncStub(TenantServiceStub):
     """Reads the caller's tenant."""
     UpdateTenant: _aio.UnaryUnaryMultiCallable[_user_service_pb2.UpdateTenantRequest, _user_service_pb2.Tenant]  # type: ignore[assignment]
     """Changes the caller's tenant. A new time zone counts for tokens issued from then on."""
+    ReportTenantPurge: _aio.UnaryUnaryMultiCallable[_user_service_pb2.ReportTenantPurgeRequest, _user_service_pb2.ReportTenantPurgeResponse]  # type: ignore[assignment]
+    """Tells how far a service has removed what it had of a tenant that is deleted: the whole count each time. For every service."""
     GetTenantBook: _aio.UnaryUnaryMultiCallable[_user_service_pb2.GetTenantBookRequest, _user_service_pb2.GetTenantBookResponse]  # type: ignore[assignment]
     """The tenants that differ from the rule: suspended, about to be deleted, or with quotas of their own. For every service; nothing when the
     version is still the newest.
@@ -184,6 +188,14 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_user_service_pb2.Tenant, _abc.Awaitable[_user_service_pb2.Tenant]]:
         """Changes the caller's tenant. A new time zone counts for tokens issued from then on."""
+
+    @_abc_1.abstractmethod
+    def ReportTenantPurge(
+        self,
+        request: _user_service_pb2.ReportTenantPurgeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_service_pb2.ReportTenantPurgeResponse, _abc.Awaitable[_user_service_pb2.ReportTenantPurgeResponse]]:
+        """Tells how far a service has removed what it had of a tenant that is deleted: the whole count each time. For every service."""
 
     @_abc_1.abstractmethod
     def GetTenantBook(
