@@ -9,6 +9,8 @@ import { Mark } from "./parts/mark";
 import { Notices } from "./parts/notices";
 import { Palette, openPalette } from "./parts/palette";
 import Alarms from "./pages/alarms";
+import Access from "./pages/access";
+import Audit from "./pages/audit";
 import Deliveries from "./pages/deliveries";
 import Firings from "./pages/firings";
 import Inbox from "./pages/inbox";
@@ -38,6 +40,8 @@ export const PLACES: readonly Place[] = [
   { path: "/console/deliveries", scope: "deliveries:read", name: () => words().pages.deliveries, page: Deliveries },
   { path: "/console/inbox", scope: "inbox:read", name: () => words().pages.inbox, page: Inbox },
   { path: "/console/mesh", scope: "mesh:read", name: () => words().pages.mesh, page: Mesh },
+  { path: "/console/access", scope: "users:read", name: () => words().pages.access, page: Access },
+  { path: "/console/audit", scope: "audit:read", name: () => words().pages.audit, page: Audit },
   { path: "/console/settings", scope: "", name: () => words().pages.settings, page: Settings },
 ];
 

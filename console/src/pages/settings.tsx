@@ -1,12 +1,12 @@
 /** Settings: how this browser shows things, and who is signed in where. */
 
 import { answer, api } from "../api/client";
-import { Button, Empty, Failure, Head, Section, Shape } from "../parts/basics";
+import { Button, Failure, Head, Section, Shape } from "../parts/basics";
 import { When } from "../parts/when";
 import { act } from "../state/act";
 import { clockOffset, ownZone, zone } from "../state/clock";
 import { useLoaded } from "../state/loaded";
-import { address, may, session } from "../state/session";
+import { address, session } from "../state/session";
 import { LANGUAGES, language, speak, words, type Language } from "../words";
 
 export default function Settings() {
@@ -16,7 +16,6 @@ export default function Settings() {
       <div class="stack">
         <Browser />
         <Sessions />
-        {may("keys:read") && <Keys />}
       </div>
     </>
   );
@@ -79,26 +78,6 @@ function Sessions() {
               {item.clientAddress} · <When at={item.lastUseTime ?? item.createTime} />
             </span>
             <Button onPress={() => end((item.name ?? "").replace("sessions/", ""))}>{words().settings.endSession}</Button>
-          </li>
-        ))}
-      </ul>
-    </Section>
-  );
-}
-
-function Keys() {
-  const found = useLoaded((signal) => answer(api.GET("/v1/apiKeys", { signal }), "GET /v1/apiKeys"), []);
-  return (
-    <Section title={words().settings.keys}>
-      {found.error && !found.data && <Failure error={found.error} again={found.again} />}
-      {!found.data && !found.error && <Shape rows={2} />}
-      {found.data?.apiKeys.length === 0 && <Empty sentence={words().settings.noKeys} line="tocsin key add ci --scope alarms:write" />}
-      <ul class="plain">
-        {found.data?.apiKeys.map((key) => (
-          <li key={key.name}>
-            <span>{key.displayName || key.name}</span>
-            <span class="dim">{key.scopes?.join(" ")}</span>
-            <When at={key.createTime} />
           </li>
         ))}
       </ul>

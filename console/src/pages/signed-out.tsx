@@ -16,7 +16,8 @@ export function SignedOut({ beside = false }: { beside?: boolean }) {
   }, []);
   const target = `/sign-in?returnTo=${encodeURIComponent(location.pathname + location.search)}`;
   return (
-    <div class={beside ? "stale" : "empty"} role="alert">
+    <div class={beside ? "stale" : "empty door"} role="alert">
+      {!beside && <h1>Tocsin</h1>}
       <p>{beside ? words().sessionEnded : words().signedOut}</p>
       <a class="button main" href={target} {...(beside ? { target: "_blank", rel: "opener" } : {})}>
         {words().signIn}
