@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -14,6 +15,10 @@ from tocsin.testing.clock import FakeClock
 from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.redis import RedisServer
 from tocsin.testing.smtp import SmtpSink
+
+# A machine that others use as well takes its time: no example fails, or is called too slow, by the clock.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 _FIRST = ("tests/simulation/", "tests/unit/tooling/test_checks.py", "tests/hostile/", "tests/e2e/", "tests/chaos/")
 _WITH_A_STACK = ("tests/e2e/", "tests/hostile/")

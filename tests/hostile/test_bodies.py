@@ -199,7 +199,6 @@ def _requests(draw: st.DrawFn) -> tuple[str, str, bytes, str]:
 
 @settings(
     max_examples=300,
-    deadline=None,
     suppress_health_check=[
         HealthCheck.too_slow,
         HealthCheck.data_too_large,
@@ -239,7 +238,6 @@ def _messages(draw: st.DrawFn) -> tuple[MethodPolicy, list[bytes]]:
 
 @settings(
     max_examples=300,
-    deadline=None,
     suppress_health_check=[
         HealthCheck.too_slow,
         HealthCheck.data_too_large,

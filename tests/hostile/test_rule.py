@@ -135,7 +135,7 @@ def test_an_integer_that_is_exact_is_taken_and_given_back(number: int) -> None:
 
 
 @given(st.integers())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_integer_is_rounded(number: int) -> None:
     """Whatever integer is taken in free-form JSON is exact."""
     made = codec(SubmitTaskRequest)

@@ -133,7 +133,7 @@ RULES = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(spec=RULES, count=st.integers(0, 3000), ordinal=st.integers(0, 10), lag=st.integers(-5 * HOUR, 5 * HOUR))
 def test_what_fires_up_to_thousands_of_times_is_exact(spec: Spec, count: int, ordinal: int, lag: int) -> None:
     """For any rule, wherever it stands, and however its number is limited."""

@@ -8,7 +8,7 @@ from email.message import EmailMessage, MIMEPart
 from typing import cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer_svc.channels.mime import ListLinks, MailComposer, Sender
@@ -46,7 +46,6 @@ def read(part: MIMEPart) -> str:
     return cast("bytes", part.get_payload(decode=True)).decode()
 
 
-@settings(deadline=None)
 @given(subjects, bodies | tricky, bodies | tricky)
 def test_what_goes_in_comes_out(subject: str, text: str, html: str) -> None:
     """Python's parser finds the subject, both bodies and the same headers, without defects, in lines that every server takes."""
@@ -63,7 +62,6 @@ def test_what_goes_in_comes_out(subject: str, text: str, html: str) -> None:
 
 
 @pytest.mark.parametrize("character", BREAKS)
-@settings(deadline=None)
 @given(before=subjects, after=subjects)
 def test_a_subject_with_a_line_break_is_refused(character: str, before: str, after: str) -> None:
     """Whatever somebody calls the end of a line, in any place."""
@@ -78,7 +76,6 @@ def test_an_address_that_is_none_gets_into_no_header(address: str) -> None:
         COMPOSER.compose(to=address, content=Content("s", "t"), message_id="<d@x>", created=0)
 
 
-@settings(deadline=None)
 @given(subjects)
 def test_subject_lines_are_short(subject: str) -> None:
     """RFC 5322 asks for 78 characters, RFC 2047 for 76."""
@@ -153,7 +150,6 @@ def test_one_click_needs_https(links: ListLinks, header: str | None, post: str |
     assert (mail["List-Unsubscribe"], mail["List-Unsubscribe-Post"]) == (header, post)
 
 
-@settings(deadline=None)
 @given(st.text(min_size=1, max_size=50).filter(lambda text: not re.fullmatch(r"[A-Za-z0-9_-]+", text)))
 def test_a_token_that_is_none_gets_into_no_header(token: str) -> None:
     """Whatever it holds."""
@@ -161,7 +157,6 @@ def test_a_token_that_is_none_gets_into_no_header(token: str) -> None:
         leaving(LINKS, token)
 
 
-@settings(deadline=None)
 @given(
     st.text(st.characters(exclude_categories=("Cs",)), max_size=200)
     | tricky
@@ -218,7 +213,6 @@ def test_images_are_bounded() -> None:
     assert read(body).count("data:image/gif") == 8
 
 
-@settings(deadline=None)
 @given(
     tricky,
     st.lists(st.sampled_from(['<img src="data:image/png;base64,', PNG, '">', "'", "=", "\r\n", "A" * 80, "cid:x", "é"])).map("".join),

@@ -164,7 +164,7 @@ _TIMES: Final = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(_TIMES, max_size=12).map(tuple), st.sampled_from(_ZONES), st.sampled_from(_CHANGES), st.integers(0, 600))
 def test_quiet_times_end_where_a_walk_over_every_minute_says(
     times: tuple[WeeklyWindow, ...], key: str, near: datetime, offset: int

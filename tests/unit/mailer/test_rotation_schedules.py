@@ -291,7 +291,7 @@ def _histories(draw: st.DrawFn) -> tuple[RotationHistory, datetime]:
     return history(*layers, zone=zone, overrides=tuple(held), since=-(10**18)), begin
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @example((history(layer("a", "b", unit=TurnUnit.HOURS, start=wall("2027-03-27T01:00"), hand_over=60)), datetime(2027, 3, 27, tzinfo=UTC)))
 @given(_histories())
 def test_the_schedule_is_what_a_walk_over_every_minute_finds(case: tuple[RotationHistory, datetime]) -> None:

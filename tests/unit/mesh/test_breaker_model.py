@@ -131,4 +131,4 @@ class BreakerMachine(RuleBasedStateMachine):
 class TestBreakerMachine(BreakerMachine.TestCase):
     """The breaker admits and trips exactly as the model does, whatever happens in whatever order."""
 
-    settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+    settings = settings(max_examples=60, stateful_step_count=40)

@@ -154,14 +154,13 @@ def test_good_alarms_are_the_same_both_ways(alarm: dict[str, Any]) -> None:
     assert check(alarm) == fast(alarm)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.data())
 def test_the_fast_path_never_takes_what_the_contract_refuses(data: st.DataObject) -> None:
     """Any value at any place of any alarm: whatever the fast path takes, the validator takes as well."""
     check(data.draw(alarms()), ascii_only=data.draw(st.booleans()))
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(GOOD),
     st.sampled_from([*alarm_pb2.Alarm.DESCRIPTOR.fields_by_name, "nextFireTime", "zz", "TRIGGER"]),
@@ -226,7 +225,7 @@ def test_an_invalid_line_is_refused_for_its_field(part: dict[str, Any]) -> None:
     assert caught.value.violations[0].field.startswith(next(iter(part)))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(alarm=st.sampled_from(GOOD) | alarms(), state=st.sampled_from(["", "PAUSED", "COMPLETED", "ACTIVE", "NO"]), ascii_only=st.booleans())
 def test_a_line_is_the_draft_that_create_makes_of_it(alarm: dict[str, Any], state: str, *, ascii_only: bool) -> None:
     """Whichever way a line is read, it means what the same JSON means to CreateAlarm, down to the bytes of its action."""
@@ -245,7 +244,7 @@ def test_a_line_is_the_draft_that_create_makes_of_it(alarm: dict[str, Any], stat
     assert first == second
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=-10)), timezone(timedelta(hours=14))]))
     | st.sampled_from(["2030-02-30T00:00:00Z", "2030-01-01T00:00:00", "2030-01-01T24:00:00Z", "9999-12-31T23:59:59-10:00", "", None, 5]),

@@ -318,7 +318,7 @@ class Naive:
         self.tick()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     acts=st.lists(
         st.tuples(

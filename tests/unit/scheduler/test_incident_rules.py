@@ -92,7 +92,7 @@ def windows(cron: str, *, length: int, start: int = T0, end: int = T0 + 100 * DA
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(minute=st.integers(0, 59), length=st.integers(1, 59), start=st.integers(0, 90), life=st.integers(1, 300), now=st.integers(0, 400))
 def test_windows_hold_as_they_would_minute_by_minute(minute: int, length: int, start: int, life: int, now: int) -> None:
     """Of each hour from a minute on, so many minutes, within the silence: what it says of an instant, and its next windows."""

@@ -238,7 +238,7 @@ def test_what_is_held_back_is_in_the_ledger_once_and_taken_afterwards() -> None:
 ACTS = st.sampled_from(["trigger", "ack", "unack", "resolve", "snooze", "wait"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     acts=st.lists(st.tuples(ACTS, st.integers(min_value=0, max_value=20 * 60)), max_size=25),
     plan=st.builds(

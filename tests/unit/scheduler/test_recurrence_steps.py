@@ -44,7 +44,7 @@ NASTY = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(NASTY, min_size=1, max_size=20), st.sampled_from(["UTC", "Europe/Paris", "America/New_York"]))
 def test_no_question_takes_more_than_so_many_steps(rules: list[str], zone: str) -> None:
     """Of rules as they come: reading them and each due time are within the bound, or refused with the field and the reason."""

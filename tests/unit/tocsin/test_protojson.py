@@ -243,7 +243,7 @@ def _message(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]
 _messages = st.recursive(st.just({}), _message, max_leaves=4)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(_messages)
 def test_any_valid_message_means_the_same_as_to_json_format(value: dict[str, Any]) -> None:
     """Generated messages over every type agree with json_format in both directions."""
@@ -256,7 +256,7 @@ def test_any_valid_message_means_the_same_as_to_json_format(value: dict[str, Any
     assert back.SerializeToString(deterministic=True) == expected.SerializeToString(deterministic=True)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from([*(_fields.keys() - {"span", "mask"}), *_choices, "child", "children", "byNumber"]), _wild)
 def test_whatever_is_taken_is_taken_by_json_format_too(name: str, item: Any) -> None:
     """The gateway is never more lenient than json_format, and whatever it does not take is an error of the client."""

@@ -277,7 +277,7 @@ def _texts(draw: st.DrawFn, descriptor: Descriptor) -> bytes:
     return json.dumps(value, ensure_ascii=draw(st.booleans()), separators=separators).encode(errors="surrogatepass")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.data())
 def test_messages_of_every_public_rpc_are_the_same_both_ways(data: st.DataObject) -> None:
     """Any JSON for any message that the outside world sends or gets."""
@@ -285,7 +285,7 @@ def test_messages_of_every_public_rpc_are_the_same_both_ways(data: st.DataObject
     public(name).conform(data.draw(_texts(types()[name])))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_messages_of_every_kind_of_field_are_the_same_both_ways(data: st.DataObject) -> None:
     """Any JSON for the message that has a field of every kind."""
@@ -295,7 +295,7 @@ def test_messages_of_every_kind_of_field_are_the_same_both_ways(data: st.DataObj
 _PIECES = [b"", *(bytes([byte]) for byte in b'{}[]":,\\ \n\t0123456789.eE+-_aN"sZ\0\x7f\xc3\xff')]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from(TAKEN), st.data())
 def test_texts_that_are_broken_anywhere_are_the_same_both_ways(text: str, data: st.DataObject) -> None:
     """One to three bytes are replaced, taken out or put in anywhere: whatever JSON remains, both read the same."""
@@ -357,7 +357,7 @@ SLOW = b"&"
 """A query without a parameter: it changes nothing, and is for the fallback."""
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_a_request_is_bound_the_same_both_ways(data: st.DataObject) -> None:
     """Body, path and generated fields make the same message of every public route on the fast path and without it."""
@@ -381,7 +381,7 @@ def test_a_request_is_bound_the_same_both_ways(data: st.DataObject) -> None:
     assert answers[0] == answers[1]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_an_answer_is_the_same_json_text_as_value(data: st.DataObject) -> None:
     """Answers go out as the text that their value has, with the lists of pages that are empty."""

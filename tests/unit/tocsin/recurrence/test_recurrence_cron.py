@@ -174,7 +174,6 @@ EXPRESSIONS = st.tuples(
 STARTS = st.datetimes(datetime(1999, 1, 1), datetime(2037, 1, 1)).map(lambda start: start.replace(microsecond=0))  # noqa: DTZ001  wall times
 
 
-@settings(deadline=None)
 @given(EXPRESSIONS, STARTS)
 def test_wall_times_agree_with_another_library(expression: str, start: datetime) -> None:
     """CronSim (of Healthchecks) walks second by second what we find by bits; it knows less of the language."""
@@ -260,7 +259,7 @@ ZONES = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.sampled_from(["*/7 * * * *", "13 * * * *", "0,30 1-3 * * *", "17 2 * * *", "*/20 0-2 * * SUN", "5 0 1,29-31 * *"]),
     ZONES,

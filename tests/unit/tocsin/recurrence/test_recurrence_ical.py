@@ -245,7 +245,7 @@ def _theirs(text: str, start: datetime) -> list[datetime] | None:
     return times if len(times) == 4 else None
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(rules(), st.datetimes(datetime(1996, 1, 1), datetime(2030, 1, 1)).map(lambda start: start.replace(microsecond=0)))  # noqa: DTZ001
 def test_wall_times_agree_with_another_library(text: str, start: datetime) -> None:
     """Python-dateutil walks from the initial_signal what we find by years of bits."""
@@ -266,7 +266,7 @@ def test_wall_times_agree_with_another_library(text: str, start: datetime) -> No
     assert pattern.nth_from(first, 4) == wall
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.integers(1, 400),
     st.lists(st.integers(0, 23), min_size=1, max_size=4, unique=True),

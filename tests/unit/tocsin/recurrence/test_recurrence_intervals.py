@@ -86,7 +86,7 @@ def test_an_interval_holds_its_start_and_not_its_end(cron: str, length: Length, 
     assert (found if found is None else (_utc(found.start), _utc(found.end))) == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(["*/7 * * * *", "0 */5 * * *", "30 1,2,3 * * *", "15 22 * * 1-5", "0 0 1 * *", "59 23 * * 0"]),
     st.sampled_from(_ZONES),
@@ -169,7 +169,7 @@ def test_windows_next_boundary_goes_over_all_covers() -> None:
     assert [windows.next_boundary(at) for at in (0, 10, 16, 30, 45, 50)] == [10, 30, 30, 40, 50, None]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.sampled_from(_ZONES),
     st.sampled_from(_CHANGES),

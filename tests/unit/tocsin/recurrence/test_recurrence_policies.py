@@ -5,7 +5,7 @@ from datetime import UTC, datetime, time
 from itertools import islice, pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.clock import from_micros, to_micros
@@ -125,7 +125,6 @@ INSTANTS = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(TRIGGERS, INSTANTS, st.sampled_from(["a", "b"]))
 def test_due_times_are_in_order_however_one_asks(trigger: Trigger, instant: int, seed: str) -> None:
     """Each is later than the one before; between, shown and a walk agree; asking between two of them finds the second."""
@@ -145,7 +144,6 @@ def test_due_times_are_in_order_however_one_asks(trigger: Trigger, instant: int,
     assert fires[: len(walked)] == walked[: len(fires)]
 
 
-@settings(deadline=None)
 @given(TRIGGERS, INSTANTS, st.sampled_from(["a", "b"]))
 def test_jitter_moves_each_due_time_by_less_than_lies_before_the_next(trigger: Trigger, instant: int, seed: str) -> None:
     """The plain rule's times are there one for one, each moved by a part of the jitter that is always the same."""
@@ -195,7 +193,6 @@ LISTENING = [
 ]
 
 
-@settings(deadline=None)
 @given(
     st.builds(
         Trigger,
