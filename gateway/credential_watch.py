@@ -1,7 +1,7 @@
 """Streams end with their credential: a watch may last for an hour, its token for minutes, and its API key until somebody revokes it."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, cast
@@ -10,7 +10,7 @@ from gateway.credentials import Authenticator
 from tocsin.background import Background, report_progress
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
-from tocsin.mesh.tokens import Principal
+from tocsin.mesh.tokens import Principal, ScopeMissing
 
 _SECONDS: Final = 1.0
 _AT_ONCE: Final = 50
@@ -19,9 +19,10 @@ _AT_ONCE: Final = 50
 
 @dataclass(slots=True, eq=False)
 class _HeldStream:
-    """A stream under way: its task, the error that ends it, and what was cancelling the task before."""
+    """A stream under way: its task, the scope that it needs, the error that ends it, and what was cancelling the task before."""
 
     task: "asyncio.Task[object]"
+    scope: str
     cancelling: int
     error: TocsinError | None = None
 
@@ -60,16 +61,18 @@ class CredentialWatch:
         await self._background.stop()
 
     @contextmanager
-    def hold(self, authorization: bytes, principal: Principal) -> Generator[None]:
+    def hold(self, authorization: bytes, principal: Principal, *, scope: str = "") -> Generator[None]:
         """Bounds a stream of the current task by its credential.
 
         Args:
             authorization: the header's value.
             principal: whom it speaks for.
+            scope: what the credential has to carry as long as the stream lasts; empty: nothing.
 
         Raises:
             TokenExpired: the token ended meanwhile.
             KeyRefused: the API key was revoked meanwhile.
+            ScopeMissing: the API key has lost the scope, with a role for one.
             TocsinError: the credential has not been good for long, for another reason.
         """
         task = cast("asyncio.Task[object]", asyncio.current_task())
@@ -77,7 +80,7 @@ class CredentialWatch:
         if credential is None:
             due = self._clock.monotonic() + self._authenticator.good_for(authorization, principal)
             credential = self._held[authorization] = _Credential(authorization, due)
-        stream = _HeldStream(task, task.cancelling())
+        stream = _HeldStream(task, scope, task.cancelling())
         credential.streams.add(stream)
         try:
             yield
@@ -103,13 +106,15 @@ class CredentialWatch:
         try:
             principal = await self._authenticator.authenticate(credential.authorization)
         except TocsinError as error:
-            _end(credential, error)
+            _end(credential.streams, error)
         else:
+            for stream in [each for each in credential.streams if each.scope and each.scope not in principal.scopes]:
+                _end([stream], ScopeMissing.of(stream.scope))
             credential.due = self._clock.monotonic() + self._authenticator.good_for(credential.authorization, principal)
 
 
-def _end(credential: _Credential, error: TocsinError) -> None:
-    for stream in credential.streams:
+def _end(streams: Iterable[_HeldStream], error: TocsinError) -> None:
+    for stream in streams:
         if stream.error is None:
             stream.error = error
             stream.task.cancel()

@@ -185,6 +185,7 @@ class Ingress:
             RateLimited: on enter: the tenant, or the address at a public method, makes too many calls of this kind in a time.
             ResourceExhausted: on enter: the tenant has too many calls of this kind.
             Unauthenticated: the credential of the stream has ended.
+            ScopeMissing: the API key of the stream has lost the scope.
         """
         if policy is None:
             yield
@@ -197,7 +198,7 @@ class Ingress:
             if authorization is None or policy.kind is MethodKind.UNARY_UNARY:
                 yield
                 return
-            with self.credential_watch.hold(authorization, principal):
+            with self.credential_watch.hold(authorization, principal, scope=policy.scope):
                 yield
 
 

@@ -31,7 +31,7 @@ def make_account() -> typer.Typer:
     return group
 
 
-def _secret(label: str) -> str:
+def secret(label: str) -> str:
     """A secret that is typed unseen, or the next line of standard input."""
     return str(typer.prompt(label, hide_input=True)) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
 
@@ -44,7 +44,7 @@ def login(
 ) -> None:
     """Sign in with a password, which is asked for or read from standard input, and show the access token."""
     with connect(state=state, url=url, api_key=None) as client:
-        pair = client.call("POST", "/v1/auth:token", body={"username": name, "password": _secret("Password")})
+        pair = client.call("POST", "/v1/auth:token", body={"username": name, "password": secret("Password")})
     if as_json:
         write_json(pair)
     else:
@@ -53,7 +53,7 @@ def login(
 
 def password(state: StateOption = STATE, url: UrlOption = None, api_key: KeyOption = None) -> None:
     """Change your password: the current one, then the new one. Every other session ends."""
-    body = {"currentPassword": _secret("Current password"), "newPassword": _secret("New password")}
+    body = {"currentPassword": secret("Current password"), "newPassword": secret("New password")}
     with connect(state=state, url=url, api_key=api_key) as client:
         client.call("POST", "/v1/account:changePassword", body=body)
     write_line("The password is changed; every other session has ended.")
@@ -74,7 +74,7 @@ def reset(
             client.call("POST", "/v1/account:requestPasswordReset", body={"email": address})
             write_line("If the address has an account, a mail with a link is on its way.")
         else:
-            client.call("POST", "/v1/account:resetPassword", body={"token": token, "newPassword": _secret("New password")})
+            client.call("POST", "/v1/account:resetPassword", body={"token": token, "newPassword": secret("New password")})
             write_line("The password is changed; every session has ended.")
 
 

@@ -22,12 +22,14 @@ from tocsin.cli.inbox import inbox
 from tocsin.cli.incident_rules import make_dependency, make_policy, make_route
 from tocsin.cli.incidents import make_incident
 from tocsin.cli.integrations import make_integration
+from tocsin.cli.members import make_invitation, make_role, make_user
 from tocsin.cli.mesh import make_mesh
 from tocsin.cli.notifications import make_notification, notify
 from tocsin.cli.output import EXIT_CODES, write_line
 from tocsin.cli.people import make_category, make_group, make_suppression
 from tocsin.cli.pii import make_pii
 from tocsin.cli.previews import preview, preview_offline
+from tocsin.cli.programs import make_key, make_service_account
 from tocsin.cli.providers import make_provider
 from tocsin.cli.recipients import make_recipient
 from tocsin.cli.rotations import make_rotation
@@ -69,6 +71,11 @@ _USE: Final = (
     ("provider", make_provider),
     ("security", make_security),
     ("account", make_account),
+    ("user", make_user),
+    ("role", make_role),
+    ("invitation", make_invitation),
+    ("service-account", make_service_account),
+    ("key", make_key),
     ("tenant", make_tenant),
     ("audit-log", make_audit_log),
     ("pii", make_pii),

@@ -24,6 +24,7 @@ from auth_svc.service import (
     AccountMailSender,
     Accounts,
     Authorizer,
+    Invitations,
     NewPasswords,
     OneTimeTokens,
     Registering,
@@ -47,6 +48,13 @@ PASSWORD = "correct horse battery staple"
 HERE = ClientFacts(address="198.51.100.7", agent="curl/8")
 ELSEWHERE = ClientFacts(address="203.0.113.9", agent="Mozilla/5.0")
 SCOPES = frozenset({"alarms:read", "alarms:write", "users:write", "account:write", "account:read"})
+
+
+_PATHS = {
+    AccountMailKind.RESET_PASSWORD: "/account/reset/",
+    AccountMailKind.VERIFY_ADDRESS: "/account/verify/",
+    AccountMailKind.INVITATION: "/account/invitation/",
+}
 
 
 class CountingHasher:
@@ -150,6 +158,7 @@ class Office:
         self.sessions = Sessions(**signing_in, authorizer=self.authorizer, opening=opening, second=self.second, rule=rule)
         self.registering = Registering(**shared, passwords=passwords, mails=self.mails, budget=budget, rule=registration)
         self.accounts = Accounts(**keys, passwords=passwords, budget=budget)
+        self.invitations = Invitations(**shared, authorizer=self.authorizer, passwords=passwords, tokens=self.tokens, mails=self.mails)
         self.list = SessionList(**shared, longest=timedelta(days=90))
 
     async def register(self, email: str = "ann@example.com", client: ClientFacts = HERE, **more: str) -> User | None:
@@ -181,7 +190,7 @@ class Office:
 
     async def link(self, kind: AccountMailKind, count: int = 1) -> str:
         """The token of the link in the last of ``count`` letters."""
-        path = {AccountMailKind.RESET_PASSWORD: "/account/reset/", AccountMailKind.VERIFY_ADDRESS: "/account/verify/"}[kind]
+        path = _PATHS[kind]
         letter = (await self.letters(count))[-1]
         token = letter.variables["token"]
         assert letter.variables["url"] == f"https://tocsin.example{path}{token}"

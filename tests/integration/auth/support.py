@@ -7,7 +7,17 @@ from auth_svc.config import AuthSettings
 from auth_svc.wiring import build
 from tests.integration.callers import mesh_of
 from tests.integration.starting import no_lame_duck
-from tocsin.api.auth.v1 import api_key_service_pb2, api_key_service_pb2_grpc, auth_service_pb2, auth_service_pb2_grpc, user_service_pb2_grpc
+from tocsin.api.auth.v1 import (
+    account_service_pb2_grpc,
+    api_key_service_pb2,
+    api_key_service_pb2_grpc,
+    auth_service_pb2,
+    auth_service_pb2_grpc,
+    invitation_service_pb2_grpc,
+    role_service_pb2_grpc,
+    service_account_service_pb2_grpc,
+    user_service_pb2_grpc,
+)
 from tocsin.clock import SystemClock
 from tocsin.errors import TocsinError
 from tocsin.lifecycle import App
@@ -32,6 +42,10 @@ class TokenCaller:
         self.users: Any = user_service_pb2_grpc.UserServiceStub(channel)
         self.tenant: Any = user_service_pb2_grpc.TenantServiceStub(channel)
         self.keys: Any = api_key_service_pb2_grpc.ApiKeyServiceStub(channel)
+        self.roles: Any = role_service_pb2_grpc.RoleServiceStub(channel)
+        self.invitations: Any = invitation_service_pb2_grpc.InvitationServiceStub(channel)
+        self.programs: Any = service_account_service_pb2_grpc.ServiceAccountServiceStub(channel)
+        self.account: Any = account_service_pb2_grpc.AccountServiceStub(channel)
 
 
 class Rig:

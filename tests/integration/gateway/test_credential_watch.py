@@ -92,6 +92,19 @@ async def test_a_watch_over_http_ends_with_its_key(rig: Rig, accept: str, read: 
     assert [each["reason"] for each in error["details"] if "reason" in each] == ["KEY_REFUSED"]
 
 
+async def test_a_watch_ends_with_the_scope_of_its_key(rig: Rig) -> None:
+    """Whose role lost it: the key is good, and not for this any more."""
+
+    async def narrow() -> None:
+        await eventually(lambda: bool(rig.shelf.calls))
+        rig.keys.known[KEY] = ("books:write",)
+
+    narrowing = asyncio.create_task(narrow())
+    error = error_line(await watched(rig, KEY, "application/x-ndjson", seconds=62))
+    await narrowing
+    assert [each["reason"] for each in error["details"] if "reason" in each] == ["SCOPE_MISSING"]
+
+
 async def test_a_key_is_asked_about_once_for_all_its_streams(rig: Rig) -> None:
     """Each minute; and what is good goes on, though the token that stood for the key at its begin has ended."""
     async with rig.client(KEY) as client:
