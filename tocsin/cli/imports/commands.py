@@ -95,16 +95,9 @@ def import_crontab(
 ) -> None:
     """Import a crontab: a heartbeat for each job, and the crontab with a ping behind each command."""
     zone_of(time_zone)
-    if action not in ("heartbeat", "task", "webhook") or (action == "task") != bool(handler) or (action == "webhook") != bool(webhook_url):
-        msg = "must be heartbeat, task with --handler, or webhook with --webhook-url"
-        raise typer.BadParameter(msg, param_hint="--action")
+    _check_action(action, handler=handler, webhook_url=webhook_url)
     machine = host or socket.gethostname()
-    address = url or _NO_URL
-    pings: dict[str, str] = {}
-    if not dry_run:
-        address, _ = target_of(state=state, url=url, api_key=api_key)
-        with connect(state=state, url=url, api_key=api_key) as client:
-            pings = known_pings(client, machine)
+    address, pings = (url or _NO_URL, {}) if dry_run else _pings_there(machine, state=state, url=url, api_key=api_key)
     options = CrontabOptions(
         host=machine,
         system=_is_system(file) if system is None else system,
@@ -121,12 +114,31 @@ def import_crontab(
     lines = plan.crontab if action == "heartbeat" else []
     plan.crontab = lines if as_json and output is None else []
     _carry_out(plan, dry_run=dry_run, partial=True, state=state, url=url, api_key=api_key, as_json=as_json)
-    if output is not None and not dry_run:
-        output.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-    elif lines and not as_json:
-        write_line("\nThe crontab with pings, to take over by hand:")
-        sys.stdout.write("".join(line + "\n" for line in lines))
+    _hand_out(lines, None if dry_run else output, told=not as_json)
     _end(plan, partial=partial)
+
+
+def _check_action(action: str, *, handler: str, webhook_url: str) -> None:
+    if action not in ("heartbeat", "task", "webhook") or (action == "task") != bool(handler) or (action == "webhook") != bool(webhook_url):
+        msg = "must be heartbeat, task with --handler, or webhook with --webhook-url"
+        raise typer.BadParameter(msg, param_hint="--action")
+
+
+def _pings_there(machine: str, *, state: Path, url: str | None, api_key: str | None) -> tuple[str, dict[str, str]]:
+    """The gateway's URL, and the pings that jobs of the machine have already."""
+    address, _ = target_of(state=state, url=url, api_key=api_key)
+    with connect(state=state, url=url, api_key=api_key) as client:
+        return address, known_pings(client, machine)
+
+
+def _hand_out(crontab: list[str], output: Path | None, *, told: bool) -> None:
+    """Writes a crontab into a file, or shows it where the rest is told."""
+    text = "".join(line + "\n" for line in crontab)
+    if output is not None:
+        output.write_text(text, encoding="utf-8")
+    elif text and told:
+        write_line("\nThe crontab with pings, to take over by hand:")
+        sys.stdout.write(text)
 
 
 def import_ics(
