@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 
 from auth_svc.domain import LEAST, LONGEST, normalize_email
-from tocsin.config import ServiceSettings, StoreSettings
+from tocsin.config import EgressSettings, ServiceSettings, StoreSettings
 from tocsin.errors import InvalidInput
 
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]{1,253}(?::[0-9]{1,5})?")
 _SCOPE: Final = re.compile(r"[a-z][a-z0-9_-]*:[a-z][a-z0-9_-]*\Z")
 
 
-class AuthSettings(ServiceSettings, StoreSettings):
+class AuthSettings(ServiceSettings, StoreSettings, EgressSettings):
     """What auth_svc needs besides the shared settings."""
 
     service: ClassVar[str] = "auth"

@@ -1,6 +1,15 @@
 """What can be wrong (pure)."""
 
-from tocsin.errors import AlreadyExists, FailedPrecondition, InvalidInput, NotFound, PermissionDenied, ResourceExhausted, Unauthenticated
+from tocsin.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidInput,
+    NotFound,
+    PermissionDenied,
+    ResourceExhausted,
+    Unauthenticated,
+    Unavailable,
+)
 
 
 class EmailTaken(AlreadyExists):
@@ -157,3 +166,51 @@ class ServiceAccountNotFound(NotFound):
 
 class TooManyServiceAccounts(ResourceExhausted):
     """The tenant has as many service accounts as it may have."""
+
+
+class IdentityProviderNotFound(NotFound):
+    """There is no such identity provider."""
+
+
+class IdentityProviderExists(AlreadyExists):
+    """An identity provider with this id exists already."""
+
+
+class IdentityProvidersFull(ResourceExhausted):
+    """The tenant has as many identity providers as it may have."""
+
+
+class IdentityNotFound(NotFound):
+    """The user has no such identity."""
+
+
+class IdentityTaken(AlreadyExists):
+    """A user of the tenant is linked to this subject already."""
+
+
+class OidcSignInVoid(Unauthenticated):
+    """This sign-in cannot be completed: it was used, has expired, or began in another browser. Begin again."""
+
+
+class IssuerUnavailable(Unavailable):
+    """The identity provider does not answer as it should; retry later."""
+
+
+class IssuerAnswerRefused(Unauthenticated):
+    """What the identity provider answered cannot be trusted."""
+
+
+class IssuerDenied(PermissionDenied):
+    """The identity provider did not sign you in."""
+
+
+class NotAdmitted(PermissionDenied):
+    """The identity provider knows you, but you have no access here; ask an administrator."""
+
+
+class PublicUrlMissing(FailedPrecondition):
+    """Nobody can come back here from an identity provider: the installation does not know its own URL (TOCSIN_PUBLIC_URL)."""
+
+
+class PasswordSignInOff(PermissionDenied):
+    """This tenant signs in by its identity provider alone."""

@@ -57,6 +57,13 @@ class SecurityEvent(Enum):
     PASSWORD_RESET = "auth.password.reset"  # noqa: S105  likewise
     RESET_REQUESTED = "auth.password.reset.requested"
     REGISTRATION_REQUESTED = "auth.registration.requested"
+    PROVIDER_CREATED = "auth.identity_provider.created"
+    PROVIDER_CHANGED = "auth.identity_provider.changed"
+    PROVIDER_REMOVED = "auth.identity_provider.removed"
+    IDENTITY_LINKED = "auth.identity.linked"
+    IDENTITY_UNLINKED = "auth.identity.unlinked"
+    OIDC_REFUSED = "auth.oidc.refused"
+    OIDC_FAILED = "auth.oidc.failed"
     ADDRESS_VERIFIED = "auth.address.verified"
     SESSIONS_REVOKED = "auth.sessions.revoked"
     LINK_CREATED = "auth.link.created"
@@ -152,6 +159,7 @@ class Session:
         client: who continued it last.
         proof: by what its user has shown last who they are.
         proven: when that was; None: an earlier version began it.
+        provider: id of the identity provider whose word began it; empty: none.
     """
 
     id: str
@@ -168,6 +176,8 @@ class Session:
     def fresh(self, now: datetime) -> bool:
         """Whether its user has shown not long ago who they are."""
         return now - (self.proven or self.created) <= FRESH
+
+    provider: str = ""
 
     def end(self, longest: timedelta) -> datetime:
         """When it ends, however often it is continued; ``longest`` is how long any session lasts."""

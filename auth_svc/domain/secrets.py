@@ -1,6 +1,8 @@
 """Secrets that are made here, and what is stored in their place (pure)."""
 
+import base64
 import hashlib
+import hmac
 import secrets
 import string
 import zlib
@@ -45,6 +47,26 @@ def new_refresh_token() -> str:
 def new_device_token() -> str:
     """A new token by which a client is known again: 256 random bits. It opens nothing."""
     return f"td_{secrets.token_urlsafe(32)}"
+
+
+def new_state() -> str:
+    """A new ``state`` of a sign-in at an identity provider: 256 random bits."""
+    return f"ts_{secrets.token_urlsafe(32)}"
+
+
+def new_binding() -> str:
+    """A new secret of a browser that signs in at an identity provider: 256 random bits."""
+    return f"tx_{secrets.token_urlsafe(32)}"
+
+
+def derived_proof(binding: str, state: str) -> tuple[str, str]:
+    """The ``nonce`` and the PKCE verifier (RFC 7636, 4.1) of one sign-in: whoever lacks the browser's secret can compute neither."""
+    nonce, verifier = (_derived(binding, f"{purpose} {state}") for purpose in ("nonce", "code_verifier"))
+    return nonce, verifier
+
+
+def _derived(binding: str, text: str) -> str:
+    return base64.urlsafe_b64encode(hmac.digest(binding.encode(), text.encode(), "sha256")).rstrip(b"=").decode()
 
 
 def digest(secret: str) -> str:

@@ -43,6 +43,7 @@ class Tenant:
         terms: what the operator has settled.
         deleted: when its deletion was asked for; None unless it was.
         purge: when what it has begins to be removed; None likewise.
+        password_off: nobody but owners signs in with a password.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Tenant:
     terms: TenantTerms = TenantTerms()
     deleted: datetime | None = None
     purge: datetime | None = None
+    password_off: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,7 @@ class AuthHandlers(auth_service_pb2_grpc.AuthServiceServicer):
             challenge=request.challenge,
             answer=FactorAnswer(code=request.code, passkey=request.passkey_response),
         )
-        return _pair(pair)
+        return token_response(pair)
 
     async def BeginPasskey(self, request: auth_service_pb2.BeginPasskeyRequest, context: _Context) -> auth_service_pb2.BeginPasskeyResponse:
         """Gives what a browser asks a passkey by."""
@@ -62,7 +62,7 @@ class AuthHandlers(auth_service_pb2_grpc.AuthServiceServicer):
 
     async def RefreshToken(self, request: auth_service_pb2.RefreshTokenRequest, context: _Context) -> auth_service_pb2.TokenResponse:
         """Continues a session."""
-        return _pair(await self._sessions.refresh(request.refresh_token, client=client_facts()))
+        return token_response(await self._sessions.refresh(request.refresh_token, client=client_facts()))
 
     async def RevokeToken(self, request: auth_service_pb2.RevokeTokenRequest, context: _Context) -> empty_pb2.Empty:
         """Signs out."""
@@ -71,7 +71,7 @@ class AuthHandlers(auth_service_pb2_grpc.AuthServiceServicer):
 
     async def ExchangeLink(self, request: auth_service_pb2.ExchangeLinkRequest, context: _Context) -> auth_service_pb2.TokenResponse:
         """Signs in by a link."""
-        return _pair(await self._sessions.sign_in_by_link(request.token, client=client_facts()))
+        return token_response(await self._sessions.sign_in_by_link(request.token, client=client_facts()))
 
     async def VerifyToken(self, request: auth_service_pb2.VerifyTokenRequest, context: _Context) -> auth_service_pb2.VerifyTokenResponse:
         """Tells the caller who they are."""
@@ -90,7 +90,8 @@ class AuthHandlers(auth_service_pb2_grpc.AuthServiceServicer):
         return auth_service_pb2.JsonWebKeySet(keys=[auth_service_pb2.JsonWebKey(**key) for key in self._keys.published()])
 
 
-def _pair(pair: TokenPair) -> auth_service_pb2.TokenResponse:
+def token_response(pair: TokenPair) -> auth_service_pb2.TokenResponse:
+    """A pair on the wire."""
     return auth_service_pb2.TokenResponse(
         access_token=pair.access_token,
         token_type="Bearer",  # noqa: S106  the name of the scheme (RFC 6750)

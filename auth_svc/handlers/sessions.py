@@ -76,6 +76,7 @@ def _shown_to(sessions: SessionList, who: TokenCaller, parent: str) -> Callable[
             user_agent=session.client.agent,
             scopes=sorted(session.scopes),
             current=session.id == who.session,
+            identity_provider=f"identityProviders/{session.provider}" if session.provider else "",
         )
 
     return show

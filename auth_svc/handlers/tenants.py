@@ -39,6 +39,7 @@ class TenantHandlers(user_service_pb2_grpc.TenantServiceServicer):
             caller(),
             display_name=request.tenant.display_name,
             time_zone=request.tenant.time_zone,
+            password_off=request.tenant.password_off,
             mask=[snake_case(path) for path in request.update_mask.paths],
         )
         return tenant_message(tenant, self._office.defaults)
@@ -173,6 +174,7 @@ def tenant_message(tenant: Tenant, defaults: Quotas) -> user_service_pb2.Tenant:
         operator=tenant.operator,
         delete_time=timestamp_or_none(tenant.deleted),
         purge_time=timestamp_or_none(tenant.purge),
+        password_off=tenant.password_off,
     )
 
 

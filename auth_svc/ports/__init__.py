@@ -9,6 +9,7 @@ from auth_svc.ports.audit import AuditLogStore, HeadSigner
 from auth_svc.ports.credentials import ClientHistory, CredentialStore
 from auth_svc.ports.deletions import DeletionStore
 from auth_svc.ports.factors import FactorStore, Passkeys
+from auth_svc.ports.identities import Admission, AdmissionKind, CodeProof, IdentityStore, IssuerReport, Issuers
 from auth_svc.ports.keys import HeldKey, KeyStore, KeyUse
 from auth_svc.ports.members import InvitationStore, RoleStore, ServiceAccountStore
 from auth_svc.ports.security import PasswordCheck, PasswordHasher, PublicKeys, SecurityLog, StreamTokenCodec, TokenSigner
@@ -18,17 +19,23 @@ from auth_svc.ports.tenants import TenantStore
 __all__ = [
     "AccountMailStore",
     "AccountStore",
+    "Admission",
+    "AdmissionKind",
     "AlertFiles",
     "AlertStore",
     "AuditLogStore",
     "ClientHistory",
+    "CodeProof",
     "CredentialStore",
     "DeletionStore",
     "FactorStore",
     "HeadSigner",
     "HeldKey",
+    "IdentityStore",
     "Installation",
     "InvitationStore",
+    "IssuerReport",
+    "Issuers",
     "KeyStore",
     "KeyUse",
     "OneTimeStore",
@@ -66,6 +73,7 @@ class Store(
     RoleStore,
     InvitationStore,
     ServiceAccountStore,
+    IdentityStore,
     Protocol,
 ):
     """All of it."""

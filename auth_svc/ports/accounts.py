@@ -60,7 +60,9 @@ class AccountStore(Protocol):
         """
         ...
 
-    async def change_tenant(self, tenant: str, *, display_name: str | None, time_zone: str | None) -> Tenant:
+    async def change_tenant(
+        self, tenant: str, *, display_name: str | None, time_zone: str | None, password_off: bool | None = None
+    ) -> Tenant:
         """Changes what is given, and returns the tenant.
 
         Raises:

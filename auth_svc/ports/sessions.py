@@ -43,7 +43,7 @@ class SessionStore(Protocol):
         """Stores a session with its first refresh token; ``clients`` are known from now on, and ``mail`` tells the user of it.
 
         Raises:
-            InvalidCredentials: the user was removed meanwhile.
+            InvalidCredentials: the user was removed meanwhile, or the identity provider that vouches for them.
             UserDeactivated: the user is deactivated: no way of signing in leads past this.
         """
         ...

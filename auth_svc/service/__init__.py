@@ -6,13 +6,15 @@ from auth_svc.service.alerts import AlertLog
 from auth_svc.service.audit import AuditLog
 from auth_svc.service.authorizer import Authorizer
 from auth_svc.service.deletions import AuditLogPurge, TenantDeletions
-from auth_svc.service.housekeeping import AccountHousekeeper, AlertHousekeeper, AuditHousekeeper, SessionHousekeeper
+from auth_svc.service.housekeeping import AccountHousekeeper, AlertHousekeeper, AuditHousekeeper, SessionHousekeeper, SignInHousekeeper
+from auth_svc.service.identity_providers import CHANGEABLE, IdentityProviders, ProviderDraft
 from auth_svc.service.installation import Installer, SecretFiles
 from auth_svc.service.invitations import Invitations
 from auth_svc.service.key_uses import KeyUses
 from auth_svc.service.key_warnings import KeyWarnings
 from auth_svc.service.keys import ApiKeys
 from auth_svc.service.new_passwords import NewPasswords
+from auth_svc.service.oidc import BegunSignIn, CompletedSignIn, OidcSignIns, ReturnedBrowser
 from auth_svc.service.one_time import OneTimeTokens
 from auth_svc.service.opening import SessionOpening, SessionRule, TokenPair
 from auth_svc.service.own_sessions import SessionList
@@ -26,6 +28,7 @@ from auth_svc.service.tenants import TenantOffice
 from auth_svc.service.users import Users
 
 __all__ = [
+    "CHANGEABLE",
     "AccountHousekeeper",
     "AccountMailSender",
     "AccountMails",
@@ -37,16 +40,22 @@ __all__ = [
     "AuditLog",
     "AuditLogPurge",
     "Authorizer",
+    "BegunSignIn",
     "Challenge",
+    "CompletedSignIn",
     "FactorAnswer",
+    "IdentityProviders",
     "Installer",
     "Invitations",
     "KeyUses",
     "KeyWarnings",
     "NewPasswords",
+    "OidcSignIns",
     "OneTimeTokens",
+    "ProviderDraft",
     "Registering",
     "RegistrationRule",
+    "ReturnedBrowser",
     "Roles",
     "SecondFactors",
     "SecretFiles",
@@ -56,6 +65,7 @@ __all__ = [
     "SessionOpening",
     "SessionRule",
     "Sessions",
+    "SignInHousekeeper",
     "StreamTokens",
     "TenantDeletions",
     "TenantOffice",

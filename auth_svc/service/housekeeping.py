@@ -3,7 +3,16 @@
 from datetime import timedelta
 from typing import Final
 
-from auth_svc.ports import AccountMailStore, AlertFiles, AlertStore, CredentialStore, InvitationStore, OneTimeStore, SessionStore
+from auth_svc.ports import (
+    AccountMailStore,
+    AlertFiles,
+    AlertStore,
+    CredentialStore,
+    IdentityStore,
+    InvitationStore,
+    OneTimeStore,
+    SessionStore,
+)
 from auth_svc.service.audit import AuditLog
 from tocsin.background import Background, Wake, report_progress
 from tocsin.clock import Clock
@@ -131,3 +140,24 @@ class AuditHousekeeper:
 
     async def _cut(self) -> None:
         await self._audit.cut(self._retention)
+
+
+class SignInHousekeeper:
+    """Deletes sign-ins at identity providers that nobody ended; a component."""
+
+    def __init__(self, *, store: IdentityStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._background = Background(clock)
+
+    async def start(self) -> None:
+        """Begins."""
+        if not self._background.running:
+            self._background.periodic("sign-in-retention", _INTERVAL_SECONDS, self._purge, vital=False)
+
+    async def stop(self) -> None:
+        """Ends."""
+        await self._background.stop()
+
+    async def _purge(self) -> None:
+        await self._store.purge_oidc(self._clock.now())

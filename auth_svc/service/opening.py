@@ -11,6 +11,7 @@ from auth_svc.domain import (
     AccountMail,
     AccountMailKind,
     Grant,
+    IdentityProvider,
     Proof,
     Scopes,
     SecurityEvent,
@@ -88,27 +89,37 @@ class SessionOpening:
         self._clock = clock
         self._rule = rule
 
-    async def open_for(self, account: Account, visit: Visit, proof: Proof, *, asked: frozenset[str] = frozenset()) -> TokenPair:
-        """Opens a session with the scopes ``asked`` for; none: all that the user has.
+    async def open_for(
+        self,
+        account: Account,
+        visit: Visit,
+        proof: Proof,
+        *,
+        asked: frozenset[str] = frozenset(),
+        provider: IdentityProvider | None = None,
+    ) -> TokenPair:
+        """Opens a session with the scopes ``asked`` for; none: all that the user has. By the word of ``provider``, it ends with that.
 
         Where the tenant requires a second factor and the user has none, the session can do nothing but enrol one.
 
         Raises:
             SecondFactorRequired: ``proof`` is not enough; the error holds the challenge.
-            InvalidCredentials: the user was removed meanwhile.
+            InvalidCredentials: the user was removed meanwhile, or the provider.
         """
-        await self._second.require_none(account, proof, holder=visit.holder)
+        await self._second.require_none(account, proof, holder=visit.holder, provider=provider)
         user, tenant, now = account.user, account.tenant, self._clock.now()
+        longest = min(self._rule.longest, (provider and provider.session_lifetime) or self._rule.longest)
         session = Session(
             id=str(ULID.from_datetime(now)),
             tenant=tenant.id,
             user=user.id,
             scopes=asked,
             created=now,
-            ends=now + self._rule.longest,
+            ends=now + longest,
             client=visit.client,
             proof=proof,
             proven=now,
+            provider=provider.id if provider else "",
         )
         refresh, device = new_refresh_token(), "" if visit.guesser.device else new_device_token()
         await self._store.open_session(

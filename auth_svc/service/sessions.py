@@ -4,11 +4,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from auth_svc.domain import (
+    OWNER,
     Account,
     ChallengeVoid,
     ClientFacts,
+    IdentityProvider,
     InvalidCredentials,
     OneTimeTokenVoid,
+    PasswordSignInOff,
     Proof,
     RefreshTokenRefused,
     SecondFactorRefused,
@@ -30,7 +33,7 @@ from auth_svc.service.authorizer import Authorizer
 from auth_svc.service.clients import KnownClients, Visit, holder_of
 from auth_svc.service.one_time import OneTimeTokens
 from auth_svc.service.opening import SessionOpening, SessionRule, TokenPair
-from auth_svc.service.second_factor import Challenge, FactorAnswer, SecondFactors
+from auth_svc.service.second_factor import Challenge, FactorAnswer, SecondFactors, vouching
 from auth_svc.throttle import LoginThrottle
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
@@ -111,9 +114,17 @@ class Sessions:
             case _:
                 raise UnsupportedGrantType.at("grantType", "must be password, refresh_token, second_factor or passkey")
 
-    async def open_for(self, account: Account, visit: Visit, proof: Proof, *, asked: frozenset[str] = frozenset()) -> TokenPair:
+    async def open_for(
+        self,
+        account: Account,
+        visit: Visit,
+        proof: Proof,
+        *,
+        asked: frozenset[str] = frozenset(),
+        provider: IdentityProvider | None = None,
+    ) -> TokenPair:
         """Opens a session of somebody who has given ``proof``: see `SessionOpening.open_for`."""
-        return await self._opening.open_for(account, visit, proof, asked=asked)
+        return await self._opening.open_for(account, visit, proof, asked=asked, provider=provider)
 
     async def sign_in(self, *, username: str, password: str, scope: str, client: ClientFacts, device_token: str = "") -> TokenPair:
         """Opens a session of an address or a username. An unknown one costs the same work and gives the same answer as a wrong password.
@@ -123,12 +134,15 @@ class Sessions:
             SecondFactorRequired: a second factor is needed as well; the error holds the challenge.
             InvalidScope: ``scope`` asks for what the user does not have.
             UserDeactivated: the password is right, and the account is deactivated.
+            PasswordSignInOff: the tenant signs in by its identity provider alone.
             TooManyAttempts: too many attempts with this name, or of this client, have failed.
         """
         key = _key_of(username)
         account = await self._store.find_account(key)
         visit = await self._clients.visit(account.user.id if account else "", client, device_token)
         account = await self._proven(key, account, password, visit)
+        if account.tenant.password_off and account.user.role.id != OWNER.id:  # owners can: the issuer may be away, or the fault
+            raise PasswordSignInOff
         asked = narrow(scope, self._scopes.of(account.user.role, account.tenant))
         return await self.open_for(account, visit, Proof.PASSWORD, asked=asked)
 
@@ -149,7 +163,10 @@ class Sessions:
             account = await self._store.get_account(found.tenant, found.subject.split("/")[1])
         except UserNotFound:
             raise ChallengeVoid from None
-        return await self._answered(account, answer, asked, scope=scope, client=client, device_token=device_token)
+        provider = await self._store.find_identity_provider(named) if (named := vouching(found.subject)) else None
+        if named and provider is None:
+            raise ChallengeVoid
+        return await self._answered(account, answer, asked, scope=scope, client=client, device_token=device_token, provider=provider)
 
     async def begin_passkey(self, challenge: str, *, client: ClientFacts, device_token: str = "") -> tuple[str, str]:
         """A challenge that a passkey can answer, and what a browser asks it by.
@@ -192,13 +209,21 @@ class Sessions:
         return await self._answered(account, answer, asked, scope=scope, client=client, device_token=device_token)
 
     async def _answered(
-        self, account: Account, answer: FactorAnswer, challenge: Challenge, *, scope: str, client: ClientFacts, device_token: str
+        self,
+        account: Account,
+        answer: FactorAnswer,
+        challenge: Challenge,
+        *,
+        scope: str,
+        client: ClientFacts,
+        device_token: str,
+        provider: IdentityProvider | None = None,
     ) -> TokenPair:
         visit = await self._clients.visit(account.user.id, client, device_token)
         asked = narrow(scope, self._scopes.of(account.user.role, account.tenant))
         alone = challenge.purpose is TokenPurpose.PASSKEY_SIGN_IN
         proof = await self._second.prove(account, answer, guesser=visit.guesser, challenge=challenge, verify_user=alone)
-        return await self.open_for(account, visit, proof, asked=asked)
+        return await self.open_for(account, visit, proof, asked=asked, provider=provider)
 
     async def _proven(self, key: str, account: Account | None, password: str, visit: Visit) -> Account:
         """The account, if this is its password."""
@@ -238,6 +263,18 @@ class Sessions:
             raise OneTimeTokenVoid from None
         visit = await self._clients.visit(account.user.id, client, "")
         return await self.open_for(account, visit, Proof.LINK)
+
+    async def open_by_provider(
+        self, account: Account, provider: IdentityProvider, *, client: ClientFacts, device_token: str = ""
+    ) -> TokenPair:
+        """Opens a session of somebody whom an identity provider vouches for; it ends with the provider.
+
+        Raises:
+            SecondFactorRequired: the tenant requires a second factor; the error holds the challenge.
+            InvalidCredentials: the user or the provider is gone.
+        """
+        visit = await self._clients.visit(account.user.id, client, device_token)
+        return await self.open_for(account, visit, Proof.ISSUER, provider=provider)
 
     async def create_link(self, caller: TokenCaller, user: str) -> tuple[str, datetime]:
         """A token that signs a user of the caller's tenant in, once and soon, and when it ends.

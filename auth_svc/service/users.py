@@ -6,6 +6,7 @@ from ulid import ULID
 
 from auth_svc.domain import (
     OPERATOR,
+    PROVIDERS_MOST,
     Role,
     SecurityEvent,
     Tenant,
@@ -22,7 +23,7 @@ from auth_svc.service.new_passwords import NewPasswords, words_of
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
 
-_CHANGEABLE = ("display_name", "time_zone")
+_CHANGEABLE = ("display_name", "time_zone", "password_off")
 
 
 class Users:
@@ -154,19 +155,36 @@ class Users:
         """The caller's tenant."""
         return await self._store.get_tenant(caller.tenant)
 
-    async def change_tenant(self, caller: TokenCaller, *, display_name: str, time_zone: str, mask: Sequence[str]) -> Tenant:
+    async def change_tenant(
+        self, caller: TokenCaller, *, display_name: str, time_zone: str, password_off: bool, mask: Sequence[str]
+    ) -> Tenant:
         """Changes the fields that ``mask`` names; without one, those that are not empty (AIP-134).
 
         Raises:
-            InvalidInput: the mask names another field, the name is empty, or there is no such zone.
+            InvalidInput: the mask names another field, the name is empty, there is no such zone, or nobody could sign in.
         """
         return await change_tenant(
-            self._store, self._log, caller.tenant, display_name=display_name, time_zone=time_zone, mask=mask, by=caller.subject
+            self._store,
+            self._log,
+            caller.tenant,
+            display_name=display_name,
+            time_zone=time_zone,
+            password_off=password_off,
+            mask=mask,
+            by=caller.subject,
         )
 
 
 async def change_tenant(
-    store: Store, log: SecurityLog, tenant: str, *, display_name: str, time_zone: str, mask: Sequence[str], by: str
+    store: Store,
+    log: SecurityLog,
+    tenant: str,
+    *,
+    display_name: str,
+    time_zone: str,
+    mask: Sequence[str],
+    by: str,
+    password_off: bool = False,
 ) -> Tenant:
     """Changes the fields of a tenant that ``mask`` names; without one, those that are not empty (AIP-134).
 
@@ -174,21 +192,24 @@ async def change_tenant(
         TenantNotFound: there is none.
         InvalidInput: the mask names another field, the name is empty, or there is no such zone.
     """
-    fields = _fields(mask, display_name=display_name, time_zone=time_zone)
+    fields = _fields(mask, display_name=display_name, time_zone=time_zone, password_off=password_off)
     name = checked_name(display_name, field="tenant.displayName") if "display_name" in fields else None
     if name == "":
         raise InvalidInput.at("tenant.displayName", "must not be empty")
     zone = checked_zone(time_zone, field="tenant.time_zone") if "time_zone" in fields else None
-    changed = await store.change_tenant(tenant, display_name=name, time_zone=zone)
+    off = password_off if "password_off" in fields else None
+    if off and all(each.disabled for each in await store.list_identity_providers(tenant, after="", limit=PROVIDERS_MOST)):
+        raise InvalidInput.at("tenant.passwordOff", "needs an identity provider that signs people in")
+    changed = await store.change_tenant(tenant, display_name=name, time_zone=zone, password_off=off)
     if fields:
         log.record(SecurityEvent.TENANT_CHANGED, tenant=changed.id, fields=",".join(sorted(fields)), by=by)
     return changed
 
 
-def _fields(mask: Sequence[str], **values: str) -> set[str]:
+def _fields(mask: Sequence[str], **values: str | bool) -> set[str]:
     if not mask:
         return {name for name, value in values.items() if value}
     for path in mask:
         if path not in (*_CHANGEABLE, "*"):
-            raise InvalidInput.at("updateMask", f"{path} cannot be changed; {' and '.join(_CHANGEABLE)} can")
+            raise InvalidInput.at("updateMask", f"{path} cannot be changed; {', '.join(_CHANGEABLE)} can")
     return set(_CHANGEABLE) if "*" in mask else set(mask)

@@ -7,6 +7,7 @@ from auth_svc.store.audit import AuditQueries
 from auth_svc.store.credentials import CredentialQueries
 from auth_svc.store.deletions import OWNERS, DeletionQueries
 from auth_svc.store.factors import FactorQueries
+from auth_svc.store.identities import IdentityQueries
 from auth_svc.store.invitations import InvitationQueries
 from auth_svc.store.keys import KeyQueries
 from auth_svc.store.one_time import OneTimeQueries
@@ -34,5 +35,6 @@ class AuthStore(
     RoleQueries,
     InvitationQueries,
     ServiceAccountQueries,
+    IdentityQueries,
 ):
     """Implements `auth_svc.ports.Store` on SQLite and PostgreSQL."""

@@ -92,9 +92,12 @@ class AccountQueries(Queries):
         async with self._database.read() as connection:
             return await _tenant(connection, tenant)
 
-    async def change_tenant(self, tenant: str, *, display_name: str | None, time_zone: str | None) -> Tenant:
+    async def change_tenant(
+        self, tenant: str, *, display_name: str | None, time_zone: str | None, password_off: bool | None = None
+    ) -> Tenant:
         """Changes what is given."""
-        given = {"display_name": display_name, "time_zone": time_zone}
+        off = None if password_off is None else int(password_off)
+        given = {"display_name": display_name, "time_zone": time_zone, "password_off": off}
         values = {name: value for name, value in given.items() if value is not None}
         async with self._database.transaction() as connection:
             if values:
@@ -111,7 +114,7 @@ class AccountQueries(Queries):
     async def get_user(self, tenant: str, user: str) -> User:
         """One user of a tenant."""
         async with self._database.read() as connection:
-            return await _user(connection, tenant, user)
+            return await find_user(connection, tenant, user)
 
     async def list_users(self, tenant: str, *, after: str, limit: int) -> Sequence[User]:
         """Users of a tenant in the order of their ids, which is that of their making."""
@@ -133,36 +136,36 @@ class AccountQueries(Queries):
         values = {name: value for name, value in given.items() if value is not None}
         async with self._database.transaction() as connection:
             await lock_tenant(connection, tenant)
-            found = await _user(connection, tenant, user)
+            found = await find_user(connection, tenant, user)
             if role is not None and role.id != found.role.id:
                 await require_role(connection, tenant, role)
                 await _require_dispensable(connection, found, owners=owners)
             if values:
                 await connection.execute(update(users).where(users.c.id == user).values(values))
-            return await _user(connection, tenant, user)
+            return await find_user(connection, tenant, user)
 
     async def deactivate_user(self, tenant: str, user: str, *, owners: bool, now: datetime) -> User:
         """Deactivates a user."""
         async with self._database.transaction() as connection:
             await lock_tenant(connection, tenant)
-            found = await _user(connection, tenant, user)
+            found = await find_user(connection, tenant, user)
             if found.active:
                 await _require_dispensable(connection, found, owners=owners)
                 await connection.execute(update(users).where(users.c.id == user).values(deactivated_at=to_micros(now)))
                 await connection.execute(delete(sessions).where(sessions.c.user_id == user))
-            return await _user(connection, tenant, user)
+            return await find_user(connection, tenant, user)
 
     async def reactivate_user(self, tenant: str, user: str) -> User:
         """Activates a user again."""
         async with self._database.transaction() as connection:
             await connection.execute(update(users).where(users.c.tenant_id == tenant, users.c.id == user).values(deactivated_at=None))
-            return await _user(connection, tenant, user)
+            return await find_user(connection, tenant, user)
 
     async def remove_user(self, tenant: str, user: str, *, owners: bool) -> User:
         """Removes a user; its sessions and API keys go with it."""
         async with self._database.transaction() as connection:
             await lock_tenant(connection, tenant)
-            found = await _user(connection, tenant, user)
+            found = await find_user(connection, tenant, user)
             await _require_dispensable(connection, found, owners=owners)
             await connection.execute(delete(api_keys).where(api_keys.c.tenant_id == tenant, api_keys.c.user_id == user))
             await connection.execute(delete(users).where(users.c.id == user))
@@ -227,7 +230,12 @@ async def _tenant(connection: AsyncConnection, tenant: str) -> Tenant:
     return tenant_of(row)
 
 
-async def _user(connection: AsyncConnection, tenant: str, user: str) -> User:
+async def find_user(connection: AsyncConnection, tenant: str, user: str) -> User:
+    """A user of a tenant, within the caller's transaction.
+
+    Raises:
+        UserNotFound: there is none.
+    """
     row = (await connection.execute(select(*USER_COLUMNS).where(users.c.tenant_id == tenant, users.c.id == user))).mappings().first()
     if row is None:
         raise UserNotFound
@@ -244,6 +252,13 @@ async def _require_dispensable(connection: AsyncConnection, user: User, *, owner
         return
     if not owners:
         raise OwnersOnly
-    others = select(func.count()).select_from(users).where(*_active_owners(user.tenant), users.c.id != user.id)
-    if user.active and (await connection.execute(others)).scalar_one() == 0:
+    if await is_last_owner(connection, user):
         raise LastOwner
+
+
+async def is_last_owner(connection: AsyncConnection, user: User) -> bool:
+    """Whether nobody active would own the tenant without this user, within the caller's transaction, which has locked the tenant."""
+    if user.role.id != OWNER.id or not user.active:
+        return False
+    others = select(func.count()).select_from(users).where(*_active_owners(user.tenant), users.c.id != user.id)
+    return (await connection.execute(others)).scalar_one() == 0

@@ -40,9 +40,10 @@ from tocsin.database import upsert
 from tocsin.stored import instant
 
 _MOST_CLIENTS: Final = 50
-_ACCOUNTS: Final = select(*USER_COLUMNS, users.c.password_hash, *TENANT_COLUMNS).select_from(
+ACCOUNTS: Final = select(*USER_COLUMNS, users.c.password_hash, *TENANT_COLUMNS).select_from(
     TENANTS.join(users, users.c.tenant_id == tenants.c.id)
 )
+"""Accounts as `get_account` reads them."""
 _REMEMBER: Final = upsert(known_clients, keys=("user_id", "digest"), update=("last_used_at",))
 
 
@@ -51,7 +52,7 @@ class CredentialQueries(Queries):
 
     async def get_account(self, tenant: str, user: str) -> Account:
         """A user with the password's hash."""
-        query = _ACCOUNTS.where(users.c.tenant_id == tenant, users.c.id == user)
+        query = ACCOUNTS.where(users.c.tenant_id == tenant, users.c.id == user)
         async with self._database.read() as connection:
             row = (await connection.execute(query)).mappings().first()
         if row is None:

@@ -50,7 +50,11 @@ tenant_purge_reports: Final = Table(
 )
 
 OWNERS: Final = RowOwners(
-    children={"refresh_tokens": ("session_id", "sessions"), "known_clients": ("user_id", "users")},
+    children={
+        "refresh_tokens": ("session_id", "sessions"),
+        "known_clients": ("user_id", "users"),
+        "oidc_sign_ins": ("provider_id", "identity_providers"),
+    },
     columns={"tenants": "id"},
     nobody={
         "tenant_book": "the version of the book",

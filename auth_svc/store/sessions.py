@@ -10,6 +10,7 @@ from auth_svc.domain import AccountMail, ClientFacts, InvalidCredentials, Proof,
 from auth_svc.ports import RefreshRefusal, Refused, Rotated
 from auth_svc.store.account_mails import insert_account_mail
 from auth_svc.store.credentials import end_sessions, remember_clients
+from auth_svc.store.identities import is_enabled
 from auth_svc.store.tables import (
     TENANT_COLUMNS,
     TENANTS,
@@ -40,6 +41,7 @@ _SESSION_COLUMNS = (
     sessions.c.user_agent.label("s_user_agent"),
     sessions.c.proof.label("s_proof"),
     sessions.c.proven_at.label("s_proven_at"),
+    sessions.c.provider.label("s_provider"),
 )
 
 
@@ -59,6 +61,7 @@ class SessionQueries(Queries):
             "ends_at": None if session.ends is None else to_micros(session.ends),
             "proof": session.proof.value,
             "proven_at": None if session.proven is None else to_micros(session.proven),
+            "provider": session.provider,
             **_client_values(session.client),
         }
         user = select(users.c.deactivated_at).where(users.c.id == session.user, users.c.tenant_id == session.tenant)
@@ -68,6 +71,8 @@ class SessionQueries(Queries):
                 row = (await connection.execute(user.with_for_update(read=True))).first()
                 if row is not None and row[0] is not None:
                     raise UserDeactivated
+                if session.provider and not await is_enabled(connection, session.provider):
+                    raise InvalidCredentials
                 await connection.execute(insert(sessions).values(values))
                 await _insert_token(connection, session.id, token, expires)
                 await remember_clients(connection, session.user, clients, now=session.created)
@@ -226,6 +231,7 @@ def _session_of(row: RowMapping) -> Session:
         client=ClientFacts(address=row["s_client_address"], agent=row["s_user_agent"]),
         proof=_proof_of(row["s_proof"]),
         proven=None if row["s_proven_at"] is None else instant(row["s_proven_at"]),
+        provider=row["s_provider"],
     )
 
 

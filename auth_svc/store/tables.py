@@ -37,6 +37,7 @@ tenants = Table(
     Column("time_zone", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("require_second_factor", SmallInteger, nullable=False, server_default=text("0")),
+    Column("password_off", SmallInteger, nullable=False, server_default=text("0")),
 )
 
 # One row at most: whoever inserts it makes the first tenant, which is the operator's.
@@ -170,7 +171,9 @@ sessions = Table(
     Column("user_agent", Text, nullable=False, server_default=text("''")),
     Column("proof", Text, nullable=False, server_default=text("'PASSWORD'")),
     Column("proven_at", BigInteger),
+    Column("provider", String(63), nullable=False, server_default=text("''")),
     Index("sessions_user", "user_id"),
+    Index("sessions_provider", "provider", postgresql_where=text("provider <> ''"), sqlite_where=text("provider <> ''")),
 )
 
 # Clients that have signed in to an account before: digests of their tokens, and of where they came from.
@@ -283,6 +286,7 @@ TENANT_COLUMNS = (
     tenants.c.time_zone.label("t_time_zone"),
     tenants.c.created_at.label("t_created_at"),
     tenants.c.require_second_factor.label("t_require_second_factor"),
+    tenants.c.password_off.label("t_password_off"),
     installation.c.tenant_id.label("t_operator"),
     tenant_terms.c.state.label("t_state"),
     tenant_terms.c.reason.label("t_reason"),
@@ -343,6 +347,7 @@ def tenant_of(row: RowMapping) -> Tenant:
         operator=row["t_operator"] is not None,
         created=instant(row["t_created_at"]),
         require_second_factor=bool(row["t_require_second_factor"]),
+        password_off=bool(row["t_password_off"]),
         terms=terms_of(row, prefix="t_") if row["t_state"] is not None else TenantTerms(),
         deleted=instant_or_none(row["t_deleted_at"]),
         purge=instant_or_none(row["t_purge_at"]),

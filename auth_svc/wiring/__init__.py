@@ -54,6 +54,7 @@ from auth_svc.store import AuthStore
 from auth_svc.stream_signing import StreamTokenSigner
 from auth_svc.throttle import LoginThrottle, RequestBudget, ThrottleRule
 from auth_svc.wiring.ending import Ending
+from auth_svc.wiring.identities import Identities
 from auth_svc.wiring.members import MemberParts, ProgramParts, Shared
 from tocsin.alerts.reporter import AlertReporter
 from tocsin.api.auth.v1 import (
@@ -109,6 +110,7 @@ def build(settings: AuthSettings, clock: Clock) -> App:
     )
     shared: Shared = {"store": store, "authorizer": authorizer, "log": journal, "clock": clock}
     members = MemberParts(shared, passwords=signing_in.passwords, accounts=signing_in.accounts, tokens=mailing.tokens, mails=mailing.mails)
+    identities = Identities(shared, settings=settings, breakers=breakers, sessions=signing_in.sessions)
     office = TenantOffice(store=store, log=journal, clock=clock, defaults=_default_quotas(settings))
     book = TenantFeed(fetch=lambda version, token: book_answer(office, version=version, page_token=token), clock=clock, file=None)
     ending = Ending(settings, clock, database=database, store=store, keys=keys, book=book, log=journal)
@@ -130,12 +132,13 @@ def build(settings: AuthSettings, clock: Clock) -> App:
             *programs.handlers,
             *_handlers(members.users, office, ending.deletions, alerting.log),
             *auditing.handlers,
+            *identities.handlers,
             _stream_tokens(settings, clock, store, keys, journal),
         ],
         tenants=book,
         journal=auditing.journal,
     )
-    keeping = [housekeeper, *alerting.parts, *auditing.parts, *mailing.parts, *programs.parts, *ending.parts]
+    keeping = [housekeeper, *alerting.parts, *auditing.parts, *mailing.parts, *programs.parts, *ending.parts, *identities.parts]
     parts = [telemetry, mesh, keys, database, passwords, installer, book, *keeping]
     return App(name=settings.service_name, components=parts, server=server)
 
@@ -206,7 +209,7 @@ class _SigningIn:
             clock=clock,
             rule=session_rule,
         )
-        sessions = Sessions(
+        sessions = self.sessions = Sessions(
             store=store,
             hasher=hasher,
             opening=opening,

@@ -113,6 +113,7 @@ NATURALLY = {
         "auth.v1.ServiceAccountService/DeactivateServiceAccount",
         "auth.v1.ServiceAccountService/ReactivateServiceAccount",
         "auth.v1.ServiceAccountService/UpdateServiceAccount",
+        "auth.v1.IdentityProviderService/UpdateIdentityProvider",
         "auth.v1.SessionService/RevokeAllSessions",
         "auth.v1.SessionService/RevokeUserSessions",
         "auth.v1.TenantAdminService/AmendTenant",

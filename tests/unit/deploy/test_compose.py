@@ -133,7 +133,7 @@ def test_a_service_is_given_its_own_secrets_alone(compose: dict[str, Any], optio
         assert [entry["path"] for entry in own["env_file"]] == ["settings/shared.env", f"settings/{name.lower()}.env"]
         given = set(re.findall(r"\$\{(\w+)", " ".join(map(str, own["environment"].values()))))
         database = set() if service == "gateway" else {f"{name}_DATABASE_PASSWORD"}
-        assert given == {"REDIS_PASSWORD"} | database | ({"SECRET_KEY"} if service == "mailer_svc" else set())
+        assert given == {"REDIS_PASSWORD"} | database | ({"SECRET_KEY"} if service in ("auth_svc", "mailer_svc") else set())
         others = tuple(f"TOCSIN_{other.removesuffix('_svc').upper()}_" for other in SERVICES if other != service)
         assert not [variable for variable in optional[service] if variable.startswith(others)]
     assert "TOCSIN_MAILER_SMTP_PASSWORD" in optional["mailer_svc"]

@@ -384,6 +384,7 @@ class Tenant(_message.Message):
     OPERATOR_FIELD_NUMBER: _builtins.int
     DELETE_TIME_FIELD_NUMBER: _builtins.int
     PURGE_TIME_FIELD_NUMBER: _builtins.int
+    PASSWORD_OFF_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "tenants/{id}"."""
     display_name: _builtins.str
@@ -396,6 +397,10 @@ class Tenant(_message.Message):
     """Why it is suspended, in the operator's words; empty unless it is."""
     operator: _builtins.bool
     """Whether it is the operator's, whose administrators run the platform as well."""
+    password_off: _builtins.bool
+    """Whether nobody but owners signs in with a password: everybody else by an identity provider. Owners still can, for the day on which the
+    issuer is away.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the tenant was made."""
@@ -430,10 +435,11 @@ class Tenant(_message.Message):
         operator: _builtins.bool = ...,
         delete_time: _timestamp_pb2.Timestamp | None = ...,
         purge_time: _timestamp_pb2.Timestamp | None = ...,
+        password_off: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "delete_time", b"delete_time", "own_quotas", b"own_quotas", "purge_time", b"purge_time", "quotas", b"quotas"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "delete_time", b"delete_time", "display_name", b"display_name", "name", b"name", "operator", b"operator", "own_quotas", b"own_quotas", "purge_time", b"purge_time", "quotas", b"quotas", "state", b"state", "suspend_reason", b"suspend_reason", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "delete_time", b"delete_time", "display_name", b"display_name", "name", b"name", "operator", b"operator", "own_quotas", b"own_quotas", "password_off", b"password_off", "purge_time", b"purge_time", "quotas", b"quotas", "state", b"state", "suspend_reason", b"suspend_reason", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -519,7 +525,7 @@ class UpdateTenantRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Fields to change: "display_name", "time_zone"; all that are set unless given."""
+        """Fields to change: "display_name", "time_zone", "password_off"; all that are set unless given."""
 
     def __init__(
         self,

@@ -1,0 +1,39 @@
+"""What signs people in by the word of others, and how it fits together."""
+
+from collections.abc import Sequence
+
+from auth_svc.config import AuthSettings
+from auth_svc.handlers import IdentityProviderHandlers, OidcHandlers
+from auth_svc.oidc import HttpIssuers
+from auth_svc.service import IdentityProviders, OidcSignIns, Sessions, SignInHousekeeper
+from auth_svc.wiring.members import Shared
+from tocsin.api.auth.v1 import identity_provider_service_pb2_grpc
+from tocsin.installation_key import InstallationKey
+from tocsin.lifecycle import Component
+from tocsin.mesh.breaker import BreakerRegistry
+from tocsin.mesh.server import Handler
+from tocsin.sealing import Sealer
+
+
+class Identities:
+    """The parts, and the `handlers` that serve them."""
+
+    def __init__(self, shared: Shared, *, settings: AuthSettings, breakers: BreakerRegistry, sessions: Sessions) -> None:
+        key = InstallationKey.of(settings)
+        sealer = Sealer(lambda: key.derive("secrets of identity providers"))
+        issuers = HttpIssuers(allowed=settings.allowed_targets, breakers=breakers, clock=shared["clock"])
+        providers = IdentityProviders(**shared, issuers=issuers, sealer=sealer)
+        sign_ins = OidcSignIns(**shared, issuers=issuers, sessions=sessions, sealer=sealer, link=settings.public_link)
+        self.handlers: Sequence[Handler] = (
+            (
+                identity_provider_service_pb2_grpc.add_IdentityProviderServiceServicer_to_server,
+                IdentityProviderHandlers(providers=providers, redirect_uri=sign_ins.redirect_uri),
+            ),
+            (identity_provider_service_pb2_grpc.add_OidcServiceServicer_to_server, OidcHandlers(sign_ins=sign_ins)),
+        )
+        self._parts = (key, issuers, SignInHousekeeper(store=shared["store"], clock=shared["clock"]))
+
+    @property
+    def parts(self) -> Sequence[Component]:
+        """What runs, in the order of its start."""
+        return self._parts
