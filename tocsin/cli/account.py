@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import typer
 
+from tocsin.cli.identity_providers import sign_in
 from tocsin.cli.output import EXIT_CODES, counted, write_json, write_line, write_table
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
 
@@ -37,14 +38,23 @@ def secret(label: str) -> str:
 
 
 def login(
-    name: Annotated[str, typer.Argument(help="Email address or username.")],
+    name: Annotated[str, typer.Argument(help="Email address or username; not with --oidc.")] = "",
+    oidc: Annotated[str, typer.Option("--oidc", help="Sign in by this identity provider, in a browser of this machine.")] = "",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port that the browser comes back to; 0: any free one.")] = 0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the browser, or show the address of the page.")] = True,
     state: StateOption = STATE,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Sign in with a password, which is asked for or read from standard input, and show the access token."""
+    """Sign in with a password, which is asked for or read from standard input, or by an identity provider; show the access token."""
+    if bool(name) == bool(oidc):
+        msg = "give a name, or --oidc"
+        raise typer.BadParameter(msg)
     with connect(state=state, url=url, api_key=None) as client:
-        pair = client.call("POST", "/v1/auth:token", body={"username": name, "password": secret("Password")})
+        if oidc:
+            pair = sign_in(client, oidc, port=port, browser=browser)
+        else:
+            pair = client.call("POST", "/v1/auth:token", body={"username": name, "password": secret("Password")})
     if as_json:
         write_json(pair)
     else:

@@ -17,6 +17,7 @@ from tocsin.cli.calendars import make_calendar
 from tocsin.cli.events import ping, send_event, send_reading
 from tocsin.cli.firings import watch
 from tocsin.cli.heartbeats import make_heartbeat, make_status_page
+from tocsin.cli.identity_providers import make_identity_provider
 from tocsin.cli.imports.commands import make_import
 from tocsin.cli.inbox import inbox
 from tocsin.cli.incident_rules import make_dependency, make_policy, make_route
@@ -76,6 +77,7 @@ _USE: Final = (
     ("invitation", make_invitation),
     ("service-account", make_service_account),
     ("key", make_key),
+    ("identity-provider", make_identity_provider),
     ("tenant", make_tenant),
     ("audit-log", make_audit_log),
     ("pii", make_pii),
