@@ -22,6 +22,7 @@ from auth_svc.domain import (
     Person,
     PublicUrlMissing,
     Role,
+    SecondFactorRequired,
     SecurityEvent,
     User,
     UserIdentity,
@@ -164,6 +165,7 @@ class OidcSignIns:
             IssuerAnswerRefused: its answer cannot be trusted.
             IssuerUnavailable: it gave none.
             NotAdmitted: it knows the person, but nobody here does.
+            SecondFactorRequired: the tenant requires a second factor; the error holds the challenge, and where to return to.
         """
         begun = await self._store.take_oidc(digest(back.state), now=self._clock.now())
         if begun is None or not hmac.compare_digest(begun.binding, digest(back.binding)):
@@ -176,8 +178,12 @@ class OidcSignIns:
         person = await self._person(provider, begun, back)
         admission = await self._admit(provider, person)
         user = admission.account.user
-        pair = await self._sessions.open_by_provider(admission.account, provider, client=client, device_token=device_token)
         self._record(provider, user, admission)
+        try:
+            pair = await self._sessions.open_by_provider(admission.account, provider, client=client, device_token=device_token)
+        except SecondFactorRequired as error:
+            error.metadata["returnTo"] = begun.return_to
+            raise
         return CompletedSignIn(pair=pair, return_to=begun.return_to, end_session_url=await self._end_session_url(provider))
 
     async def _usable(self, provider: str) -> IdentityProvider:

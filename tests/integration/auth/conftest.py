@@ -2,12 +2,17 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from auth_svc.service import RegistrationRule
+from tests.integration.auth.office import Office
+from tests.integration.auth.oidc_office import OidcOffice
 from tests.integration.auth.support import Rig
+from tests.issuer import LocalIssuer
+from tocsin.database import Database
 from tocsin.testing.clock import FakeClock
 
 
@@ -38,3 +43,24 @@ async def rig(installed: Path, tmp_path: Path, clock: FakeClock) -> AsyncIterato
     await made.start()
     yield made
     await made.stop()
+
+
+@pytest.fixture
+async def issuer(clock: FakeClock) -> AsyncGenerator[LocalIssuer]:
+    """One on this machine."""
+    async with LocalIssuer(clock=clock) as made:
+        yield made
+
+
+@pytest.fixture
+async def desk(database_url: str, clock: FakeClock, issuer: LocalIssuer) -> AsyncGenerator[OidcOffice]:
+    """A tenant with an owner."""
+    database = Database(url=database_url, clock=clock, schema="auth_svc", migrations="auth_svc")
+    await database.start()
+    office = Office(database, clock, registration=RegistrationRule.UNCONFIRMED)
+    made = OidcOffice(office, issuer)
+    await made.start()
+    yield made
+    await made.issuers.stop()
+    await office.sender.stop()
+    await database.stop()

@@ -1,10 +1,9 @@
 """Signing in by an identity provider, on each database, with a real issuer: who gets in, as whom, with which role."""
 
-from collections.abc import AsyncGenerator
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from sqlalchemy import update
 
 from auth_svc.domain import (
     Denial,
@@ -12,7 +11,6 @@ from auth_svc.domain import (
     IdentityNotFound,
     IdentityProviderExists,
     IdentityProviderNotFound,
-    IdentityProvidersFull,
     IdentityTaken,
     InvalidCredentials,
     IssuerDenied,
@@ -20,38 +18,15 @@ from auth_svc.domain import (
     OidcSignInVoid,
     PasswordSignInOff,
     RefreshTokenRefused,
-    ScopeNotHeld,
+    SecondFactorRequired,
     SecurityEvent,
-    TokenCaller,
 )
-from auth_svc.service import RegistrationRule
-from tests.integration.auth.office import HERE, PASSWORD, Office
+from auth_svc.service import FactorAnswer
+from auth_svc.store.tables import tenants
+from tests.integration.auth.office import HERE, PASSWORD
 from tests.integration.auth.oidc_office import PUBLIC, OidcOffice
-from tests.issuer import LocalIssuer
-from tocsin.database import Database
+from tests.integration.auth.test_second_factor import app_of, code_now
 from tocsin.errors import InvalidInput
-from tocsin.testing.clock import FakeClock
-
-
-@pytest.fixture
-async def issuer(clock: FakeClock) -> AsyncGenerator[LocalIssuer]:
-    """One on this machine."""
-    async with LocalIssuer(clock=clock) as made:
-        yield made
-
-
-@pytest.fixture
-async def desk(database_url: str, clock: FakeClock, issuer: LocalIssuer) -> AsyncGenerator[OidcOffice]:
-    """A tenant with an owner."""
-    database = Database(url=database_url, clock=clock, schema="auth_svc", migrations="auth_svc")
-    await database.start()
-    office = Office(database, clock, registration=RegistrationRule.UNCONFIRMED)
-    made = OidcOffice(office, issuer)
-    await made.start()
-    yield made
-    await made.issuers.stop()
-    await office.sender.stop()
-    await database.stop()
 
 
 async def test_somebody_signs_in_and_comes_again(desk: OidcOffice) -> None:
@@ -184,80 +159,6 @@ async def test_an_administrator_links_and_unlinks(desk: OidcOffice) -> None:
         await desk.sign_in()
 
 
-async def test_nobody_gives_what_they_lack(desk: OidcOffice) -> None:
-    """Not by a rule, not by a default, not by changing the issuer of a provider whose rules give more; nor by linking a mightier user."""
-    ann = TokenCaller(
-        tenant=desk.owner.tenant,
-        subject=desk.owner.name,
-        scopes=frozenset({"alarms:read", "alarms:write", "account:read", "account:write"}),
-    )
-    gifts: list[dict[str, Any]] = [
-        {},
-        {"rules": (), "default_role": "roles/admin"},
-        {"rules": (), "link_by_email": True, "allowed_domains": ("a.example",)},
-    ]
-    for more in gifts:
-        with pytest.raises(ScopeNotHeld):
-            await desk.providers.create(ann, desk.draft(**more))
-    await desk.providers.create(ann, desk.draft("small", rules=(), default_role="roles/operator"))
-    await desk.provider()
-    with pytest.raises(ScopeNotHeld):
-        await desk.providers.change(ann, desk.draft(display_name="Mine"), ["display_name"])
-    with pytest.raises(ScopeNotHeld):
-        await desk.providers.change(ann, desk.draft(rules=(), default_role="roles/operator"), ["role_rules", "default_role"])
-    with pytest.raises(ScopeNotHeld):
-        await desk.providers.link(ann, desk.owner.id, issuer=desk.issuer.url, subject="me")
-
-
-async def test_what_no_provider_is(desk: OidcOffice) -> None:
-    """It is refused with its field."""
-    refused: list[tuple[dict[str, Any], str]] = [
-        ({"issuer": "http://10.0.0.1"}, "issuer"),
-        ({"issuer": "https://10.0.0.1"}, "issuer"),
-        ({"issuer": "http://idp.example.com"}, "issuer"),
-        ({"issuer": "https://u:p@idp.example.com"}, "issuer"),
-        ({"issuer": "https://idp.example.com/?x"}, "issuer"),
-        ({"issuer": "https://login.example.com/{tenantid}/v2.0"}, "issuer"),
-        ({"issuer": "ftp://idp.example.com"}, "issuer"),
-        ({"issuer": ""}, "issuer"),
-        ({"client_id": ""}, "clientId"),
-        ({"client_id": "a\nb"}, "clientId"),
-        ({"display_name": "a\nb"}, "displayName"),
-        ({"allowed_domains": ("exa mple.com",)}, "allowedDomains[0]"),
-        ({"allowed_domains": ("com",)}, "allowedDomains[0]"),
-        ({"link_by_email": True}, "linkByEmail"),
-        ({"default_role": "roles/emperor"}, "roleRules"),
-    ]
-    for more, field in refused:
-        with pytest.raises(InvalidInput) as error:
-            await desk.provider(**more)
-        assert error.value.violations[0].field == f"identityProvider.{field}", more
-
-
-async def test_a_provider_is_listed_by_the_operator_alone(desk: OidcOffice) -> None:
-    """The sign-in page shows no stranger's buttons."""
-    await desk.provider(listed=True)
-    eve = desk.office.caller(await desk.office.user("eve@example.com"))
-    with pytest.raises(InvalidInput):
-        await desk.providers.create(eve, desk.draft("evil", listed=True))
-    assert [each.id for each in await desk.sign_ins.listed()] == ["sso"]
-    await desk.change(disabled=True)
-    assert await desk.sign_ins.listed() == []
-
-
-async def test_the_secret_is_sealed_and_bound_to_its_issuer(desk: OidcOffice) -> None:
-    """A copy of the database does not show it, and another issuer is never sent it."""
-    made = await desk.provider()
-    assert made.sealed_secret
-    assert "s3cr3t" not in made.sealed_secret
-    assert "s3cr3t" not in repr(made)
-    with pytest.raises(InvalidInput) as refused:
-        await desk.change(issuer="https://idp.example.com")
-    assert refused.value.violations[0].field == "identityProvider.clientSecret"
-    await desk.change(display_name="Other")
-    await desk.sign_in()
-
-
 async def test_an_end_of_a_provider_ends_its_sessions(desk: OidcOffice) -> None:
     """Disabled or removed: nobody stays by its word, and a sign-in that is under way ends; links last."""
     await desk.provider(create_users=True)
@@ -289,14 +190,6 @@ async def test_a_session_lasts_as_long_as_its_provider_says(desk: OidcOffice) ->
     await desk.clock.advance(3601)
     with pytest.raises(RefreshTokenRefused):
         await desk.office.sessions.refresh(token, client=HERE)
-
-
-async def test_a_tenant_has_so_many_providers(desk: OidcOffice) -> None:
-    """And no more."""
-    for number in range(20):
-        await desk.provider(f"p{number}")
-    with pytest.raises(IdentityProvidersFull):
-        await desk.provider("one-more")
 
 
 @pytest.mark.parametrize(
@@ -373,6 +266,24 @@ async def test_passwords_can_be_off(desk: OidcOffice) -> None:
     await desk.office.sign_in("owner@example.com", PASSWORD)
     await desk.providers.link(desk.caller, ann.id, issuer=desk.issuer.url, subject="ann-1")
     await desk.sign_in()
+
+
+async def test_a_second_factor_may_follow(desk: OidcOffice) -> None:
+    """Where the tenant requires one: then the session is still that of the provider, and ends with it."""
+    await desk.provider()
+    await desk.sign_in()
+    secret = await app_of(desk.office, await desk.who())
+    async with desk.office.database.transaction() as connection:
+        await connection.execute(update(tenants).values(require_second_factor=1))
+    with pytest.raises(SecondFactorRequired) as asked:
+        await desk.complete(await desk.begin(return_to="/alarms"))
+    assert asked.value.metadata["returnTo"] == "/alarms"
+    answer = FactorAnswer(code=code_now(desk.office, secret))
+    challenge = asked.value.metadata["challenge"]
+    pair = await desk.office.sessions.grant(grant_type="", challenge=challenge, answer=answer, client=HERE)
+    await desk.change(disabled=True)
+    with pytest.raises(RefreshTokenRefused):
+        await desk.office.sessions.refresh(pair.refresh_token, client=HERE)
 
 
 async def test_a_rule_may_name_a_role_that_is_gone(desk: OidcOffice) -> None:
