@@ -206,7 +206,7 @@ def sign_in(client: Client, provider: str, *, port: int, browser: bool) -> Resou
         where = begun["authorizationUrl"]
         if not (browser and webbrowser.open(where)):
             typer.echo(f"Open this page in a browser of this machine:\n{where}", err=True)
-        found = listener.wait(path=urlsplit(begun["redirectUri"]).path, state=begun["state"], seconds=_WAIT_SECONDS)
+        found = listener.wait(path=urlsplit(str(begun["redirectUri"])).path, state=begun["state"], seconds=_WAIT_SECONDS)
     body: Resource = {"state": begun["state"], "binding": begun["binding"]}
     body |= {ours: found[theirs] for ours, theirs in (("code", "code"), ("issuer", "iss"), ("error", "error")) if theirs in found}
     return client.call("POST", "/v1/auth:completeOidc", body=body)["tokens"]

@@ -6,10 +6,10 @@ from urllib.parse import urlsplit
 
 from ulid import ULID
 
-from auth_svc.domain import GroupRole, IdentityProvider, Role, Scopes, TokenCaller, User, digest
+from auth_svc.domain import OPERATOR, GroupRole, IdentityProvider, TokenCaller, User, digest
 from auth_svc.oidc import HttpIssuers
 from auth_svc.service import CHANGEABLE, BegunSignIn, CompletedSignIn, IdentityProviders, OidcSignIns, ProviderDraft, ReturnedBrowser
-from tests.integration.auth.office import HERE, PASSWORD, SCOPES, Office
+from tests.integration.auth.office import HERE, PASSWORD, Office
 from tests.issuer import CLIENT, SECRET, LocalIssuer
 from tocsin.egress.addresses import AllowedTargets
 from tocsin.mesh.breaker import BreakerRegistry
@@ -29,10 +29,11 @@ class OidcOffice:
             "store": office.store,
             "issuers": self.issuers,
             "sealer": Sealer(lambda: b"k" * 32),
+            "authorizer": office.authorizer,
             "log": office.log,
             "clock": office.clock,
         }
-        self.providers = IdentityProviders(**shared, scopes=Scopes(every=SCOPES))
+        self.providers = IdentityProviders(**shared)
         self.sign_ins = OidcSignIns(**shared, sessions=office.sessions, link=lambda path: f"{PUBLIC}{path}")
         self.owner: User
         self.caller: TokenCaller
@@ -95,7 +96,7 @@ class OidcOffice:
     async def member(self, email: str) -> User:
         """A user of the tenant who has a password."""
         now = self.clock.now()
-        made = User(id=str(ULID.from_datetime(now)), tenant=self.owner.tenant, email=email, display_name="", role=Role.MEMBER, created=now)
+        made = User(id=str(ULID.from_datetime(now)), tenant=self.owner.tenant, email=email, display_name="", role=OPERATOR, created=now)
         await self.store.add_user(made, digest(PASSWORD))
         return made
 

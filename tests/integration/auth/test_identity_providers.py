@@ -94,12 +94,13 @@ async def test_what_strangers_may_say(rig: Rig, issuer: LocalIssuer) -> None:
     with pytest.raises(NotFound):
         await oidc.BeginOidcSignIn(pb.BeginOidcSignInRequest(provider="sso"))
     with acting_as(await rig.registered()):
-        gone = pb.CreateIdentityProviderRequest(identity_provider=pb.IdentityProvider(issuer="http://127.0.0.1:1", client_id=CLIENT), identity_provider_id="gone")
+        away = pb.IdentityProvider(issuer="http://127.0.0.1:1", client_id=CLIENT)
+        gone = pb.CreateIdentityProviderRequest(identity_provider=away, identity_provider_id="gone")
         await stub.CreateIdentityProvider(gone)
-    with pytest.raises(Unavailable) as away:
+    with pytest.raises(Unavailable) as told:
         await oidc.BeginOidcSignIn(pb.BeginOidcSignInRequest(provider="gone"))
-    assert "why" not in away.value.metadata
-    assert "refused" not in away.value.message
+    assert "why" not in told.value.metadata
+    assert "refused" not in told.value.message
 
 
 async def test_a_key_makes_no_provider_that_gives_more(rig: Rig, issuer: LocalIssuer) -> None:

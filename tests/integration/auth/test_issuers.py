@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -27,7 +28,7 @@ class Door:
 
     def __init__(self, issuer: LocalIssuer, clock: FakeClock, *, seconds: float = 5.0) -> None:
         allowed = AllowedTargets.parse(["127.0.0.1"])
-        limits = HttpLimits(**{**{name: getattr(LIMITS, name) for name in LIMITS.__slots__}, "total_seconds": seconds})
+        limits = replace(LIMITS, total_seconds=seconds)
         self.issuer, self.clock = issuer, clock
         self.breakers = BreakerRegistry(clock=clock)
         self.issuers = HttpIssuers(
