@@ -46,14 +46,14 @@ class Door:
             id=identity, tenant="t", display_name="SSO", issuer=issuer.url, client_id=CLIENT, created=now, updated=now, **more
         )
 
-    async def sign_in(self, *, secret: str = SECRET, **back: Any) -> Any:
+    async def sign_in(self, *, secret: str | None = SECRET, **back: Any) -> Any:
         """There and back; what the issuer says."""
         nonce, verifier = "n" * 43, "v" * 43
         url = await self.issuers.authorization_url(self.provider, redirect_uri=REDIRECT, state="s", nonce=nonce, verifier=verifier)
         found = self.issuer.authorize(url, **back)
         await self.issuers.check_issuer_parameter(self.provider, found.get("iss"))
         proof = CodeProof(verifier=verifier, nonce=nonce, redirect_uri=REDIRECT, began=self.clock.now())
-        return await self.issuers.redeem(self.provider, secret=secret, code=found.get("code", ""), proof=proof)
+        return await self.issuers.redeem(self.provider, secret=secret or "", code=found.get("code", ""), proof=proof)
 
 
 @pytest.fixture
