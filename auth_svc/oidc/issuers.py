@@ -42,7 +42,7 @@ _REFUSED: Final = (400, 401, 403)
 
 
 @dataclass(slots=True)
-class _Known:
+class _KnownIssuer:
     """What is remembered of one issuer; times are of the monotonic clock."""
 
     metadata: IssuerMetadata | None = None
@@ -70,7 +70,7 @@ class HttpIssuers:
         self._breakers = breakers
         self._clock = clock
         self._http = http or HttpClient(allowed=allowed, https_only=True, limits=_LIMITS)
-        self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str], _KnownIssuer] = OrderedDict()
         self._failing = failing_on(IssuerUnavailable)
 
     async def start(self) -> None:
@@ -217,7 +217,7 @@ class HttpIssuers:
                 return known.metadata
             return await self._fetch_metadata(provider, known)
 
-    async def _fetch_metadata(self, provider: IdentityProvider, known: _Known) -> IssuerMetadata:
+    async def _fetch_metadata(self, provider: IdentityProvider, known: _KnownIssuer) -> IssuerMetadata:
         url = provider.issuer.removesuffix("/") + WELL_KNOWN
         document = _json_of(await self._send(provider, _get(url)))
         try:
@@ -239,14 +239,14 @@ class HttpIssuers:
         async with known.asking:
             return known.keys if good() else await self._fetch_keys(provider, metadata, known)
 
-    async def _fetch_keys(self, provider: IdentityProvider, metadata: IssuerMetadata, known: _Known) -> list[IssuerKey]:
+    async def _fetch_keys(self, provider: IdentityProvider, metadata: IssuerMetadata, known: _KnownIssuer) -> list[IssuerKey]:
         keys = list(read_keys(_json_of(await self._send(provider, _get(metadata.jwks_uri)))))
         known.keys, known.keys_since = keys, self._clock.monotonic()
         return keys
 
-    def _of(self, provider: IdentityProvider) -> _Known:
+    def _of(self, provider: IdentityProvider) -> _KnownIssuer:
         key = (provider.id, provider.issuer)
-        known = self._known.setdefault(key, _Known())
+        known = self._known.setdefault(key, _KnownIssuer())
         self._known.move_to_end(key)
         if len(self._known) > _KNOWN_MOST:
             self._known.popitem(last=False)

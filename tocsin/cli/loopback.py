@@ -31,7 +31,7 @@ class LoopbackListener:
         self._path, self._state = "", ""
         listener = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class LoopbackRequest(BaseHTTPRequestHandler):
             """Takes one request."""
 
             timeout = _STALL_SECONDS
@@ -52,7 +52,7 @@ class LoopbackListener:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - likewise
                 """Says nothing: the path holds the code."""
 
-        self._server = HTTPServer(("127.0.0.1", port), Handler)
+        self._server = HTTPServer(("127.0.0.1", port), LoopbackRequest)
 
     def __enter__(self) -> Self:
         return self
