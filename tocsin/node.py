@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from prometheus_client import Gauge
+from sqlalchemy import Column, MetaData, Table
 
 from tocsin.alerts.reporter import AlertReporter
 from tocsin.alerts.wire import sender
@@ -24,6 +26,8 @@ from tocsin.mesh.tokens import TokenVerifier
 from tocsin.telemetry import Telemetry
 from tocsin.tenants.feed import TenantFeed, over_mesh, purge_teller
 from tocsin.tenants.purge import PurgeElsewhere, TenantPurger
+from tocsin.tenants.quotas import QuotaAlerts
+from tocsin.tenants.storage import StorageMeter, stored_over_mesh
 
 
 class Node:
@@ -75,6 +79,7 @@ class Node:
             clock=clock,
             registry=self.telemetry.registry,
         )
+        self._meter: StorageMeter | None = None
         source = jwks or mesh_source(self.mesh.channel("auth_svc"))
         file, max_age = settings.state_dir / "jwks" / f"{self.name}.json", settings.jwks_max_age_seconds
         self.keys = JwksCache(source=source, file=file, clock=clock, max_age=max_age, pause=min(5.0, max_age))
@@ -120,6 +125,27 @@ class Node:
         self.tenants.listen(made.follow)
         return made
 
+    def storage_meter(
+        self,
+        database: Database,
+        metadata: MetaData,
+        *,
+        alerts: QuotaAlerts | None = None,
+        parts: Sequence[tuple[Table, Column[Any], Column[Any]]] = (),
+    ) -> StorageMeter:
+        """What counts the bytes that this service keeps of tenants, and holds them to their quotas; see `StorageMeter`."""
+        self._meter = StorageMeter(
+            database=database,
+            metadata=metadata,
+            book=self.tenants.book,
+            peers=stored_over_mesh(self.mesh, service=self.name),
+            clock=self._clock,
+            alerts=alerts,
+            parts=parts,
+        )
+        self.tenants.add_rule(self._meter.require)
+        return self._meter
+
     def server(self, *, checks: Mapping[str, Check], handlers: Sequence[Handler]) -> MeshServer:
         """The service's gRPC server.
 
@@ -139,6 +165,7 @@ class Node:
             handlers=handlers,
             tenants=self.tenants,
             journal=self.journal,
+            stored=lambda: {} if self._meter is None else self._meter.own,
         )
 
 

@@ -25,10 +25,12 @@ from mailer_svc.store import (
     SqlRotationHistories,
     SqlRotations,
     SqlTemplateStore,
+    metadata,
 )
 from mailer_svc.store.feeds import SqlCalendarFeeds
 from mailer_svc.store.quotas import MessageQuotas
 from mailer_svc.store.rotation_calendars import SqlRotationCalendars
+from mailer_svc.store.tables import contents, deliveries
 from mailer_svc.templates_builtin import built_in_templates
 from tocsin.channels import CHANNELS
 from tocsin.clock import Clock
@@ -70,12 +72,13 @@ class MailStorage:
             serves=node.tenants.serves_keys,
         )
         self.held = SqlHeldDeliveries(database=self.database, order=self.order, quotas=quotas)
+        self._meter = node.storage_meter(self.database, metadata, parts=[(contents, contents.c.delivery, deliveries.c.id)])
         self.digests = SqlDigests(database=self.database, order=self.order, acceptance=self.journal.acceptance)
 
     @property
     def parts(self) -> Sequence[Component]:
         """What is opened first, in this order."""
-        return (self.database, self.redis, self.hints, self.journal)
+        return (self.database, self.redis, self.hints, self.journal, self._meter)
 
     @property
     def watches(self) -> Sequence[Component]:

@@ -10,7 +10,7 @@ from processor_svc.hosting import HostOptions, Packages, plugins
 from processor_svc.metrics import JobMetrics
 from processor_svc.registry import Registry, handlers_of
 from processor_svc.service import PolicyKeeper, RecordService, SensorTests, TaskService
-from processor_svc.store import SqlPolicyStore, SqlRecordStore, tenant_rows
+from processor_svc.store import SqlPolicyStore, SqlRecordStore, metadata, tenant_rows
 from processor_svc.tracing import TracedRunner
 from processor_svc.wiring.messaging import Messaging
 from processor_svc.wiring.outside import Outside
@@ -82,6 +82,7 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
             redis,
             events,
             database,
+            node.storage_meter(database, metadata),
             policies,
             store,
             mailer,

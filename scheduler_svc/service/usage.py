@@ -21,11 +21,19 @@ class Usage:
     """Asks everybody who counts."""
 
     def __init__(
-        self, *, alarms: AlarmCounts, fires: FireQuotas, messages: MessageCounts, book: Callable[[], TenantBook], clock: Clock
+        self,
+        *,
+        alarms: AlarmCounts,
+        fires: FireQuotas,
+        messages: MessageCounts,
+        stored: Callable[[str], int],
+        book: Callable[[], TenantBook],
+        clock: Clock,
     ) -> None:
         self._alarms = alarms
         self._fires = fires
         self._messages = messages
+        self._stored = stored
         self._book = book
         self._clock = clock
 
@@ -42,6 +50,8 @@ class Usage:
             _log.warning("usage without messages", error=error.message)
         else:
             found.append(QuotaUse(MESSAGES_PER_DAY, messages, quotas.messages_per_day, self._next(DAY)))
+        if quotas.storage_bytes:  # it is counted for those alone
+            found.append(QuotaUse("storage_bytes", self._stored(tenant), quotas.storage_bytes))
         return found
 
     def _next(self, period: Micros) -> Micros:

@@ -295,7 +295,8 @@ class _UseCases:
         stops = (engine.engine, engine.dispatcher, self.answers.escalator)
         suspensions = suspending(node, storage.database, hints, clock, stops)
         own = (self.policies, creates, enqueues, *intake, self.refresher)
-        waits = (suspensions, storage.bounds.waiting(engine.ownership, hints), node.purger(tenant_rows(storage.database)))
+        ends = (storage.bounds.storage, node.purger(tenant_rows(storage.database)))
+        waits = (suspensions, storage.bounds.waiting(engine.ownership, hints), *ends)
         self.parts: Sequence[Component] = (*own, *self.answers.parts, *waits)
         """What knows policies, what commits together what came together, what keeps copies of calendars fresh, and what stops tenants."""
 

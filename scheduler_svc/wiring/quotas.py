@@ -4,7 +4,7 @@ from scheduler_svc.clients import SentMessages
 from scheduler_svc.ports import Hints, Shards
 from scheduler_svc.service.fire_quotas import FireQuotas, WaitingAlarms
 from scheduler_svc.service.usage import Usage
-from scheduler_svc.store import AlarmQuotas, SqlAlarmCounts, SqlFireQuotas
+from scheduler_svc.store import AlarmQuotas, SqlAlarmCounts, SqlFireQuotas, metadata
 from tocsin.clock import Clock
 from tocsin.database import Database
 from tocsin.node import Node
@@ -23,10 +23,12 @@ class TenantBounds:
         self._store = SqlFireQuotas(database)
         self.alarms = AlarmQuotas(alarms_of, now=clock.monotonic, alerts=alerts)
         self.fires = FireQuotas(store=self._store, book=node.tenants.book, alerts=alerts, clock=clock)
+        self.storage = node.storage_meter(database, metadata, alerts=alerts)
         self.usage = Usage(
             alarms=SqlAlarmCounts(database),
             fires=self.fires,
             messages=SentMessages(mesh=node.mesh),
+            stored=self.storage.used,
             book=node.tenants.book,
             clock=clock,
         )

@@ -1,6 +1,6 @@
 """MeshService: what every service tells about itself, and the operator's orders that it takes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
@@ -59,7 +59,9 @@ class MeshServicer(pb_grpc.MeshServiceServicer):
         breakers: BreakerRegistry,
         faults: Faults,
         durations: Callable[[], Iterable[Durations]],
+        stored: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
+        self._stored = stored
         self._faults = faults
         self._durations = durations
         self._start = start
@@ -78,6 +80,11 @@ class MeshServicer(pb_grpc.MeshServiceServicer):
         status.bucket_bounds.extend(BUCKETS)
         status.methods.extend(_stats(durations) for durations in self._durations())
         return status
+
+    async def GetStoredBytes(self, request: pb.GetStoredBytesRequest, context: Context) -> pb.GetStoredBytesResponse:  # noqa: N802 - likewise
+        """What this service keeps of tenants with a quota."""
+        kept = (pb.StoredBytes(tenant=tenant, bytes=size) for tenant, size in self._stored().items())
+        return pb.GetStoredBytesResponse(tenants=kept)
 
     async def ResetBreakers(self, request: pb.ResetBreakersRequest, context: Context) -> pb.ResetBreakersResponse:  # noqa: N802 - the RPC's name
         """Closes the breakers of one target, one breaker, or all."""

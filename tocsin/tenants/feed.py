@@ -39,6 +39,7 @@ class TenantFeed(BookFeed[pb.GetTenantBookResponse, TenantBook]):
             clock: paces the questions.
             file: keeps the book; None in auth_svc.
         """
+        self._rules: list[Callable[[MethodPolicy, str], None]] = []
         self._listeners: list[Callable[[TenantBook], None]] = []
         self._streams: defaultdict[str, set[_Stream]] = defaultdict(set)
         super().__init__(
@@ -63,6 +64,8 @@ class TenantFeed(BookFeed[pb.GetTenantBookResponse, TenantBook]):
             entry = self._book.of(tenant)
             if entry.purging or not _only_reads(policy):
                 entry.require_active()
+        for rule in self._rules:
+            rule(policy, tenant)
 
     @asynccontextmanager
     async def bound(self, policy: MethodPolicy, tenant: str) -> AsyncGenerator[None]:
@@ -89,6 +92,10 @@ class TenantFeed(BookFeed[pb.GetTenantBookResponse, TenantBook]):
     def serves_keys(self, tenant: str) -> bool:
         """Whether what comes with a secret in place of a token is taken for a tenant; see `TenantBook.serves_keys`."""
         return self._book.serves_keys(tenant)
+
+    def add_rule(self, rule: Callable[[MethodPolicy, str], None]) -> None:
+        """Lets ``rule`` refuse calls of a tenant as well; it raises."""
+        self._rules.append(rule)
 
     def listen(self, listener: Callable[[TenantBook], None]) -> None:
         """Calls ``listener`` with each book that comes."""

@@ -60,6 +60,7 @@ class MeshServer:
         methods: Mapping[str, MethodPolicy] | None = None,
         tenants: TenantGate | None = None,
         journal: CallJournal | None = None,
+        stored: Callable[[], Mapping[str, int]] = dict,
         plaintext: bool = False,
     ) -> None:
         """Compiles the handlers; nothing listens before `start`.
@@ -77,6 +78,7 @@ class MeshServer:
             methods: the policies; those of the contract unless given.
             tenants: says which tenants may work; all unless given.
             journal: is told of the calls that the audit log is to know.
+            stored: bytes of tenants with a quota of them, that this service keeps.
             plaintext: for measurements alone: no TLS, so that methods with callers refuse everyone.
 
         Raises:
@@ -97,6 +99,7 @@ class MeshServer:
             breakers=breakers,
             faults=parts.faults,
             durations=lambda: chain(parts.metrics.all, mesh.durations if mesh else ()),
+            stored=stored,
         )
         known = policies() if methods is None else {**policies(), **methods}
         served = _registered([*handlers, (mesh_service_pb2_grpc.add_MeshServiceServicer_to_server, servicer)])

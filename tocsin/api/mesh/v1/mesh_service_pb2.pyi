@@ -22,6 +22,73 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class GetStoredBytesRequest(_message.Message):
+    """Asks what a service keeps of tenants."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStoredBytesRequest: _TypeAlias = GetStoredBytesRequest  # noqa: Y015
+
+@_typing.final
+class GetStoredBytesResponse(_message.Message):
+    """What a service keeps."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def tenants(self) -> _containers.RepeatedCompositeFieldContainer[Global___StoredBytes]:
+        """The tenants with a quota of bytes of which it keeps anything."""
+
+    def __init__(
+        self,
+        *,
+        tenants: _abc.Iterable[Global___StoredBytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tenants", b"tenants"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStoredBytesResponse: _TypeAlias = GetStoredBytesResponse  # noqa: Y015
+
+@_typing.final
+class StoredBytes(_message.Message):
+    """What a service keeps of a tenant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    """Id of the tenant."""
+    bytes: _builtins.int
+    """Bytes, without indexes."""
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StoredBytes: _TypeAlias = StoredBytes  # noqa: Y015
+
+@_typing.final
 class GetStatusRequest(_message.Message):
     """Asks a process for its state."""
 

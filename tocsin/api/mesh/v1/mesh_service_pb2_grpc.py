@@ -60,6 +60,11 @@ class MeshServiceStub:
                 request_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ClearFaultsRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ClearFaultsResponse.FromString,
                 _registered_method=True)
+        self.GetStoredBytes = channel.unary_unary(
+                '/tocsin.api.mesh.v1.MeshService/GetStoredBytes',
+                request_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.GetStoredBytesRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.GetStoredBytesResponse.FromString,
+                _registered_method=True)
 
 
 class MeshServiceServicer:
@@ -101,6 +106,13 @@ class MeshServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetStoredBytes(self, request, context):
+        """Tells how many bytes this service keeps of each tenant that has a quota of them, as it counted last.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MeshServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -128,6 +140,11 @@ def add_MeshServiceServicer_to_server(servicer, server):
                     servicer.ClearFaults,
                     request_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ClearFaultsRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ClearFaultsResponse.SerializeToString,
+            ),
+            'GetStoredBytes': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStoredBytes,
+                    request_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.GetStoredBytesRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.GetStoredBytesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -266,6 +283,33 @@ class MeshService:
             '/tocsin.api.mesh.v1.MeshService/ClearFaults',
             tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ClearFaultsRequest.SerializeToString,
             tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ClearFaultsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStoredBytes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mesh.v1.MeshService/GetStoredBytes',
+            tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.GetStoredBytesRequest.SerializeToString,
+            tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.GetStoredBytesResponse.FromString,
             options,
             channel_credentials,
             insecure,

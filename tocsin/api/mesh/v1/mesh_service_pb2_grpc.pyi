@@ -43,6 +43,8 @@ class MeshServiceStub:
     """Makes this process delay, refuse or never answer a share of the calls that it serves."""
     ClearFaults: _grpc.UnaryUnaryMultiCallable[_mesh_service_pb2.ClearFaultsRequest, _mesh_service_pb2.ClearFaultsResponse]
     """Takes faults back."""
+    GetStoredBytes: _grpc.UnaryUnaryMultiCallable[_mesh_service_pb2.GetStoredBytesRequest, _mesh_service_pb2.GetStoredBytesResponse]
+    """Tells how many bytes this service keeps of each tenant that has a quota of them, as it counted last."""
 
 @_typing.type_check_only
 class MeshServiceAsyncStub(MeshServiceStub):
@@ -59,6 +61,8 @@ class MeshServiceAsyncStub(MeshServiceStub):
     """Makes this process delay, refuse or never answer a share of the calls that it serves."""
     ClearFaults: _aio.UnaryUnaryMultiCallable[_mesh_service_pb2.ClearFaultsRequest, _mesh_service_pb2.ClearFaultsResponse]  # type: ignore[assignment]
     """Takes faults back."""
+    GetStoredBytes: _aio.UnaryUnaryMultiCallable[_mesh_service_pb2.GetStoredBytesRequest, _mesh_service_pb2.GetStoredBytesResponse]  # type: ignore[assignment]
+    """Tells how many bytes this service keeps of each tenant that has a quota of them, as it counted last."""
 
 class MeshServiceServicer(metaclass=_abc_1.ABCMeta):
     """State and control of one process of the mesh. Served by every service; reached by the gateway and by operators."""
@@ -102,5 +106,13 @@ class MeshServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_mesh_service_pb2.ClearFaultsResponse, _abc.Awaitable[_mesh_service_pb2.ClearFaultsResponse]]:
         """Takes faults back."""
+
+    @_abc_1.abstractmethod
+    def GetStoredBytes(
+        self,
+        request: _mesh_service_pb2.GetStoredBytesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_mesh_service_pb2.GetStoredBytesResponse, _abc.Awaitable[_mesh_service_pb2.GetStoredBytesResponse]]:
+        """Tells how many bytes this service keeps of each tenant that has a quota of them, as it counted last."""
 
 def add_MeshServiceServicer_to_server(servicer: MeshServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -71,7 +71,7 @@ class QuotaUsage(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     RESET_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The quota: "alarms", "fires_per_minute", "messages_per_day"."""
+    """The quota: "alarms", "fires_per_minute", "messages_per_day", and "storage_bytes" where it is bounded."""
     used: _builtins.int
     """How much is used."""
     limit: _builtins.int
