@@ -18,11 +18,15 @@ from scheduler_svc.config import SchedulerSettings
 from scheduler_svc.domain import Action, FiringState, QueuedFiring
 from scheduler_svc.engine import Engine
 from scheduler_svc.ports import Fired
-from scheduler_svc.store import SqlDueStore
+from scheduler_svc.service.fire_quotas import FireQuotas
+from scheduler_svc.store import SqlDueStore, SqlFireQuotas
 from scheduler_svc.wiring.options import engine_options
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.clock import DAY, SECOND, SystemClock
 from tocsin.database import Database
+from tocsin.tenants import TenantBook
+from tocsin.tenants.quotas import QuotaAlerts
+from tocsin.testing.alerts import RecordedAlerts
 from tocsin.testing.postgres import PostgresServer
 
 _OWNER: Final = "bench"
@@ -130,6 +134,7 @@ async def _run(settings: SchedulerSettings, *, alarms: int, per_second: int) -> 
             observer=sink,
             clock=clock,
             options=engine_options(settings),
+            fires=FireQuotas(store=SqlFireQuotas(database), book=TenantBook, alerts=QuotaAlerts(RecordedAlerts()), clock=clock),
         )
         launched = clock.monotonic()
         await engine.start()
