@@ -1,21 +1,27 @@
 """The other services, through the mesh."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
+from google.protobuf import json_format
+
 from gateway.domain import Circuit, Dependency, HealthLevel, ReplicaStatus, ServiceView
-from gateway.ports import ServerStream, Unary
+from gateway.ports import IssuedTokens, OpenedSession, ServerStream, Unary
 from tocsin.api.auth.v1 import (
     api_key_service_pb2,
     api_key_service_pb2_grpc,
+    auth_service_pb2,
+    auth_service_pb2_grpc,
+    browser_session_service_pb2,
+    browser_session_service_pb2_grpc,
     stream_token_service_pb2,
     stream_token_service_pb2_grpc,
 )
 from tocsin.api.mesh.v1 import mesh_service_pb2 as mesh_pb2
 from tocsin.api.mesh.v1 import mesh_service_pb2_grpc as mesh_pb2_grpc
-from tocsin.errors import TocsinError
+from tocsin.errors import InvalidInput, TocsinError
 from tocsin.mesh.breaker import BreakerRegistry, CircuitState
 from tocsin.mesh.client import Mesh, MeshChannel
 from tocsin.mesh.context import detached
@@ -99,6 +105,57 @@ class MeshStreamTokenExchange:
         """
         request = stream_token_service_pb2.ExchangeStreamTokenRequest(token=token, path=path)
         return (await self._stub.ExchangeStreamToken(request)).access_token
+
+
+class MeshBrowserSessions:
+    """Signs browsers in, and exchanges the secrets of their sessions, at auth_svc."""
+
+    def __init__(self, *, mesh: Mesh) -> None:
+        """Makes the client."""
+        channel = mesh.channel("auth_svc")
+        self._auth = auth_service_pb2_grpc.AuthServiceStub(channel)
+        self._sessions = browser_session_service_pb2_grpc.BrowserSessionServiceStub(channel)
+
+    async def sign_in(self, fields: Mapping[str, object]) -> IssuedTokens:
+        """Signs in by the fields of IssueTokenRequest.
+
+        Raises:
+            InvalidInput: a field is unknown, or its value is not of its type.
+            Unauthenticated: what was shown is wrong, or not enough.
+        """
+        try:
+            request = json_format.ParseDict(dict(fields), auth_service_pb2.IssueTokenRequest(), max_recursion_depth=10)
+        except json_format.ParseError as error:
+            raise InvalidInput(f"The body is no sign-in: {error}") from error
+        return await self._auth.IssueToken(request)
+
+    async def sign_in_by_link(self, token: str) -> IssuedTokens:
+        """Signs in by a one-time link.
+
+        Raises:
+            TocsinError: it works no more.
+        """
+        return await self._auth.ExchangeLink(auth_service_pb2.ExchangeLinkRequest(token=token))
+
+    async def open_session(self, refresh_token: str) -> OpenedSession:
+        """Turns the session of a refresh token into one of a browser."""
+        request = browser_session_service_pb2.OpenBrowserSessionRequest(refresh_token=refresh_token)
+        opened = await self._sessions.OpenBrowserSession(request)
+        return OpenedSession(opened.secret, opened.expire_time.ToDatetime(UTC))
+
+    async def close_session(self, secret: str) -> None:
+        """Ends the session of a secret."""
+        await self._auth.RevokeToken(auth_service_pb2.RevokeTokenRequest(refresh_token=secret))
+
+    async def exchange_session(self, secret: str, held: str) -> str:
+        """The access token that stands for a secret.
+
+        Raises:
+            Unauthenticated: the session has ended, or there is none.
+            Unavailable: auth_svc cannot be asked now.
+        """
+        request = browser_session_service_pb2.ExchangeBrowserSessionRequest(secret=secret, held_token=held)
+        return (await self._sessions.ExchangeBrowserSession(request)).access_token
 
 
 class MeshStatusSource:

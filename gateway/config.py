@@ -73,6 +73,11 @@ class GatewaySettings(ServiceSettings):
         5.0, ge=0, description="Pause between two questions about one known API key while auth_svc cannot be asked."
     )
     api_key_capacity: int = Field(10_000, ge=1, description="Most API keys remembered.")
+    session_cache_seconds: float = Field(
+        2.0,
+        ge=0,
+        description="How long the session of a browser is not asked about again; one that was ended elsewhere works for that long.",
+    )
     health_cache_seconds: float = Field(1.0, ge=0, description="How long GET /health shows the same picture.")
     health_timeout_seconds: float = Field(1.0, ge=0.2, description="How long a service may take to tell its health.")
     spool_file: Path = Field(

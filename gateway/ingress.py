@@ -7,7 +7,7 @@ from typing import Final
 
 from gateway.access_log import AccessLog
 from gateway.credential_watch import CredentialWatch
-from gateway.credentials import Authenticator, KeyRefused, MalformedAuthorization
+from gateway.credentials import Authenticator, KeyRefused, MalformedAuthorization, SessionEnded
 from gateway.limits import DoorLimits, Tell, ignore
 from gateway.stream_tokens import StreamTokenDoor, StreamTokenRefused
 from gateway.trusted_proxies import TrustedProxies
@@ -140,6 +140,9 @@ class Ingress:
                 raise
         try:
             return await self.authenticator.authenticate(authorization)
+        except SessionEnded:
+            await self.limits.count_refused_credential(address)
+            raise
         except _FORGED as error:
             kind = AlertKind.API_KEY_INVALID if isinstance(error, KeyRefused) else AlertKind.TOKEN_INVALID
             self.alerts.report(kind=kind, place=place, detail=error.error_reason)

@@ -1,7 +1,8 @@
 """What the gateway needs from the mesh."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol, TypeAlias
 
 from gateway.domain import Circuit, ServiceView
 from tocsin.mesh.tokens import Principal
@@ -91,6 +92,69 @@ class KeyExchange(Protocol):
             Unauthenticated: there is no such key.
             Unavailable: it cannot be known now.
         """
+        ...
+
+
+class IssuedTokens(Protocol):
+    """What auth_svc answers to a sign-in (its TokenResponse)."""
+
+    @property
+    def refresh_token(self) -> str:
+        """Stands for the session until it is turned into one of a browser."""
+        ...
+
+    @property
+    def device_token(self) -> str:
+        """By which the browser is known at its next sign-in; empty if it has one."""
+        ...
+
+
+class OpenedSession(NamedTuple):
+    """A session of a browser: the secret of its cookie, and when it ends at the latest."""
+
+    secret: str
+    ends: datetime
+
+
+class SessionExchange(Protocol):
+    """Turns the secrets of browsers' sessions into tokens."""
+
+    async def exchange_session(self, secret: str, held: str) -> str:
+        """The access token that stands for a secret.
+
+        Args:
+            secret: of the cookie.
+            held: the token of an earlier answer, which is given back while it is good; or empty.
+
+        Raises:
+            Unauthenticated: the session has ended, or there is none.
+            Unavailable: it cannot be known now.
+        """
+        ...
+
+
+class SessionKeeper(Protocol):
+    """Signs people in, and has the sessions of browsers. Raises the classes of `tocsin.errors`."""
+
+    async def sign_in(self, fields: Mapping[str, object]) -> IssuedTokens:
+        """Signs in by the fields of IssueTokenRequest, as JSON names them.
+
+        Raises:
+            InvalidInput: a field is unknown, or its value is not of its type.
+            Unauthenticated: what was shown is wrong, or not enough.
+        """
+        ...
+
+    async def sign_in_by_link(self, token: str) -> IssuedTokens:
+        """Signs in by a one-time link."""
+        ...
+
+    async def open_session(self, refresh_token: str) -> OpenedSession:
+        """Turns the session of a refresh token into one of a browser."""
+        ...
+
+    async def close_session(self, secret: str) -> None:
+        """Ends the session of a secret; an unknown one is no error."""
         ...
 
 

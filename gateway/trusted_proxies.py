@@ -71,6 +71,23 @@ class TrustedProxies:
                 break
         return str(found)
 
+    def came_by_tls(self, peer: str, headers: Iterable[tuple[str | bytes, str | bytes]]) -> bool:
+        """Whether a named proxy made the connection and says that its client came by TLS: `X-Forwarded-Proto`, or `proto` (RFC 7239, 5.4).
+
+        Args:
+            peer: the address of the connection.
+            headers: of the request, in their order.
+        """
+        if not self.is_proxy(peer):
+            return False
+        if self._of_element is not str:
+            nearest = next(iter(self._elements(headers)), "")
+            return _value_of(nearest, "proto").lower() == "https"
+        said = [value for name, value in headers if name in ("x-forwarded-proto", b"x-forwarded-proto")]
+        last = said[-1] if said else ""
+        text = last.decode("latin-1") if isinstance(last, bytes) else last
+        return text.rpartition(",")[2].strip(_WHITESPACE).lower() == "https"
+
     def _elements(self, headers: Iterable[tuple[str | bytes, str | bytes]]) -> Iterable[str]:
         """The entries of the header, the last one first; several lines are one list (RFC 9110, section 5.3)."""
         lines = [value.decode("latin-1") if isinstance(value, bytes) else value for name, value in headers if name in self._names]
@@ -88,12 +105,17 @@ class TrustedProxies:
 
 def _for_of(element: str) -> str:
     """The node that an element of `Forwarded` names with "for"; empty if it names none, or is not well formed."""
+    return _value_of(element, "for")
+
+
+def _value_of(element: str, parameter: str) -> str:
+    """What an element of `Forwarded` says of a parameter; empty if nothing, or it is not well formed."""
     found = ""
     for part in element.split(";") if len(element) <= _LONGEST_ELEMENT else ("",):
         pair = _PAIR.match(part.strip(_WHITESPACE))
-        if pair is None or (pair[1].lower() == "for" and found):
+        if pair is None or (pair[1].lower() == parameter and found):
             return ""
-        if pair[1].lower() == "for":
+        if pair[1].lower() == parameter:
             found = pair[2] or pair[3] or ""
     return found
 

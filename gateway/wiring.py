@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from gateway.access_log import AccessLog
 from gateway.certificate import DoorCertificate
-from gateway.clients import MeshKeyExchange, MeshStatusSource, MeshStreamTokenExchange
+from gateway.clients import MeshBrowserSessions, MeshKeyExchange, MeshStatusSource, MeshStreamTokenExchange
 from gateway.config import GatewaySettings
 from gateway.contracts.backend import MountedBackend
 from gateway.contracts.endpoints import MountedEndpoint
 from gateway.contracts.mounts import Mounts, load_mounts
 from gateway.credential_watch import CredentialWatch
-from gateway.credentials import Authenticator, KeyCacheRule
+from gateway.credentials import Authenticator
 from gateway.domain import SpoolStatus
 from gateway.edge import Edge, EdgeHandlers
 from gateway.handlers import pages
@@ -34,7 +34,9 @@ from gateway.metrics import ConnectionMetrics, KeyMetrics, LimitMetrics
 from gateway.open_streams import OpenStreams
 from gateway.openapi.document import build_document
 from gateway.ports import Backend, Spooler
+from gateway.secret_cache import KeyCacheRule
 from gateway.service import HealthService
+from gateway.sessions import BrowserSessions, session_endpoints
 from gateway.spool import (
     OWNERS,
     CallSpooler,
@@ -155,6 +157,8 @@ def assemble(
     limiter = RateLimiter(shared=RedisLeases(redis=redis, clock=clock), local=LocalLeases(clock=clock), clock=clock)
     ingress = _ingress(settings, clock, runtime=runtime, limits=_limits(settings, limiter, telemetry))
     keys = _keys(settings, clock, store=IdempotencyStore(file), redis=redis, telemetry=telemetry)
+    keeper = MeshBrowserSessions(mesh=mesh)
+    sessions = BrowserSessions(keeper=keeper, authenticator=ingress.authenticator, proxies=ingress.proxies, clock=clock)
     open_streams = OpenStreams()
     spoolers: dict[str, Spooler] = {
         path: CallSpooler(path=path, method=method, spool=spool, clock=clock) for path, method in spoolable_methods(clock).items()
@@ -171,10 +175,11 @@ def assemble(
         clock=clock,
         open_streams=open_streams,
         mounts=mounts,
+        own=session_endpoints(sessions=sessions, keeper=keeper, rule=BodyRule(timeout_seconds=settings.body_timeout_seconds)),
     )
     sockets = build_sockets(table, backend=backend, settings=settings, open_streams=open_streams, mounts=mounts)
     cors = Cors(origins=settings.cors_allow_origins)
-    app = HttpApp(routes=routes, sockets=sockets, cors=cors, max_body_bytes=settings.max_body_bytes, ingress=ingress)
+    app = HttpApp(routes=routes, sockets=sockets, cors=cors, max_body_bytes=settings.max_body_bytes, ingress=ingress, sessions=sessions)
     rpcs = EdgeHandlers(
         rpcs=contract.rpcs(),
         backend=backend,
@@ -211,8 +216,14 @@ def _mesh_admin(settings: GatewaySettings, clock: Clock, *, mesh: Mesh, breakers
 def _ingress(settings: GatewaySettings, clock: Clock, *, runtime: Runtime, limits: DoorLimits) -> Ingress:
     bulkheads = Bulkheads(settings)
     export_bulkheads(runtime.telemetry.registry, bulkheads)
-    keys = MeshKeyExchange(mesh=runtime.mesh)
-    authenticator = Authenticator(verifier=runtime.verifier, keys=keys, clock=clock, rule=_key_cache_rule(settings))
+    authenticator = Authenticator(
+        verifier=runtime.verifier,
+        keys=MeshKeyExchange(mesh=runtime.mesh),
+        sessions=MeshBrowserSessions(mesh=runtime.mesh),
+        clock=clock,
+        rule=_key_cache_rule(settings, settings.api_key_cache_seconds),
+        session_rule=_key_cache_rule(settings, settings.session_cache_seconds),
+    )
     return Ingress(
         authenticator=authenticator,
         telemetry=runtime.telemetry,
@@ -323,11 +334,12 @@ def build_endpoints(
     clock: Clock,
     open_streams: OpenStreams,
     mounts: Mounts,
+    own: Sequence[tuple[str, Endpoint]],
 ) -> Router[Endpoint]:
     """The router of everything that the HTTP server answers: the routes of the contract and the gateway's own pages."""
     body = BodyRule(timeout_seconds=settings.body_timeout_seconds)
     streams = StreamRule(hold_seconds=settings.stream_hold_seconds, heartbeat_seconds=settings.stream_heartbeat_seconds)
-    own = pages(health=health, document=build_document(contract=contract, routes=table))
+    shown = pages(health=health, document=build_document(contract=contract, routes=table))
 
     def endpoint(route: Route) -> Endpoint:
         if route.uploads:
@@ -356,7 +368,7 @@ def build_endpoints(
         [
             *((method, parse(rpc.template), _mounted(rpc.template, rpc, mounts)) for rpc in rpcs for method in rpc.methods),
             *((route.http_method, route.template, _mounted(route.rpc.path, endpoint(route), mounts)) for route in table),
-            *((method, parse(page.template), page) for method, page in own),
+            *((method, parse(made.template), made) for method, made in (*shown, *own)),
         ]
     )
 
@@ -385,11 +397,11 @@ def build_sockets(
     )
 
 
-def _key_cache_rule(settings: GatewaySettings) -> KeyCacheRule:
+def _key_cache_rule(settings: GatewaySettings, fresh_seconds: float) -> KeyCacheRule:
     return KeyCacheRule(
-        fresh_seconds=settings.api_key_cache_seconds,
+        fresh_seconds=fresh_seconds,
         stale_seconds=settings.api_key_stale_seconds,
         refused_seconds=settings.api_key_refused_seconds,
-        retry_seconds=settings.api_key_retry_seconds,
+        retry_seconds=min(settings.api_key_retry_seconds, fresh_seconds),
         capacity=settings.api_key_capacity,
     )

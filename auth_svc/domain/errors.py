@@ -28,6 +28,10 @@ class RefreshTokenRefused(Unauthenticated):
     """The refresh token is not valid: sign in again."""
 
 
+class BrowserSessionEnded(Unauthenticated):
+    """The session of this browser has ended: sign in again."""
+
+
 class ApiKeyRefused(Unauthenticated):
     """The API key is not valid."""
 

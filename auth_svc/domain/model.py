@@ -160,6 +160,7 @@ class Session:
         proof: by what its user has shown last who they are.
         proven: when that was; None: an earlier version began it.
         provider: id of the identity provider whose word began it; empty: none.
+        browser: whether a browser has it, in a cookie, instead of a refresh token.
     """
 
     id: str
@@ -170,6 +171,7 @@ class Session:
     last_used: datetime | None = None
     ends: datetime | None = None
     client: ClientFacts = field(default_factory=ClientFacts)
+    browser: bool = False
     proof: Proof = Proof.PASSWORD
     proven: datetime | None = None
 

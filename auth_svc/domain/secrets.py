@@ -69,6 +69,11 @@ def _derived(binding: str, text: str) -> str:
     return base64.urlsafe_b64encode(hmac.digest(binding.encode(), text.encode(), "sha256")).rstrip(b"=").decode()
 
 
+def new_browser_secret() -> str:
+    """A new secret for the cookie of a browser's session: 256 random bits, opaque to everybody."""
+    return f"tb_{secrets.token_urlsafe(32)}"
+
+
 def digest(secret: str) -> str:
     """What is stored in place of a random secret. One round of SHA-256 is enough: 256 random bits cannot be tried out."""
     return hashlib.sha256(secret.encode()).hexdigest()

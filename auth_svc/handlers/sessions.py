@@ -77,6 +77,7 @@ def _shown_to(sessions: SessionList, who: TokenCaller, parent: str) -> Callable[
             scopes=sorted(session.scopes),
             current=session.id == who.session,
             identity_provider=f"identityProviders/{session.provider}" if session.provider else "",
+            browser=session.browser,
         )
 
     return show

@@ -49,11 +49,19 @@ class SessionStore(Protocol):
         ...
 
     async def rotate(
-        self, *, old: str, new: str, now: datetime, idle: timedelta, longest: timedelta, client: ClientFacts
+        self, *, old: str, new: str, now: datetime, idle: timedelta, longest: timedelta, client: ClientFacts, browser: bool = False
     ) -> Rotated | Refused:
         """Spends ``old`` and stores ``new``, which works for ``idle``, but never beyond the end of the session (`Session.end`).
 
+        With ``browser``, ``new`` is the secret of a cookie, which is used by `use_secret` and never rotated.
         A token that was spent before ends its session: one of its two holders is a thief.
+        """
+        ...
+
+    async def use_secret(self, secret: str, *, now: datetime, idle: timedelta, longest: timedelta, noted: timedelta) -> Rotated | None:
+        """The session of a browser's ``secret``, which works for another ``idle``; None when it has ended or there is none.
+
+        The use is stored if the last one was longer ago than ``noted``.
         """
         ...
 

@@ -6,6 +6,7 @@ from typing import Final
 from auth_svc.domain import (
     OWNER,
     Account,
+    BrowserSessionEnded,
     ChallengeVoid,
     ClientFacts,
     IdentityProvider,
@@ -23,6 +24,7 @@ from auth_svc.domain import (
     UserNotFound,
     digest,
     narrow,
+    new_browser_secret,
     new_refresh_token,
     normalize_email,
     sign_in_key,
@@ -41,6 +43,8 @@ from tocsin.errors import InvalidInput
 _FINGERPRINT_LENGTH: Final = 12
 _LINK_LIFETIME: Final = timedelta(minutes=10)
 _NONE: Final = FactorAnswer()
+_NOTED: Final = timedelta(minutes=1)
+"""A use of a browser's session is stored this often at most."""
 
 
 class Sessions:
@@ -314,6 +318,40 @@ class Sessions:
             raise RefreshTokenRefused
         self._log.record(SecurityEvent.SESSION_REFRESHED, tenant=result.tenant.id, subject=result.user.name, session=result.session.id)
         return self._opening.pair(result.session, result.user, result.tenant, successor, frozenset(scope.split()))
+
+    async def open_browser(self, refresh_token: str, *, client: ClientFacts) -> tuple[str, datetime]:
+        """Turns the session of a refresh token into one of a browser: the secret of its cookie, and when the session ends at the latest.
+
+        Raises:
+            RefreshTokenRefused: as `refresh` does.
+        """
+        secret = new_browser_secret()
+        result = await self._store.rotate(
+            old=digest(refresh_token),
+            new=digest(secret),
+            now=self._clock.now(),
+            idle=self._rule.idle,
+            longest=self._rule.longest,
+            client=client,
+            browser=True,
+        )
+        if isinstance(result, Refused):
+            self._log_refusal(result)
+            raise RefreshTokenRefused
+        return secret, result.session.end(self._rule.longest)
+
+    async def of_browser(self, secret: str) -> tuple[str, TokenPair]:
+        """The id of the session of a browser's ``secret``, and what it gives now; without a refresh token, for the secret stays good.
+
+        Raises:
+            BrowserSessionEnded: somebody ended it, its time is over, or there is none.
+        """
+        found = await self._store.use_secret(
+            digest(secret), now=self._clock.now(), idle=self._rule.idle, longest=self._rule.longest, noted=_NOTED
+        )
+        if found is None:
+            raise BrowserSessionEnded
+        return found.session.id, self._opening.pair(found.session, found.user, found.tenant, "")
 
     def _log_refusal(self, refused: Refused) -> None:
         event = SecurityEvent.REFRESH_REUSED if refused.why is RefreshRefusal.REUSED else SecurityEvent.SESSION_REFUSED

@@ -82,7 +82,7 @@ class SessionQueries(Queries):
             raise InvalidCredentials from None
 
     async def rotate(
-        self, *, old: str, new: str, now: datetime, idle: timedelta, longest: timedelta, client: ClientFacts
+        self, *, old: str, new: str, now: datetime, idle: timedelta, longest: timedelta, client: ClientFacts, browser: bool = False
     ) -> Rotated | Refused:
         """Spends a token and stores its successor."""
         async with self._database.transaction() as connection:
@@ -95,6 +95,7 @@ class SessionQueries(Queries):
                 update(refresh_tokens)
                 .where(
                     refresh_tokens.c.digest == old,
+                    refresh_tokens.c.browser.is_(False),
                     refresh_tokens.c.spent_at.is_(None),
                     refresh_tokens.c.expires_at > to_micros(now),
                 )
@@ -103,10 +104,38 @@ class SessionQueries(Queries):
             )
             if end <= now or (await connection.execute(spend)).first() is None:
                 return Refused(why=await _refuse(connection, old, session), session=session)
-            await _insert_token(connection, session.id, new, min(now + idle, end))
+            await _insert_token(connection, session.id, new, min(now + idle, end), browser=browser)
             used = {"last_used_at": to_micros(now), **_client_values(client)}
             await connection.execute(update(sessions).where(sessions.c.id == session.id).values(used))
             return await _rotated(connection, session)
+
+    async def use_secret(self, secret: str, *, now: datetime, idle: timedelta, longest: timedelta, noted: timedelta) -> Rotated | None:
+        """The session of a secret."""
+        query = (
+            select(*_SESSION_COLUMNS, *USER_COLUMNS, *TENANT_COLUMNS)
+            .select_from(
+                TENANTS.join(users, users.c.tenant_id == tenants.c.id)
+                .join(sessions, sessions.c.user_id == users.c.id)
+                .join(refresh_tokens, refresh_tokens.c.session_id == sessions.c.id)
+            )
+            .where(refresh_tokens.c.digest == secret, refresh_tokens.c.browser.is_(True), refresh_tokens.c.expires_at > to_micros(now))
+        )
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).mappings().first()
+        if row is None:
+            return None
+        found = Rotated(session=_session_of(row), user=user_of(row), tenant=tenant_of(row))
+        session, end = found.session, found.session.end(longest)
+        if end <= now:
+            return None
+        if session.last_used is None or session.last_used + noted <= now:
+            async with self._database.transaction() as connection:
+                # The session first, as everywhere: two that take locks in other orders would stop each other.
+                used = {"last_used_at": to_micros(now)}
+                await connection.execute(update(sessions).where(sessions.c.id == session.id).values(used))
+                until = {"expires_at": to_micros(min(now + idle, end))}
+                await connection.execute(update(refresh_tokens).where(refresh_tokens.c.digest == secret).values(until))
+        return found
 
     async def close_session(self, token: str) -> Session | None:
         """Ends a session."""
@@ -128,7 +157,7 @@ class SessionQueries(Queries):
             .exists()
         )
         query = (
-            select(*_SESSION_COLUMNS)
+            select(*_SESSION_COLUMNS, living.where(refresh_tokens.c.browser.is_(True)).label("s_browser"))
             .where(sessions.c.tenant_id == tenant, sessions.c.user_id == user, living)
             .order_by(sessions.c.id.desc())
             .limit(limit)
@@ -186,8 +215,9 @@ async def mark_proven(connection: AsyncConnection, session: str, proof: Proof, *
     await connection.execute(update(sessions).where(sessions.c.id == session).values(proof=kept, proven_at=to_micros(now)))
 
 
-async def _insert_token(connection: AsyncConnection, session: str, token: str, expires: datetime) -> None:
-    await connection.execute(insert(refresh_tokens).values(digest=token, session_id=session, expires_at=to_micros(expires)))
+async def _insert_token(connection: AsyncConnection, session: str, token: str, expires: datetime, *, browser: bool = False) -> None:
+    values = {"digest": token, "session_id": session, "expires_at": to_micros(expires), "browser": browser}
+    await connection.execute(insert(refresh_tokens).values(values))
 
 
 async def _locked_session(connection: AsyncConnection, token: str) -> Session | None:
@@ -232,6 +262,7 @@ def _session_of(row: RowMapping) -> Session:
         proof=_proof_of(row["s_proof"]),
         proven=None if row["s_proven_at"] is None else instant(row["s_proven_at"]),
         provider=row["s_provider"],
+        browser=bool(row.get("s_browser", False)),
     )
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ColumnElement,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     select,
     text,
 )
@@ -248,6 +250,7 @@ refresh_tokens = Table(
     Column("session_id", String(26), ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("spent_at", BigInteger),
+    Column("browser", Boolean, nullable=False, server_default=false()),
     Index("refresh_tokens_session", "session_id"),
     Index("refresh_tokens_expires", "expires_at"),
 )

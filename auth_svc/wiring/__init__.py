@@ -12,6 +12,7 @@ from auth_svc.handlers import (
     AccountHandlers,
     AuditLogHandlers,
     AuthHandlers,
+    BrowserSessionHandlers,
     SecurityAlertHandlers,
     SessionHandlers,
     StreamTokenHandlers,
@@ -61,6 +62,7 @@ from tocsin.api.auth.v1 import (
     account_service_pb2_grpc,
     audit_log_service_pb2_grpc,
     auth_service_pb2_grpc,
+    browser_session_service_pb2_grpc,
     security_alert_service_pb2_grpc,
     session_service_pb2_grpc,
     stream_token_service_pb2_grpc,
@@ -123,7 +125,7 @@ def build(settings: AuthSettings, clock: Clock) -> App:
         clock=clock,
         telemetry=telemetry,
         mesh=mesh,
-        verifier=TokenVerifier(keys=keys, issuer=settings.token_issuer, audience=settings.token_audience, clock=clock),
+        verifier=_verifier(settings, clock, keys),
         breakers=breakers,
         checks={"database": database.check, "audit log": auditing.journal.check},
         handlers=[
@@ -253,6 +255,10 @@ class _SigningIn:
                 AccountHandlers(accounts=accounts, sessions=sessions),
             ),
             (session_service_pb2_grpc.add_SessionServiceServicer_to_server, SessionHandlers(sessions=session_list)),
+            (
+                browser_session_service_pb2_grpc.add_BrowserSessionServiceServicer_to_server,
+                BrowserSessionHandlers(sessions=sessions, verifier=_verifier(settings, clock, signer), clock=clock),
+            ),
         )
 
 
@@ -365,6 +371,10 @@ def _signing_keys(settings: AuthSettings, clock: Clock) -> SigningKeys:
         retired_setting=setting_name(settings, "retired_key_files"),
     )
     return SigningKeys(files=files, issuer=settings.token_issuer, audience=settings.token_audience, clock=clock)
+
+
+def _verifier(settings: AuthSettings, clock: Clock, keys: SigningKeys) -> TokenVerifier:
+    return TokenVerifier(keys=keys, issuer=settings.token_issuer, audience=settings.token_audience, clock=clock)
 
 
 def _session_rule(settings: AuthSettings) -> SessionRule:

@@ -6,10 +6,11 @@ Order: route and CORS, then who calls, then what it may, then how often, then th
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from opentelemetry.trace import SpanKind, StatusCode
 
+from gateway.credentials import SessionEnded
 from gateway.http.cors import Cors
 from gateway.http.endpoints import Endpoint
 from gateway.http.exchange import Disconnected, Exchange, Receive, Scope, Send
@@ -27,6 +28,23 @@ from tocsin.telemetry import current_traceparent, extract, get_logger, new_trace
 
 _log = get_logger(__name__)
 
+
+class CookieSessions(Protocol):
+    """Sessions of browsers, as `gateway.sessions` has them."""
+
+    def credential(self, exchange: Exchange, *, safe: bool) -> bytes | None:
+        """What stands in the place of the Authorization header of a request that has none; None without a session.
+
+        Raises:
+            TocsinError: the session is not taken of this request.
+        """
+        ...
+
+    def clear(self, exchange: Exchange) -> None:
+        """Removes the cookie by the answer."""
+        ...
+
+
 _CLIENT_GONE = 499
 _FAILED = 400
 _FAULT = 500
@@ -36,7 +54,16 @@ _UNMATCHED = "(none)"
 class HttpApp:
     """The gateway as an ASGI application."""
 
-    def __init__(self, *, routes: Router[Endpoint], sockets: Router[Endpoint], cors: Cors, max_body_bytes: int, ingress: Ingress) -> None:
+    def __init__(
+        self,
+        *,
+        routes: Router[Endpoint],
+        sockets: Router[Endpoint],
+        cors: Cors,
+        max_body_bytes: int,
+        ingress: Ingress,
+        sessions: CookieSessions,
+    ) -> None:
         """Makes the application.
 
         Args:
@@ -45,7 +72,9 @@ class HttpApp:
             cors: which browsers may read the answers.
             max_body_bytes: most bytes of a request body.
             ingress: authentication, limits and records.
+            sessions: those of browsers.
         """
+        self._sessions = sessions
         self._routes = routes
         self._sockets = sockets
         self._cors = cors
@@ -122,7 +151,14 @@ class HttpApp:
             exchange.unwatch()
 
     async def _serve(self, exchange: Exchange, endpoint: Endpoint) -> None:
-        authorization = await self._authorization(exchange, endpoint)
+        try:
+            await self._serve_as(exchange, endpoint, await self._authorization(exchange, endpoint))
+        except SessionEnded:
+            if not exchange.sent:
+                self._sessions.clear(exchange)
+            raise
+
+    async def _serve_as(self, exchange: Exchange, endpoint: Endpoint, authorization: bytes | None) -> None:
         principal = exchange.principal = await self._ingress.authorize(
             authorization,
             public=endpoint.public,
@@ -149,10 +185,16 @@ class HttpApp:
             await endpoint.serve(exchange)
 
     async def _authorization(self, exchange: Exchange, endpoint: Endpoint) -> bytes | None:
-        """The header; or, for a stream, the one that the token in its URL stands for (RFC 6750, 2: not both)."""
+        """The header; for a stream, the one that the token in its URL stands for (RFC 6750, 2: not both); or what the cookie does."""
         header = exchange.headers.get(b"authorization")
-        if exchange.method != "GET" or endpoint.policy is None or endpoint.policy.kind is MethodKind.UNARY_UNARY:
-            return header
+        unary = endpoint.policy is None or endpoint.policy.kind is MethodKind.UNARY_UNARY
+        if exchange.method == "GET" and not unary:
+            header = await self._of_stream_token(exchange, endpoint, header)
+        if header is None and not endpoint.public:
+            return self._sessions.credential(exchange, safe=exchange.method == "GET" and unary)
+        return header
+
+    async def _of_stream_token(self, exchange: Exchange, endpoint: Endpoint, header: bytes | None) -> bytes | None:
         token, exchange.query_string = shown_token(exchange.query_string)
         if token is None:
             return header

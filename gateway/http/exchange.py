@@ -35,7 +35,8 @@ class Exchange:
 
     __slots__ = (
         "_common", "_gone", "_head", "_http_version", "_max_body", "_receive", "_send", "_watch", "_watched", "address",
-        "headers", "late_error", "method", "path", "principal", "query_string", "raw_headers", "sent", "status", "variables",
+        "headers", "is_tls", "late_error", "method", "path", "peer", "principal",
+        "query_string", "raw_headers", "sent", "status", "variables",
     )  # fmt: skip
 
     def __init__(self, *, scope: Scope, receive: Receive, send: Send, max_body: int, address: str) -> None:
@@ -61,6 +62,9 @@ class Exchange:
         self._watched: asyncio.Task[None] | None = None
         self._gone = False
         self.address = address
+        self.peer: str = (scope.get("client") or ("",))[0]
+        """The address of the connection."""
+        self.is_tls = scope.get("scheme") in ("https", "wss")
         self.method: str = "GET" if self._head else scope["method"]
         self.path: str = scope["raw_path"].decode("latin-1")
         self.query_string: bytes = scope["query_string"]

@@ -14,10 +14,11 @@ Headers = dict[bytes, bytes]
 
 _READ = frozenset(
     {
-        b"accept", b"accept-encoding", b"access-control-request-method", b"authorization", b"connect-accept-encoding",
+        b"accept", b"accept-encoding", b"accept-language", b"access-control-request-method", b"authorization", b"connect-accept-encoding",
         b"connect-content-encoding", b"connect-protocol-version", b"connect-timeout-ms", b"content-encoding", b"content-length",
-        b"content-type", b"grpc-accept-encoding", b"grpc-encoding", b"grpc-timeout", b"host", b"idempotency-key", b"if-none-match",
-        b"last-event-id", b"origin", b"traceparent", b"transfer-encoding", b"user-agent", b"x-request-timeout",
+        b"content-type", b"cookie", b"grpc-accept-encoding", b"grpc-encoding", b"grpc-timeout", b"host", b"idempotency-key",
+        b"if-none-match",
+        b"last-event-id", b"origin", b"sec-fetch-site", b"traceparent", b"transfer-encoding", b"user-agent", b"x-request-timeout",
     }
 )  # fmt: skip
 # A proxy and the gateway must not read two different ones (RFC 9110, section 5.3).
@@ -82,7 +83,7 @@ def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> Headers:
             if name in found:
                 if name in _SINGLE:
                     raise HeadersInvalid.at(name.decode(), "given twice")
-                value = found[name] + b"," + value
+                value = found[name] + (b"; " if name == b"cookie" else b",") + value
             found[name] = value
     return found
 

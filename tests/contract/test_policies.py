@@ -108,6 +108,7 @@ NATURALLY = {
     for name in (
         "auth.v1.AuditLogService/AppendAuditLogs",
         "auth.v1.AuthService/RevokeToken",
+        "auth.v1.BrowserSessionService/ExchangeBrowserSession",
         "auth.v1.InvitationService/RevokeInvitation",
         "auth.v1.RoleService/UpdateRole",
         "auth.v1.ServiceAccountService/DeactivateServiceAccount",

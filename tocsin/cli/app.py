@@ -38,7 +38,7 @@ from tocsin.cli.security import make_security
 from tocsin.cli.services import migrate, serve
 from tocsin.cli.silences import make_silence
 from tocsin.cli.spool import make_spool
-from tocsin.cli.stack import down, status, up
+from tocsin.cli.stack import down, open_browser, status, up
 from tocsin.cli.tasks import cancel_task, follow_task, run
 from tocsin.cli.templates import make_templates
 from tocsin.cli.tenants import make_tenant
@@ -94,6 +94,7 @@ def make_app() -> typer.Typer:
     )
     for command in (up, down, status, serve, migrate, bench):
         app.command(epilog=EXIT_CODES, rich_help_panel="Run Tocsin")(command)
+    app.command("open", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(open_browser)
     for name, make in _RUN:
         app.add_typer(make(), name=name, rich_help_panel="Run Tocsin")
     for name, about, commands in _GROUPS:

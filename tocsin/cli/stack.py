@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import os
 import sys
+import webbrowser
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -12,10 +13,11 @@ from rich.console import Console
 from rich.text import Text
 
 from tocsin.cli.output import write_json, write_line, write_table
-from tocsin.cli.target import STATE, JsonOption, StateOption
+from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect, target_of
 from tocsin.clock import SystemClock
 from tocsin.lifecycle import ExitCode
 from tocsin.stack import commands
+from tocsin.stack.sign_in import sign_in_link
 from tocsin.stack.stack_file import StackStatus, read_stack_file
 from tocsin.stack.supervisor import programs
 from tocsin.stack.view import view_for
@@ -44,16 +46,38 @@ def up(
     clock = SystemClock()
     if not detach:
         view = view_for(Console(highlight=False), stack.layout)
-        raise typer.Exit(asyncio.run(commands.up(stack, view=view, clock=clock, show_key=not daemon)))
+        raise typer.Exit(asyncio.run(commands.up(stack, view=view, clock=clock, show_key=not daemon, show_link=_is_terminal())))
     again = [sys.executable, "-m", "tocsin.cli", "up", "--daemon", "--state", str(stack.layout.state)]
     if port_base is not None:
         again += ["--port-base", str(port_base)]
-    text = asyncio.run(commands.detach(stack, argv=again, clock=clock, timeout=timeout))
+    text = asyncio.run(commands.detach(stack, argv=again, clock=clock, timeout=timeout, show_link=not as_json and _is_terminal()))
     if as_json:
         picture = read_stack_file(stack.layout.state)
         write_json(dataclasses.asdict(picture) if picture else {})
     else:
         write_line(text)
+
+
+def _is_terminal() -> bool:
+    """Whether a person reads the output, and no file or pipe keeps it."""
+    return sys.stdout.isatty()
+
+
+def open_browser(
+    user: Annotated[
+        str, typer.Option("--user", help="Id of the user to sign in. Default: the owner of the tenant, or its first administrator.")
+    ] = "",
+    only_print: Annotated[bool, typer.Option("--print", help="Write the link and open nothing.")] = False,
+    state: StateOption = STATE,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+) -> None:
+    """Sign in with a browser: make a link that works once, within ten minutes, and open it."""
+    address, _ = target_of(state=state, url=url, api_key=api_key)
+    with connect(state=state, url=url, api_key=api_key) as client:
+        link = sign_in_link(client, url=address, user=user)
+    if only_print or not webbrowser.open(link):
+        write_line(link)
 
 
 def down(

@@ -13,12 +13,14 @@ from typing import Any, Final
 
 import httpx2
 
+from tocsin.client import Client
 from tocsin.clock import Clock
-from tocsin.errors import FailedPrecondition, ResourceExhausted, Unavailable
+from tocsin.errors import FailedPrecondition, ResourceExhausted, TocsinError, Unavailable
 from tocsin.lifecycle import ExitCode
 from tocsin.stack.child import ChildState
 from tocsin.stack.layout import Layout, log_folder, plan, ports_in_use
 from tocsin.stack.renewal import Certificates
+from tocsin.stack.sign_in import sign_in_link
 from tocsin.stack.stack_file import ServiceStatus, StackRunning, StackStatus, is_running, locked, read_stack_file, supervisor_of
 from tocsin.stack.supervisor import ServiceRefused, Supervisor, tail
 from tocsin.stack.view import TolerantView, View, welcome
@@ -65,7 +67,7 @@ def stack_of(*, state: Path, base: int | None, env: Mapping[str, str], programs:
     return Stack(layout=layout, programs=programs, env=env, state_flag=flag)
 
 
-async def up(stack: Stack, *, view: View, clock: Clock, show_key: bool) -> int:
+async def up(stack: Stack, *, view: View, clock: Clock, show_key: bool, show_link: bool = False) -> int:
     """Runs the stack until a signal ends it. Returns the exit code.
 
     The first SIGINT, SIGTERM or SIGHUP drains the services; a second one kills them.
@@ -75,6 +77,7 @@ async def up(stack: Stack, *, view: View, clock: Clock, show_key: bool) -> int:
         view: shows it.
         clock: the machine's.
         show_key: whether a new API key may be shown; not where the output is kept.
+        show_link: whether a sign-in link may; likewise.
 
     Raises:
         StackRunning: another stack runs on the state folder.
@@ -91,10 +94,10 @@ async def up(stack: Stack, *, view: View, clock: Clock, show_key: bool) -> int:
         supervisor = Supervisor(layout=layout, programs=stack.programs, env=stack.env, pid=os.getpid(), clock=clock, on_change=view.changed)
         with view, _signals(supervisor) as told:
             view.watch(supervisor.children.values())
-            return await _run(stack, supervisor, view, told, clock, show_key=show_key and new_start)
+            return await _run(stack, supervisor, view, told, clock, show_key=show_key and new_start, show_link=show_link)
 
 
-async def detach(stack: Stack, *, argv: Sequence[str], clock: Clock, timeout: float) -> str:
+async def detach(stack: Stack, *, argv: Sequence[str], clock: Clock, timeout: float, show_link: bool = False) -> str:
     """Starts the stack in a session of its own and returns once it is healthy: what a newcomer needs next.
 
     Args:
@@ -102,6 +105,7 @@ async def detach(stack: Stack, *, argv: Sequence[str], clock: Clock, timeout: fl
         argv: the command that runs it in the foreground, beginning with the path of the program.
         clock: the machine's.
         timeout: seconds after which a stack that is not healthy is stopped again.
+        show_link: whether a sign-in link may be in the text; not where the output is kept.
 
     Raises:
         StackRunning, PortsInUse: as `up`.
@@ -122,7 +126,8 @@ async def detach(stack: Stack, *, argv: Sequence[str], clock: Clock, timeout: fl
         os.kill(pid, signal.SIGTERM)
         msg = f"the stack was not healthy after {timeout:g} s and is stopped again; see {log_folder(layout.state)}\n{tail(log)}"
         raise Unavailable(msg) from None
-    return welcome(layout, new_key=_key(layout) if new_start else None, state_flag=stack.state_flag)
+    link = await _link(layout) if show_link else None
+    return welcome(layout, new_key=_key(layout) if new_start else None, link=link, state_flag=stack.state_flag)
 
 
 async def down(state: Path, *, clock: Clock, timeout: float) -> DownResult:
@@ -178,7 +183,9 @@ async def _health(picture: StackStatus) -> dict[str, Any] | None:
         return None
 
 
-async def _run(stack: Stack, supervisor: Supervisor, view: View, told: asyncio.Event, clock: Clock, *, show_key: bool) -> int:
+async def _run(
+    stack: Stack, supervisor: Supervisor, view: View, told: asyncio.Event, clock: Clock, *, show_key: bool, show_link: bool
+) -> int:
     stopping = asyncio.create_task(told.wait())
     getting_ready = asyncio.create_task(supervisor.wait_ready())
     certificates = _certificates(stack, clock)
@@ -188,7 +195,8 @@ async def _run(stack: Stack, supervisor: Supervisor, view: View, told: asyncio.E
         await asyncio.wait((stopping, getting_ready), return_when=asyncio.FIRST_COMPLETED)
         if getting_ready.done():
             getting_ready.result()
-            view.say(welcome(stack.layout, new_key=_key(stack.layout) if show_key else None, state_flag=stack.state_flag))
+            link = await _link(stack.layout) if show_link else None
+            view.say(welcome(stack.layout, new_key=_key(stack.layout) if show_key else None, link=link, state_flag=stack.state_flag))
             await stopping
     except ServiceRefused as error:
         view.say(error.message)
@@ -290,6 +298,22 @@ def _make_folders(layout: Layout) -> None:
 
 def _certificates(stack: Stack, clock: Clock) -> Certificates:
     return Certificates(state=stack.layout.state, trust_domain=stack.env.get("TOCSIN_TRUST_DOMAIN") or "tocsin.local", clock=clock)
+
+
+async def _link(layout: Layout) -> str | None:
+    """A sign-in link of the owner; None where the folder's key cannot make one any more, which is told when somebody asks for it."""
+    picture, key = read_stack_file(layout.state), _key(layout)
+    if picture is None or not key:
+        return None
+
+    def make() -> str:
+        with Client(url=picture.http, api_key=key, timeout=_HEALTH_SECONDS, verify=picture.verify()) as client:
+            return sign_in_link(client, url=picture.http)
+
+    try:
+        return await asyncio.to_thread(make)
+    except TocsinError:
+        return None
 
 
 def _key(layout: Layout) -> str | None:

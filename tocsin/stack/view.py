@@ -172,18 +172,20 @@ def view_for(console: Console, layout: Layout) -> View:
     return TableView(console=console, layout=layout) if console.is_terminal else LineView(console=console, layout=layout)
 
 
-def welcome(layout: Layout, *, new_key: str | None, state_flag: str) -> str:
+def welcome(layout: Layout, *, new_key: str | None, state_flag: str, link: str | None = None) -> str:
     """What a newcomer needs next: addresses, the API key, a first alarm and where its mail appears.
 
     Args:
         layout: the running stack.
         new_key: the API key that was made at this start; it is shown this once.
+        link: signs the owner in, once; without one the text says how to get it.
         state_flag: what a further command needs to find the stack, such as ``--state x``; empty for the usual folder.
     """
     key_file = shlex.quote(str(layout.api_key_file))
     headers = f"-H 'Content-Type: application/json' -H \"Authorization: Bearer $(cat {key_file})\""
     lines = [
         "",
+        f"sign in         {link or f'{_command()} open {state_flag}'.rstrip()}{'   (once, within ten minutes)' if link else ''}",
         f"REST and docs   {layout.http_url}  {layout.http_url}/docs",
         f"gRPC            {layout.address(GATEWAY)}",
         f"API key         {layout.api_key_file}",

@@ -1,8 +1,10 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from gateway.credentials import Authenticator, KeyCacheRule, KeyRefused, MalformedAuthorization
+from gateway.credentials import Authenticator, KeyRefused, MalformedAuthorization, SessionEnded, cookie_credential
+from gateway.secret_cache import KeyCacheRule
 from gateway.transcoding.problems import CredentialMissing
 from tocsin.errors import TocsinError, Unauthenticated, Unavailable
 from tocsin.mesh.jwks import JwksCache
@@ -12,6 +14,7 @@ from tocsin.testing.tokens import AUDIENCE, ISSUER, TokenMint
 from tocsin.testing.waiting import eventually
 
 RULE = KeyCacheRule(fresh_seconds=60, stale_seconds=600, refused_seconds=5, retry_seconds=5, capacity=3)
+SESSION_RULE = replace(RULE, fresh_seconds=2, retry_seconds=2)
 KEY = b"Bearer tk_good"
 
 
@@ -35,6 +38,14 @@ class Keys:
             raise Unauthenticated
         return self.mint.mint(tenant="acme", scopes=["books:read"], lifetime=self.lifetime)
 
+    async def exchange_session(self, secret: str, held: str) -> str:
+        self.asked.append(f"{secret} {bool(held)}")
+        if self.failure is not None:
+            raise self.failure
+        if not secret.startswith("tb_good"):
+            raise Unauthenticated
+        return held or self.mint.mint(tenant="acme", scopes=["books:read"], lifetime=self.lifetime)
+
 
 @pytest.fixture
 def keys(clock: FakeClock) -> Keys:
@@ -46,7 +57,7 @@ def keys(clock: FakeClock) -> Keys:
 def authenticator(clock: FakeClock, keys: Keys) -> Authenticator:
     """An authenticator in front of it."""
     verifier = TokenVerifier(keys=JwksCache(source=keys.mint.fetch, file=None, clock=clock), issuer=ISSUER, audience=AUDIENCE, clock=clock)
-    return Authenticator(verifier=verifier, keys=keys, clock=clock, rule=RULE)
+    return Authenticator(verifier=verifier, keys=keys, sessions=keys, clock=clock, rule=RULE, session_rule=SESSION_RULE)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +103,7 @@ async def test_a_key_outlives_the_signing_key_of_its_token(clock: FakeClock, key
     """When the signing key is withdrawn, the API key is exchanged anew instead of being refused with its old token."""
     cache = JwksCache(source=lambda: keys.mint.fetch(), file=None, clock=clock, max_age=1, pause=0)
     verifier = TokenVerifier(keys=cache, issuer=ISSUER, audience=AUDIENCE, clock=clock, remembered=1)
-    authenticator = Authenticator(verifier=verifier, keys=keys, clock=clock, rule=RULE)
+    authenticator = Authenticator(verifier=verifier, keys=keys, sessions=keys, clock=clock, rule=RULE, session_rule=SESSION_RULE)
     old = await authenticator.authenticate(KEY)
     keys.mint = TokenMint(clock=clock)
 
@@ -172,10 +183,44 @@ async def test_a_refusal_for_time_is_not_remembered(keys: Keys, clock: FakeClock
     keys.mint = TokenMint(clock=issuer)
     cache = JwksCache(source=keys.mint.fetch, file=None, clock=clock)
     verifier = TokenVerifier(keys=cache, issuer=ISSUER, audience=AUDIENCE, clock=clock)
-    authenticator = Authenticator(verifier=verifier, keys=keys, clock=clock, rule=RULE)
+    authenticator = Authenticator(verifier=verifier, keys=keys, sessions=keys, clock=clock, rule=RULE, session_rule=SESSION_RULE)
     assert (await authenticator.authenticate(KEY)).tenant == "acme"
     issuer.seconds = 90.0
     with pytest.raises(TokenRefused, match="not valid yet"):
         await authenticator.authenticate(b"Bearer tk_good_other")
     issuer.seconds = 0.0
     assert (await authenticator.authenticate(b"Bearer tk_good_other")).tenant == "acme"
+
+
+async def test_a_session_is_asked_about_every_two_seconds(authenticator: Authenticator, keys: Keys, clock: FakeClock) -> None:
+    """Its token is offered again, and goes on while auth_svc is away; what ended elsewhere works for two seconds, and not at all here."""
+    cookie = cookie_credential("tb_good")
+    first = await authenticator.authenticate(cookie)
+    assert authenticator.known(cookie) is first
+    await clock.advance(2)
+    assert authenticator.known(cookie) is None
+    assert await authenticator.authenticate(cookie) is first
+    assert keys.asked == ["tb_good False", "tb_good True"]
+    keys.failure = Unavailable()
+    await clock.advance(3)
+    assert await authenticator.authenticate(cookie) is first
+    keys.failure = Unauthenticated()
+    await clock.advance(6)
+    with pytest.raises(SessionEnded):
+        await authenticator.authenticate(cookie)
+    other = cookie_credential("tb_good2")
+    keys.failure = None
+    await authenticator.authenticate(other)
+    keys.failure = Unauthenticated()
+    assert authenticator.known(other) is not None
+    authenticator.forget(other)
+    with pytest.raises(SessionEnded):
+        await authenticator.authenticate(other)
+
+
+@pytest.mark.parametrize("header", [b"cookie tb_good", b"Bearer tb_good", b"Cookie tb_good"])
+async def test_no_header_says_what_a_cookie_says(authenticator: Authenticator, keys: Keys, header: bytes) -> None:
+    """The secret of a session is good as a cookie alone."""
+    with pytest.raises(Unauthenticated):
+        await authenticator.authenticate(header)
+    assert keys.asked == []

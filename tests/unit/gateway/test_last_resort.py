@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from gateway.http.cors import Cors
 from gateway.http.endpoints import Answer, Endpoint, PageEndpoint
 from gateway.http.exchange import Exchange
 from gateway.ingress import Ingress
+from gateway.ports import IssuedTokens, OpenedSession
+from gateway.sessions import BrowserSessions
 from gateway.stream_tokens import StreamTokenDoor, StreamTokenRefused
 from gateway.transcoding.router import Router
 from gateway.transcoding.template import parse
@@ -23,7 +26,7 @@ from gateway.trusted_proxies import TrustedProxies
 from tests.integration.auth.journals import journal_in
 from tests.unit.gateway.limits import no_limits
 from tests.unit.gateway.test_credentials import RULE, Keys
-from tocsin.errors import FieldViolation, InvalidInput, NotFound
+from tocsin.errors import FieldViolation, InvalidInput, NotFound, Unauthenticated
 from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.jwks import JwksCache
 from tocsin.mesh.tokens import TokenVerifier
@@ -39,6 +42,25 @@ class NoStreamTokens:
     async def exchange(self, token: str, path: str) -> str:
         """Refuses it."""
         raise StreamTokenRefused
+
+
+class NoSessions:
+    """Signs nobody in."""
+
+    async def sign_in(self, fields: Mapping[str, object]) -> IssuedTokens:
+        """Refuses it."""
+        raise Unauthenticated
+
+    async def sign_in_by_link(self, token: str) -> IssuedTokens:
+        """Refuses it."""
+        raise Unauthenticated
+
+    async def open_session(self, refresh_token: str) -> OpenedSession:
+        """Refuses it."""
+        raise Unauthenticated
+
+    async def close_session(self, secret: str) -> None:
+        """Ends nothing."""
 
 
 def unshowable() -> InvalidInput:
@@ -60,12 +82,14 @@ def app(error: BaseException, clock: FakeClock) -> HttpApp:
     mint = TokenMint(clock=clock)
     verifier = TokenVerifier(keys=JwksCache(source=mint.fetch, file=None, clock=clock), issuer=ISSUER, audience=AUDIENCE, clock=clock)
     routes: Router[Endpoint] = Router([("GET", parse("/page"), PageEndpoint(template="/page", page=page))])
-    authenticator = Authenticator(verifier=verifier, keys=Keys(mint), clock=clock, rule=RULE)
+    keys, proxies = Keys(mint), TrustedProxies(networks=(), header="forwarded")
+    authenticator = Authenticator(verifier=verifier, keys=keys, sessions=keys, clock=clock, rule=RULE, session_rule=RULE)
     return HttpApp(
         routes=routes,
         sockets=Router([]),
         cors=Cors(origins=()),
         max_body_bytes=1000,
+        sessions=BrowserSessions(keeper=NoSessions(), authenticator=authenticator, proxies=proxies, clock=clock),
         ingress=Ingress(
             authenticator=authenticator,
             telemetry=Telemetry(service="gateway", settings=settings),
@@ -74,7 +98,7 @@ def app(error: BaseException, clock: FakeClock) -> HttpApp:
             limits=no_limits(clock),
             bulkheads=Bulkheads(settings),
             alerts=RecordedAlerts(),
-            proxies=TrustedProxies(networks=(), header="forwarded"),
+            proxies=proxies,
             credential_watch=CredentialWatch(authenticator=authenticator, clock=clock),
             stream_tokens=StreamTokenDoor(exchange=NoStreamTokens()),
             journal=journal_in(Path("/nowhere"), clock),

@@ -30,7 +30,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(tocsin/api/auth/v1/session_service.proto\x12\x12tocsin.api.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\x94\x02\n\x07Session\x12\x0c\n\x04name\x18\x01 \x01(\t\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_use_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x63lient_address\x18\x05 \x01(\t\x12\x12\n\nuser_agent\x18\x06 \x01(\t\x12\x0e\n\x06scopes\x18\x07 \x03(\t\x12\x0f\n\x07\x63urrent\x18\x08 \x01(\x08\x12\x19\n\x11identity_provider\x18\x0c \x01(\t\"R\n\x13ListSessionsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"^\n\x14ListSessionsResponse\x12-\n\x08sessions\x18\x01 \x03(\x0b\x32\x1b.tocsin.api.auth.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"F\n\x14\x44\x65leteSessionRequest\x12.\n\x04name\x18\x01 \x01(\tB \xe2\x41\x01\x02\xbaH\x19r\x17\x32\x15^sessions/[^/]{1,64}$\"0\n\x18RevokeAllSessionsRequest\x12\x14\n\x0ckeep_current\x18\x01 \x01(\x08\",\n\x19RevokeAllSessionsResponse\x12\x0f\n\x07revoked\x18\x01 \x01(\x05\"\x83\x01\n\x17ListUserSessionsRequest\x12+\n\x04user\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^users/[^/]{1,64}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"[\n\x18\x44\x65leteUserSessionRequest\x12?\n\x04name\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^users/[^/]{1,64}/sessions/[^/]{1,64}$\"H\n\x19RevokeUserSessionsRequest\x12+\n\x04user\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^users/[^/]{1,64}$2\xc9\x07\n\x0eSessionService\x12\x92\x01\n\x0cListSessions\x12\'.tocsin.api.auth.v1.ListSessionsRequest\x1a(.tocsin.api.auth.v1.ListSessionsResponse\"/\x90\x02\x01\x8a\xe7\x18\x14\"\x0c\x61\x63\x63ount:read*\x04list\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/sessions\x12p\n\rDeleteSession\x12(.tocsin.api.auth.v1.DeleteSessionRequest\x1a\x16.google.protobuf.Empty\"\x1d\x82\xd3\xe4\x93\x02\x17*\x15/v1/{name=sessions/*}\x12\x96\x01\n\x11RevokeAllSessions\x12,.tocsin.api.auth.v1.RevokeAllSessionsRequest\x1a-.tocsin.api.auth.v1.RevokeAllSessionsResponse\"$\x90\x02\x02\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/sessions:revokeAll:\x01*\x12\xa7\x01\n\x10ListUserSessions\x12+.tocsin.api.auth.v1.ListUserSessionsRequest\x1a(.tocsin.api.auth.v1.ListSessionsResponse\"<\x90\x02\x01\x8a\xe7\x18\x12\"\nusers:read*\x04list\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/{user=users/*}/sessions\x12\x91\x01\n\x11\x44\x65leteUserSession\x12,.tocsin.api.auth.v1.DeleteUserSessionRequest\x1a\x16.google.protobuf.Empty\"6\x8a\xe7\x18\r\"\x0busers:write\x82\xd3\xe4\x93\x02\x1f*\x1d/v1/{name=users/*/sessions/*}\x12\xb8\x01\n\x12RevokeUserSessions\x12-.tocsin.api.auth.v1.RevokeUserSessionsRequest\x1a-.tocsin.api.auth.v1.RevokeAllSessionsResponse\"D\x90\x02\x02\x8a\xe7\x18\r\"\x0busers:write\x82\xd3\xe4\x93\x02*\"%/v1/{user=users/*}/sessions:revokeAll:\x01*\x1a\x1e\x8a\xe7\x18\x1a\n\x02\x08\x05\"\raccount:write*\x05writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(tocsin/api/auth/v1/session_service.proto\x12\x12tocsin.api.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xa5\x02\n\x07Session\x12\x0c\n\x04name\x18\x01 \x01(\t\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_use_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x63lient_address\x18\x05 \x01(\t\x12\x12\n\nuser_agent\x18\x06 \x01(\t\x12\x0e\n\x06scopes\x18\x07 \x03(\t\x12\x0f\n\x07\x63urrent\x18\x08 \x01(\x08\x12\x19\n\x11identity_provider\x18\x0c \x01(\t\x12\x0f\n\x07\x62rowser\x18\t \x01(\x08\"R\n\x13ListSessionsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"^\n\x14ListSessionsResponse\x12-\n\x08sessions\x18\x01 \x03(\x0b\x32\x1b.tocsin.api.auth.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"F\n\x14\x44\x65leteSessionRequest\x12.\n\x04name\x18\x01 \x01(\tB \xe2\x41\x01\x02\xbaH\x19r\x17\x32\x15^sessions/[^/]{1,64}$\"0\n\x18RevokeAllSessionsRequest\x12\x14\n\x0ckeep_current\x18\x01 \x01(\x08\",\n\x19RevokeAllSessionsResponse\x12\x0f\n\x07revoked\x18\x01 \x01(\x05\"\x83\x01\n\x17ListUserSessionsRequest\x12+\n\x04user\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^users/[^/]{1,64}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"[\n\x18\x44\x65leteUserSessionRequest\x12?\n\x04name\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(2&^users/[^/]{1,64}/sessions/[^/]{1,64}$\"H\n\x19RevokeUserSessionsRequest\x12+\n\x04user\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^users/[^/]{1,64}$2\xc9\x07\n\x0eSessionService\x12\x92\x01\n\x0cListSessions\x12\'.tocsin.api.auth.v1.ListSessionsRequest\x1a(.tocsin.api.auth.v1.ListSessionsResponse\"/\x90\x02\x01\x8a\xe7\x18\x14\"\x0c\x61\x63\x63ount:read*\x04list\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/sessions\x12p\n\rDeleteSession\x12(.tocsin.api.auth.v1.DeleteSessionRequest\x1a\x16.google.protobuf.Empty\"\x1d\x82\xd3\xe4\x93\x02\x17*\x15/v1/{name=sessions/*}\x12\x96\x01\n\x11RevokeAllSessions\x12,.tocsin.api.auth.v1.RevokeAllSessionsRequest\x1a-.tocsin.api.auth.v1.RevokeAllSessionsResponse\"$\x90\x02\x02\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/sessions:revokeAll:\x01*\x12\xa7\x01\n\x10ListUserSessions\x12+.tocsin.api.auth.v1.ListUserSessionsRequest\x1a(.tocsin.api.auth.v1.ListSessionsResponse\"<\x90\x02\x01\x8a\xe7\x18\x12\"\nusers:read*\x04list\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/{user=users/*}/sessions\x12\x91\x01\n\x11\x44\x65leteUserSession\x12,.tocsin.api.auth.v1.DeleteUserSessionRequest\x1a\x16.google.protobuf.Empty\"6\x8a\xe7\x18\r\"\x0busers:write\x82\xd3\xe4\x93\x02\x1f*\x1d/v1/{name=users/*/sessions/*}\x12\xb8\x01\n\x12RevokeUserSessions\x12-.tocsin.api.auth.v1.RevokeUserSessionsRequest\x1a-.tocsin.api.auth.v1.RevokeAllSessionsResponse\"D\x90\x02\x02\x8a\xe7\x18\r\"\x0busers:write\x82\xd3\xe4\x93\x02*\"%/v1/{user=users/*}/sessions:revokeAll:\x01*\x1a\x1e\x8a\xe7\x18\x1a\n\x02\x08\x05\"\raccount:write*\x05writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -68,23 +68,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SESSIONSERVICE'].methods_by_name['RevokeUserSessions']._loaded_options = None
   _globals['_SESSIONSERVICE'].methods_by_name['RevokeUserSessions']._serialized_options = b'\220\002\002\212\347\030\r\"\013users:write\202\323\344\223\002*\"%/v1/{user=users/*}/sessions:revokeAll:\001*'
   _globals['_SESSION']._serialized_start=252
-  _globals['_SESSION']._serialized_end=528
-  _globals['_LISTSESSIONSREQUEST']._serialized_start=530
-  _globals['_LISTSESSIONSREQUEST']._serialized_end=612
-  _globals['_LISTSESSIONSRESPONSE']._serialized_start=614
-  _globals['_LISTSESSIONSRESPONSE']._serialized_end=708
-  _globals['_DELETESESSIONREQUEST']._serialized_start=710
-  _globals['_DELETESESSIONREQUEST']._serialized_end=780
-  _globals['_REVOKEALLSESSIONSREQUEST']._serialized_start=782
-  _globals['_REVOKEALLSESSIONSREQUEST']._serialized_end=830
-  _globals['_REVOKEALLSESSIONSRESPONSE']._serialized_start=832
-  _globals['_REVOKEALLSESSIONSRESPONSE']._serialized_end=876
-  _globals['_LISTUSERSESSIONSREQUEST']._serialized_start=879
-  _globals['_LISTUSERSESSIONSREQUEST']._serialized_end=1010
-  _globals['_DELETEUSERSESSIONREQUEST']._serialized_start=1012
-  _globals['_DELETEUSERSESSIONREQUEST']._serialized_end=1103
-  _globals['_REVOKEUSERSESSIONSREQUEST']._serialized_start=1105
-  _globals['_REVOKEUSERSESSIONSREQUEST']._serialized_end=1177
-  _globals['_SESSIONSERVICE']._serialized_start=1180
-  _globals['_SESSIONSERVICE']._serialized_end=2149
+  _globals['_SESSION']._serialized_end=545
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=547
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=629
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=631
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=725
+  _globals['_DELETESESSIONREQUEST']._serialized_start=727
+  _globals['_DELETESESSIONREQUEST']._serialized_end=797
+  _globals['_REVOKEALLSESSIONSREQUEST']._serialized_start=799
+  _globals['_REVOKEALLSESSIONSREQUEST']._serialized_end=847
+  _globals['_REVOKEALLSESSIONSRESPONSE']._serialized_start=849
+  _globals['_REVOKEALLSESSIONSRESPONSE']._serialized_end=893
+  _globals['_LISTUSERSESSIONSREQUEST']._serialized_start=896
+  _globals['_LISTUSERSESSIONSREQUEST']._serialized_end=1027
+  _globals['_DELETEUSERSESSIONREQUEST']._serialized_start=1029
+  _globals['_DELETEUSERSESSIONREQUEST']._serialized_end=1120
+  _globals['_REVOKEUSERSESSIONSREQUEST']._serialized_start=1122
+  _globals['_REVOKEUSERSESSIONSREQUEST']._serialized_end=1194
+  _globals['_SESSIONSERVICE']._serialized_start=1197
+  _globals['_SESSIONSERVICE']._serialized_end=2166
 # @@protoc_insertion_point(module_scope)

@@ -34,6 +34,7 @@ class Session(_message.Message):
     SCOPES_FIELD_NUMBER: _builtins.int
     CURRENT_FIELD_NUMBER: _builtins.int
     IDENTITY_PROVIDER_FIELD_NUMBER: _builtins.int
+    BROWSER_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "sessions/{id}"; of a user of the tenant "users/{id}/sessions/{id}"."""
     client_address: _builtins.str
@@ -44,6 +45,8 @@ class Session(_message.Message):
     """Whether it is the session of the token that asks."""
     identity_provider: _builtins.str
     """Identity provider whose word began it, "identityProviders/{id}"; empty: none."""
+    browser: _builtins.bool
+    """Whether a browser has it, in a cookie."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When somebody signed in."""
@@ -72,10 +75,11 @@ class Session(_message.Message):
         scopes: _abc.Iterable[_builtins.str] | None = ...,
         current: _builtins.bool = ...,
         identity_provider: _builtins.str = ...,
+        browser: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "last_use_time", b"last_use_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_address", b"client_address", "create_time", b"create_time", "current", b"current", "expire_time", b"expire_time", "identity_provider", b"identity_provider", "last_use_time", b"last_use_time", "name", b"name", "scopes", b"scopes", "user_agent", b"user_agent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["browser", b"browser", "client_address", b"client_address", "create_time", b"create_time", "current", b"current", "expire_time", b"expire_time", "identity_provider", b"identity_provider", "last_use_time", b"last_use_time", "name", b"name", "scopes", b"scopes", "user_agent", b"user_agent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,6 @@
+"""Sessions of browsers: the cookie, and the pages and paths that sign in and out."""
+
+from gateway.sessions.browser import BrowserSessions
+from gateway.sessions.endpoints import session_endpoints
+
+__all__ = ["BrowserSessions", "session_endpoints"]

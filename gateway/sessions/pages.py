@@ -1,0 +1,151 @@
+"""The pages that sign in and out: they need no script and nothing from elsewhere."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Final, NamedTuple
+from urllib.parse import urlencode
+
+from tocsin.html_page import html_page, preferred_language
+
+
+class SignInButton(NamedTuple):
+    """Another way in: what it is called, and where it begins."""
+
+    name: str
+    path: str
+
+
+_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "en": {
+        "sign_in": "Sign in",
+        "name": "E-mail or username",
+        "password": "Password",
+        "code": "Code",
+        "second": "A second proof",
+        "second_text": "Enter the code that your app shows, or one of your recovery codes.",
+        "with": "Sign in with {name}",
+        "link": "Sign in by this link",
+        "link_text": "It works once. Nobody but you should have it.",
+        "no_link": "This link does not work",
+        "no_link_text": "It was used, or has expired. Ask for another one, or sign in with your password.",
+        "signed_in": "You are signed in",
+        "go_on": "Go on",
+        "sign_out": "Sign out",
+        "signed_out": "You are signed out",
+        "insecure": "Not over plain http",
+        "refused": "That did not work",
+        "again": "Try again",
+        "wrong": "The name or the password is wrong.",
+        "wrong_code": "The code is wrong, or has expired.",
+        "wait": "Too many attempts. Wait for {seconds} s, then try again.",
+        "later": "The service cannot be reached right now. Try again in a moment.",
+    },
+    "de": {
+        "sign_in": "Anmelden",
+        "name": "E-Mail oder Benutzername",
+        "password": "Passwort",
+        "code": "Code",
+        "second": "Ein zweiter Nachweis",
+        "second_text": "Geben Sie den Code ein, den Ihre App zeigt, oder einen Ihrer Wiederherstellungscodes.",
+        "with": "Anmelden mit {name}",
+        "link": "Mit diesem Link anmelden",
+        "link_text": "Er gilt einmal. Niemand außer Ihnen sollte ihn haben.",
+        "no_link": "Dieser Link funktioniert nicht",
+        "no_link_text": "Er wurde benutzt oder ist abgelaufen. Fordern Sie einen neuen an, oder melden Sie sich mit Ihrem Passwort an.",
+        "signed_in": "Sie sind angemeldet",
+        "go_on": "Weiter",
+        "sign_out": "Abmelden",
+        "signed_out": "Sie sind abgemeldet",
+        "insecure": "Nicht über unverschlüsseltes http",
+        "refused": "Das hat nicht geklappt",
+        "again": "Noch einmal",
+        "wrong": "Name oder Passwort ist falsch.",
+        "wrong_code": "Der Code ist falsch oder abgelaufen.",
+        "wait": "Zu viele Versuche. Warten Sie {seconds} s, und versuchen Sie es dann noch einmal.",
+        "later": "Der Dienst ist gerade nicht erreichbar. Versuchen Sie es gleich noch einmal.",
+    },
+}
+_STYLE: Final = """
+label { display: block; margin: 0 0 1rem; }
+input { font: inherit; display: block; width: 100%; padding: .5rem; box-sizing: border-box; }
+.ways { margin-top: 2rem; }"""
+_NAME_FORM: Final = """
+<form method="post" action="/session{query}">
+<label>{name} <input name="username" autocomplete="username" autocapitalize="none" spellcheck="false" required autofocus></label>
+<label>{password} <input type="password" name="password" autocomplete="current-password" required></label>
+<button type="submit">{sign_in}</button>
+</form>"""
+_CODE_FORM: Final = """
+<form method="post" action="/session{query}">
+<input type="hidden" name="grantType" value="second_factor">
+<input type="hidden" name="challenge" value="{challenge}">
+<label>{code} <input name="code" autocomplete="one-time-code" required autofocus></label>
+<button type="submit">{sign_in}</button>
+</form>"""
+_BUTTON_FORM: Final = """
+<form method="post"{action}>
+<button type="submit">{label}</button>
+</form>"""
+
+
+class SignInPages:
+    """The pages in the language of one reader."""
+
+    def __init__(self, *, accept_language: str, return_to: str = "/") -> None:
+        """Takes the header, and the path to go to after the sign-in."""
+        self._language = preferred_language(accept_language)
+        self._words = _WORDS[self._language]
+        self._return_to = return_to
+
+    def sign_in(self, *, why: str = "", buttons: Sequence[SignInButton] = ()) -> bytes:
+        """The form; ``why`` says what was wrong, as a word of these pages or a text."""
+        form = _NAME_FORM.format_map({**self._words, "query": self._query()})
+        ways = "".join(f'<p><a href="{escape(way.path)}{self._query()}">{self._with(way)}</a></p>' for way in buttons)
+        return self._page("sign_in", self._alert(why) + form + (f'<div class="ways">{ways}</div>' if ways else ""))
+
+    def second_factor(self, *, challenge: str, why: str = "") -> bytes:
+        """The form for a code, after a password that was right."""
+        form = _CODE_FORM.format_map({**self._words, "query": self._query(), "challenge": escape(challenge)})
+        return self._page("second", f"<p>{self._words['second_text']}</p>{self._alert(why)}{form}")
+
+    def link(self) -> bytes:
+        """The button of a link: to look at a link, as programs do that read mails, does nothing."""
+        return self._page("link", f"<p>{self._words['link_text']}</p>{_button(self._words['sign_in'])}")
+
+    def no_link(self) -> bytes:
+        """What a link shows that works no more."""
+        return self._page("no_link", f'<p>{self._words["no_link_text"]}</p><p><a href="/sign-in">{self._words["sign_in"]}</a></p>')
+
+    def signed_in(self, *, at_once: bool = False) -> bytes:
+        """Who comes with a session may go on or sign out; ``at_once`` goes on by itself.
+
+        After an answer that came from another site, as that of an issuer: a redirect would still be that site's, and bring no cookie.
+        """
+        target = escape(self._return_to)
+        head = f'\n<meta http-equiv="refresh" content="0; url={target}">' if at_once else ""
+        out = _button(self._words["sign_out"], action="/sign-out")
+        return self._page("signed_in", f'<p><a href="{target}">{self._words["go_on"]}</a></p>{out}', head=head)
+
+    def refused(self, why: str, *, title: str = "refused") -> bytes:
+        """What went wrong, and a way back."""
+        return self._page(title, f'{self._alert(why)}<p><a href="/sign-in{self._query()}">{self._words["again"]}</a></p>')
+
+    def word(self, name: str, **values: object) -> str:
+        """One of the words."""
+        return self._words[name].format_map(values)
+
+    def _with(self, way: SignInButton) -> str:
+        return self._words["with"].format(name=escape(way.name))
+
+    def _query(self) -> str:
+        return "" if self._return_to == "/" else f"?{urlencode({'returnTo': self._return_to})}"
+
+    def _alert(self, why: str) -> str:
+        return f'<p role="alert"><b>{escape(why)}</b></p>' if why else ""
+
+    def _page(self, title: str, content: str, *, head: str = "") -> bytes:
+        return html_page(language=self._language, title=self._words[title], content=content, style=_STYLE, head=head).encode()
+
+
+def _button(label: str, *, action: str = "") -> str:
+    return _BUTTON_FORM.format(label=label, action=f' action="{action}"' if action else "")

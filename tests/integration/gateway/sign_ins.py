@@ -1,0 +1,84 @@
+"""auth_svc as the sessions of browsers see it."""
+
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from google.protobuf import empty_pb2
+
+from tocsin.api.auth.v1 import (
+    auth_service_pb2,
+    auth_service_pb2_grpc,
+    browser_session_service_pb2,
+    browser_session_service_pb2_grpc,
+)
+from tocsin.errors import Unauthenticated, Unimplemented
+from tocsin.testing.tokens import TokenMint
+
+
+class SignInsOfTests(auth_service_pb2_grpc.AuthServiceServicer):
+    """auth_svc's sign-in: Ann's password is "right", and Bob needs a code besides."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.links = {"once"}
+        self.sessions: dict[str, str] = {}
+
+    def _pair(self, subject: str, *, device: str = "") -> Any:
+        self.sessions[f"refresh-{subject}"] = subject
+        return auth_service_pb2.TokenResponse(access_token="unused", refresh_token=f"refresh-{subject}", device_token=device)
+
+    async def IssueToken(self, request: Any, context: Any) -> Any:
+        self.asked.append(request)
+        if request.grant_type == "second_factor":
+            if request.code != "123456":
+                raise Unauthenticated("The code is wrong.", reason="SECOND_FACTOR_REFUSED")
+            return self._pair("users/bob")
+        if request.password != "right":
+            raise Unauthenticated("The name or the password is wrong.", reason="INVALID_CREDENTIALS")
+        if request.username == "bob":
+            raise Unauthenticated(
+                "A second factor is required.", reason="SECOND_FACTOR_REQUIRED", metadata={"challenge": 'c"1', "methods": "totp"}
+            )
+        return self._pair("users/ann", device="" if request.device_token else "td_" + "d" * 43)
+
+    async def ExchangeLink(self, request: Any, context: Any) -> Any:
+        if request.token not in self.links:
+            raise Unauthenticated("The link works no more.")
+        self.links.remove(request.token)
+        return self._pair("users/link")
+
+    async def RevokeToken(self, request: Any, context: Any) -> Any:
+        self.sessions.pop(request.refresh_token, None)
+        return empty_pb2.Empty()
+
+    async def _unused(self, request: Any, context: Any) -> Any:
+        raise Unimplemented
+
+    Register = RefreshToken = VerifyToken = GetJwks = BeginPasskey = _unused
+
+
+class BrowserSessionsOfTests(browser_session_service_pb2_grpc.BrowserSessionServiceServicer):
+    """auth_svc's sessions of browsers; ``scopes`` are those that each gives."""
+
+    def __init__(self, mint: TokenMint, sign_ins: SignInsOfTests, *, scopes: tuple[str, ...]) -> None:
+        self.mint = mint
+        self.sessions = sign_ins.sessions
+        self.scopes = scopes
+        self.exchanged: list[str] = []
+
+    async def OpenBrowserSession(self, request: Any, context: Any) -> Any:
+        if (subject := self.sessions.pop(request.refresh_token, None)) is None:
+            raise Unauthenticated
+        secret = f"tb_{len(self.sessions):03}{secrets.token_urlsafe(30)}"
+        self.sessions[secret] = subject
+        reply = browser_session_service_pb2.OpenBrowserSessionResponse(secret=secret)
+        reply.expire_time.FromDatetime(datetime.now(UTC) + timedelta(days=90))
+        return reply
+
+    async def ExchangeBrowserSession(self, request: Any, context: Any) -> Any:
+        self.exchanged.append(request.secret)
+        if (subject := self.sessions.get(request.secret)) is None:
+            raise Unauthenticated
+        token = request.held_token or self.mint.mint(tenant="acme", subject=subject, scopes=self.scopes)
+        return browser_session_service_pb2.ExchangeBrowserSessionResponse(access_token=token)
