@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 from auth_svc.domain import LEAST, LONGEST, normalize_email
 from tocsin.config import EgressSettings, ServiceSettings, StoreSettings
 from tocsin.errors import InvalidInput
+from tocsin.tenants import Quotas
 
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]{1,253}(?::[0-9]{1,5})?")
 _SCOPE: Final = re.compile(r"[a-z][a-z0-9_-]*:[a-z][a-z0-9_-]*\Z")
@@ -149,6 +150,16 @@ class AuthSettings(ServiceSettings, StoreSettings, EgressSettings):
         """The origins of pages that may use passkeys."""
         url = urlsplit(self.public_url)
         return self.passkey_origins or ((f"{url.scheme}://{url.netloc}".lower(),) if url.netloc else ())
+
+    @property
+    def default_quotas(self) -> Quotas:
+        """What a tenant may use unless the operator says otherwise."""
+        return Quotas(
+            alarms=self.quota_alarms,
+            fires_per_minute=self.quota_fires_per_minute,
+            messages_per_day=self.quota_messages_per_day,
+            storage_bytes=self.quota_storage_bytes,
+        )
 
 
 def _is_ip_address(host: str) -> bool:

@@ -7,6 +7,7 @@ from typing import ClassVar
 from pydantic import Field, field_validator, model_validator
 
 from gateway.limits import ADDRESS_DEFAULTS, TENANT_DEFAULTS, LimitRule, parse_limits
+from gateway.secret_cache import KeyCacheRule
 from gateway.trusted_proxies import ForwardedHeader, TrustedProxies
 from tocsin.config import ServiceSettings
 from tocsin.mesh.policy import policies
@@ -163,6 +164,16 @@ class GatewaySettings(ServiceSettings):
     def address_limits(self) -> Mapping[str, LimitRule]:
         """What ``address_rate_limits`` says, by rate class, "public" and "credentials"."""
         return parse_limits(self.address_rate_limits, defaults=ADDRESS_DEFAULTS, known=_address_limits())
+
+    def key_cache_rule(self, fresh_seconds: float) -> KeyCacheRule:
+        """How long answers about secrets hold that are asked about again after ``fresh_seconds``."""
+        return KeyCacheRule(
+            fresh_seconds=fresh_seconds,
+            stale_seconds=self.api_key_stale_seconds,
+            refused_seconds=self.api_key_refused_seconds,
+            retry_seconds=min(self.api_key_retry_seconds, fresh_seconds),
+            capacity=self.api_key_capacity,
+        )
 
 
 def _classes() -> set[str]:

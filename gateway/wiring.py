@@ -34,7 +34,6 @@ from gateway.metrics import ConnectionMetrics, KeyMetrics, LimitMetrics
 from gateway.open_streams import OpenStreams
 from gateway.openapi.document import build_document
 from gateway.ports import Backend, Spooler
-from gateway.secret_cache import KeyCacheRule
 from gateway.service import HealthService
 from gateway.sessions import BrowserSessions, session_endpoints
 from gateway.spool import (
@@ -221,8 +220,8 @@ def _ingress(settings: GatewaySettings, clock: Clock, *, runtime: Runtime, limit
         keys=MeshKeyExchange(mesh=runtime.mesh),
         sessions=MeshBrowserSessions(mesh=runtime.mesh),
         clock=clock,
-        rule=_key_cache_rule(settings, settings.api_key_cache_seconds),
-        session_rule=_key_cache_rule(settings, settings.session_cache_seconds),
+        rule=settings.key_cache_rule(settings.api_key_cache_seconds),
+        session_rule=settings.key_cache_rule(settings.session_cache_seconds),
     )
     return Ingress(
         authenticator=authenticator,
@@ -394,14 +393,4 @@ def build_sockets(
             _mounted(route.rpc.path, WebSocketEndpoint(route=route, backend=backend, rule=body, open_streams=open_streams), mounts),
         )
         for route in found.values()
-    )
-
-
-def _key_cache_rule(settings: GatewaySettings, fresh_seconds: float) -> KeyCacheRule:
-    return KeyCacheRule(
-        fresh_seconds=fresh_seconds,
-        stale_seconds=settings.api_key_stale_seconds,
-        refused_seconds=settings.api_key_refused_seconds,
-        retry_seconds=min(settings.api_key_retry_seconds, fresh_seconds),
-        capacity=settings.api_key_capacity,
     )

@@ -85,7 +85,6 @@ from tocsin.mesh.tokens import TokenVerifier
 from tocsin.node import DatabaseGuard
 from tocsin.sealing import Sealer
 from tocsin.telemetry import Telemetry
-from tocsin.tenants import Quotas
 from tocsin.tenants.feed import TenantFeed
 
 
@@ -113,7 +112,7 @@ def build(settings: AuthSettings, clock: Clock) -> App:
     shared: Shared = {"store": store, "authorizer": authorizer, "log": journal, "clock": clock}
     members = MemberParts(shared, passwords=signing_in.passwords, accounts=signing_in.accounts, tokens=mailing.tokens, mails=mailing.mails)
     identities = Identities(shared, settings=settings, breakers=breakers, sessions=signing_in.sessions)
-    office = TenantOffice(store=store, log=journal, clock=clock, defaults=_default_quotas(settings))
+    office = TenantOffice(store=store, log=journal, clock=clock, defaults=settings.default_quotas)
     book = TenantFeed(fetch=lambda version, token: book_answer(office, version=version, page_token=token), clock=clock, file=None)
     ending = Ending(settings, clock, database=database, store=store, keys=keys, book=book, log=journal)
     programs = ProgramParts(shared, settings=settings, signer=keys, mails=mailing.mails, report=alerting.log.report)
@@ -322,15 +321,6 @@ def _handlers(users: Users, office: TenantOffice, deletions: TenantDeletions, al
 def _authorizer(settings: AuthSettings, clock: Clock, store: AuthStore) -> Authorizer:
     named = frozenset(policy.scope for policy in policies().values() if policy.scope)
     return Authorizer(store=store, scopes=Scopes(every=named | frozenset(settings.extra_scopes)), clock=clock)
-
-
-def _default_quotas(settings: AuthSettings) -> Quotas:
-    return Quotas(
-        alarms=settings.quota_alarms,
-        fires_per_minute=settings.quota_fires_per_minute,
-        messages_per_day=settings.quota_messages_per_day,
-        storage_bytes=settings.quota_storage_bytes,
-    )
 
 
 def _stream_tokens(settings: AuthSettings, clock: Clock, store: AuthStore, keys: SigningKeys, log: SecurityJournal) -> Handler:
