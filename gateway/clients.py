@@ -78,14 +78,14 @@ class MeshKeyExchange:
         """Makes the client."""
         self._stub = api_key_service_pb2_grpc.ApiKeyServiceStub(mesh.channel("auth_svc"))
 
-    async def exchange(self, secret: str) -> str:
-        """The access token that stands for an API key.
+    async def exchange(self, secret: str, address: str) -> str:
+        """The access token that stands for an API key, which a client at ``address`` showed.
 
         Raises:
             Unauthenticated: there is no such key.
             Unavailable: auth_svc cannot be asked now.
         """
-        reply = await self._stub.ExchangeApiKey(api_key_service_pb2.ExchangeApiKeyRequest(secret=secret))
+        reply = await self._stub.ExchangeApiKey(api_key_service_pb2.ExchangeApiKeyRequest(secret=secret, client_address=address))
         return reply.access_token
 
 

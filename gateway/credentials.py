@@ -58,14 +58,16 @@ class Authenticator:
         self._verifier = verifier
         self._clock = clock
 
-        async def exchange_key(secret: str, held: str) -> str:
+        async def exchange_key(secret: str, held: str, address: str) -> str:
             del held
-            return await keys.exchange(secret)
+            return await keys.exchange(secret, address)
+
+        async def exchange_session(secret: str, held: str, address: str) -> str:
+            del address
+            return await sessions.exchange_session(secret, held)
 
         self._keys = SecretCache(exchange=exchange_key, refused=KeyRefused, verifier=verifier, clock=clock, rule=rule)
-        self._sessions = SecretCache(
-            exchange=sessions.exchange_session, refused=SessionEnded, verifier=verifier, clock=clock, rule=session_rule
-        )
+        self._sessions = SecretCache(exchange=exchange_session, refused=SessionEnded, verifier=verifier, clock=clock, rule=session_rule)
 
     def known(self, authorization: bytes) -> Principal | None:
         """The principal of a credential that was found good a moment ago, without asking anybody."""
@@ -77,8 +79,8 @@ class Authenticator:
         text = credential.decode("ascii").strip()
         return self._keys.known(text) if text.startswith(KEY_PREFIX) else self._verifier.known(text)
 
-    async def authenticate(self, authorization: bytes | None) -> Principal:
-        """The principal that a credential speaks for.
+    async def authenticate(self, authorization: bytes | None, *, address: str = "") -> Principal:
+        """The principal that a credential speaks for; ``address`` is of whoever showed it, for the record of a key's last use.
 
         Raises:
             Unauthenticated: it is missing or malformed, or not valid.
@@ -98,7 +100,7 @@ class Authenticator:
             return await self._verifier.verify(text)
         if len(text) > _LONGEST_KEY:
             raise KeyRefused
-        return await self._keys.principal(text)
+        return await self._keys.principal(text, address=address)
 
     def good_for(self, authorization: bytes, principal: Principal) -> float:
         """Seconds after which the credential that gave ``principal`` is to be asked about again; at least one."""

@@ -139,7 +139,7 @@ class Ingress:
                 self.alerts.report(kind=AlertKind.CREDENTIALS_FORGED, place=place, latest=f"from {address}")
                 raise
         try:
-            return await self.authenticator.authenticate(authorization)
+            return await self.authenticator.authenticate(authorization, address=address)
         except SessionEnded:
             await self.limits.count_refused_credential(address)
             raise
@@ -156,7 +156,7 @@ class Ingress:
         """The principal at a public method, where a credential may be meant for somebody else: one that is not ours is none."""
         try:
             self.limits.check_credentials(address, tell=ignore)
-            return await self.authenticator.authenticate(authorization)
+            return await self.authenticator.authenticate(authorization, address=address)
         except KeyRefused:
             await self.limits.count_refused_credential(address)
         except TocsinError:

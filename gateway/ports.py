@@ -85,7 +85,7 @@ class Spooler(Protocol):
 class KeyExchange(Protocol):
     """Turns API keys into tokens."""
 
-    async def exchange(self, secret: str) -> str:
+    async def exchange(self, secret: str, address: str) -> str:
         """The access token that stands for an API key.
 
         Raises:

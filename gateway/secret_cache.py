@@ -14,8 +14,11 @@ from tocsin.clock import Clock
 from tocsin.errors import DeadlineExceeded, Unauthenticated, Unavailable
 from tocsin.mesh.tokens import Principal, TokenRefused, TokenVerifier
 
-SecretExchange: TypeAlias = Callable[[str, str], Awaitable[str]]
-"""Turns a secret, and the token that it was exchanged for before (or ""), into an access token; Unauthenticated if it is not good."""
+SecretExchange: TypeAlias = Callable[[str, str, str], Awaitable[str]]
+"""Turns a secret, the token that it was exchanged for before (or "") and the address of whoever showed it (or "") into an access token.
+
+Unauthenticated if it is not good.
+"""
 
 
 @dataclass(slots=True)
@@ -86,8 +89,8 @@ class SecretCache:
         """Asks about ``secret`` anew the next time."""
         self._known.pop(_digest(secret), None)
 
-    async def principal(self, secret: str) -> Principal:
-        """Whom a secret speaks for.
+    async def principal(self, secret: str, *, address: str = "") -> Principal:
+        """Whom a secret speaks for, which somebody at ``address`` shows.
 
         Raises:
             Unauthenticated: it is not good; of the class that was given.
@@ -109,7 +112,7 @@ class SecretCache:
             elif now - entry.asked < self._rule.retry_seconds and (stale := self._stale(entry, now)) is not None:
                 return stale
         try:
-            return await asyncio.shield(self._ask(digest, secret))
+            return await asyncio.shield(self._ask(digest, secret, address))
         except (Unavailable, DeadlineExceeded):
             if entry is not None and (stale := self._stale(entry, self._clock.monotonic())) is not None:
                 entry.asked = self._clock.monotonic()
@@ -129,11 +132,11 @@ class SecretCache:
             return None
         return entry.principal
 
-    def _ask(self, digest: bytes, secret: str) -> "asyncio.Task[Principal]":
+    def _ask(self, digest: bytes, secret: str, address: str) -> "asyncio.Task[Principal]":
         """The question that is under way, or a new one; it outlives the request that asked first."""
         task = self._asking.get(digest)
         if task is None:
-            task = self._background.once("key-exchange", partial(self._exchange, digest, secret))
+            task = self._background.once("key-exchange", partial(self._exchange, digest, secret, address))
             self._asking[digest] = task
             task.add_done_callback(lambda done: self._answered(digest, done))
         return task
@@ -143,11 +146,11 @@ class SecretCache:
         if not task.cancelled():
             task.exception()  # Every waiter has it; nobody may be left to ask.
 
-    async def _exchange(self, digest: bytes, secret: str) -> Principal:
+    async def _exchange(self, digest: bytes, secret: str, address: str) -> Principal:
         entry = self._known.get(digest)
         held = entry.principal.token if entry is not None and entry.principal is not None else ""
         try:
-            token = await self._exchange_secret(secret, held)
+            token = await self._exchange_secret(secret, held, address)
         except Unauthenticated as error:
             self._remember(digest, None)
             raise self._refused from error

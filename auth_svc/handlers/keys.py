@@ -8,7 +8,7 @@ import grpc
 from google.protobuf import empty_pb2
 
 from auth_svc.domain import ApiKey
-from auth_svc.handlers.convert import caller, client_facts, instant_of, timestamp, timestamp_or_none
+from auth_svc.handlers.convert import caller, instant_of, timestamp, timestamp_or_none
 from auth_svc.service import ApiKeys
 from auth_svc.service.keys import OVERLAP
 from tocsin.api.auth.v1 import api_key_service_pb2, api_key_service_pb2_grpc
@@ -70,7 +70,7 @@ class ApiKeyHandlers(api_key_service_pb2_grpc.ApiKeyServiceServicer):
         self, request: api_key_service_pb2.ExchangeApiKeyRequest, context: _Context
     ) -> api_key_service_pb2.ExchangeApiKeyResponse:
         """Exchanges a key for a token."""
-        token, expires = await self._keys.exchange(request.secret, address=client_facts().address)
+        token, expires = await self._keys.exchange(request.secret, address=request.client_address)
         return api_key_service_pb2.ExchangeApiKeyResponse(access_token=token, expire_time=timestamp(expires))
 
 

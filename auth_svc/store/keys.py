@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, RowMapping, Select, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, Select, Text, bindparam, case, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_svc.domain import AccountMail, ApiKey, ApiKeyNotFound, ServiceAccountNotFound, UserNotFound
@@ -44,10 +44,12 @@ _HELD: Final = select(
 ).select_from(
     TENANTS.join(api_keys, _TABLE.tenant_id == tenants.c.id).outerjoin(users, _OWNING_USER).outerjoin(service_accounts, _OWNING_ACCOUNT)
 )
+# A stream that goes on says that its key is used, and not from where again.
+_PLACE: Final = case((bindparam("place", type_=Text) == "", _TABLE.last_address), else_=bindparam("place", type_=Text))
 _USED: Final = (
     update(api_keys)
     .where(_TABLE.id == bindparam("key"), or_(_TABLE.last_used_at.is_(None), _TABLE.last_used_at < bindparam("at")))
-    .values(last_used_at=bindparam("at"), last_address=bindparam("place"))
+    .values(last_used_at=bindparam("at"), last_address=_PLACE)
 )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -103,9 +103,10 @@ async def test_uses_are_stored_together_and_never_go_back(store: AuthStore) -> N
         await store.add_key(key, digest=f"{number}" * 64)
     await store.note_uses({key.id: KeyUse(time=LATER, address="198.51.100.7") for key in keys} | {"gone": KeyUse(time=NOW, address="")})
     await store.note_uses({keys[0].id: KeyUse(time=NOW, address="203.0.113.9")})
+    await store.note_uses({key.id: KeyUse(time=LATER + timedelta(seconds=1), address="") for key in keys})
     await store.note_uses({})
     listed = await store.list_keys(ann.tenant, owner="", after="", limit=9)
-    assert {(key.last_used, key.last_address) for key in listed} == {(LATER, "198.51.100.7")}
+    assert {(key.last_used, key.last_address) for key in listed} == {(LATER + timedelta(seconds=1), "198.51.100.7")}
 
 
 async def test_warning_is_given_once(store: AuthStore) -> None:

@@ -209,9 +209,11 @@ class Keys(api_key_service_pb2_grpc.ApiKeyServiceServicer):
         self.mint = mint
         self.known: dict[str, tuple[str, ...]] = {}
         self.asked: list[str] = []
+        self.addresses: set[str] = set()
 
     async def ExchangeApiKey(self, request: Any, context: Any) -> Any:
         self.asked.append(request.secret)
+        self.addresses.add(request.client_address)
         if request.secret not in self.known:
             raise Unauthenticated("There is no such key.")
         token = self.mint.mint(tenant="acme", subject="apiKeys/1", scopes=self.known[request.secret])

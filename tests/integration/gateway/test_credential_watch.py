@@ -116,6 +116,7 @@ async def test_a_key_is_asked_about_once_for_all_its_streams(rig: Rig) -> None:
             return len(rig.keys.asked) > 16
 
         await eventually(asked_for_a_quarter)
+        assert "127.0.0.1" in rig.keys.addresses  # auth_svc keeps where a key was last used from
         assert len(rig.keys.asked) <= clock_of(rig).monotonic() / 60 + 2
         assert not any(answer.is_closed for answer in answers)
         assert rig.shelf.cancelled == 0

@@ -29,7 +29,7 @@ class Keys:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def exchange(self, secret: str) -> str:
+    async def exchange(self, secret: str, address: str) -> str:
         self.asked.append(secret)
         await self.gate.wait()
         if self.failure is not None:
