@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf import json_format
 
 from gateway.domain import Circuit, Dependency, HealthLevel, ReplicaStatus, ServiceView
-from gateway.ports import IssuedTokens, OpenedSession, ServerStream, Unary
+from gateway.ports import BegunOidc, CompletedOidc, IssuedTokens, OidcReturn, OpenedSession, ServerStream, Unary
 from tocsin.api.auth.v1 import (
     api_key_service_pb2,
     api_key_service_pb2_grpc,
@@ -16,6 +16,8 @@ from tocsin.api.auth.v1 import (
     auth_service_pb2_grpc,
     browser_session_service_pb2,
     browser_session_service_pb2_grpc,
+    identity_provider_service_pb2,
+    identity_provider_service_pb2_grpc,
     stream_token_service_pb2,
     stream_token_service_pb2_grpc,
 )
@@ -156,6 +158,45 @@ class MeshBrowserSessions:
         """
         request = browser_session_service_pb2.ExchangeBrowserSessionRequest(secret=secret, held_token=held)
         return (await self._sessions.ExchangeBrowserSession(request)).access_token
+
+
+class MeshSignInProviders:
+    """Signs browsers in by identity providers, at auth_svc."""
+
+    def __init__(self, *, mesh: Mesh) -> None:
+        """Makes the client."""
+        self._stub = identity_provider_service_pb2_grpc.OidcServiceStub(mesh.channel("auth_svc"))
+
+    async def listed(self) -> Sequence[tuple[str, str]]:
+        """What the sign-in page shows."""
+        found = await self._stub.ListSignInProviders(identity_provider_service_pb2.ListSignInProvidersRequest())
+        return [(each.provider, each.display_name) for each in found.providers]
+
+    async def begin(self, provider: str, *, return_to: str, origin: str, binding: str) -> BegunOidc:
+        """Where the browser goes.
+
+        Raises:
+            TocsinError: there is no such provider, or its issuer does not answer.
+        """
+        request = identity_provider_service_pb2.BeginOidcSignInRequest(
+            provider=provider, return_to=return_to, loopback_origin=origin, binding=binding
+        )
+        begun = await self._stub.BeginOidcSignIn(request)
+        return BegunOidc(begun.authorization_url, begun.binding)
+
+    async def complete(self, back: OidcReturn, *, device: str) -> CompletedOidc:
+        """The tokens of who comes back.
+
+        Raises:
+            TocsinError: they are not signed in.
+        """
+        request = identity_provider_service_pb2.CompleteOidcSignInRequest(
+            state=back.state, code=back.code, error=back.error, binding=back.binding, device_token=device
+        )
+        if back.issuer is not None:
+            request.issuer = back.issuer
+        done = await self._stub.CompleteOidcSignIn(request)
+        return CompletedOidc(done.tokens, done.return_to)
 
 
 class MeshStatusSource:

@@ -181,3 +181,50 @@ class StatusSource(Protocol):
     def circuits(self) -> Sequence[Circuit]:
         """The gateway's own circuit breakers."""
         ...
+
+
+class BegunOidc(NamedTuple):
+    """Where a browser goes to sign in, and the secret that it keeps meanwhile."""
+
+    url: str
+    binding: str
+
+
+class OidcReturn(NamedTuple):
+    """What a browser brought back from an issuer; ``issuer`` is None if it did not say who it is. ``binding`` is the browser's secret."""
+
+    state: str
+    code: str
+    issuer: str | None
+    error: str
+    binding: str
+
+
+class CompletedOidc(NamedTuple):
+    """Somebody is signed in by an issuer, and wants to go to a path of this gateway."""
+
+    tokens: IssuedTokens
+    return_to: str
+
+
+class SignInProviders(Protocol):
+    """Signs people in by the word of others. Raises the classes of `tocsin.errors`."""
+
+    async def listed(self) -> Sequence[tuple[str, str]]:
+        """The id and the name of each provider that the sign-in page shows."""
+        ...
+
+    async def begin(self, provider: str, *, return_to: str, origin: str, binding: str) -> BegunOidc:
+        """Begins a sign-in.
+
+        Args:
+            provider: its id.
+            return_to: path to go to then.
+            origin: of this gateway on the browser's own machine; empty: as the installation knows its URL.
+            binding: secret that the browser has of an earlier one; empty: none.
+        """
+        ...
+
+    async def complete(self, back: OidcReturn, *, device: str) -> CompletedOidc:
+        """Ends a sign-in."""
+        ...

@@ -1,30 +1,24 @@
 """The parts of the gateway and how they fit."""
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.access_log import AccessLog
 from gateway.certificate import DoorCertificate
-from gateway.clients import MeshBrowserSessions, MeshKeyExchange, MeshStatusSource, MeshStreamTokenExchange
+from gateway.clients import MeshBrowserSessions, MeshKeyExchange, MeshSignInProviders, MeshStatusSource, MeshStreamTokenExchange
 from gateway.config import GatewaySettings
 from gateway.contracts.backend import MountedBackend
-from gateway.contracts.endpoints import MountedEndpoint
 from gateway.contracts.mounts import Mounts, load_mounts
 from gateway.credential_watch import CredentialWatch
 from gateway.credentials import Authenticator
 from gateway.domain import SpoolStatus
 from gateway.edge import Edge, EdgeHandlers
-from gateway.handlers import pages
 from gateway.http.app import HttpApp
 from gateway.http.connections import ConnectionRule, Connections
 from gateway.http.cors import Cors
-from gateway.http.endpoints import BodyRule, Endpoint, SpooledEndpoint, StreamEndpoint, UnaryEndpoint
-from gateway.http.rpc_endpoint import WebRpcEndpoint
+from gateway.http.endpoints import BodyRule
 from gateway.http.server import HttpOptions, HttpServer
-from gateway.http.streams import StreamRule
-from gateway.http.uploads import UploadEndpoint
-from gateway.http.websocket import WebSocketEndpoint
 from gateway.idempotency import IdempotentCalls, KeyBounds, SharedKeys
 from gateway.ingress import Ingress
 from gateway.limits import DoorLimits, LocalLeases, RateLimiter, RedisLeases
@@ -32,10 +26,10 @@ from gateway.local_rpcs import LocalBackend
 from gateway.mesh_admin import MeshAdmin
 from gateway.metrics import ConnectionMetrics, KeyMetrics, LimitMetrics
 from gateway.open_streams import OpenStreams
-from gateway.openapi.document import build_document
-from gateway.ports import Backend, Spooler
+from gateway.ports import Spooler
+from gateway.routing import build_endpoints, build_sockets
 from gateway.service import HealthService
-from gateway.sessions import BrowserSessions, session_endpoints
+from gateway.sessions import BrowserSessions, oidc_buttons, oidc_endpoints, session_endpoints
 from gateway.spool import (
     OWNERS,
     CallSpooler,
@@ -53,9 +47,7 @@ from gateway.spool import (
 )
 from gateway.stream_tokens import StreamTokenDoor
 from gateway.transcoding.contract import Contract
-from gateway.transcoding.router import Router
-from gateway.transcoding.routes import Route, build_routes
-from gateway.transcoding.template import parse
+from gateway.transcoding.routes import build_routes
 from gateway.trusted_proxies import TrustedProxies
 from tocsin.alerts import Alerts
 from tocsin.audit_log.journal import AuditJournal
@@ -156,13 +148,16 @@ def assemble(
     limiter = RateLimiter(shared=RedisLeases(redis=redis, clock=clock), local=LocalLeases(clock=clock), clock=clock)
     ingress = _ingress(settings, clock, runtime=runtime, limits=_limits(settings, limiter, telemetry))
     keys = _keys(settings, clock, store=IdempotencyStore(file), redis=redis, telemetry=telemetry)
-    keeper = MeshBrowserSessions(mesh=mesh)
+    keeper, others = MeshBrowserSessions(mesh=mesh), MeshSignInProviders(mesh=mesh)
     sessions = BrowserSessions(keeper=keeper, authenticator=ingress.authenticator, proxies=ingress.proxies, clock=clock)
     open_streams = OpenStreams()
     spoolers: dict[str, Spooler] = {
         path: CallSpooler(path=path, method=method, spool=spool, clock=clock) for path, method in spoolable_methods(clock).items()
     }
     table = build_routes(contract)
+    rule = BodyRule(timeout_seconds=settings.body_timeout_seconds)
+    own = session_endpoints(sessions=sessions, keeper=keeper, rule=rule, buttons=oidc_buttons(others))
+    own = (*own, *oidc_endpoints(sessions=sessions, providers=others))
     routes = build_endpoints(
         contract=contract,
         table=table,
@@ -174,7 +169,7 @@ def assemble(
         clock=clock,
         open_streams=open_streams,
         mounts=mounts,
-        own=session_endpoints(sessions=sessions, keeper=keeper, rule=BodyRule(timeout_seconds=settings.body_timeout_seconds)),
+        own=own,
     )
     sockets = build_sockets(table, backend=backend, settings=settings, open_streams=open_streams, mounts=mounts)
     cors = Cors(origins=settings.cors_allow_origins)
@@ -318,79 +313,4 @@ def _access_log(settings: GatewaySettings, clock: Clock) -> AccessLog:
         clock=clock,
         enabled=settings.access_log and settings.log_level in ("debug", "info"),
         as_json=settings.log_format == "json",
-    )
-
-
-def build_endpoints(
-    *,
-    contract: Contract,
-    table: list[Route],
-    backend: Backend,
-    spoolers: Mapping[str, Spooler],
-    keys: IdempotentCalls,
-    health: HealthService,
-    settings: GatewaySettings,
-    clock: Clock,
-    open_streams: OpenStreams,
-    mounts: Mounts,
-    own: Sequence[tuple[str, Endpoint]],
-) -> Router[Endpoint]:
-    """The router of everything that the HTTP server answers: the routes of the contract and the gateway's own pages."""
-    body = BodyRule(timeout_seconds=settings.body_timeout_seconds)
-    streams = StreamRule(hold_seconds=settings.stream_hold_seconds, heartbeat_seconds=settings.stream_heartbeat_seconds)
-    shown = pages(health=health, document=build_document(contract=contract, routes=table))
-
-    def endpoint(route: Route) -> Endpoint:
-        if route.uploads:
-            return UploadEndpoint(
-                route=route,
-                backend=backend,
-                rule=body,
-                clock=clock,
-                streams=streams,
-                open_streams=open_streams,
-                max_line_bytes=settings.max_body_bytes,
-            )
-        if route.streams:
-            return StreamEndpoint(route=route, backend=backend, rule=body, clock=clock, streams=streams, open_streams=open_streams)
-        if (spooler := spoolers.get(route.rpc.path)) is not None:
-            return SpooledEndpoint(route=route, backend=backend, rule=body, keys=keys, spooler=spooler)
-        return UnaryEndpoint(route=route, backend=backend, rule=body, keys=keys)
-
-    rpcs = [
-        WebRpcEndpoint(
-            rpc=rpc, contract=contract, backend=backend, rule=body, keys=keys, open_streams=open_streams, most=settings.max_body_bytes
-        )
-        for rpc in contract.rpcs()
-    ]
-    return Router(
-        [
-            *((method, parse(rpc.template), _mounted(rpc.template, rpc, mounts)) for rpc in rpcs for method in rpc.methods),
-            *((route.http_method, route.template, _mounted(route.rpc.path, endpoint(route), mounts)) for route in table),
-            *((method, parse(made.template), made) for method, made in (*shown, *own)),
-        ]
-    )
-
-
-def _mounted(path: str, made: Endpoint, mounts: Mounts) -> Endpoint:
-    mount = mounts.by_path.get(path)
-    return made if mount is None else MountedEndpoint(made, mount)
-
-
-def build_sockets(
-    table: list[Route], *, backend: Backend, settings: GatewaySettings, open_streams: OpenStreams, mounts: Mounts
-) -> Router[Endpoint]:
-    """The router of the WebSockets: of every RPC that streams, at the paths that it has over REST; the first of several that share one."""
-    body = BodyRule(timeout_seconds=settings.body_timeout_seconds)
-    found: dict[tuple[object, ...], Route] = {}
-    for route in table:
-        if route.streams or route.uploads:
-            found.setdefault(route.template.shape, route)
-    return Router(
-        (
-            "GET",
-            route.template,
-            _mounted(route.rpc.path, WebSocketEndpoint(route=route, backend=backend, rule=body, open_streams=open_streams), mounts),
-        )
-        for route in found.values()
     )

@@ -2,5 +2,6 @@
 
 from gateway.sessions.browser import BrowserSessions
 from gateway.sessions.endpoints import session_endpoints
+from gateway.sessions.oidc import oidc_buttons, oidc_endpoints
 
-__all__ = ["BrowserSessions", "session_endpoints"]
+__all__ = ["BrowserSessions", "oidc_buttons", "oidc_endpoints", "session_endpoints"]

@@ -9,7 +9,7 @@ from gateway.transcoding.problems import HeadersInvalid
 from tocsin.errors import FailedPrecondition, PermissionDenied, Unauthenticated
 
 MOST_COOKIE_BYTES: Final = 16 * 1024
-_SECRET: Final = re.compile(rb"t[bd]_[A-Za-z0-9_-]{32,128}\Z")
+_SECRET: Final = re.compile(rb"t[bdx]_[A-Za-z0-9_-]{32,128}\Z")
 _PORT: Final = re.compile(rb"[0-9]{1,5}\Z")
 _HTTPS, _HTTP = 443, 80
 
@@ -110,9 +110,9 @@ def shown_secret(headers: Headers, name: bytes) -> str | None:
     return values[0].decode() if _SECRET.match(values[0]) else ""
 
 
-def set_cookie(site: Site, name: bytes, secret: str, *, seconds: int) -> bytes:
+def set_cookie(site: Site, name: bytes, secret: str, *, seconds: int, same_site: str = "Strict") -> bytes:
     """The value of Set-Cookie; with 0 seconds it removes the cookie."""
-    attributes = f"; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{'; Secure' if site.secure else ''}"
+    attributes = f"; Path=/; Max-Age={seconds}; HttpOnly; SameSite={same_site}{'; Secure' if site.secure else ''}"
     return name + b"=" + secret.encode() + attributes.encode()
 
 

@@ -26,12 +26,13 @@ _SECOND_FACTOR: Final = "SECOND_FACTOR_REQUIRED"
 _WRONG_CODE: Final = "SECOND_FACTOR_REFUSED"
 _LATE_CODE: Final = "CHALLENGE_VOID"
 _FIELDS: Final = ("username", "password", "grantType", "challenge", "code")
-_HTML: Final = (
+HTML: Final = (
     (b"content-type", b"text/html; charset=utf-8"),
     # With no-referrer a browser names no Origin when it sends a form.
     *(item for item in AS_A_PAGE if item[0] != b"referrer-policy"),
     (b"referrer-policy", b"same-origin"),
 )
+"""Headers of these pages."""
 
 Buttons: TypeAlias = Callable[[], Awaitable[Sequence[SignInButton]]]
 """The other ways in."""
@@ -102,7 +103,7 @@ class SignInEndpoint:
 
     def problem(self, exchange: Exchange) -> Problem:
         """How its errors are shown: as a page to who sent a form."""
-        return problem if is_json(_content_type(exchange)) else partial(_error_page, exchange, self.template.startswith("/sign-in/link"))
+        return problem if is_json(_content_type(exchange)) else partial(error_page, exchange, self.template.startswith("/sign-in/link"))
 
     async def serve(self, exchange: Exchange) -> None:
         """Signs in.
@@ -115,7 +116,7 @@ class SignInEndpoint:
         if is_json(_content_type(exchange)):
             await exchange.send(204, NOT_STORED, b"")
         else:
-            await exchange.send(303, ((b"location", _return_to(exchange).encode()), *NOT_STORED), b"")
+            await exchange.send(303, ((b"location", asked_return_to(exchange).encode()), *NOT_STORED), b"")
 
 
 async def _by_fields(keeper: SessionKeeper, rule: BodyRule, exchange: Exchange, device: str) -> IssuedTokens:
@@ -166,7 +167,7 @@ class _Pages:
 
     async def sign_in(self, exchange: Exchange) -> Answer:
         """The form; or, to who is signed in, the way on."""
-        pages = _pages_for(exchange)
+        pages = pages_for(exchange)
         if not self._sessions.site(exchange).usable:
             return _insecure(pages)
         if await self._sessions.principal(exchange) is not None:
@@ -175,7 +176,7 @@ class _Pages:
 
     async def link(self, exchange: Exchange) -> Answer:
         """The button of a link."""
-        pages = _pages_for(exchange)
+        pages = pages_for(exchange)
         return _page(pages.link()) if self._sessions.site(exchange).usable else _insecure(pages)
 
     async def sign_out(self, exchange: Exchange) -> Answer:
@@ -204,9 +205,9 @@ async def _show_session(exchange: Exchange) -> Answer:
     return Answer(headers=((b"content-type", JSON_TYPE.encode()), *NOT_STORED), data=dump_json(shown))
 
 
-def _error_page(exchange: Exchange, by_link: bool, error: TocsinError, trace_id: str) -> ProblemDetails:
+def error_page(exchange: Exchange, by_link: bool, error: TocsinError, trace_id: str) -> ProblemDetails:
     """An error as a page."""
-    pages, wait = _pages_for(exchange), error.retry_after
+    pages, wait = pages_for(exchange), error.retry_after
     fields = tuple(item for item in headers_of(error) if item[0] != b"www-authenticate")
     if error.error_reason == _SECOND_FACTOR:
         body = pages.second_factor(challenge=error.metadata.get("challenge", ""))
@@ -226,23 +227,25 @@ def _error_page(exchange: Exchange, by_link: bool, error: TocsinError, trace_id:
         body = pages.refused(pages.word("later"))
     else:
         body = pages.refused(f"{error.message} ({trace_id})" if trace_id else error.message)
-    return ProblemDetails(status=http_status(error), headers=(*_HTML, *fields), body=body)
+    return ProblemDetails(status=http_status(error), headers=(*HTML, *fields), body=body)
 
 
 def _page(body: bytes, *, status: int = 200) -> Answer:
-    return Answer(status=status, headers=_HTML, data=body)
+    return Answer(status=status, headers=HTML, data=body)
 
 
 def _insecure(pages: SignInPages) -> Answer:
     return _page(pages.refused(InsecureSite().message, title="insecure"), status=400)
 
 
-def _pages_for(exchange: Exchange) -> SignInPages:
+def pages_for(exchange: Exchange, *, return_to: str = "") -> SignInPages:
+    """The pages in the language of who asks, that lead to ``return_to``, or to where the query says."""
     language = exchange.headers.get(b"accept-language", b"").decode("latin-1")
-    return SignInPages(accept_language=language, return_to=_return_to(exchange))
+    return SignInPages(accept_language=language, return_to=return_to or asked_return_to(exchange))
 
 
-def _return_to(exchange: Exchange) -> str:
+def asked_return_to(exchange: Exchange) -> str:
+    """Where to go after the sign-in, as the query says."""
     try:
         query = parse_qs(exchange.query_string.decode("ascii"), max_num_fields=20)
     except ValueError:

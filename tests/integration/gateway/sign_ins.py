@@ -11,8 +11,10 @@ from tocsin.api.auth.v1 import (
     auth_service_pb2_grpc,
     browser_session_service_pb2,
     browser_session_service_pb2_grpc,
+    identity_provider_service_pb2,
+    identity_provider_service_pb2_grpc,
 )
-from tocsin.errors import Unauthenticated, Unimplemented
+from tocsin.errors import NotFound, PermissionDenied, Unauthenticated, Unavailable, Unimplemented
 from tocsin.testing.tokens import TokenMint
 
 
@@ -82,3 +84,38 @@ class BrowserSessionsOfTests(browser_session_service_pb2_grpc.BrowserSessionServ
             raise Unauthenticated
         token = request.held_token or self.mint.mint(tenant="acme", subject=subject, scopes=self.scopes)
         return browser_session_service_pb2.ExchangeBrowserSessionResponse(access_token=token)
+
+
+class OidcOfTests(identity_provider_service_pb2_grpc.OidcServiceServicer):
+    """auth_svc's sign-in by an issuer: the state says what comes of it."""
+
+    def __init__(self, sign_ins: SignInsOfTests) -> None:
+        self.asked: list[Any] = []
+        self._sessions = sign_ins.sessions
+
+    async def ListSignInProviders(self, request: Any, context: Any) -> Any:
+        shown = identity_provider_service_pb2.SignInProvider(provider="sso", display_name="Example & Co")
+        return identity_provider_service_pb2.ListSignInProvidersResponse(providers=[shown])
+
+    async def BeginOidcSignIn(self, request: Any, context: Any) -> Any:
+        self.asked.append(request)
+        if request.provider != "sso":
+            raise NotFound("There is no such identity provider.", reason="IDENTITY_PROVIDER_NOT_FOUND")
+        url, binding = "https://idp.example.com/a?state=s1", request.binding or "tx_" + "s" * 43
+        return identity_provider_service_pb2.BeginOidcSignInResponse(authorization_url=url, state="s1", binding=binding)
+
+    async def CompleteOidcSignIn(self, request: Any, context: Any) -> Any:
+        self.asked.append(request)
+        match request.state:
+            case "role":
+                raise PermissionDenied("No.", reason="NOT_ADMITTED", metadata={"why": "NO_ROLE"})
+            case "away":
+                raise Unavailable("No.", reason="ISSUER_UNAVAILABLE")
+            case "factor":
+                raise Unauthenticated("More.", reason="SECOND_FACTOR_REQUIRED", metadata={"challenge": 'ch"1', "returnTo": "/docs"})
+            case "s1" if request.binding:
+                self._sessions["refresh-oidc"] = "users/ann"
+                tokens = auth_service_pb2.TokenResponse(access_token="unused", refresh_token="refresh-oidc")
+                return identity_provider_service_pb2.CompleteOidcSignInResponse(tokens=tokens, return_to="/docs")
+            case _:
+                raise Unauthenticated("No.", reason="OIDC_SIGN_IN_VOID")

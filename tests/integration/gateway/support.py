@@ -14,7 +14,7 @@ from gateway.contracts.mounts import load_mounts
 from gateway.transcoding.contract import Contract
 from gateway.wiring import Runtime, assemble
 from tests.integration.auth.journals import journal_in
-from tests.integration.gateway.sign_ins import BrowserSessionsOfTests, SignInsOfTests
+from tests.integration.gateway.sign_ins import BrowserSessionsOfTests, OidcOfTests, SignInsOfTests
 from tests.integration.starting import no_lame_duck
 from tests.unit.gateway.contracts import contract, descriptor_set, message_type
 from tocsin.api.auth.v1 import (
@@ -22,6 +22,7 @@ from tocsin.api.auth.v1 import (
     api_key_service_pb2_grpc,
     auth_service_pb2_grpc,
     browser_session_service_pb2_grpc,
+    identity_provider_service_pb2_grpc,
     stream_token_service_pb2,
     stream_token_service_pb2_grpc,
 )
@@ -257,6 +258,7 @@ class Rig:
         self.keys = Keys(self.mint)
         self.stream_tokens = StreamTokensOfTests()
         self.sign_ins = SignInsOfTests()
+        self.oidc = OidcOfTests(self.sign_ins)
         self.browser_sessions = BrowserSessionsOfTests(self.mint, self.sign_ins, scopes=ALL_SCOPES)
         self.targets: dict[str, str] = {}
         self.alerts = RecordedAlerts()
@@ -310,6 +312,7 @@ class Rig:
             (api_key_service_pb2_grpc.add_ApiKeyServiceServicer_to_server, self.keys),
             (stream_token_service_pb2_grpc.add_StreamTokenServiceServicer_to_server, self.stream_tokens),
             (auth_service_pb2_grpc.add_AuthServiceServicer_to_server, self.sign_ins),
+            (identity_provider_service_pb2_grpc.add_OidcServiceServicer_to_server, self.oidc),
             (browser_session_service_pb2_grpc.add_BrowserSessionServiceServicer_to_server, self.browser_sessions),
         )
         given: dict[str, Any] = {"state_dir": self.folder, "port": 0, "http_port": 0, "metrics_port": 0, "grace_seconds": 2.0, **values}
