@@ -61,7 +61,7 @@ class Scopes:
     def of_session(self, role: Role, tenant: Tenant, proof: Proof) -> frozenset[str]:
         """What a session of such a user has: where the tenant requires a second factor, little until one was shown."""
         held = self.of(role, tenant)
-        return (held & ENROLMENT_SCOPES) | {PROFILE} if tenant.require_second_factor and not proof.strong else held
+        return (self.every & ENROLMENT_SCOPES) | {PROFILE} if tenant.require_second_factor and not proof.strong else held
 
     def of_key(self, key: ApiKey, role: Role, tenant: Tenant) -> frozenset[str]:
         """What ``key`` carries now, of what its owner has by ``role``."""

@@ -5,6 +5,7 @@ from auth_svc.handlers.alerts import SecurityAlertHandlers
 from auth_svc.handlers.audit import AuditLogHandlers
 from auth_svc.handlers.auth import AuthHandlers
 from auth_svc.handlers.browser_sessions import BrowserSessionHandlers
+from auth_svc.handlers.factors import FactorHandlers
 from auth_svc.handlers.identity_providers import IdentityProviderHandlers, OidcHandlers
 from auth_svc.handlers.invitations import InvitationHandlers
 from auth_svc.handlers.keys import ApiKeyHandlers
@@ -23,6 +24,7 @@ __all__ = [
     "AuditLogHandlers",
     "AuthHandlers",
     "BrowserSessionHandlers",
+    "FactorHandlers",
     "IdentityProviderHandlers",
     "InvitationHandlers",
     "OidcHandlers",

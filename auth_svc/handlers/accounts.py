@@ -6,7 +6,7 @@ import grpc
 from google.protobuf import empty_pb2
 
 from auth_svc.handlers.convert import caller, client_facts, timestamp
-from auth_svc.service import Accounts, Sessions
+from auth_svc.service import Accounts, FactorAnswer, Reauthentication, Sessions
 from tocsin.api.auth.v1 import account_service_pb2 as pb
 from tocsin.api.auth.v1 import account_service_pb2_grpc as rpc
 
@@ -16,13 +16,30 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class AccountHandlers(rpc.AccountServiceServicer):
     """AccountService."""
 
-    def __init__(self, *, accounts: Accounts, sessions: Sessions) -> None:
+    def __init__(self, *, accounts: Accounts, proofs: Reauthentication, sessions: Sessions) -> None:
         self._accounts = accounts
+        self._proofs = proofs
         self._sessions = sessions
 
     async def ChangePassword(self, request: pb.ChangePasswordRequest, context: _Context) -> empty_pb2.Empty:
         """Changes one's own password."""
         await self._accounts.change_password(caller(), current=request.current_password, new=request.new_password, client=client_facts())
+        return empty_pb2.Empty()
+
+    async def BeginReauthentication(self, request: pb.BeginReauthenticationRequest, context: _Context) -> pb.BeginReauthenticationResponse:
+        """Tells how one shows again who one is."""
+        methods, challenge, options = await self._proofs.begin(caller())
+        return pb.BeginReauthenticationResponse(methods=methods, challenge=challenge, options=options)
+
+    async def Reauthenticate(self, request: pb.ReauthenticateRequest, context: _Context) -> empty_pb2.Empty:
+        """Shows again who one is."""
+        await self._proofs.prove(
+            caller(),
+            password=request.password,
+            answer=FactorAnswer(code=request.code, passkey=request.passkey_response),
+            challenge=request.challenge,
+            client=client_facts(),
+        )
         return empty_pb2.Empty()
 
     async def RequestPasswordReset(self, request: pb.RequestPasswordResetRequest, context: _Context) -> empty_pb2.Empty:

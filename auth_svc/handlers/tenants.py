@@ -40,6 +40,7 @@ class TenantHandlers(user_service_pb2_grpc.TenantServiceServicer):
             display_name=request.tenant.display_name,
             time_zone=request.tenant.time_zone,
             password_off=request.tenant.password_off,
+            require_second_factor=_required(request.tenant),
             mask=[snake_case(path) for path in request.update_mask.paths],
         )
         return tenant_message(tenant, self._office.defaults)
@@ -92,6 +93,7 @@ class TenantAdminHandlers(tenant_admin_service_pb2_grpc.TenantAdminServiceServic
             _id(request.tenant.name),
             display_name=request.tenant.display_name,
             time_zone=request.tenant.time_zone,
+            require_second_factor=_required(request.tenant),
             mask=[snake_case(path) for path in request.update_mask.paths if path != "name"],
         )
         return self._shown(tenant)
@@ -128,6 +130,11 @@ class TenantAdminHandlers(tenant_admin_service_pb2_grpc.TenantAdminServiceServic
 
     def _shown(self, tenant: Tenant) -> user_service_pb2.Tenant:
         return tenant_message(tenant, self._office.defaults)
+
+
+def _required(tenant: user_service_pb2.Tenant) -> bool | None:
+    """Whether a second factor shall be required; None if that is not said."""
+    return tenant.require_second_factor if tenant.HasField("require_second_factor") else None
 
 
 def _id(name: str) -> str:
@@ -175,6 +182,7 @@ def tenant_message(tenant: Tenant, defaults: Quotas) -> user_service_pb2.Tenant:
         delete_time=timestamp_or_none(tenant.deleted),
         purge_time=timestamp_or_none(tenant.purge),
         password_off=tenant.password_off,
+        require_second_factor=tenant.require_second_factor,
     )
 
 

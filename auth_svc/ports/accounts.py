@@ -61,7 +61,13 @@ class AccountStore(Protocol):
         ...
 
     async def change_tenant(
-        self, tenant: str, *, display_name: str | None, time_zone: str | None, password_off: bool | None = None
+        self,
+        tenant: str,
+        *,
+        display_name: str | None,
+        time_zone: str | None,
+        password_off: bool | None = None,
+        require_second_factor: bool | None = None,
     ) -> Tenant:
         """Changes what is given, and returns the tenant.
 

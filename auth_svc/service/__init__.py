@@ -6,6 +6,7 @@ from auth_svc.service.alerts import AlertLog
 from auth_svc.service.audit import AuditLog
 from auth_svc.service.authorizer import Authorizer
 from auth_svc.service.deletions import AuditLogPurge, TenantDeletions
+from auth_svc.service.factors import FactorOffice, NewApp
 from auth_svc.service.housekeeping import AccountHousekeeper, AlertHousekeeper, AuditHousekeeper, SessionHousekeeper, SignInHousekeeper
 from auth_svc.service.identity_providers import CHANGEABLE, IdentityProviders, ProviderDraft
 from auth_svc.service.installation import Installer, SecretFiles
@@ -18,6 +19,7 @@ from auth_svc.service.oidc import BegunSignIn, CompletedSignIn, OidcSignIns, Ret
 from auth_svc.service.one_time import OneTimeTokens
 from auth_svc.service.opening import SessionOpening, SessionRule, TokenPair
 from auth_svc.service.own_sessions import SessionList
+from auth_svc.service.reauthentication import Reauthentication
 from auth_svc.service.registering import Registering, RegistrationRule
 from auth_svc.service.roles import Roles
 from auth_svc.service.second_factor import Challenge, FactorAnswer, SecondFactors
@@ -44,15 +46,18 @@ __all__ = [
     "Challenge",
     "CompletedSignIn",
     "FactorAnswer",
+    "FactorOffice",
     "IdentityProviders",
     "Installer",
     "Invitations",
     "KeyUses",
     "KeyWarnings",
+    "NewApp",
     "NewPasswords",
     "OidcSignIns",
     "OneTimeTokens",
     "ProviderDraft",
+    "Reauthentication",
     "Registering",
     "RegistrationRule",
     "ReturnedBrowser",

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from auth_svc.domain import (
-    Account,
     AccountMail,
     AccountMailKind,
     AddressMissing,
@@ -16,7 +15,6 @@ from auth_svc.domain import (
     SecurityEvent,
     TokenCaller,
     TokenPurpose,
-    TooManyAttempts,
     User,
     UserNotFound,
     WrongPassword,
@@ -25,13 +23,14 @@ from auth_svc.domain import (
     normalize_email,
     typed_password,
 )
-from auth_svc.ports import PasswordCheck, PasswordHasher, SecurityLog, Store
+from auth_svc.ports import SecurityLog, Store
 from auth_svc.service.account_mails import AccountMails
 from auth_svc.service.clients import place_digest
 from auth_svc.service.new_passwords import NewPasswords, words_of
 from auth_svc.service.one_time import OneTimeTokens
+from auth_svc.service.reauthentication import Reauthentication
 from auth_svc.service.registering import TooManyRequests, made_of
-from auth_svc.throttle import Guesser, LoginThrottle, RequestBudget
+from auth_svc.throttle import RequestBudget
 from tocsin.client_network import client_network
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
@@ -44,11 +43,10 @@ class Accounts:
         self,
         *,
         store: Store,
-        hasher: PasswordHasher,
+        proofs: Reauthentication,
         passwords: NewPasswords,
         tokens: OneTimeTokens,
         mails: AccountMails,
-        throttle: LoginThrottle,
         budget: RequestBudget,
         log: SecurityLog,
         clock: Clock,
@@ -57,21 +55,19 @@ class Accounts:
 
         Args:
             store: keeps accounts.
-            hasher: compares passwords.
+            proofs: judges current passwords, and says whether a second factor was shown of late.
             passwords: hashes new ones.
             tokens: of links.
             mails: takes mails.
-            throttle: bounds guesses of the current password, which a stolen access token would allow.
             budget: bounds how many mails a client may ask for.
             log: of security.
             clock: source of time.
         """
         self._store = store
-        self._hasher = hasher
+        self._proofs = proofs
         self._passwords = passwords
         self._tokens = tokens
         self._mails = mails
-        self._throttle = throttle
         self._budget = budget
         self._log = log
         self._clock = clock
@@ -83,6 +79,7 @@ class Accounts:
             UsersOnly: it is an API key.
             CallerGone: the user was removed.
             WrongPassword: ``current`` is not the password.
+            FreshProofRequired: the caller has a second factor, and has not shown it of late.
             InvalidInput: the new one may not be chosen, or is the current one.
             TooManyAttempts: too many wrong ones came.
         """
@@ -90,7 +87,8 @@ class Accounts:
             account = await self._store.get_account(caller.tenant, caller.user)
         except UserNotFound:
             raise CallerGone from None
-        await self._require_current(account, current, client)
+        await self._proofs.require_fresh_factor(caller)
+        await self._proofs.require_password(account, current, client, field="currentPassword")
         if typed_password(new, field="newPassword") == typed_password(current):
             raise InvalidInput.at("newPassword", "is the current one")
         own = words_of(account.user, account.tenant)
@@ -106,25 +104,6 @@ class Accounts:
         if ended is None:  # somebody else has changed it meanwhile
             raise WrongPassword.at("currentPassword", "is wrong")
         self._changed(SecurityEvent.PASSWORD_CHANGED, account.user, ended)
-
-    async def _require_current(self, account: Account, current: str, client: ClientFacts) -> None:
-        key, place = f"users/{account.user.id}", client_network(client.address)
-        guesser = Guesser(place=place, known=True)
-        try:
-            self._throttle.attempt(key, guesser)
-        except TooManyAttempts as error:
-            facts = {"tenant": account.tenant.id, "subject": account.user.name, "why": error.metadata["bound"]}
-            self._log.record(SecurityEvent.LOGIN_DELAYED, **facts)
-            raise
-        try:
-            verdict = await self._hasher.verify(account.password_hash, typed_password(current, field="currentPassword"), client=place)
-        except BaseException:
-            self._throttle.excused(key, guesser)
-            raise
-        if verdict is PasswordCheck.WRONG:
-            self._log.record(SecurityEvent.LOGIN_FAILED, tenant=account.tenant.id, subject=account.user.name)
-            raise WrongPassword.at("currentPassword", "is wrong")
-        self._throttle.succeeded(key, guesser)
 
     async def request_reset(self, *, email: str, locale: str, client: ClientFacts) -> None:
         """Has a mail sent with a link, if the address has an account: that is found out later, so that this takes the same for each.

@@ -44,15 +44,31 @@ class TenantOffice:
         """At most ``limit`` tenants that meet the conditions, the oldest first; those whose ids follow ``after``."""
         return await self._store.list_tenants(conditions=conditions, after=after, limit=limit)
 
-    async def amend(self, caller: TokenCaller, tenant: str, *, display_name: str, time_zone: str, mask: Sequence[str]) -> Tenant:
-        """Changes the fields that ``mask`` names; without one, those that are not empty.
+    async def amend(
+        self,
+        caller: TokenCaller,
+        tenant: str,
+        *,
+        display_name: str,
+        time_zone: str,
+        mask: Sequence[str],
+        require_second_factor: bool | None = None,
+    ) -> Tenant:
+        """Changes the fields that ``mask`` names; without one, those that are given.
 
         Raises:
             TenantNotFound: there is none.
             InvalidInput: the mask names another field, the name is empty, or there is no such zone.
         """
         return await change_tenant(
-            self._store, self._log, tenant, display_name=display_name, time_zone=time_zone, mask=mask, by=caller.subject
+            self._store,
+            self._log,
+            tenant,
+            display_name=display_name,
+            time_zone=time_zone,
+            require_second_factor=require_second_factor,
+            mask=mask,
+            by=caller.subject,
         )
 
     async def suspend(self, caller: TokenCaller, tenant: str, *, reason: str) -> Tenant:

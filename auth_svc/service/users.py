@@ -1,6 +1,6 @@
 """The users of a tenant, and the tenant itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ulid import ULID
 
@@ -23,7 +23,7 @@ from auth_svc.service.new_passwords import NewPasswords, words_of
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
 
-_CHANGEABLE = ("display_name", "time_zone", "password_off")
+_CHANGEABLE = ("display_name", "time_zone", "password_off", "require_second_factor")
 
 
 class Users:
@@ -156,9 +156,16 @@ class Users:
         return await self._store.get_tenant(caller.tenant)
 
     async def change_tenant(
-        self, caller: TokenCaller, *, display_name: str, time_zone: str, password_off: bool, mask: Sequence[str]
+        self,
+        caller: TokenCaller,
+        *,
+        display_name: str,
+        time_zone: str,
+        password_off: bool,
+        mask: Sequence[str],
+        require_second_factor: bool | None = None,
     ) -> Tenant:
-        """Changes the fields that ``mask`` names; without one, those that are not empty (AIP-134).
+        """Changes the fields that ``mask`` names; without one, those that are given (AIP-134).
 
         Raises:
             InvalidInput: the mask names another field, the name is empty, there is no such zone, or nobody could sign in.
@@ -170,6 +177,7 @@ class Users:
             display_name=display_name,
             time_zone=time_zone,
             password_off=password_off,
+            require_second_factor=require_second_factor,
             mask=mask,
             by=caller.subject,
         )
@@ -185,14 +193,21 @@ async def change_tenant(
     mask: Sequence[str],
     by: str,
     password_off: bool = False,
+    require_second_factor: bool | None = None,
 ) -> Tenant:
-    """Changes the fields of a tenant that ``mask`` names; without one, those that are not empty (AIP-134).
+    """Changes the fields of a tenant that ``mask`` names; without one, those that are given (AIP-134).
 
     Raises:
         TenantNotFound: there is none.
         InvalidInput: the mask names another field, the name is empty, or there is no such zone.
     """
-    fields = _fields(mask, display_name=display_name, time_zone=time_zone, password_off=password_off)
+    given = {
+        "display_name": bool(display_name),
+        "time_zone": bool(time_zone),
+        "password_off": password_off,
+        "require_second_factor": require_second_factor is not None,
+    }
+    fields = _fields(mask, given)
     name = checked_name(display_name, field="tenant.displayName") if "display_name" in fields else None
     if name == "":
         raise InvalidInput.at("tenant.displayName", "must not be empty")
@@ -200,15 +215,16 @@ async def change_tenant(
     off = password_off if "password_off" in fields else None
     if off and all(each.disabled for each in await store.list_identity_providers(tenant, after="", limit=PROVIDERS_MOST)):
         raise InvalidInput.at("tenant.passwordOff", "needs an identity provider that signs people in")
-    changed = await store.change_tenant(tenant, display_name=name, time_zone=zone, password_off=off)
+    required = bool(require_second_factor) if "require_second_factor" in fields else None
+    changed = await store.change_tenant(tenant, display_name=name, time_zone=zone, password_off=off, require_second_factor=required)
     if fields:
         log.record(SecurityEvent.TENANT_CHANGED, tenant=changed.id, fields=",".join(sorted(fields)), by=by)
     return changed
 
 
-def _fields(mask: Sequence[str], **values: str | bool) -> set[str]:
+def _fields(mask: Sequence[str], given: Mapping[str, bool]) -> set[str]:
     if not mask:
-        return {name for name, value in values.items() if value}
+        return {name for name, there in given.items() if there}
     for path in mask:
         if path not in (*_CHANGEABLE, "*"):
             raise InvalidInput.at("updateMask", f"{path} cannot be changed; {', '.join(_CHANGEABLE)} can")

@@ -93,11 +93,18 @@ class AccountQueries(Queries):
             return await _tenant(connection, tenant)
 
     async def change_tenant(
-        self, tenant: str, *, display_name: str | None, time_zone: str | None, password_off: bool | None = None
+        self,
+        tenant: str,
+        *,
+        display_name: str | None,
+        time_zone: str | None,
+        password_off: bool | None = None,
+        require_second_factor: bool | None = None,
     ) -> Tenant:
         """Changes what is given."""
-        off = None if password_off is None else int(password_off)
-        given = {"display_name": display_name, "time_zone": time_zone, "password_off": off}
+        flags = {"password_off": password_off, "require_second_factor": require_second_factor}
+        given = {"display_name": display_name, "time_zone": time_zone}
+        given |= {name: None if flag is None else int(flag) for name, flag in flags.items()}
         values = {name: value for name, value in given.items() if value is not None}
         async with self._database.transaction() as connection:
             if values:

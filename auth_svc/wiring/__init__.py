@@ -3,48 +3,28 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from auth_svc.clients import MailerPostman
-from auth_svc.common_passwords import common_passwords
 from auth_svc.config import AuthSettings
-from auth_svc.domain import PasswordRule, Scopes
+from auth_svc.domain import Scopes
 from auth_svc.error_reports import ReportFolder
 from auth_svc.handlers import (
-    AccountHandlers,
     AuditLogHandlers,
-    AuthHandlers,
-    BrowserSessionHandlers,
     SecurityAlertHandlers,
-    SessionHandlers,
     StreamTokenHandlers,
     TenantAdminHandlers,
     TenantHandlers,
 )
 from auth_svc.handlers.tenants import book_answer
 from auth_svc.journal import SecurityJournal
-from auth_svc.passkeys import WebAuthnPasskeys
 from auth_svc.passwords import Argon2Passwords
 from auth_svc.secret_files import StateFolder
 from auth_svc.service import (
-    AccountHousekeeper,
-    AccountMails,
-    AccountMailSender,
-    Accounts,
     AlertHousekeeper,
     AlertLog,
     AuditHousekeeper,
     AuditLog,
     Authorizer,
     Installer,
-    NewPasswords,
-    OneTimeTokens,
-    Registering,
-    RegistrationRule,
-    SecondFactors,
     SessionHousekeeper,
-    SessionList,
-    SessionOpening,
-    SessionRule,
-    Sessions,
     StreamTokens,
     TenantDeletions,
     TenantOffice,
@@ -53,18 +33,14 @@ from auth_svc.service import (
 from auth_svc.signing import KeyFiles, SigningKeys
 from auth_svc.store import AuthStore
 from auth_svc.stream_signing import StreamTokenSigner
-from auth_svc.throttle import LoginThrottle, RequestBudget, ThrottleRule
 from auth_svc.wiring.ending import Ending
 from auth_svc.wiring.identities import Identities
 from auth_svc.wiring.members import MemberParts, ProgramParts, Shared
+from auth_svc.wiring.signing_in import Mailing, SigningIn, token_verifier
 from tocsin.alerts.reporter import AlertReporter
 from tocsin.api.auth.v1 import (
-    account_service_pb2_grpc,
     audit_log_service_pb2_grpc,
-    auth_service_pb2_grpc,
-    browser_session_service_pb2_grpc,
     security_alert_service_pb2_grpc,
-    session_service_pb2_grpc,
     stream_token_service_pb2_grpc,
     tenant_admin_service_pb2_grpc,
     user_service_pb2_grpc,
@@ -75,15 +51,12 @@ from tocsin.audit_log.wire import entry_of
 from tocsin.background import Wake
 from tocsin.clock import Clock
 from tocsin.database import Database
-from tocsin.installation_key import InstallationKey
 from tocsin.lifecycle import App, Component, setting_name
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
 from tocsin.mesh.policy import policies
 from tocsin.mesh.server import Handler, MeshServer
-from tocsin.mesh.tokens import TokenVerifier
 from tocsin.node import DatabaseGuard
-from tocsin.sealing import Sealer
 from tocsin.telemetry import Telemetry
 from tocsin.tenants.feed import TenantFeed
 
@@ -97,7 +70,7 @@ def build(settings: AuthSettings, clock: Clock) -> App:
     store = AuthStore(database=database)
 
     mesh = Mesh(service=settings.service_name, settings=settings, clock=clock, telemetry=telemetry, breakers=breakers)
-    mailing = _Mailing(settings, clock, store, mesh)
+    mailing = Mailing(settings, clock, store, mesh)
 
     keys = _signing_keys(settings, clock)
     passwords = _passwords(settings, telemetry)
@@ -106,9 +79,7 @@ def build(settings: AuthSettings, clock: Clock) -> App:
     journal = SecurityJournal(registry=telemetry.registry, alerts=alerting.reporter, audit=auditing.journal)
     authorizer = _authorizer(settings, clock, store)
 
-    signing_in = _SigningIn(
-        settings, clock, store=store, hasher=passwords, signer=keys, mailing=mailing, authorizer=authorizer, log=journal
-    )
+    signing_in = SigningIn(settings, clock, store=store, hasher=passwords, signer=keys, mailing=mailing, authorizer=authorizer, log=journal)
     shared: Shared = {"store": store, "authorizer": authorizer, "log": journal, "clock": clock}
     members = MemberParts(shared, passwords=signing_in.passwords, accounts=signing_in.accounts, tokens=mailing.tokens, mails=mailing.mails)
     identities = Identities(shared, settings=settings, breakers=breakers, sessions=signing_in.sessions)
@@ -124,7 +95,7 @@ def build(settings: AuthSettings, clock: Clock) -> App:
         clock=clock,
         telemetry=telemetry,
         mesh=mesh,
-        verifier=_verifier(settings, clock, keys),
+        verifier=token_verifier(settings, clock, keys),
         breakers=breakers,
         checks={"database": database.check, "audit log": auditing.journal.check},
         handlers=[
@@ -142,123 +113,6 @@ def build(settings: AuthSettings, clock: Clock) -> App:
     keeping = [housekeeper, *alerting.parts, *auditing.parts, *mailing.parts, *programs.parts, *ending.parts, *identities.parts]
     parts = [telemetry, mesh, keys, database, passwords, installer, book, *keeping]
     return App(name=settings.service_name, components=parts, server=server)
-
-
-class _Mailing:
-    """What sends mails about accounts."""
-
-    def __init__(self, settings: AuthSettings, clock: Clock, store: AuthStore, mesh: Mesh) -> None:
-        written = Wake(clock)
-        self.tokens = OneTimeTokens(store=store, clock=clock)
-        self.mails = AccountMails(store=store, clock=clock, written=written)
-        self._sender = AccountMailSender(
-            store=store,
-            accounts=store,
-            tokens=self.tokens,
-            postman=MailerPostman(mesh=mesh),
-            link=settings.public_link,
-            clock=clock,
-            written=written,
-        )
-        self._housekeeper = AccountHousekeeper(tokens=store, mails=store, credentials=store, invitations=store, clock=clock)
-
-    @property
-    def parts(self) -> Sequence[Component]:
-        """What runs, in the order of its start."""
-        return (self._sender, self._housekeeper)
-
-
-class _SigningIn:
-    """What registers, signs in, and changes passwords; `handlers` serve it."""
-
-    def __init__(
-        self,
-        settings: AuthSettings,
-        clock: Clock,
-        *,
-        store: AuthStore,
-        hasher: Argon2Passwords,
-        signer: SigningKeys,
-        mailing: _Mailing,
-        authorizer: Authorizer,
-        log: SecurityJournal,
-    ) -> None:
-        rule = PasswordRule(shortest=settings.password_min_length, common=common_passwords())
-        self.passwords = NewPasswords(rule=rule, hasher=hasher)
-        throttle = _throttle(settings, clock)
-        budget = RequestBudget(clock=clock, most=settings.requests_per_hour, window=3600.0, capacity=settings.login_accounts)
-        key = InstallationKey.of(settings)
-        self.second = SecondFactors(
-            store=store,
-            passkeys=WebAuthnPasskeys(rp_id=settings.relying_party, origins=settings.relying_origins),
-            tokens=mailing.tokens,
-            mails=mailing.mails,
-            throttle=throttle,
-            sealer=Sealer(lambda: key.derive("secrets of authenticator apps")),
-            code_key=lambda: key.derive("recovery codes"),
-            log=log,
-            clock=clock,
-        )
-        session_rule = _session_rule(settings)
-        opening = SessionOpening(
-            store=store,
-            signer=signer,
-            second=self.second,
-            mails=mailing.mails,
-            scopes=authorizer.scopes,
-            log=log,
-            clock=clock,
-            rule=session_rule,
-        )
-        sessions = self.sessions = Sessions(
-            store=store,
-            hasher=hasher,
-            opening=opening,
-            second=self.second,
-            throttle=throttle,
-            tokens=mailing.tokens,
-            authorizer=authorizer,
-            log=log,
-            clock=clock,
-            rule=session_rule,
-        )
-        registering = Registering(
-            store=store,
-            passwords=self.passwords,
-            mails=mailing.mails,
-            budget=budget,
-            log=log,
-            clock=clock,
-            rule=RegistrationRule(settings.registration),
-        )
-        accounts = Accounts(
-            store=store,
-            hasher=hasher,
-            passwords=self.passwords,
-            tokens=mailing.tokens,
-            mails=mailing.mails,
-            throttle=throttle,
-            budget=budget,
-            log=log,
-            clock=clock,
-        )
-        self.accounts = accounts
-        session_list = SessionList(store=store, log=log, clock=clock, longest=timedelta(seconds=settings.session_seconds))
-        self.handlers: Sequence[Handler] = (
-            (
-                auth_service_pb2_grpc.add_AuthServiceServicer_to_server,
-                AuthHandlers(sessions=sessions, registering=registering, keys=signer),
-            ),
-            (
-                account_service_pb2_grpc.add_AccountServiceServicer_to_server,
-                AccountHandlers(accounts=accounts, sessions=sessions),
-            ),
-            (session_service_pb2_grpc.add_SessionServiceServicer_to_server, SessionHandlers(sessions=session_list)),
-            (
-                browser_session_service_pb2_grpc.add_BrowserSessionServiceServicer_to_server,
-                BrowserSessionHandlers(sessions=sessions, verifier=_verifier(settings, clock, signer), clock=clock),
-            ),
-        )
 
 
 class _Alerting:
@@ -361,33 +215,3 @@ def _signing_keys(settings: AuthSettings, clock: Clock) -> SigningKeys:
         retired_setting=setting_name(settings, "retired_key_files"),
     )
     return SigningKeys(files=files, issuer=settings.token_issuer, audience=settings.token_audience, clock=clock)
-
-
-def _verifier(settings: AuthSettings, clock: Clock, keys: SigningKeys) -> TokenVerifier:
-    return TokenVerifier(keys=keys, issuer=settings.token_issuer, audience=settings.token_audience, clock=clock)
-
-
-def _session_rule(settings: AuthSettings) -> SessionRule:
-    return SessionRule(
-        access=timedelta(seconds=settings.access_token_seconds),
-        idle=timedelta(seconds=settings.refresh_token_seconds),
-        longest=timedelta(seconds=settings.session_seconds),
-        tell_new_clients=settings.tell_new_clients,
-    )
-
-
-def _throttle(settings: AuthSettings, clock: Clock) -> LoginThrottle:
-    def rule(free: int) -> ThrottleRule:
-        return ThrottleRule(
-            free=free,
-            longest=settings.login_longest_wait_seconds,
-            window=settings.login_window_seconds,
-            capacity=settings.login_accounts,
-        )
-
-    return LoginThrottle(
-        clock=clock,
-        pair=rule(settings.login_free_failures),
-        client=rule(settings.login_client_failures),
-        account=rule(settings.login_account_failures),
-    )

@@ -169,13 +169,15 @@ def _problem_schema() -> Schema:
 
 
 def _token_problem_schema() -> Schema:
-    names = [*CODES, "temporarily_unavailable", "server_error"]
+    names = [*CODES, "mfa_required", "temporarily_unavailable", "server_error"]
     return {
         "type": "object",
         "description": "An error of the token endpoint (RFC 6749, 5.2).",
         "properties": {
             "error": {"type": "string", "enum": names, "description": "What is wrong."},
             "error_description": {"type": "string", "description": "What is wrong, for people."},
+            "challenge": {"type": "string", "description": "With mfa_required: what the grant second_factor answers."},
+            "methods": {"type": "string", "description": "With mfa_required: what answers it, separated by commas."},
         },
         "required": ["error"],
         "examples": [{"error": "invalid_grant", "error_description": "The name or the password is wrong."}],

@@ -15,6 +15,8 @@ from tocsin.protojson.codec import dump_json
 CODES: Final = ("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope")
 """Errors that a client has to handle; all of them are 400, as no client authenticates here."""
 
+_SECOND_FACTOR: Final = "SECOND_FACTOR_REQUIRED"
+"""Of auth_svc. What answers it is an extension grant, whose errors are its own (RFC 6749, 8.5); others call this one mfa_required, too."""
 _AWAY: Final = "temporarily_unavailable"
 _BY_CODE: Final[Mapping[grpc.StatusCode, str]] = {
     grpc.StatusCode.INVALID_ARGUMENT: "invalid_request",
@@ -39,6 +41,8 @@ def token_problem(error: TocsinError, trace_id: str = "") -> ProblemDetails:
     status = http_status(error)
     mendable = name in CODES and status in (400, 401, 403)
     body = {"error": name, "error_description": _UNSAYABLE.sub("'", error.message)}
+    if error.error_reason == _SECOND_FACTOR:
+        body |= {"error": "mfa_required", **{name: error.metadata[name] for name in ("challenge", "methods") if name in error.metadata}}
     headers = [item for item in headers_of(error) if item[0] != b"www-authenticate"]
     fixed = ((b"content-type", JSON_TYPE.encode()), (b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
     return ProblemDetails(status=400 if mendable else status, headers=(*fixed, *headers), body=dump_json(body))

@@ -17,11 +17,14 @@ TEMPLATES: Final = frozenset(
     for name in (
         "address-confirmation",
         "already-registered",
+        "factor-added",
+        "factor-removed",
         "invitation",
         "key-expiry",
         "new-sign-in",
         "password-changed",
         "password-reset",
+        "recovery-code-used",
     )
 )
 _CHANNEL: Final = "email"

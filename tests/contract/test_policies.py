@@ -115,6 +115,7 @@ NATURALLY = {
         "auth.v1.ServiceAccountService/ReactivateServiceAccount",
         "auth.v1.ServiceAccountService/UpdateServiceAccount",
         "auth.v1.IdentityProviderService/UpdateIdentityProvider",
+        "auth.v1.FactorService/UpdateFactor",
         "auth.v1.SessionService/RevokeAllSessions",
         "auth.v1.SessionService/RevokeUserSessions",
         "auth.v1.TenantAdminService/AmendTenant",

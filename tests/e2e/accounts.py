@@ -4,10 +4,12 @@ import asyncio
 import re
 import subprocess
 import sys
+import time
 from typing import Any, Final
 
 import httpx2
 
+from auth_svc.domain.totp import totp_code
 from tocsin.testing.smtp import SmtpSink
 from tocsin.testing.stack import RunningStack
 
@@ -22,6 +24,7 @@ async def accounts_by_mail(stack: RunningStack, mails: SmtpSink) -> None:
         await _register(anybody, mails)
         await _reset(anybody, mails)
         await _by_command(stack, anybody)
+        await _second_factor(stack, anybody)
     async with stack.client() as admin:
         await _by_link(admin)
 
@@ -80,6 +83,44 @@ async def _by_command(stack: RunningStack, client: httpx2.AsyncClient) -> None:
     assert (await client.post("/v1/auth:refresh", json={"refreshToken": other["refreshToken"]})).status_code == 401
     assert (await _sign_in(client, THIRD)).status_code == 200
     assert "2 sessions ended" in await _account(stack, "sign-out-everywhere", "--api-key", token)
+
+
+async def _second_factor(stack: RunningStack, client: httpx2.AsyncClient) -> None:
+    """An app is added by command; then a password is answered by a challenge at each door, and a code or a recovery code opens it."""
+    token = (await _account(stack, "login", EMAIL, lines=[THIRD])).strip()
+    secret, codes = await _add_app(stack, token)
+    asked = await _sign_in(client, THIRD)
+    problem = asked.json()
+    assert (asked.status_code, problem["details"][0]["reason"]) == (401, "SECOND_FACTOR_REQUIRED"), problem
+    challenge = problem["details"][0]["metadata"]["challenge"]
+    wrong = await client.post("/v1/auth:token", json={"challenge": challenge, "code": "abc"})
+    assert (wrong.status_code, wrong.json()["details"][0]["reason"]) == (401, "SECOND_FACTOR_REFUSED")
+    right = await client.post("/v1/auth:token", json={"challenge": challenge, "code": codes[0]})
+    assert right.status_code == 200, right.text
+    oauth = await client.post("/token", data={"username": EMAIL, "password": THIRD})
+    assert (oauth.status_code, oauth.json()["error"], oauth.json()["methods"]) == (400, "mfa_required", "totp,recovery_code")
+    code = totp_code(secret, int(time.time()) // 30 + 1)  # the next one: that of now has confirmed the app
+    assert (await _account(stack, "login", EMAIL, lines=[THIRD, code])).startswith("ey")
+    listed = await _account(stack, "factors", "--api-key", token)
+    assert ("TOTP" in listed, "9 recovery codes left" in listed) == (True, True), listed
+    assert "Proven" in await _account(stack, "prove", "--api-key", token, lines=[codes[1]])
+    factor = (await client.get("/v1/factors", headers={"authorization": f"Bearer {token}"})).json()["factors"][0]["name"]
+    assert "pocket" in await _account(stack, "rename-factor", factor, "pocket", "--api-key", token)
+    assert "removed" in await _account(stack, "remove-factor", factor, "--api-key", token)
+    assert (await _sign_in(client, THIRD)).status_code == 200
+
+
+async def _add_app(stack: RunningStack, token: str) -> tuple[str, list[str]]:
+    """The secret of an app that is added by command, and the recovery codes."""
+    line = [sys.executable, "-m", "tocsin.cli", "account", "totp", "--name", "phone", "--api-key", token, "--url", stack.info["http"]]
+    running = await asyncio.create_subprocess_exec(*line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert running.stdin is not None
+    assert running.stdout is not None
+    secret = (await asyncio.wait_for(running.stdout.readline(), 60)).decode().rpartition(" ")[2].strip()
+    said, _ = await asyncio.wait_for(running.communicate(totp_code(secret, int(time.time()) // 30).encode() + b"\n"), 60)
+    codes = re.findall(r"^[A-Z2-7]{4}(?:-[A-Z2-7]{4}){3}$", said.decode(), re.MULTILINE)
+    assert (running.returncode, len(codes)) == (0, 10), said
+    return secret, codes
 
 
 async def _by_link(admin: httpx2.AsyncClient) -> None:

@@ -1,6 +1,5 @@
 """`tocsin account`: one's own account, password and sessions."""
 
-import sys
 from itertools import islice
 from typing import Annotated, Any, Final
 from urllib.parse import quote
@@ -9,7 +8,18 @@ import typer
 
 from tocsin.cli.identity_providers import sign_in
 from tocsin.cli.output import EXIT_CODES, counted, write_json, write_line, write_table
-from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
+from tocsin.cli.second_factor import (
+    factors,
+    prove,
+    recovery_codes,
+    remove_factor,
+    rename_factor,
+    require_factor,
+    reset_factors,
+    signed_in,
+    totp,
+)
+from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect, secret
 
 _SELF: Final = "Yours need an access token: --api-key, or TOCSIN_CLIENT_API_KEY=$(tocsin account login NAME)."
 TokenOption = Annotated[str, typer.Option("--token", help="Token that ends the link in the mail.")]
@@ -27,14 +37,17 @@ def make_account() -> typer.Typer:
         ("end", end),
         ("sign-out-everywhere", sign_out_everywhere),
         ("link", link),
+        ("prove", prove),
+        ("totp", totp),
+        ("factors", factors),
+        ("rename-factor", rename_factor),
+        ("remove-factor", remove_factor),
+        ("recovery-codes", recovery_codes),
+        ("reset-factors", reset_factors),
+        ("require-factor", require_factor),
     ):
         group.command(name, epilog=EXIT_CODES)(command)
     return group
-
-
-def secret(label: str) -> str:
-    """A secret that is typed unseen, or the next line of standard input."""
-    return str(typer.prompt(label, hide_input=True)) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
 
 
 def login(
@@ -46,15 +59,12 @@ def login(
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Sign in with a password, which is asked for or read from standard input, or by an identity provider; show the access token."""
+    """Sign in with a password and perhaps a code, typed or from standard input, or by an identity provider; show the access token."""
     if bool(name) == bool(oidc):
         msg = "give a name, or --oidc"
         raise typer.BadParameter(msg)
     with connect(state=state, url=url, api_key=None) as client:
-        if oidc:
-            pair = sign_in(client, oidc, port=port, browser=browser)
-        else:
-            pair = client.call("POST", "/v1/auth:token", body={"username": name, "password": secret("Password")})
+        pair = sign_in(client, oidc, port=port, browser=browser) if oidc else signed_in(client, name)
     if as_json:
         write_json(pair)
     else:

@@ -4,11 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
-from tocsin.cli.account import secret
 from tocsin.cli.incidents import named
 from tocsin.cli.output import write_json, write_line
 from tocsin.cli.resources import Called, LimitOption, commands, list_all, ordered, show
-from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
+from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect, secret
 from tocsin.resource_names import resource_path
 
 RoleOption = Annotated[str, typer.Option("--role", help="owner, admin, operator, viewer, or the id of a role of your own.")]

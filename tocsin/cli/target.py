@@ -2,6 +2,7 @@
 
 import os
 import ssl
+import sys
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -67,3 +68,8 @@ def _read_key(path: Path) -> str:
     except OSError as error:
         msg = f"cannot read the API key {path}: {error.strerror}; give --api-key or set TOCSIN_CLIENT_API_KEY"
         raise Unauthenticated(msg) from error
+
+
+def secret(label: str) -> str:
+    """A secret that is typed unseen, or the next line of standard input."""
+    return str(typer.prompt(label, hide_input=True)) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")

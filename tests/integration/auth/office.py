@@ -24,9 +24,11 @@ from auth_svc.service import (
     AccountMailSender,
     Accounts,
     Authorizer,
+    FactorOffice,
     Invitations,
     NewPasswords,
     OneTimeTokens,
+    Reauthentication,
     Registering,
     RegistrationRule,
     SecondFactors,
@@ -138,27 +140,23 @@ class Office:
         passwords = NewPasswords(rule=PasswordRule(shortest=8, common=common_passwords()), hasher=self.hasher)
         throttle = LoginThrottle(clock=clock, pair=ThrottleRule(), client=ThrottleRule(free=30), account=ThrottleRule(free=50))
         shared: dict[str, Any] = {"store": self.store, "log": self.log, "clock": clock}
-        keys: dict[str, Any] = {**shared, "hasher": self.hasher, "tokens": self.tokens, "mails": self.mails, "throttle": throttle}
+        writing: dict[str, Any] = {**shared, "tokens": self.tokens, "mails": self.mails}
+        passkeys, sealer = WebAuthnPasskeys(rp_id="tocsin.example", origins=["https://tocsin.example"]), Sealer(lambda: b"s" * 32)
         self.authorizer = Authorizer(store=self.store, scopes=Scopes(every=SCOPES), clock=clock)
         budget = RequestBudget(clock=clock, most=requests, window=3600.0)
         rule = SessionRule(access=timedelta(minutes=15), idle=timedelta(days=30), longest=timedelta(days=90), tell_new_clients=True)
-        self.second = SecondFactors(
-            **shared,
-            passkeys=WebAuthnPasskeys(rp_id="tocsin.example", origins=["https://tocsin.example"]),
-            tokens=self.tokens,
-            mails=self.mails,
-            throttle=throttle,
-            sealer=Sealer(lambda: b"s" * 32),
-            code_key=lambda: b"c" * 32,
-        )
-        opening = SessionOpening(
-            **shared, signer=self.signer, second=self.second, mails=self.mails, scopes=self.authorizer.scopes, rule=rule
-        )
+        self.second = SecondFactors(**writing, passkeys=passkeys, throttle=throttle, sealer=sealer, code_key=lambda: b"c" * 32)
+        scopes = self.authorizer.scopes
+        opening = SessionOpening(**shared, signer=self.signer, second=self.second, mails=self.mails, scopes=scopes, rule=rule)
         signing_in: dict[str, Any] = {**shared, "hasher": self.hasher, "tokens": self.tokens, "throttle": throttle}
         self.sessions = Sessions(**signing_in, authorizer=self.authorizer, opening=opening, second=self.second, rule=rule)
         self.registering = Registering(**shared, passwords=passwords, mails=self.mails, budget=budget, rule=registration)
-        self.accounts = Accounts(**keys, passwords=passwords, budget=budget)
         self.invitations = Invitations(**shared, authorizer=self.authorizer, passwords=passwords, tokens=self.tokens, mails=self.mails)
+        self.proofs = Reauthentication(**shared, hasher=self.hasher, second=self.second, throttle=throttle)
+        self.accounts = Accounts(**writing, proofs=self.proofs, passwords=passwords, budget=budget)
+        self.factors = FactorOffice(
+            **writing, passkeys=passkeys, second=self.second, fresh=self.proofs, sealer=sealer, authorizer=self.authorizer
+        )
         self.list = SessionList(**shared, longest=timedelta(days=90))
 
     async def register(self, email: str = "ann@example.com", client: ClientFacts = HERE, **more: str) -> User | None:

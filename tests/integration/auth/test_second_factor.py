@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from auth_svc.domain import (
+    OWNERSHIP,
     ChallengeVoid,
     Factor,
     FactorKind,
@@ -78,7 +79,7 @@ async def test_a_right_password_is_answered_by_a_challenge(office: Office) -> No
         await office.sign_in()
     assert asked.value.metadata["methods"] == "totp,recovery_code"
     code, challenge = code_now(office, secret), asked.value.metadata["challenge"]
-    assert (await answered(office, challenge, code)).scopes == SCOPES | {"profile:read"}
+    assert (await answered(office, challenge, code)).scopes == SCOPES | {"profile:read", OWNERSHIP}
     with pytest.raises(ChallengeVoid):
         await answered(office, challenge, code_now(office, secret, 1))
     assert office.log.of(SecurityEvent.LOGIN_SUCCEEDED)[-1]["proof"] == Proof.TOTP.value

@@ -47,6 +47,89 @@ class ChangePasswordRequest(_message.Message):
 Global___ChangePasswordRequest: _TypeAlias = ChangePasswordRequest  # noqa: Y015
 
 @_typing.final
+class BeginReauthenticationRequest(_message.Message):
+    """Asks how one shows again who one is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BeginReauthenticationRequest: _TypeAlias = BeginReauthenticationRequest  # noqa: Y015
+
+@_typing.final
+class BeginReauthenticationResponse(_message.Message):
+    """How one shows again who one is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METHODS_FIELD_NUMBER: _builtins.int
+    CHALLENGE_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    challenge: _builtins.str
+    """What goes into ReauthenticateRequest.challenge along with a passkey's answer; empty unless the user has a passkey."""
+    options: _builtins.str
+    """What PublicKeyCredential.parseRequestOptionsFromJSON() takes, in JSON; empty unless the user has a passkey."""
+    @_builtins.property
+    def methods(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What will do: "totp", "passkey", "recovery_code"; "password" of who has no second factor."""
+
+    def __init__(
+        self,
+        *,
+        methods: _abc.Iterable[_builtins.str] | None = ...,
+        challenge: _builtins.str = ...,
+        options: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "methods", b"methods", "options", b"options"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BeginReauthenticationResponse: _TypeAlias = BeginReauthenticationResponse  # noqa: Y015
+
+@_typing.final
+class ReauthenticateRequest(_message.Message):
+    """Shows again who one is, by one of these."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    CHALLENGE_FIELD_NUMBER: _builtins.int
+    PASSKEY_RESPONSE_FIELD_NUMBER: _builtins.int
+    password: _builtins.str
+    """The password, of who has no second factor."""
+    code: _builtins.str
+    """Code of an authenticator app, or a recovery code."""
+    challenge: _builtins.str
+    """The challenge that the passkey answers."""
+    passkey_response: _builtins.str
+    """The PublicKeyCredential in JSON (WebAuthn, toJSON())."""
+    def __init__(
+        self,
+        *,
+        password: _builtins.str = ...,
+        code: _builtins.str = ...,
+        challenge: _builtins.str = ...,
+        passkey_response: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "code", b"code", "passkey_response", b"passkey_response", "password", b"password"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReauthenticateRequest: _TypeAlias = ReauthenticateRequest  # noqa: Y015
+
+@_typing.final
 class RequestPasswordResetRequest(_message.Message):
     """Asks for a link."""
 

@@ -41,6 +41,16 @@ class AccountServiceStub:
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ChangePasswordRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.BeginReauthentication = channel.unary_unary(
+                '/tocsin.api.auth.v1.AccountService/BeginReauthentication',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.BeginReauthenticationRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.BeginReauthenticationResponse.FromString,
+                _registered_method=True)
+        self.Reauthenticate = channel.unary_unary(
+                '/tocsin.api.auth.v1.AccountService/Reauthenticate',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ReauthenticateRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.RequestPasswordReset = channel.unary_unary(
                 '/tocsin.api.auth.v1.AccountService/RequestPasswordReset',
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.RequestPasswordResetRequest.SerializeToString,
@@ -74,6 +84,21 @@ class AccountServiceServicer:
 
     def ChangePassword(self, request, context):
         """Changes the password of the caller, who says the current one. Every other session of the user ends, and a mail tells its address.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BeginReauthentication(self, request, context):
+        """Gives what answers Reauthenticate, and a challenge for a passkey.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Reauthenticate(self, request, context):
+        """Shows again who the caller is: by a second factor, or by the password of who has none. What changes passwords and factors needs such a
+        proof, or a sign-in, that is not older than ten minutes; otherwise it is answered PERMISSION_DENIED with reason FRESH_PROOF_REQUIRED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -120,6 +145,16 @@ def add_AccountServiceServicer_to_server(servicer, server):
             'ChangePassword': grpc.unary_unary_rpc_method_handler(
                     servicer.ChangePassword,
                     request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ChangePasswordRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'BeginReauthentication': grpc.unary_unary_rpc_method_handler(
+                    servicer.BeginReauthentication,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.BeginReauthenticationRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.BeginReauthenticationResponse.SerializeToString,
+            ),
+            'Reauthenticate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reauthenticate,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ReauthenticateRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'RequestPasswordReset': grpc.unary_unary_rpc_method_handler(
@@ -175,6 +210,60 @@ class AccountService:
             target,
             '/tocsin.api.auth.v1.AccountService/ChangePassword',
             tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ChangePasswordRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BeginReauthentication(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.AccountService/BeginReauthentication',
+            tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.BeginReauthenticationRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.BeginReauthenticationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reauthenticate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.AccountService/Reauthenticate',
+            tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ReauthenticateRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,

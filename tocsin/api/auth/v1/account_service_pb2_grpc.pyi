@@ -36,6 +36,12 @@ class AccountServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AccountServiceAsyncStub: ...
     ChangePassword: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.ChangePasswordRequest, _empty_pb2.Empty]
     """Changes the password of the caller, who says the current one. Every other session of the user ends, and a mail tells its address."""
+    BeginReauthentication: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.BeginReauthenticationRequest, _account_service_pb2.BeginReauthenticationResponse]
+    """Gives what answers Reauthenticate, and a challenge for a passkey."""
+    Reauthenticate: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.ReauthenticateRequest, _empty_pb2.Empty]
+    """Shows again who the caller is: by a second factor, or by the password of who has none. What changes passwords and factors needs such a
+    proof, or a sign-in, that is not older than ten minutes; otherwise it is answered PERMISSION_DENIED with reason FRESH_PROOF_REQUIRED.
+    """
     RequestPasswordReset: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.RequestPasswordResetRequest, _empty_pb2.Empty]
     """Has a mail sent with a link to choose a new password. It is answered the same for every address: the mail tells whether it has an account."""
     ResetPassword: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.ResetPasswordRequest, _empty_pb2.Empty]
@@ -54,6 +60,12 @@ class AccountServiceAsyncStub(AccountServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ChangePassword: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ChangePasswordRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Changes the password of the caller, who says the current one. Every other session of the user ends, and a mail tells its address."""
+    BeginReauthentication: _aio.UnaryUnaryMultiCallable[_account_service_pb2.BeginReauthenticationRequest, _account_service_pb2.BeginReauthenticationResponse]  # type: ignore[assignment]
+    """Gives what answers Reauthenticate, and a challenge for a passkey."""
+    Reauthenticate: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ReauthenticateRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Shows again who the caller is: by a second factor, or by the password of who has none. What changes passwords and factors needs such a
+    proof, or a sign-in, that is not older than ten minutes; otherwise it is answered PERMISSION_DENIED with reason FRESH_PROOF_REQUIRED.
+    """
     RequestPasswordReset: _aio.UnaryUnaryMultiCallable[_account_service_pb2.RequestPasswordResetRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Has a mail sent with a link to choose a new password. It is answered the same for every address: the mail tells whether it has an account."""
     ResetPassword: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ResetPasswordRequest, _empty_pb2.Empty]  # type: ignore[assignment]
@@ -75,6 +87,24 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Changes the password of the caller, who says the current one. Every other session of the user ends, and a mail tells its address."""
+
+    @_abc_1.abstractmethod
+    def BeginReauthentication(
+        self,
+        request: _account_service_pb2.BeginReauthenticationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.BeginReauthenticationResponse, _abc.Awaitable[_account_service_pb2.BeginReauthenticationResponse]]:
+        """Gives what answers Reauthenticate, and a challenge for a passkey."""
+
+    @_abc_1.abstractmethod
+    def Reauthenticate(
+        self,
+        request: _account_service_pb2.ReauthenticateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Shows again who the caller is: by a second factor, or by the password of who has none. What changes passwords and factors needs such a
+        proof, or a sign-in, that is not older than ten minutes; otherwise it is answered PERMISSION_DENIED with reason FRESH_PROOF_REQUIRED.
+        """
 
     @_abc_1.abstractmethod
     def RequestPasswordReset(

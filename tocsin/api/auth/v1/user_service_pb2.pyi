@@ -385,6 +385,7 @@ class Tenant(_message.Message):
     DELETE_TIME_FIELD_NUMBER: _builtins.int
     PURGE_TIME_FIELD_NUMBER: _builtins.int
     PASSWORD_OFF_FIELD_NUMBER: _builtins.int
+    REQUIRE_SECOND_FACTOR_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "tenants/{id}"."""
     display_name: _builtins.str
@@ -401,6 +402,8 @@ class Tenant(_message.Message):
     """Whether nobody but owners signs in with a password: everybody else by an identity provider. Owners still can, for the day on which the
     issuer is away.
     """
+    require_second_factor: _builtins.bool
+    """Whether every user has to have a second factor: a session of one who has shown none can do nothing but enrol one."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the tenant was made."""
@@ -436,12 +439,15 @@ class Tenant(_message.Message):
         delete_time: _timestamp_pb2.Timestamp | None = ...,
         purge_time: _timestamp_pb2.Timestamp | None = ...,
         password_off: _builtins.bool = ...,
+        require_second_factor: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "delete_time", b"delete_time", "own_quotas", b"own_quotas", "purge_time", b"purge_time", "quotas", b"quotas"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_require_second_factor", b"_require_second_factor", "create_time", b"create_time", "delete_time", b"delete_time", "own_quotas", b"own_quotas", "purge_time", b"purge_time", "quotas", b"quotas", "require_second_factor", b"require_second_factor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "delete_time", b"delete_time", "display_name", b"display_name", "name", b"name", "operator", b"operator", "own_quotas", b"own_quotas", "password_off", b"password_off", "purge_time", b"purge_time", "quotas", b"quotas", "state", b"state", "suspend_reason", b"suspend_reason", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_require_second_factor", b"_require_second_factor", "create_time", b"create_time", "delete_time", b"delete_time", "display_name", b"display_name", "name", b"name", "operator", b"operator", "own_quotas", b"own_quotas", "password_off", b"password_off", "purge_time", b"purge_time", "quotas", b"quotas", "require_second_factor", b"require_second_factor", "state", b"state", "suspend_reason", b"suspend_reason", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__require_second_factor: _TypeAlias = _typing.Literal["require_second_factor"]  # noqa: Y015
+    _WhichOneofArgType__require_second_factor: _TypeAlias = _typing.Literal["_require_second_factor", b"_require_second_factor"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__require_second_factor) -> _WhichOneofReturnType__require_second_factor | None: ...
 
 Global___Tenant: _TypeAlias = Tenant  # noqa: Y015
 
@@ -525,7 +531,7 @@ class UpdateTenantRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Fields to change: "display_name", "time_zone", "password_off"; all that are set unless given."""
+        """Fields to change: "display_name", "time_zone", "password_off", "require_second_factor"; all that are set unless given."""
 
     def __init__(
         self,
