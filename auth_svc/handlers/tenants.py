@@ -7,7 +7,7 @@ import grpc
 
 from auth_svc.domain import QUOTA_NAMES, ServicePurge, SettledTenant, Tenant, TenantDeletion
 from auth_svc.handlers.convert import caller, timestamp, timestamp_or_none
-from auth_svc.service import TenantDeletions, TenantOffice, Users
+from auth_svc.service import TenantDeletions, TenantMaker, TenantOffice, Users
 from tocsin.api.auth.v1 import tenant_admin_service_pb2, tenant_admin_service_pb2_grpc, user_service_pb2, user_service_pb2_grpc
 from tocsin.listing import FilterField, FilterKind, PageToken, parse_filter, snake_case
 from tocsin.mesh.context import current
@@ -65,9 +65,27 @@ class TenantHandlers(user_service_pb2_grpc.TenantServiceServicer):
 class TenantAdminHandlers(tenant_admin_service_pb2_grpc.TenantAdminServiceServicer):
     """TenantAdminService."""
 
-    def __init__(self, *, office: TenantOffice, deletions: TenantDeletions) -> None:
+    def __init__(self, *, office: TenantOffice, maker: TenantMaker, deletions: TenantDeletions) -> None:
         self._office = office
+        self._maker = maker
         self._deletions = deletions
+
+    async def CreateTenant(
+        self, request: tenant_admin_service_pb2.CreateTenantRequest, context: _Context
+    ) -> tenant_admin_service_pb2.CreateTenantResponse:
+        """Makes a tenant."""
+        made = await self._maker.make(
+            caller(),
+            display_name=request.display_name,
+            time_zone=request.time_zone,
+            owner_email=request.owner_email,
+            locale=request.locale,
+            quotas=quota_changes(request.quotas),
+            by_link=request.invitation == tenant_admin_service_pb2.CreateTenantRequest.LINK,
+        )
+        return tenant_admin_service_pb2.CreateTenantResponse(
+            tenant=self._shown(made.tenant), link=made.link, expire_time=timestamp(made.expires)
+        )
 
     async def InspectTenant(self, request: tenant_admin_service_pb2.InspectTenantRequest, context: _Context) -> user_service_pb2.Tenant:
         """Reads a tenant."""

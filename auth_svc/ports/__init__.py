@@ -12,6 +12,7 @@ from auth_svc.ports.factors import FactorStore, Passkeys
 from auth_svc.ports.identities import Admission, AdmissionKind, CodeProof, IdentityStore, IssuerReport, Issuers
 from auth_svc.ports.keys import HeldKey, KeyStore, KeyUse
 from auth_svc.ports.members import InvitationStore, RoleStore, ServiceAccountStore
+from auth_svc.ports.new_tenants import NewTenantStore
 from auth_svc.ports.security import PasswordCheck, PasswordHasher, PublicKeys, SecurityLog, StreamTokenCodec, TokenSigner
 from auth_svc.ports.sessions import RefreshRefusal, Refused, Rotated, SessionStore
 from auth_svc.ports.tenants import TenantStore
@@ -38,6 +39,7 @@ __all__ = [
     "Issuers",
     "KeyStore",
     "KeyUse",
+    "NewTenantStore",
     "OneTimeStore",
     "Passkeys",
     "PasswordCheck",
@@ -67,6 +69,7 @@ class Store(
     AccountMailStore,
     TenantStore,
     DeletionStore,
+    NewTenantStore,
     CredentialStore,
     AuditLogStore,
     FactorStore,

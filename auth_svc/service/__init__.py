@@ -15,6 +15,7 @@ from auth_svc.service.key_uses import KeyUses
 from auth_svc.service.key_warnings import KeyWarnings
 from auth_svc.service.keys import ApiKeys
 from auth_svc.service.new_passwords import NewPasswords
+from auth_svc.service.new_tenants import MadeTenant, TenantMaker
 from auth_svc.service.oidc import BegunSignIn, CompletedSignIn, OidcSignIns, ReturnedBrowser
 from auth_svc.service.one_time import OneTimeTokens
 from auth_svc.service.opening import SessionOpening, SessionRule, TokenPair
@@ -52,6 +53,7 @@ __all__ = [
     "Invitations",
     "KeyUses",
     "KeyWarnings",
+    "MadeTenant",
     "NewApp",
     "NewPasswords",
     "OidcSignIns",
@@ -73,6 +75,7 @@ __all__ = [
     "SignInHousekeeper",
     "StreamTokens",
     "TenantDeletions",
+    "TenantMaker",
     "TenantOffice",
     "TokenPair",
     "Users",

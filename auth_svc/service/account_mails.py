@@ -17,6 +17,9 @@ from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
 
+INVITATION_PATH: Final = "/account/invitation/"
+"""Where the page is that accepts an invitation; its token follows."""
+
 _ROUND_SECONDS: Final = 5.0
 _BATCH: Final = 20
 _CLAIM: Final = timedelta(minutes=1)
@@ -39,7 +42,7 @@ _FORMS: Final = {
     ),
     AccountMailKind.RESET_PASSWORD: _Form("tocsin.password-reset", timedelta(minutes=30), TokenPurpose.RESET_PASSWORD, "/account/reset/"),
     AccountMailKind.PASSWORD_CHANGED: _Form("tocsin.password-changed", timedelta(days=2)),
-    AccountMailKind.INVITATION: _Form("tocsin.invitation", timedelta(days=7), TokenPurpose.INVITATION, "/account/invitation/"),
+    AccountMailKind.INVITATION: _Form("tocsin.invitation", timedelta(days=7), TokenPurpose.INVITATION, INVITATION_PATH),
     AccountMailKind.NEW_SIGN_IN: _Form("tocsin.new-sign-in", timedelta(days=2)),
     AccountMailKind.FACTOR_ADDED: _Form("tocsin.factor-added", timedelta(days=2)),
     AccountMailKind.FACTOR_REMOVED: _Form("tocsin.factor-removed", timedelta(days=2)),

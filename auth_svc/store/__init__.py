@@ -10,6 +10,7 @@ from auth_svc.store.factors import FactorQueries
 from auth_svc.store.identities import IdentityQueries
 from auth_svc.store.invitations import InvitationQueries
 from auth_svc.store.keys import KeyQueries
+from auth_svc.store.new_tenants import NewTenantQueries
 from auth_svc.store.one_time import OneTimeQueries
 from auth_svc.store.roles import RoleQueries
 from auth_svc.store.service_accounts import ServiceAccountQueries
@@ -29,6 +30,7 @@ class AuthStore(
     AccountMailQueries,
     TenantQueries,
     DeletionQueries,
+    NewTenantQueries,
     CredentialQueries,
     AuditQueries,
     FactorQueries,

@@ -49,7 +49,7 @@ class AccountQueries(Queries):
     async def install(self, first: Installation, *, before_commit: Callable[[], Awaitable[None]]) -> bool:
         """Claims the one row of the installation: on PostgreSQL other replicas wait at it, on SQLite at the transaction."""
         async with self._database.transaction() as connection:
-            await _insert_tenant(connection, first.tenant)
+            await insert_tenant(connection, first.tenant)
             if not await _claim(connection, first.tenant):
                 await connection.execute(delete(tenants).where(tenants.c.id == first.tenant.id))
                 return False
@@ -186,12 +186,13 @@ async def insert_first_user(connection: AsyncConnection, tenant: Tenant, admin: 
         EmailTaken: the address is in use.
         UsernameTaken: the username is.
     """
-    await _insert_tenant(connection, tenant)
+    await insert_tenant(connection, tenant)
     await insert_user(connection, admin, password_hash)
     await _claim(connection, tenant)
 
 
-async def _insert_tenant(connection: AsyncConnection, tenant: Tenant) -> None:
+async def insert_tenant(connection: AsyncConnection, tenant: Tenant) -> None:
+    """Stores a tenant within the caller's transaction."""
     values = {"id": tenant.id, "display_name": tenant.display_name, "time_zone": tenant.time_zone, "created_at": to_micros(tenant.created)}
     await connection.execute(insert(tenants).values(values))
 

@@ -105,8 +105,8 @@ class InvitationQueries(Queries):
             await connection.execute(delete(invitations).where(_TABLE.expires_at < to_micros(before)))
 
 
-async def insert_invitation(connection: AsyncConnection, invitation: Invitation, mail: AccountMail) -> None:
-    """Stores an invitation and its mail within the caller's transaction; see `auth_svc.ports.InvitationStore.add_invitation`.
+async def insert_invitation(connection: AsyncConnection, invitation: Invitation, mail: AccountMail | None) -> None:
+    """Stores an invitation and its mail, if there is one, within the caller's transaction; see `InvitationStore.add_invitation`.
 
     Raises:
         InvitationExists: one to this address is open.
@@ -129,7 +129,8 @@ async def insert_invitation(connection: AsyncConnection, invitation: Invitation,
     still = (*_unanswered(invitation.tenant), _TABLE.expires_at > to_micros(now))
     if (await connection.execute(select(func.count()).select_from(invitations).where(*still))).scalar_one() >= MOST_OPEN:
         raise TooManyInvitations
-    await _mail(connection, invitation.tenant, mail)
+    if mail is not None:
+        await _mail(connection, invitation.tenant, mail)
     await connection.execute(insert(invitations).values(_values(invitation, key)))
 
 

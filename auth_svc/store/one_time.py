@@ -19,16 +19,8 @@ class OneTimeQueries(Queries):
 
     async def add_one_time(self, token: OneTimeToken, *, digest: str) -> None:
         """Stores a token."""
-        values = {
-            "digest": digest,
-            "purpose": token.purpose.value,
-            "tenant_id": token.tenant,
-            "subject": token.subject,
-            "created_at": to_micros(token.created),
-            "expires_at": to_micros(token.expires),
-        }
         async with self._database.transaction() as connection:
-            await connection.execute(insert(one_time_tokens).values(values))
+            await insert_token(connection, token, digest=digest)
 
     async def find_one_time(self, purpose: TokenPurpose, digest: str, *, now: datetime) -> OneTimeToken | None:
         """A token that may still be used."""
@@ -53,6 +45,19 @@ class OneTimeQueries(Queries):
         """Deletes what nobody can use any more."""
         async with self._database.transaction() as connection:
             return (await connection.execute(delete(one_time_tokens).where(_TABLE.expires_at <= to_micros(before)))).rowcount
+
+
+async def insert_token(connection: AsyncConnection, token: OneTimeToken, *, digest: str) -> None:
+    """Stores a token within the caller's transaction."""
+    values = {
+        "digest": digest,
+        "purpose": token.purpose.value,
+        "tenant_id": token.tenant,
+        "subject": token.subject,
+        "created_at": to_micros(token.created),
+        "expires_at": to_micros(token.expires),
+    }
+    await connection.execute(insert(one_time_tokens).values(values))
 
 
 async def spend_token(connection: AsyncConnection, purpose: TokenPurpose, digest: str, *, now: datetime) -> OneTimeToken | None:

@@ -10,8 +10,6 @@ from auth_svc.handlers import (
     AuditLogHandlers,
     SecurityAlertHandlers,
     StreamTokenHandlers,
-    TenantAdminHandlers,
-    TenantHandlers,
 )
 from auth_svc.handlers.tenants import book_answer
 from auth_svc.journal import SecurityJournal
@@ -26,24 +24,20 @@ from auth_svc.service import (
     Installer,
     SessionHousekeeper,
     StreamTokens,
-    TenantDeletions,
     TenantOffice,
-    Users,
 )
 from auth_svc.signing import KeyFiles, SigningKeys
 from auth_svc.store import AuthStore
 from auth_svc.stream_signing import StreamTokenSigner
-from auth_svc.wiring.ending import Ending
 from auth_svc.wiring.identities import Identities
 from auth_svc.wiring.members import MemberParts, ProgramParts, Shared
 from auth_svc.wiring.signing_in import Mailing, SigningIn, token_verifier
+from auth_svc.wiring.tenants import TenantParts
 from tocsin.alerts.reporter import AlertReporter
 from tocsin.api.auth.v1 import (
     audit_log_service_pb2_grpc,
     security_alert_service_pb2_grpc,
     stream_token_service_pb2_grpc,
-    tenant_admin_service_pb2_grpc,
-    user_service_pb2_grpc,
 )
 from tocsin.api.auth.v1.audit_log_service_pb2 import ReportedAuditLog
 from tocsin.audit_log.journal import AuditJournal
@@ -85,7 +79,7 @@ def build(settings: AuthSettings, clock: Clock) -> App:
     identities = Identities(shared, settings=settings, breakers=breakers, sessions=signing_in.sessions)
     office = TenantOffice(store=store, log=journal, clock=clock, defaults=settings.default_quotas)
     book = TenantFeed(fetch=lambda version, token: book_answer(office, version=version, page_token=token), clock=clock, file=None)
-    ending = Ending(settings, clock, database=database, store=store, keys=keys, book=book, log=journal)
+    tenants = TenantParts(settings, shared, database=database, keys=keys, book=book, office=office, members=members)
     programs = ProgramParts(shared, settings=settings, signer=keys, mails=mailing.mails, report=alerting.log.report)
     installer = _installer(settings, clock, store=store, hasher=passwords, log=journal)
     housekeeper = SessionHousekeeper(store=store, clock=clock)
@@ -102,7 +96,8 @@ def build(settings: AuthSettings, clock: Clock) -> App:
             *signing_in.handlers,
             *members.handlers,
             *programs.handlers,
-            *_handlers(members.users, office, ending.deletions, alerting.log),
+            *tenants.handlers,
+            (security_alert_service_pb2_grpc.add_SecurityAlertServiceServicer_to_server, SecurityAlertHandlers(alerts=alerting.log)),
             *auditing.handlers,
             *identities.handlers,
             _stream_tokens(settings, clock, store, keys, journal),
@@ -110,7 +105,7 @@ def build(settings: AuthSettings, clock: Clock) -> App:
         tenants=book,
         journal=auditing.journal,
     )
-    keeping = [housekeeper, *alerting.parts, *auditing.parts, *mailing.parts, *programs.parts, *ending.parts, *identities.parts]
+    keeping = [housekeeper, *alerting.parts, *auditing.parts, *mailing.parts, *programs.parts, *tenants.parts, *identities.parts]
     parts = [telemetry, mesh, keys, database, passwords, installer, book, *keeping]
     return App(name=settings.service_name, components=parts, server=server)
 
@@ -162,14 +157,6 @@ class _Auditing:
     def parts(self) -> Sequence[Component]:
         """What runs, in the order of its start."""
         return (self._housekeeper, self.journal)
-
-
-def _handlers(users: Users, office: TenantOffice, deletions: TenantDeletions, alerts: AlertLog) -> Sequence[Handler]:
-    return (
-        (user_service_pb2_grpc.add_TenantServiceServicer_to_server, TenantHandlers(users=users, office=office, deletions=deletions)),
-        (tenant_admin_service_pb2_grpc.add_TenantAdminServiceServicer_to_server, TenantAdminHandlers(office=office, deletions=deletions)),
-        (security_alert_service_pb2_grpc.add_SecurityAlertServiceServicer_to_server, SecurityAlertHandlers(alerts=alerts)),
-    )
 
 
 def _authorizer(settings: AuthSettings, clock: Clock, store: AuthStore) -> Authorizer:

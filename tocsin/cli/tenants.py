@@ -10,6 +10,7 @@ import typer
 from tocsin.cli.incidents import named
 from tocsin.cli.output import EXIT_CODES, write_json, write_line, write_table
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
+from tocsin.cli.tenant_export import export_tenant
 
 _QUOTAS: Final = {"alarms": "alarms", "firesPerMinute": "fires a minute", "messagesPerDay": "messages a day", "storageBytes": "bytes"}
 _Quota = Annotated[int | None, typer.Option(min=0, help="0 is without bound; unset is as the installation says.")]
@@ -17,7 +18,7 @@ _Quota = Annotated[int | None, typer.Option(min=0, help="0 is without bound; uns
 
 def make_tenant() -> typer.Typer:
     """The group `tocsin tenant`."""
-    group = typer.Typer(no_args_is_help=True, help="Suspend, bound and delete tenants (for the operator).", epilog=EXIT_CODES)
+    group = typer.Typer(no_args_is_help=True, help="Make, suspend, bound and delete tenants (for the operator).", epilog=EXIT_CODES)
     for name, command in _COMMANDS.items():
         group.command(name, epilog=EXIT_CODES)(command)
     return group
@@ -44,6 +45,28 @@ def show(tenant: str, state: StateOption = STATE, url: UrlOption = None, api_key
     """Show one tenant."""
     with connect(state=state, url=url, api_key=api_key) as client:
         _tell(client.call("GET", _path(tenant)), as_json=as_json)
+
+
+def create(
+    name: Annotated[str, typer.Argument(help="Name of the tenant.")],
+    owner: Annotated[str, typer.Option("--owner", help="Address of its first owner, who is invited.")],
+    link: Annotated[bool, typer.Option("--link", help="Send no mail: show the link, to be handed over.")] = False,
+    time_zone: Annotated[str, typer.Option("--time-zone", help="IANA time zone. Default: UTC.")] = "",
+    locale: Annotated[str, typer.Option("--locale", help="Language of the mail, such as de. Default: English.")] = "",
+    state: StateOption = STATE,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a tenant, and invite its first owner."""
+    said = {"displayName": name, "ownerEmail": owner, "timeZone": time_zone, "locale": locale, "invitation": "LINK" if link else ""}
+    with connect(state=state, url=url, api_key=api_key) as client:
+        made = client.call("POST", "/v1/tenants", body={field: value for field, value in said.items() if value})
+    if as_json:
+        write_json(made)
+        return
+    _tell(made.get("tenant", {}), as_json=False)
+    write_line(f"until {made.get('expireTime', '')}: {made.get('link') or f'a mail to {owner} has the link'}")
 
 
 def suspend(
@@ -140,6 +163,7 @@ def _manifest_hash(folder: Path) -> str:
 
 
 _COMMANDS: Final = {
+    "create": create,
     "list": list_all,
     "show": show,
     "suspend": suspend,
@@ -148,6 +172,7 @@ _COMMANDS: Final = {
     "delete": delete,
     "undelete": undelete,
     "deletion": deletion,
+    "export": export_tenant,
 }
 _TIMES: Final = {"deleteTime": "asked for", "purgeTime": "due", "beginTime": "begun", "endTime": "over"}
 

@@ -1,4 +1,4 @@
-"""Tenants that are deleted: at once or after a time, taken back, removed with everything, and reported."""
+"""Tenants that are made with their first owners; tenants that are deleted: at once or after a time, taken back, removed, and reported."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -8,8 +8,10 @@ import pytest
 from sqlalchemy import select
 
 from auth_svc.store import metadata
-from tests.integration.auth.support import Rig, fields
+from tests.integration.auth.support import PASSWORD, Rig, fields
 from tests.integration.auth.test_tenants import BOOK_SECONDS, Operator, may_not_write, may_write, operator
+from tocsin.api.auth.v1 import invitation_service_pb2 as invitations_pb2
+from tocsin.api.auth.v1 import invitation_service_pb2_grpc as invitations_rpc
 from tocsin.api.auth.v1 import tenant_admin_service_pb2 as admin_pb2
 from tocsin.api.auth.v1 import user_service_pb2 as pb
 from tocsin.api.auth.v1 import user_service_pb2_grpc as rpc
@@ -44,6 +46,57 @@ async def rows_of(rig: Rig, tenant: str) -> dict[str, int]:
                 found[table.name] = count
     await database.stop()
     return found
+
+
+async def test_a_tenant_is_made_with_a_link_for_its_owner(rig: Rig, operator: Operator) -> None:
+    """Which the operator hands over: its first owner chooses name and password by it, once; quotas count from the beginning."""
+    more = {"owner_email": "olga@example.com", "time_zone": "Europe/Berlin", "quotas": pb.TenantQuotas(alarms=7)}
+    made = await operator("CreateTenant", display_name="Acme", invitation=admin_pb2.CreateTenantRequest.LINK, **more)
+    assert (made.tenant.display_name, made.tenant.time_zone, made.tenant.own_quotas.alarms) == ("Acme", "Europe/Berlin", 7)
+    assert made.expire_time.ToDatetime() - made.tenant.create_time.ToDatetime() == timedelta(days=7)
+    token = made.link.rpartition("/account/invitation/")[2]
+    stub: Any = invitations_rpc.InvitationServiceStub(rig.gateway.mesh.channel("auth_svc"))
+    accept = invitations_pb2.AcceptInvitationRequest(token=token, display_name="Olga", password=PASSWORD)
+    await stub.AcceptInvitation(accept)
+    signed_in = await rig.sign_in("olga@example.com")
+    with acting_as(signed_in.access_token):
+        assert (await rig.gateway.tenant.GetTenant(pb.GetTenantRequest())).name == made.tenant.name
+        assert [user.role_name for user in (await rig.gateway.users.ListUsers(pb.ListUsersRequest())).users] == ["roles/owner"]
+    with pytest.raises(TocsinError):
+        await stub.AcceptInvitation(accept)
+
+
+async def test_a_tenant_is_made_with_a_mail_to_its_owner(rig: Rig, operator: Operator) -> None:
+    """Unless the operator wants the link: then the answer has none; the same address may own several that are not accepted yet."""
+    for _ in range(2):
+        made = await operator("CreateTenant", display_name="Acme", owner_email="olga@example.com")
+        assert (made.link, made.tenant.time_zone, made.tenant.state) == ("", "UTC", pb.Tenant.ACTIVE)
+        assert (await rows_of(rig, made.tenant.name)).items() >= {"account_mails": 1, "invitations": 1, "tenants": 1}.items()
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ({"display_name": " "}, "displayName"),
+        ({"display_name": "x" * 101}, "displayName"),
+        ({"display_name": "a\x1bb"}, "displayName"),
+        ({"owner_email": "nobody"}, "ownerEmail"),
+        ({"time_zone": "Mars/Base"}, "timeZone"),
+        ({"locale": "no language"}, "locale"),
+        ({"quotas": pb.TenantQuotas(alarms=-1)}, "quotas.alarms"),
+        ({"invitation": 9}, "invitation"),
+    ],
+    ids=["empty", "long", "control", "address", "zone", "language", "quota", "way"],
+)
+async def test_bad_words_make_no_tenant(rig: Rig, operator: Operator, more: dict[str, Any], field: str) -> None:
+    """The field is named; and strangers make none at all."""
+    with pytest.raises(InvalidInput) as refused:
+        await operator("CreateTenant", **{"display_name": "Acme", "owner_email": "olga@example.com", **more})
+    assert fields(refused.value) == {field}
+    assert len((await operator("ListTenants")).tenants) == 1
+    stranger = Operator(rig, await rig.registered())
+    with pytest.raises(PermissionDenied):
+        await stranger("CreateTenant", display_name="Acme", owner_email="olga@example.com")
 
 
 async def test_a_deletion_can_be_taken_back_until_it_begins(rig: Rig, operator: Operator) -> None:

@@ -51,6 +51,34 @@ def test_tenants_are_listed(gateway: Gateway, state: Path) -> None:
     assert all(word in done.stdout for word in ("01ABC", "Acme", "SUSPENDED", "unpaid", "10 alarms"))
 
 
+def test_a_tenant_is_made(gateway: Gateway, state: Path) -> None:
+    """With the link, if the operator hands it over."""
+    gateway.answers["POST", "/v1/tenants"] = (
+        200,
+        {"tenant": TENANT, "link": "https://t.example/account/invitation/x", "expireTime": "soon"},
+    )
+    done = tocsin("tenant", "create", "Acme", "--owner", "olga@example.com", "--link", "--state", str(state))
+    assert done.returncode == 0, done.stderr
+    assert "until soon: https://t.example/account/invitation/x" in done.stdout
+    assert gateway.asked[-1][3] == {"displayName": "Acme", "ownerEmail": "olga@example.com", "invitation": "LINK"}
+
+
+def test_a_tenant_is_deleted_with_the_hash_of_its_export(gateway: Gateway, state: Path, tmp_path: Path) -> None:
+    """And what was removed is shown; a folder that is no export deletes nothing."""
+    gateway.answers["DELETE", "/v1/tenants/01ABC"] = (200, {**TENANT, "state": "DELETING", "purgeTime": "2027-01-01T00:00:00Z"})
+    refused = tocsin("tenant", "delete", "01ABC", "--export", str(tmp_path), "--state", str(state))
+    assert (refused.returncode, gateway.asked) == (2, [])
+    (tmp_path / "manifest.json").write_text("{}")
+    done = tocsin("tenant", "delete", "01ABC", "--export", str(tmp_path), "--state", str(state))
+    assert done.returncode == 0, done.stderr
+    assert "2027-01-01T00:00:00Z" in done.stdout
+    rows = [{"kind": "alarms", "count": "7"}]
+    report = {"state": "PURGING", "missingServices": ["mailer_svc"], "services": [{"service": "scheduler_svc", "rows": rows}]}
+    gateway.answers["GET", "/v1/tenants/01ABC/deletion"] = (200, report)
+    shown = tocsin("tenant", "deletion", "01ABC", "--state", str(state))
+    assert all(word in shown.stdout for word in ("PURGING", "not told yet: mailer_svc", "scheduler_svc", "alarms", "7")), shown.stdout
+
+
 @pytest.mark.parametrize("words", [("suspend", "01ABC"), ("show", "../x"), ("quotas", "01ABC", "--alarms", "-1")])
 def test_an_order_about_nobody_is_refused(gateway: Gateway, state: Path, words: tuple[str, ...]) -> None:
     """Nobody is asked."""

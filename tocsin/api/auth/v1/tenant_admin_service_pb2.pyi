@@ -209,6 +209,107 @@ class SetTenantQuotasRequest(_message.Message):
 Global___SetTenantQuotasRequest: _TypeAlias = SetTenantQuotasRequest  # noqa: Y015
 
 @_typing.final
+class CreateTenantRequest(_message.Message):
+    """A new tenant, and its first owner."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Invitation:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _InvitationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[CreateTenantRequest._Invitation.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        INVITATION_UNSPECIFIED: CreateTenantRequest._Invitation.ValueType  # 0
+        """As MAIL."""
+        MAIL: CreateTenantRequest._Invitation.ValueType  # 1
+        """By a mail."""
+        LINK: CreateTenantRequest._Invitation.ValueType  # 2
+        """By the operator, who answers for the address: the link is in the answer, and no mail is sent."""
+
+    class Invitation(_Invitation, metaclass=_InvitationEnumTypeWrapper):
+        """How the owner gets the link."""
+
+    INVITATION_UNSPECIFIED: CreateTenantRequest.Invitation.ValueType  # 0
+    """As MAIL."""
+    MAIL: CreateTenantRequest.Invitation.ValueType  # 1
+    """By a mail."""
+    LINK: CreateTenantRequest.Invitation.ValueType  # 2
+    """By the operator, who answers for the address: the link is in the answer, and no mail is sent."""
+
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    OWNER_EMAIL_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
+    INVITATION_FIELD_NUMBER: _builtins.int
+    QUOTAS_FIELD_NUMBER: _builtins.int
+    display_name: _builtins.str
+    """Name for people."""
+    time_zone: _builtins.str
+    """IANA time zone; "UTC" unless given."""
+    owner_email: _builtins.str
+    """Address of the first owner."""
+    locale: _builtins.str
+    """Language of the mail, such as "de"; English unless given."""
+    invitation: Global___CreateTenantRequest.Invitation.ValueType
+    """How the owner is invited; MAIL unless given."""
+    @_builtins.property
+    def quotas(self) -> _user_service_pb2.TenantQuotas:
+        """Quotas; those of the installation where unset."""
+
+    def __init__(
+        self,
+        *,
+        display_name: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+        owner_email: _builtins.str = ...,
+        locale: _builtins.str = ...,
+        invitation: Global___CreateTenantRequest.Invitation.ValueType = ...,
+        quotas: _user_service_pb2.TenantQuotas | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quotas", b"quotas"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "invitation", b"invitation", "locale", b"locale", "owner_email", b"owner_email", "quotas", b"quotas", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateTenantRequest: _TypeAlias = CreateTenantRequest  # noqa: Y015
+
+@_typing.final
+class CreateTenantResponse(_message.Message):
+    """A tenant that was made."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    LINK_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    link: _builtins.str
+    """Link by which the owner chooses name and password, once; empty if a mail has it. It is shown here only."""
+    @_builtins.property
+    def tenant(self) -> _user_service_pb2.Tenant:
+        """The tenant."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the invitation ends."""
+
+    def __init__(
+        self,
+        *,
+        tenant: _user_service_pb2.Tenant | None = ...,
+        link: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "tenant", b"tenant"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "link", b"link", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateTenantResponse: _TypeAlias = CreateTenantResponse  # noqa: Y015
+
+@_typing.final
 class DeleteTenantRequest(_message.Message):
     """Deletes a tenant."""
 

@@ -36,6 +36,11 @@ class TenantAdminServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.CreateTenant = channel.unary_unary(
+                '/tocsin.api.auth.v1.TenantAdminService/CreateTenant',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_tenant__admin__service__pb2.CreateTenantRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_tenant__admin__service__pb2.CreateTenantResponse.FromString,
+                _registered_method=True)
         self.InspectTenant = channel.unary_unary(
                 '/tocsin.api.auth.v1.TenantAdminService/InspectTenant',
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_tenant__admin__service__pb2.InspectTenantRequest.SerializeToString,
@@ -86,6 +91,13 @@ class TenantAdminServiceStub:
 class TenantAdminServiceServicer:
     """Administers tenants. Its scopes belong to the operator's tenant alone.
     """
+
+    def CreateTenant(self, request, context):
+        """Makes a tenant, whose first owner is invited: by a mail, or by a link in the answer that the operator hands over.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def InspectTenant(self, request, context):
         """Reads any tenant.
@@ -156,6 +168,11 @@ class TenantAdminServiceServicer:
 
 def add_TenantAdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'CreateTenant': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateTenant,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_tenant__admin__service__pb2.CreateTenantRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_tenant__admin__service__pb2.CreateTenantResponse.SerializeToString,
+            ),
             'InspectTenant': grpc.unary_unary_rpc_method_handler(
                     servicer.InspectTenant,
                     request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_tenant__admin__service__pb2.InspectTenantRequest.FromString,
@@ -212,6 +229,33 @@ def add_TenantAdminServiceServicer_to_server(servicer, server):
 class TenantAdminService:
     """Administers tenants. Its scopes belong to the operator's tenant alone.
     """
+
+    @staticmethod
+    def CreateTenant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.TenantAdminService/CreateTenant',
+            tocsin_dot_api_dot_auth_dot_v1_dot_tenant__admin__service__pb2.CreateTenantRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_tenant__admin__service__pb2.CreateTenantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def InspectTenant(request,

@@ -34,6 +34,8 @@ class TenantAdminServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TenantAdminServiceAsyncStub: ...
+    CreateTenant: _grpc.UnaryUnaryMultiCallable[_tenant_admin_service_pb2.CreateTenantRequest, _tenant_admin_service_pb2.CreateTenantResponse]
+    """Makes a tenant, whose first owner is invited: by a mail, or by a link in the answer that the operator hands over."""
     InspectTenant: _grpc.UnaryUnaryMultiCallable[_tenant_admin_service_pb2.InspectTenantRequest, _user_service_pb2.Tenant]
     """Reads any tenant."""
     ListTenants: _grpc.UnaryUnaryMultiCallable[_tenant_admin_service_pb2.ListTenantsRequest, _tenant_admin_service_pb2.ListTenantsResponse]
@@ -63,6 +65,8 @@ class TenantAdminServiceAsyncStub(TenantAdminServiceStub):
     """Administers tenants. Its scopes belong to the operator's tenant alone."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    CreateTenant: _aio.UnaryUnaryMultiCallable[_tenant_admin_service_pb2.CreateTenantRequest, _tenant_admin_service_pb2.CreateTenantResponse]  # type: ignore[assignment]
+    """Makes a tenant, whose first owner is invited: by a mail, or by a link in the answer that the operator hands over."""
     InspectTenant: _aio.UnaryUnaryMultiCallable[_tenant_admin_service_pb2.InspectTenantRequest, _user_service_pb2.Tenant]  # type: ignore[assignment]
     """Reads any tenant."""
     ListTenants: _aio.UnaryUnaryMultiCallable[_tenant_admin_service_pb2.ListTenantsRequest, _tenant_admin_service_pb2.ListTenantsResponse]  # type: ignore[assignment]
@@ -89,6 +93,14 @@ class TenantAdminServiceAsyncStub(TenantAdminServiceStub):
 
 class TenantAdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """Administers tenants. Its scopes belong to the operator's tenant alone."""
+
+    @_abc_1.abstractmethod
+    def CreateTenant(
+        self,
+        request: _tenant_admin_service_pb2.CreateTenantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenant_admin_service_pb2.CreateTenantResponse, _abc.Awaitable[_tenant_admin_service_pb2.CreateTenantResponse]]:
+        """Makes a tenant, whose first owner is invited: by a mail, or by a link in the answer that the operator hands over."""
 
     @_abc_1.abstractmethod
     def InspectTenant(
