@@ -26,7 +26,7 @@ async def made(operator: httpx2.AsyncClient, stack: RunningStack) -> tuple[str, 
     assert answer.status_code == 200, answer.text
     token = answer.json()["link"].rpartition("/")[2]
     async with stack.client() as client:
-        accepted = await client.post("/v1/invitations:accept", json={"token": token, "displayName": "Olga", "password": PASSWORD})
+        accepted = await client.post("/v1/account:acceptInvitation", json={"token": token, "displayName": "Olga", "password": PASSWORD})
         assert accepted.status_code == 200, accepted.text
         signed_in = await client.post("/v1/auth:token", json={"email": email, "password": PASSWORD})
         assert signed_in.status_code == 200, signed_in.text
@@ -94,11 +94,11 @@ async def test_a_tenant_is_made_exported_and_deleted(stack: RunningStack, client
     assert report["exportSha256"] == hashlib.sha256((tmp_path / "gone" / "manifest.json").read_bytes()).hexdigest()
     removed = {each["service"]: {row["kind"]: int(row["count"]) for row in each.get("rows", [])} for each in report["services"]}
     assert removed["scheduler_svc"].items() >= {"alarms": 3, "alarm_labels": 1, "signals": 2, "firings": 1}.items()
-    assert removed["mailer_svc"].items() >= {"deliveries": 1, "contents": 1, "recipients": 1, "inbox_messages": 1}.items()
+    assert removed["mailer_svc"].items() >= {"deliveries": 1, "events": 1, "recipients": 1, "inbox_messages": 1}.items()
     assert removed["processor_svc"] == {"records": 1}
     assert removed["auth_svc"].items() >= {"tenants": 1, "users": 1, "invitations": 1}.items()
     assert (await client.get(f"/v1/{gone}")).status_code == 404
     async with stack.client(key=key) as owner:
         refused = await owner.get("/v1/alarms")
-        assert (refused.status_code, refused.json()["reason"]) == (403, "TENANT_DELETED")
+        assert (refused.status_code, "TENANT_DELETED" in refused.text) == (403, True)
     assert export(stack, tmp_path / "after", neighbours) == before

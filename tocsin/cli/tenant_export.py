@@ -55,7 +55,7 @@ class ExportKind:
 
 
 @dataclass(slots=True)
-class _Place:
+class _FilePlace:
     """How far one file is: bytes that count, lines, parents that are done, the token of the next page, and whether it is whole."""
 
     size: int = 0
@@ -71,13 +71,14 @@ def export_kinds() -> list[ExportKind]:
 
     from tocsin.mesh.policy import contract, policies
 
+    rules: Any = annotations_pb2
     messages = {f".{file.package}.{message.name}": message for file in contract().file for message in file.message_type}
     found: dict[str, ExportKind] = {}
     for file in contract().file:
         for service in file.service:
             for method in service.method:
                 policy = policies().get(f"/{file.package}.{service.name}/{method.name}")
-                path = method.options.Extensions[annotations_pb2.http].get
+                path = str(cast("Any", method.options).Extensions[rules.http].get)
                 if policy is None or not policy.scope or policy.scope.startswith(_OF_THE_PLATFORM) or path in _NO_DATA:
                     continue
                 fields = [each for each in messages[method.output_type].field if each.label == each.LABEL_REPEATED]
@@ -107,12 +108,12 @@ def _part(path: str) -> ExportKind | None:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Export:
+class TenantExport:
     """An export under way: what was written counts once the progress says so."""
 
     client: Client
     folder: Path
-    places: dict[str, _Place] = field(default_factory=dict[str, _Place])
+    places: dict[str, _FilePlace] = field(default_factory=dict[str, _FilePlace])
 
     def run(self) -> Mapping[str, Any]:
         """Writes what is missing, and the manifest; the manifest."""
@@ -134,22 +135,22 @@ class _Export:
         said = json.loads(file.read_text("utf-8"))
         if said.get("tenant") != tenant:
             raise FailedPrecondition(f"{self.folder} has an export of {said.get('tenant')}, and the key is one of {tenant}")
-        self.places = {name: _Place(**place) for name, place in said["files"].items()}
+        self.places = {name: _FilePlace(**place) for name, place in said["files"].items()}
 
     def _keep(self, tenant: str) -> None:
         """Says how far it is, after what it says is on the disk."""
-        files = {name: {key: getattr(place, key) for key in _Place.__slots__} for name, place in self.places.items()}
+        files = {name: {key: getattr(place, key) for key in _FilePlace.__slots__} for name, place in self.places.items()}
         _write_whole(self.folder / _PROGRESS, json.dumps({"tenant": tenant, "files": files}).encode())
 
     def _single(self, name: str, path: str) -> None:
-        place = self.places.setdefault(name, _Place())
+        place = self.places.setdefault(name, _FilePlace())
         if place.done:
             return
         with self._opened(name, place) as out:
             self._one(out, place, path, {})
             self._whole(out, place)
 
-    def _one(self, out: IO[bytes], place: _Place, path: str, more: Mapping[str, str]) -> None:
+    def _one(self, out: IO[bytes], place: _FilePlace, path: str, more: Mapping[str, str]) -> None:
         """What is there once, if it is."""
         try:
             found = self._patiently(lambda: self.client.call("GET", path))
@@ -158,7 +159,7 @@ class _Export:
         self._write(out, place, [{**more, **found}])
 
     def _kind(self, kind: ExportKind) -> None:
-        place = self.places.setdefault(kind.name, _Place())
+        place = self.places.setdefault(kind.name, _FilePlace())
         if place.done:
             return
         with self._opened(kind.name, place) as out:
@@ -177,7 +178,7 @@ class _Export:
                 self._write(out, place, self.client.stream(kind.path, {}))
             self._whole(out, place)
 
-    def _of_parent(self, out: IO[bytes], place: _Place, kind: ExportKind, parent: str) -> None:
+    def _of_parent(self, out: IO[bytes], place: _FilePlace, kind: ExportKind, parent: str) -> None:
         path, more = kind.path.replace("{parent}", parent), {"parent": parent}
         if kind.key:
             self._pages(out, place, kind, path, more)
@@ -190,7 +191,7 @@ class _Export:
                 if name := json.loads(line).get("name"):
                     yield str(name)
 
-    def _pages(self, out: IO[bytes], place: _Place, kind: ExportKind, path: str, more: Mapping[str, str]) -> None:
+    def _pages(self, out: IO[bytes], place: _FilePlace, kind: ExportKind, path: str, more: Mapping[str, str]) -> None:
         while True:
             try:
                 page = self._page(path, place.token)
@@ -206,18 +207,18 @@ class _Export:
         params: dict[str, str | int] = {"pageSize": _PAGE, **({"pageToken": token} if token else {})}
         return self._patiently(lambda: self.client.call("GET", path, params=params))
 
-    def _write(self, out: IO[bytes], place: _Place, items: Iterable[Line]) -> None:
+    def _write(self, out: IO[bytes], place: _FilePlace, items: Iterable[Line]) -> None:
         for item in items:
             place.size += out.write(json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
             place.lines += 1
 
-    def _opened(self, name: str, place: _Place) -> IO[bytes]:
+    def _opened(self, name: str, place: _FilePlace) -> IO[bytes]:
         """The file, without what was written after the progress was kept."""
         out = (self.folder / f"{name}.ndjson").open("ab")
         out.truncate(place.size)
         return out
 
-    def _whole(self, out: IO[bytes], place: _Place) -> None:
+    def _whole(self, out: IO[bytes], place: _FilePlace) -> None:
         place.done = True
         self._keep_place(out)
 
@@ -260,7 +261,7 @@ def export_tenant(
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with connect(state=state, url=url, api_key=api_key) as client:
         try:
-            manifest = _Export(client=client, folder=folder).run()
+            manifest = TenantExport(client=client, folder=folder).run()
         except OSError as error:
             raise TocsinError(f"{folder} cannot be written: {error.strerror}") from error
     digest = _sha256(folder / MANIFEST)
