@@ -84,9 +84,9 @@ def build(settings: GatewaySettings, clock: Clock, *, jwks: JwksSource | None = 
         jwks: where the keys that verify tokens come from; auth_svc unless given.
     """
     raw = descriptor_set().SerializeToString()
-    mounts = load_mounts(settings, own=lambda: Contract(descriptor_set=raw, package=PACKAGE))
+    mounts = load_mounts(settings, own=lambda: Contract(descriptor_set=raw, package=PACKAGE, codec=settings.json_codec))
     node = Node(settings=settings, clock=clock, jwks=jwks, methods=mounts.methods, foreign=mounts.services)
-    contract = Contract(descriptor_set=raw, package=PACKAGE, mounted=mounts.contracts)
+    contract = Contract(descriptor_set=raw, package=PACKAGE, mounted=mounts.contracts, codec=settings.json_codec)
     runtime = Runtime(
         telemetry=node.telemetry,
         mesh=node.mesh,

@@ -23,6 +23,7 @@ from tocsin.mesh.jwks import JwksCache, JwksSource, mesh_source
 from tocsin.mesh.policy import MethodPolicy
 from tocsin.mesh.server import Handler, MeshServer
 from tocsin.mesh.tokens import TokenVerifier
+from tocsin.protojson.converters import JsonCodec
 from tocsin.telemetry import Telemetry
 from tocsin.tenants.feed import TenantFeed, over_mesh, purge_teller
 from tocsin.tenants.purge import PurgeElsewhere, TenantPurger
@@ -55,6 +56,7 @@ class Node:
             foreign: services outside of the mesh that are called, by name.
         """
         self.name = settings.service_name
+        self.json_codec: JsonCodec = settings.json_codec
         self._settings = settings
         self._clock = clock
         self.telemetry = Telemetry(service=self.name, settings=settings)

@@ -19,6 +19,7 @@ from gateway.transcoding.template import TemplateError
 from tocsin.config import PREFIX, ConfigError
 from tocsin.mesh.client import ForeignService, TlsFiles
 from tocsin.mesh.policy import MethodPolicy
+from tocsin.protojson.converters import JsonCodec
 
 _CONTRACTS: Final = f"{PREFIX}GATEWAY_CONTRACTS"
 _POLICIES: Final = f"{PREFIX}GATEWAY_POLICIES"
@@ -98,7 +99,7 @@ def load_mounts(settings: GatewaySettings, *, own: Callable[[], Contract]) -> Mo
             policies = read_policies(settings.policies)
         except ContractRefused as error:
             problems.append(f"{_POLICIES}: {settings.policies}: {error}")
-    loading = _Loading(policies, settings.policies, problems)
+    loading = _Loading(policies, settings, problems)
     mounts = [mount for text in settings.contracts if (mount := loading.mount(text)) is not None]
     loading.check_whole(mounts, own())
     if problems:
@@ -109,8 +110,10 @@ def load_mounts(settings: GatewaySettings, *, own: Callable[[], Contract]) -> Mo
 class _Loading:
     """Reads one contract after the other, and keeps what is wrong with them."""
 
-    def __init__(self, policies: Policies, file: Path | None, problems: list[str]) -> None:
+    def __init__(self, policies: Policies, settings: GatewaySettings, problems: list[str]) -> None:
+        file = settings.policies
         self._policies = policies
+        self._codec: JsonCodec = settings.json_codec
         self._folder = Path() if file is None else file.parent
         self._file = file
         self._problems = problems
@@ -153,7 +156,7 @@ class _Loading:
             return None
         return Mount(
             name=name,
-            contract=_contract(name, files.SerializeToString(), rules, methods),
+            contract=_contract(name, files.SerializeToString(), rules, methods, self._codec),
             service=service,
             request_headers=frozenset(rules.request_headers),
             response_headers=frozenset(rules.response_headers),
@@ -215,13 +218,14 @@ def _shared(own: Contract, mounts: Iterable[Mount]) -> Iterable[str]:
                 yield f"{first} and {mount.name} both serve {path}"
 
 
-def _contract(name: str, raw: bytes, rules: ContractRules, methods: Mapping[str, Served]) -> Contract:
+def _contract(name: str, raw: bytes, rules: ContractRules, methods: Mapping[str, Served], codec: JsonCodec) -> Contract:
     return Contract(
         descriptor_set=raw,
         name=name,
         policies={path: each.policy for path, each in methods.items()},
         transcoding={path: each.transcoding for path, each in methods.items()},
         prefix=rules.prefix or "",
+        codec=codec,
     )
 
 

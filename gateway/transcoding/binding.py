@@ -159,7 +159,7 @@ class RequestBinder:
             if self._whole:
                 raise InvalidInput.at(parameters[0][0], "unknown query parameter: this method reads all fields from its body")
             self._query.bind(parameters, message)
-        self._derive_mask(message)
+        paths = self._mask_paths(message)
         self._passed.put(
             message,
             headers=incoming.headers,
@@ -174,7 +174,8 @@ class RequestBinder:
                 put(message, (made,), incoming.request_id or str(uuid.uuid4()))
         if self._resume is not None and incoming.last_event_id:
             put(message, (self._resume,), incoming.last_event_id)
-        return self._codec.to_wire(message)
+        exact = None if self._mask is None or paths is None else {self._mask.name: paths}
+        return self._codec.to_wire(message, exact=exact)
 
     def as_written(self, error: InvalidInput) -> InvalidInput:
         """``error`` with its paths as the client wrote them: without the field that the rule binds the body to."""
@@ -222,17 +223,23 @@ class RequestBinder:
             raise InvalidInput("The body must be a JSON object.")
         return found
 
-    def _derive_mask(self, message: dict[str, JsonValue]) -> None:
-        """Without a mask, PATCH changes the fields that its body names (AIP-134); output-only ones do not count (AIP-203)."""
-        if self._mask is None or self._body_field is None or self._mask.json_name in message:
-            return
-        message_type = self._body_field.message
+    def _mask_paths(self, message: dict[str, JsonValue]) -> list[str] | None:
+        """The paths of the mask of a PATCH by the names of the contract; None if there is no mask, or it names no fields.
+
+        Without a mask, PATCH changes the fields that its body names (AIP-134); output-only ones do not count (AIP-203).
+        """
+        message_type = None if self._body_field is None else self._body_field.message
+        if self._mask is None or self._body_field is None or message_type is None:
+            return None
+        given = message.get(self._mask.json_name, message.get(self._mask.name))
+        if isinstance(given, str) and given:
+            found = [message_type.resolve(path) for path in given.split(",")]
+            return [".".join(field.name for field in fields) for fields in found if fields] if all(found) else None
         body = as_object(message.get(self._body_field.json_name))
-        if message_type is None or body is None:
-            return
+        if body is None or self._mask.json_name in message or self._mask.name in message:
+            return None
         named = [message_type.fields[key] for key in body if key in message_type.fields]
-        names = [field.name for field in named if field.name not in self._mask_exclude]
-        put(message, (self._mask,), ",".join(names))
+        return [field.name for field in named if field.name not in self._mask_exclude]
 
     def _fast_binder(self, contract: Contract, request: Descriptor) -> FastBinder | None:
         """The fast path of the route; None if it has none.

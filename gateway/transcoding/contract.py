@@ -15,6 +15,7 @@ from gateway.transcoding.options import STRICT, Transcoding
 from tocsin.api.mesh.v1 import http_pb2 as door_pb2
 from tocsin.mesh.policy import MethodPolicy, checked, qualified, read
 from tocsin.protojson.codec import Codec, Codecs, UnreadableReply
+from tocsin.protojson.converters import JsonCodec
 from tocsin.protojson.fields import JsonValue
 
 HTTP_BODY = "google.api.HttpBody"
@@ -69,6 +70,7 @@ class Contract:
         transcoding: Mapping[str, Transcoding] | None = None,
         prefix: str = "",
         mounted: Sequence["Contract"] = (),
+        codec: JsonCodec = "protobuf-py",
     ) -> None:
         """Loads a contract.
 
@@ -80,6 +82,7 @@ class Contract:
             transcoding: by path, where it is not the strict one.
             prefix: what stands before its paths over HTTP.
             mounted: contracts that are served beside this one.
+            codec: converts its JSON.
 
         Raises:
             PolicyError: a method of these packages has no complete policy.
@@ -91,7 +94,7 @@ class Contract:
         self.pool = descriptor_pool.DescriptorPool()
         for file in self.files.file:
             self.pool.Add(file)
-        self._codecs = Codecs(descriptor_set=descriptor_set)
+        self._codecs = Codecs(descriptor_set=descriptor_set, codec=codec)
         self.policies = checked(read(self.files, package=package) if policies is None else policies)
         self._transcoding = transcoding or {}
         self.comments = {name: text for file in self.files.file for name, text in _comments(file)}

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from tocsin.protojson.codec import Codec
-from tocsin.protojson.fast import FastCodec, to_wire
+from tocsin.protojson.fast import FastCodec
 from tocsin.protojson.fields import MessageField
 
 
@@ -34,7 +34,7 @@ class FastBinder:
             LookupError: one of these fields is no text that stands for itself.
         """
         self._body = body
-        self._wrap = None if body_field is None else request.wrapper(body_field)
+        self._wrap = None if body_field is None else request.converter.wrapper(body_field)
         self._variables = tuple((path, request.text_setter(fields)) for path, fields in variables.items())
         self._generated = tuple(request.text_setter((field,), keeps=True) for field in generated)
 
@@ -55,4 +55,4 @@ class FastBinder:
             set_text(message, variables[path])
         for set_text in self._generated:
             set_text(message, request_id or str(uuid.uuid4()))
-        return to_wire(message)
+        return self._codec.to_wire(message)

@@ -31,6 +31,7 @@ from tocsin.mesh.tokens import Principal
 from tocsin.mesh.validation import RequestValidator
 from tocsin.pages import BatchSizer, split_into_messages
 from tocsin.protojson.codec import Codec, Codecs, NotJson, load_json
+from tocsin.protojson.converters import JsonCodec
 from tocsin.protojson.fields import JsonValue, as_object
 
 Draft = TypeVar("Draft")
@@ -47,9 +48,10 @@ _LEFT_OUT_OF_CATEGORIES: Final[Any] = ("create_time", "update_time")
 class PeopleCodecs:
     """What reads lines; made once, because compiling the contract takes a moment."""
 
-    def __init__(self, validator: RequestValidator) -> None:
-        """Takes what checks messages; nothing is compiled before the first import."""
+    def __init__(self, validator: RequestValidator, *, codec: JsonCodec = "protobuf-py") -> None:
+        """Takes what checks messages, and what converts them; nothing is compiled before the first import."""
         self.validator = validator
+        self._codec: JsonCodec = codec
 
     @cached_property
     def recipient(self) -> Codec:
@@ -73,7 +75,7 @@ class PeopleCodecs:
 
     @cached_property
     def _codecs(self) -> Codecs:
-        return Codecs(descriptor_set=contract().SerializeToString())
+        return Codecs(descriptor_set=contract().SerializeToString(), codec=self._codec)
 
 
 class _LineReader(Generic[Draft]):

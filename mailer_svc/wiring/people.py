@@ -93,7 +93,7 @@ def people_handlers(
         categories=categories,
         clock=clock,
     )
-    codecs = PeopleCodecs(RequestValidator())
+    codecs = PeopleCodecs(RequestValidator(), codec=node.json_codec)
     verification = _verification(node, clock, database=database, channels=channels, accepting=accepting)
     suppressions = SuppressionList(store=SqlSuppressions(database=database), rules=suppression_rules)
     handlers: list[tuple[Any, Any]] = [

@@ -24,7 +24,7 @@ from scheduler_svc.handlers import (
     SchedulerHandlers,
     TriggerHandlers,
 )
-from scheduler_svc.handlers.bulk import Bulk
+from scheduler_svc.handlers.bulk import AlarmCodecs, Bulk
 from scheduler_svc.hints import ChangeNotifier, HintPublisher
 from scheduler_svc.metrics import SchedulerMetrics
 from scheduler_svc.ports import NewAlarm
@@ -312,7 +312,9 @@ def _server(node: Node, clock: Clock, storage: _Storage, engine: _TimeEngine, ca
         previews=Previews(clock=clock, calendars=cases.calendars),
         checks=cases.checks,
         backfills=cases.backfills,
-        bulk=Bulk(imports=cases.imports, exports=cases.exports, calendars=cases.calendars, validator=validator),
+        bulk=Bulk(
+            imports=cases.imports, exports=cases.exports, calendars=cases.calendars, codecs=AlarmCodecs(validator, codec=node.json_codec)
+        ),
         validator=validator,
     )
     scheduler_handlers = SchedulerHandlers(

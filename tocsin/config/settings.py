@@ -136,7 +136,16 @@ class TelemetrySettings(Settings):
     trace_sample_ratio: float = Field(default=1.0, ge=0, le=1, description="Share of new traces that are recorded, 0 to 1.")
 
 
-class ServiceSettings(MeshSettings, RedisSettings, TelemetrySettings):
+class JsonSettings(Settings):
+    """How JSON is converted (`tocsin.protojson.converters`)."""
+
+    json_codec: Literal["protobuf-py", "protobuf"] = Field(
+        default="protobuf-py",
+        description="What converts JSON: protobuf-py, or google.protobuf (slow), which also steps in where protobuf-py cannot be imported.",
+    )
+
+
+class ServiceSettings(MeshSettings, RedisSettings, TelemetrySettings, JsonSettings):
     """What every service has. A subclass sets ``service`` to its short name and gives the two ports their defaults."""
 
     state_dir: Path = Field(default=Path("./var"), description="Folder for databases, keys, certificates and the development inbox.")

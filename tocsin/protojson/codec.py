@@ -1,37 +1,21 @@
-"""JSON to wire bytes and back, with an explanation of what is wrong; protobuf-py is touched here and nowhere else.
-
-protobuf-py 0.7.0 converts straight from descriptors, in Rust. Three things about it are handled here. It parses JSON text without a limit
-on nesting and overflows the stack, so it gets values that the standard library has parsed and whose depth has been checked, or text that
-`tocsin.protojson.fast` has checked. It takes the last of several members of a oneof, which `MessageType.check` refuses. And its errors do
-not tell where the bad value stands, which `tocsin.protojson.explain` finds out.
-"""
+"""JSON to wire bytes and back, with an explanation of what is wrong; `tocsin.protojson.converters` converts."""
 
 import json
 import re
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, Final, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, cast
 
 from google.protobuf.descriptor import Descriptor
-from protobuf import (
-    DescField,
-    DescFieldValueMessage,
-    DescFieldValueScalar,
-    DescMessage,
-    Message,
-    Registry,
-    message_from_json_value,
-    message_to_json_value,
-)
-from protobuf.wkt import FileDescriptorSet
 
 from tocsin.errors import Internal, InvalidInput
+from tocsin.protojson import masks
+from tocsin.protojson.converters import FAILURES, Converter, Converters, JsonCodec, Message
 from tocsin.protojson.explain import explain
 from tocsin.protojson.fields import FieldKind, JsonValue, MessageField, MessageType, MessageTypes, normalized
-from tocsin.protojson.printing import PLAIN, Printing, dumped, flags, with_numbers
+from tocsin.protojson.masks import Odd
+from tocsin.protojson.paths import camel, is_odd
+from tocsin.protojson.printing import PLAIN, Printing, dumped, with_numbers
 from tocsin.values import MAX_ITEMS, TOO_MANY_ITEMS, ValueRefused, check_text
-
-_FAILURES = (ValueError, TypeError, OverflowError, RecursionError, LookupError)
 
 
 class UnreadableReply(Internal):
@@ -59,10 +43,6 @@ _JSON_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\(?:.|\Z))*+(?:"|\Z)', re.DOTA
 
 # A whole number as the converter writes it in free-form JSON, or a string, in which nothing is one.
 _WHOLE: Final = re.compile(r'"(?:[^"\\]++|\\.)*+\\?(?:"|\Z)|(?<=[0-9])(?<!-0)\.0(?![0-9])', re.DOTALL)
-
-# A path that would not come back from lowerCamelCase as it was.
-_NO_JSON_PATH: Final = re.compile(r"_[0-9]")
-_PROTO_PATHS: Final = re.compile(r"[a-z_][a-z0-9_.]*(?:,[a-z_][a-z0-9_.]*)*\Z")
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
 
@@ -119,9 +99,9 @@ def dump_json(value: object) -> bytes:
 class Codecs:
     """The codecs of the message types of one contract, each made once."""
 
-    def __init__(self, *, descriptor_set: bytes) -> None:
-        """Makes the types of a serialized google.protobuf.FileDescriptorSet that holds its imports."""
-        self._registry = FileDescriptorSet.from_binary(descriptor_set).to_registry()
+    def __init__(self, *, descriptor_set: bytes, codec: JsonCodec = "protobuf-py") -> None:
+        """Makes the types of a serialized google.protobuf.FileDescriptorSet that holds its imports; ``codec`` converts."""
+        self._converters = Converters(descriptor_set=descriptor_set, codec=codec)
         self._message_types = MessageTypes()
         self._codecs: dict[str, Codec] = {}
 
@@ -134,63 +114,62 @@ class Codecs:
         name = descriptor.full_name
         if (known := self._codecs.get(name)) is not None:
             return known
-        found = self._registry.message(name)
-        if found is None:
-            raise LookupError(f"the descriptor set does not hold {name}")
-        known = self._codecs[name] = Codec(
-            wire_type=found.type, message_type=self._message_types.of(descriptor), descriptor=descriptor, registry=self._registry
-        )
+        message_type = self._message_types.of(descriptor)
+        known = self._codecs[name] = Codec(converter=self._converters.of(descriptor), message_type=message_type, descriptor=descriptor)
         return known
 
 
 class Codec:
     """Converts one message type."""
 
-    __slots__ = ("_fields", "_free", "_lists", "_masks", "_registry", "_wire_type", "descriptor", "message_type", "own_form")
+    __slots__ = ("_free", "_lists", "_masked", "converter", "descriptor", "message_type", "own_form")
 
-    def __init__(self, *, wire_type: type[Message], message_type: MessageType, descriptor: Descriptor, registry: Registry) -> None:
-        """Makes the converter of ``wire_type``; ``message_type`` and ``descriptor`` describe the same."""
+    def __init__(self, *, converter: Converter, message_type: MessageType, descriptor: Descriptor) -> None:
+        """Makes the codec of the type that all three are of."""
         self.message_type = message_type
         self.descriptor = descriptor
-        self._wire_type = wire_type
-        self._registry = registry
-        self._fields = {item.number: item for item in wire_type.desc().fields}
+        self.converter = converter
         # A page of a list (AIP-158) always shows its lists, so that a client may count on them.
         lists = [item for item in descriptor.fields if item.is_repeated and not message_type.fields[item.name].map]
         paged = "next_page_token" in message_type.fields
         self.own_form: FieldKind | None = MessageTypes.own_form(descriptor)
         """What JSON the type has when it is not an object of its fields (Struct, Timestamp, StringValue); None for nearly all."""
         self._free = message_type.has_free_form or self.own_form is FieldKind.FREE
-        masks = [item for item in message_type.fields.values() if item.kind is FieldKind.FIELD_MASK and not (item.repeated or item.map)]
-        self._masks = tuple({item.number: item for item in masks if item.oneof is None}.values())
-        self._lists = tuple((self._fields[item.number], item.json_name, item.name) for item in lists) if paged else ()
+        self._masked = masks.reaches_masks(descriptor)
+        self._lists = tuple((converter.field(item.number), item.json_name, item.name) for item in lists) if paged else ()
 
-    def to_wire(self, value: dict[str, JsonValue]) -> bytes:
+    def to_wire(self, value: dict[str, JsonValue], *, exact: Mapping[str, Sequence[str]] | None = None) -> bytes:
         """Wire bytes of a JSON object, which is changed where it is written in another form than the converter's.
+
+        Args:
+            value: the object.
+            exact: the paths of masks, by the name of the field, as the contract has them; whatever ``value`` has in their place.
 
         Raises:
             InvalidInput: the object is not one of this type; the error names the field.
         """
-        exact = self._exact_masks(value) if self._masks else ()
         self.message_type.check(value)
+        odd = [each for name, paths in (exact or {}).items() for each in self._placed(value, name, paths)]
         try:
-            message = message_from_json_value(self._wire_type, cast("Any", value), registry=self._registry)
-            for field, paths in exact:
-                message[field] = _type_of(field).type(paths=paths)
-            return message.to_binary()
-        except _FAILURES as error:
+            try:
+                message = self.converter.read_value(value)
+            except FAILURES:
+                found = masks.taken(self.descriptor, value) if self._masked else []
+                if not found:
+                    raise
+                odd += found
+                message = self.converter.read_value(value)
+            wire = self.converter.wire(message)
+        except FAILURES as error:
             raise explain(self.message_type, value, accepts=self._accepts) from error
+        return masks.put_back(self.descriptor, wire, odd) if odd else wire
 
-    def _exact_masks(self, value: dict[str, JsonValue]) -> list[tuple[DescField, list[str]]]:
-        """Takes masks out of ``value`` whose paths JSON has no form for, such as ``line_1``: they are set by the contract's names."""
-        found: list[tuple[DescField, list[str]]] = []
-        for field in self._masks:
-            name = field.name if field.name in value else field.json_name
-            text = value.get(name)
-            if isinstance(text, str) and _NO_JSON_PATH.search(text) and _PROTO_PATHS.match(text):
-                found.append((self._fields[field.number], text.split(",")))
-                del value[name]
-        return found
+    def _placed(self, value: dict[str, JsonValue], name: str, paths: Sequence[str]) -> list[Odd]:
+        """Puts a mask into ``value``; one that JSON has no form for comes later."""
+        field, odd = self.message_type.fields[name], any(is_odd(path) for path in paths)
+        value.pop(field.name, None)
+        value[field.json_name] = "" if odd else ",".join(camel(path) for path in paths)
+        return [Odd(((self.descriptor.fields_by_name[name], None),), paths)] if odd else []
 
     def own_form_to_wire(self, value: JsonValue) -> bytes:
         """Wire bytes of a message whose type has a JSON form of its own.
@@ -201,13 +180,11 @@ class Codec:
         kind = self.own_form
         try:
             found = normalized(kind, value, "") if kind is not None else value
-            return message_from_json_value(self._wire_type, cast("Any", found), registry=self._registry).to_binary()
-        except _FAILURES as error:
+            return self.converter.wire(self.converter.read_value(found))
+        except FAILURES as error:
+            if kind is FieldKind.FIELD_MASK and (paths := masks.odd_paths(value)):
+                return masks.put_back(self.descriptor, b"", [Odd((), paths)])
             raise InvalidInput(f"The body must be {self.message_type.type_name} in JSON.") from error
-
-    def checked_parser(self) -> Callable[[bytes], Message]:
-        """What makes protobuf-py's message of a JSON text that `tocsin.protojson.fast` has checked; its errors explain nothing."""
-        return partial(self._wire_type.from_json, registry=self._registry)
 
     def to_json(self, wire: bytes, printing: Printing = PLAIN) -> bytes:
         """JSON text of wire bytes, as ``printing`` says: lowerCamelCase names, 64-bit integers as strings, unset fields left out.
@@ -216,31 +193,49 @@ class Codec:
             UnreadableReply: the bytes are not a message of this type, or JSON cannot express it.
         """
         try:
-            message = self._wire_type.from_binary(wire)
+            message = self.converter.read_wire(wire)
             text = self._text(message, printing)
-            missing = (
-                []
-                if printing.defaults
-                else [(own if printing.proto_names else name) for field, name, own in self._lists if not message[field]]
-            )
-        except _FAILURES as error:
-            raise UnreadableReply from error
+            missing = [
+                own if printing.proto_names else name for read, name, own in self._lists if not printing.defaults and not read(message)
+            ]
+        except FAILURES as error:
+            return dumped(self._with_odd_masks(wire, printing, error), printing).encode()
         if missing and printing.indent:
             shown = cast("dict[str, JsonValue]", json.loads(text))
             text = dumped({**shown, **dict.fromkeys(missing, cast("JsonValue", []))}, printing)
         elif missing:
-            members = [f'"{name}":[]' for name in missing]
+            members = [f"{json.dumps(name, ensure_ascii=False)}:[]" for name in missing]
             text = f"{{{','.join([text[1:-1], *members] if len(text) > len('{}') else members)}}}"
         return text.encode()
 
     def _text(self, message: Message, printing: Printing = PLAIN) -> str:
         """JSON of a message. A whole number of free-form JSON is written as it was given: 7, not 7.0, which readers of integers refuse."""
-        if printing is PLAIN or not (printing.int64_as_numbers or printing.indent):
-            text = message.to_json(registry=self._registry, **flags(printing))
+        if printing.int64_as_numbers:
+            text = dumped(with_numbers(self.message_type, self.converter.value(message, printing)), printing)
         else:
-            value = message_to_json_value(message, registry=self._registry, **flags(printing))
-            text = dumped(with_numbers(self.message_type, cast("JsonValue", value)) if printing.int64_as_numbers else value, printing)
+            text = self.converter.text(message, printing)
         return _WHOLE.sub(_without_fraction, text) if self._free and ".0" in text else text
+
+    def _with_odd_masks(self, wire: bytes, printing: Printing, error: Exception) -> JsonValue:
+        """The JSON of a message that the converter refused, if that was for the paths of its masks.
+
+        Raises:
+            UnreadableReply: it was not.
+        """
+        if not self._masked:
+            raise UnreadableReply from error
+        try:
+            rest, odd = masks.set_aside(self.descriptor, wire)
+            value = self._value(self.converter.read_wire(rest), printing)
+        except FAILURES as refused:
+            raise UnreadableReply from refused
+        if isinstance(value, dict) and not printing.defaults:
+            value |= {name: [] for _, json_name, own in self._lists if (name := own if printing.proto_names else json_name) not in value}
+        return masks.shown(value, odd, proto_names=printing.proto_names)
+
+    def _value(self, message: Message, printing: Printing) -> JsonValue:
+        value = self.converter.value(message, printing)
+        return with_numbers(self.message_type, value) if printing.int64_as_numbers else value
 
     def to_json_list(self, wire: bytes, field: MessageField) -> list[bytes]:
         """JSON texts of the elements of the list ``field``.
@@ -248,14 +243,15 @@ class Codec:
         Raises:
             UnreadableReply: the bytes are not a message of this type, or JSON cannot express it.
         """
-        if field.kind is not FieldKind.MESSAGE:
-            found = self.to_value(wire).get(field.json_name)
-            return [dump_json(item) for item in found] if isinstance(found, list) else []
-        try:
-            elements = cast("list[Message]", self._wire_type.from_binary(wire)[self._fields[field.number]])
-            return [self._text(element).encode() for element in elements]
-        except _FAILURES as error:
-            raise UnreadableReply from error
+        if field.kind is FieldKind.MESSAGE:
+            try:
+                elements = cast("list[Message]", self.converter.field(field.number)(self.converter.read_wire(wire)))
+                return [self._text(element).encode() for element in elements]
+            except FAILURES as error:
+                if not self._masked:
+                    raise UnreadableReply from error
+        found = self.to_value(wire).get(field.json_name)
+        return [dump_json(item) for item in found] if isinstance(found, list) else []
 
     def to_value(self, wire: bytes, printing: Printing = PLAIN) -> dict[str, JsonValue]:
         """Like `to_json`, as a value; a page leaves its empty lists out.
@@ -264,22 +260,10 @@ class Codec:
             UnreadableReply: the bytes are not a message of this type, or JSON cannot express it.
         """
         try:
-            message = self._wire_type.from_binary(wire)
-            value = cast("JsonValue", message_to_json_value(message, registry=self._registry, **flags(printing)))
-        except _FAILURES as error:
-            raise UnreadableReply from error
-        return cast("dict[str, JsonValue]", with_numbers(self.message_type, value) if printing.int64_as_numbers else value)
-
-    def wrapper(self, field: MessageField) -> Callable[[Message], Message]:
-        """What makes a message of this type whose only field ``field`` is the message given."""
-        descriptor = self._fields[field.number]
-
-        def wrap(inner: Message) -> Message:
-            message = self._wire_type()
-            message[descriptor] = inner
-            return message
-
-        return wrap
+            value = self._value(self.converter.read_wire(wire), printing)
+        except FAILURES as error:
+            value = self._with_odd_masks(wire, printing, error)
+        return cast("dict[str, JsonValue]", value)
 
     def text_setter(self, fields: Sequence[MessageField], *, keeps: bool = False) -> Callable[[Message, str], None]:
         """What sets the text at the end of ``fields`` in a message of this type; one that ``keeps`` leaves a text that is there.
@@ -287,24 +271,16 @@ class Codec:
         Raises:
             LookupError: it is no text, or a member of a oneof, which would replace another one.
         """
-        described = [self._fields[fields[0].number]]
-        for field in fields[1:]:
-            described.append(next(item for item in _type_of(described[-1]).fields if item.number == field.number))
-        *outer, last = described
-        if any(field.oneof for field in fields) or fields[-1].kind is not FieldKind.STRING or not _is_scalar(last):
-            raise LookupError(f"{last.name} is no text that stands for itself")
-        path = [(item, _type_of(item).type) for item in outer]
+        if any(field.oneof for field in fields) or not self._is_text(fields):
+            raise LookupError(f"{fields[-1].name} is no text that stands for itself")
+        return self.converter.text_setter(fields, keeps=keeps)
 
-        def set_text(message: Message, text: str) -> None:
-            for item, wire_type in path:
-                inner = cast("Message | None", message[item])
-                if inner is None:
-                    inner = message[item] = wire_type()
-                message = inner
-            if not (keeps and message[last]):
-                message[last] = text
-
-        return set_text
+    def _is_text(self, fields: Sequence[MessageField]) -> bool:
+        descriptor: Descriptor | None = self.descriptor
+        for field in fields[:-1]:
+            descriptor = None if descriptor is None else descriptor.fields_by_number[field.number].message_type
+        last = None if descriptor is None else descriptor.fields_by_number[fields[-1].number]
+        return last is not None and last.type == last.TYPE_STRING and not last.is_repeated
 
     def text_field(self, name: str) -> Callable[[bytes], str]:
         """A reader of the string field called ``name``.
@@ -312,12 +288,12 @@ class Codec:
         Raises:
             UnreadableReply: (the reader) the bytes are not a message of this type.
         """
-        descriptor = self._fields[self.message_type.fields[name].number]
+        read_field = self.converter.field(self.message_type.fields[name].number)
 
         def read(wire: bytes) -> str:
             try:
-                return str(self._wire_type.from_binary(wire)[descriptor])
-            except _FAILURES as error:
+                return str(read_field(self.converter.read_wire(wire)))
+            except FAILURES as error:
                 raise UnreadableReply from error
 
         return read
@@ -325,22 +301,11 @@ class Codec:
     def _accepts(self, value: JsonValue) -> bool:
         """Whether ``value`` is taken as a whole message."""
         try:
-            message_from_json_value(self._wire_type, cast("Any", value), registry=self._registry).to_binary()
-        except _FAILURES:
+            self.converter.wire(self.converter.read_value(value))
+        except FAILURES:
             return False
         return True
 
 
 def _without_fraction(found: re.Match[str]) -> str:
     return found[0] if found[0].startswith('"') else ""
-
-
-def _is_scalar(field: DescField) -> bool:
-    return isinstance(field.value, DescFieldValueScalar)
-
-
-def _type_of(field: DescField) -> DescMessage:
-    """The type of a field that is a message."""
-    if not isinstance(field.value, DescFieldValueMessage):
-        raise LookupError(f"{field.name} is no message")
-    return field.value.message

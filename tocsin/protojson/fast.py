@@ -1,8 +1,8 @@
 """The fast path from JSON text to messages: it takes what is surely valid; the fallback, `tocsin.protojson.codec`, decides on all else.
 
-The types of a contract are compiled to types of msgspec, which parses a text and checks it in one go. A text that passes is converted by
-protobuf-py as it stands, by the rules that the fallback follows as well. So the check has to keep out what the fallback refuses or rewrites
-before it converts: names that are unknown or given twice, two members of a oneof, null, free-form JSON beyond the bounds of
+The types of a contract are compiled to types of msgspec, which parses a text and checks it in one go. A text that passes is converted as
+it stands, by the rules that the fallback follows as well. So the check has to keep out what the fallback refuses or rewrites before it
+converts: names that are unknown or given twice, two members of a oneof, null, free-form JSON beyond the bounds of
 `tocsin.values`, durations in other forms than protobuf's. Whatever else is wrong, the converter refuses.
 
 With `KnownRules` the message must also be valid by the rules of the contract (buf.validate), so that no validator need be asked.
@@ -13,16 +13,16 @@ from typing import Any, Final
 
 import msgspec
 from google.protobuf.descriptor import Descriptor
-from protobuf import Message
 
 from tocsin.protojson.codec import Codec
 from tocsin.protojson.constraints import KnownRules, UnknownRule
+from tocsin.protojson.converters import FAILURES, Message
 from tocsin.protojson.guards import FastPathMiss, GuardCompiler, Reader
 from tocsin.values import MAX_ITEMS
 
-__all__ = ["FastCodec", "FastFields", "FastPathMiss", "to_wire"]
+__all__ = ["FastCodec", "FastFields", "FastPathMiss"]
 
-_FAILURES: Final = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, LookupError, RecursionError)
+_FAILURES: Final = (msgspec.MsgspecError, *FAILURES)
 _MAX_VALIDATED: Final = 8 * 1024
 _BACKSLASH, _DELETE, _QUOTE, _UNDERSCORE = b'\\\x7f"_'
 _encode: Final = msgspec.json.Encoder().encode
@@ -39,7 +39,8 @@ class FastCodec:
             rules: asks for messages that are valid by the rules of the contract; None asks for messages alone.
         """
         self._read = _Texts(codec.descriptor, rules=rules).read
-        self._parse = codec.checked_parser()
+        self._parse = codec.converter.read_text
+        self._wire = codec.converter.wire
 
     def message(self, text: bytes) -> Message:
         """The message that a JSON object means.
@@ -61,21 +62,20 @@ class FastCodec:
         """
         try:  # `message` and `to_wire` in one: the hot path of imports
             self._read(text)
-            return self._parse(text).to_binary()
+            return self._wire(self._parse(text))
         except _FAILURES as error:
             raise FastPathMiss from error
 
+    def to_wire(self, message: Message) -> bytes:
+        """The wire bytes of a message that the fast path has made.
 
-def to_wire(message: Message) -> bytes:
-    """The wire bytes of a message that the fast path has made.
-
-    Raises:
-        FastPathMiss: it holds a value that was not checked and cannot be written, such as an enum's number of more than 32 bits.
-    """
-    try:
-        return message.to_binary()
-    except _FAILURES as error:
-        raise FastPathMiss from error
+        Raises:
+            FastPathMiss: it holds a value that was not checked and cannot be written, such as an enum's number of more than 32 bits.
+        """
+        try:
+            return self._wire(message)
+        except _FAILURES as error:
+            raise FastPathMiss from error
 
 
 class FastFields:
@@ -108,7 +108,7 @@ class _Texts:
             compilers = [GuardCompiler(rules=rules, plain=plain, json_names=json_names, converted=converted) for json_names in names]
             try:
                 return tuple(compiler.reader(descriptor, raw) for compiler in compilers)
-            except UnknownRule:
+            except (UnknownRule, ValueError):  # or a JSON name that holds a quote
                 return ()
 
         self._longest = MAX_ITEMS if rules is None else _MAX_VALIDATED

@@ -15,6 +15,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from tocsin.durations import FORMS, canonical
 from tocsin.errors import InvalidInput
+from tocsin.protojson.paths import normalized as normalized_mask
 from tocsin.values import ValueRefused, check_free, join, subscript
 
 JsonValue: TypeAlias = bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"] | None
@@ -177,7 +178,7 @@ def _normalized_duration(value: JsonValue, path: str) -> JsonValue:
 
 def _normalized_mask(value: JsonValue, _: str) -> JsonValue:
     """A mask may name fields as the contract does, and as JSON does."""
-    return _SNAKE.sub(lambda match: match[1].upper(), value) if isinstance(value, str) else value
+    return normalized_mask(value) if isinstance(value, str) else value
 
 
 def _is_local(value: JsonValue) -> bool:
@@ -186,7 +187,6 @@ def _is_local(value: JsonValue) -> bool:
 
 _LOCAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(?::[0-9]{2})?")
 _TO_MINUTES = len("2027-01-15T09:00")
-_SNAKE = re.compile(r"_([a-z0-9])")
 
 _NORMALIZERS: Mapping[FieldKind, Callable[[JsonValue, str], JsonValue]] = {
     FieldKind.FREE: _checked_free,

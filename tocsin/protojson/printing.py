@@ -1,9 +1,8 @@
 """How messages are written as JSON where it is not protobuf's default."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from tocsin.protojson.fields import FieldKind, JsonValue, MessageField, MessageType
 
@@ -60,12 +59,3 @@ def _single(field: MessageField, value: JsonValue) -> JsonValue:
     if field.kind is FieldKind.INTEGER and isinstance(value, str):
         return int(value)
     return with_numbers(field.message, value) if field.kind is FieldKind.MESSAGE and field.message is not None else value
-
-
-def flags(printing: Printing) -> Mapping[str, Any]:
-    """What protobuf-py is told."""
-    return {
-        "use_proto_field_name": printing.proto_names,
-        "print_enums_as_ints": printing.enums_as_numbers,
-        "always_emit_implicit": printing.defaults,
-    }

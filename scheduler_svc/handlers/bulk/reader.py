@@ -18,6 +18,7 @@ from tocsin.errors import InvalidInput
 from tocsin.mesh.policy import contract
 from tocsin.mesh.validation import RequestValidator
 from tocsin.protojson.codec import Codec, Codecs, NotJson, load_json
+from tocsin.protojson.converters import JsonCodec
 from tocsin.protojson.fast import FastCodec, FastFields, FastPathMiss
 from tocsin.protojson.fields import JsonValue, as_object
 from tocsin.recurrence import END_OF_TIME, At, Trigger, normalized
@@ -42,9 +43,10 @@ _ZEROS: Final = tuple(kind() for kind in PLAIN_FIELDS.values())
 class AlarmCodecs:
     """What reads alarms; made once, because compiling the contract takes a moment."""
 
-    def __init__(self, validator: RequestValidator) -> None:
-        """Takes what checks messages; nothing is compiled before the first import."""
+    def __init__(self, validator: RequestValidator, *, codec: JsonCodec = "protobuf-py") -> None:
+        """Takes what checks messages, and what converts them; nothing is compiled before the first import."""
         self.validator = validator
+        self._codec: JsonCodec = codec
 
     @cached_property
     def alarm(self) -> Codec:
@@ -73,7 +75,7 @@ class AlarmCodecs:
 
     @cached_property
     def _codecs(self) -> Codecs:
-        return Codecs(descriptor_set=contract().SerializeToString())
+        return Codecs(descriptor_set=contract().SerializeToString(), codec=self._codec)
 
 
 class AlarmReader:

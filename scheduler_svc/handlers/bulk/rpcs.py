@@ -16,7 +16,6 @@ from scheduler_svc.service.checks import path_of
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2
 from tocsin.bulk.session import ImportSession, ImportState
 from tocsin.listing import parse_filter
-from tocsin.mesh.validation import RequestValidator
 from tocsin.pages import BatchSizer, split_into_messages
 
 # All else only the server says: it is made anew wherever the alarm is imported.
@@ -26,11 +25,11 @@ _LEFT_OUT: Final[Any] = {field.name for field in alarm_pb2.Alarm.DESCRIPTOR.fiel
 class Bulk:
     """Imports and exports of the caller's tenant."""
 
-    def __init__(self, *, imports: Imports, exports: Exports, calendars: Calendars, validator: RequestValidator) -> None:
+    def __init__(self, *, imports: Imports, exports: Exports, calendars: Calendars, codecs: AlarmCodecs) -> None:
         self._imports = imports
         self._calendars = calendars
         self._exports = exports
-        self._codecs = AlarmCodecs(validator)
+        self._codecs = codecs
 
     async def import_alarms(
         self, requests: AsyncIterator[alarm_service_pb2.ImportAlarmsRequest]

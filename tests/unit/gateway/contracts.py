@@ -4,14 +4,18 @@ import functools
 import importlib
 import importlib.resources
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf import descriptor_pool, message_factory
 from grpc_tools import protoc
 
 from gateway.transcoding.contract import Contract
 from protos.gen import SOURCE, validate_descriptors
+from tocsin.protojson.converters import JsonCodec
 
 PROTOS = Path(__file__).parent / "protos"
 
@@ -38,10 +42,33 @@ def descriptor_set(file: str = "shelf/v1/shelf.proto") -> bytes:
         return out.read_bytes()
 
 
-@functools.cache
+CODECS: Final[tuple[JsonCodec, ...]] = ("protobuf-py", "protobuf")
+_chosen: ContextVar[JsonCodec] = ContextVar("chosen", default=CODECS[0])
+
+
+@contextmanager
+def converted_by(codec: JsonCodec) -> Generator[None]:
+    """Has the contracts of the tests convert JSON by ``codec`` for a while."""
+    token = _chosen.set(codec)
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
+
+
+def chosen_codec() -> JsonCodec:
+    """What converts JSON now."""
+    return _chosen.get()
+
+
 def contract() -> Contract:
     """The test contract."""
-    return Contract(descriptor_set=descriptor_set(), package="shelf.")
+    return _contract(chosen_codec())
+
+
+@functools.cache
+def _contract(codec: JsonCodec) -> Contract:
+    return Contract(descriptor_set=descriptor_set(), package="shelf.", codec=codec)
 
 
 @functools.cache

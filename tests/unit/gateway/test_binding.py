@@ -1,3 +1,4 @@
+import functools
 import json
 import uuid
 from typing import Any
@@ -5,8 +6,10 @@ from typing import Any
 import pytest
 
 from gateway.transcoding.binding import Incoming, RequestBinder
+from gateway.transcoding.contract import Contract
 from gateway.transcoding.query import MAX_PARAMETERS
 from gateway.transcoding.rendering import ResponseRenderer
+from gateway.transcoding.router import Router
 from gateway.transcoding.routes import Route, build_router, build_routes
 from gateway.transcoding.template import TemplateError, parse
 from tests.unit.gateway.contracts import contract, message_type, pool
@@ -14,13 +17,19 @@ from tocsin.api.mesh.v1 import http_pb2
 from tocsin.errors import InvalidInput
 from tocsin.protojson.codec import UnreadableReply
 
-ROUTER = build_router(build_routes(contract()))
+pytestmark = pytest.mark.usefixtures("each_codec")
+
+
+@functools.cache
+def router(whole: Contract) -> Router[Route]:
+    """What finds the routes of a contract."""
+    return build_router(build_routes(whole))
 
 
 def bind(method: str, target: str, body: bytes = b"", *, content_type: str = "application/json", last_event_id: str | None = None) -> Any:
     """The request message that an HTTP request becomes."""
     path, _, query = target.partition("?")
-    match = ROUTER.match(method, path)
+    match = router(contract()).match(method, path)
     wire = match.target.binder.bind(
         Incoming(variables=match.variables, query_string=query.encode(), body=body, content_type=content_type, last_event_id=last_event_id)
     )
@@ -29,7 +38,7 @@ def bind(method: str, target: str, body: bytes = b"", *, content_type: str = "ap
 
 def route(method: str, path: str) -> Route:
     """The route of a path."""
-    return ROUTER.match(method, path).target
+    return router(contract()).match(method, path).target
 
 
 BOOK = "/v1/shelves/1/books/2"

@@ -16,8 +16,10 @@ from gateway.transcoding.forms import parts
 from gateway.transcoding.incoming import Incoming
 from gateway.transcoding.routes import Route, build_routes
 from tests.integration.gateway.foreign import FILE, kind
-from tests.unit.gateway.contracts import descriptor_set
+from tests.unit.gateway.contracts import chosen_codec, descriptor_set
 from tocsin.errors import InvalidInput
+
+pytestmark = pytest.mark.usefixtures("each_codec")
 
 WHO = "methods: {billing.v1.Invoices: {scope: 'a:b', http: HTTP}}"
 
@@ -33,6 +35,7 @@ def route(method: str, http: str = "{}") -> Route:
         name="billing",
         policies={path: each.policy for path, each in found.items()},
         transcoding={path: each.transcoding for path, each in found.items()},
+        codec=chosen_codec(),
     )
     return next(each for each in build_routes(contract) if each.rpc.policy.method == method)
 

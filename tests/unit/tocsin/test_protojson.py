@@ -15,6 +15,8 @@ from tocsin.errors import InvalidInput
 from tocsin.protojson.codec import Codec, UnreadableReply, load_json
 from tocsin.protojson.fields import MAX_DEPTH
 
+pytestmark = pytest.mark.usefixtures("each_codec")
+
 
 def codec(name: str = "Everything") -> Codec:
     """The converter of a message of the test contract."""
