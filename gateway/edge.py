@@ -57,25 +57,17 @@ class EdgeHandlers:
     def __init__(
         self,
         *,
-        rpcs: Sequence[Rpc],
-        backend: EdgeBackend,
         stall_seconds: float,
         ingress: Ingress,
         keys: IdempotentCalls,
-        passes: Mapping[str, frozenset[str]] | None = None,
     ) -> None:
-        """Makes the handlers.
+        """Makes none yet: see `serve`.
 
         Args:
-            rpcs: what is served.
-            backend: where calls go.
             stall_seconds: how long a reader may take nothing.
             ingress: authentication, limits and records.
             keys: answers calls that are sent again.
-            passes: metadata that is passed on to services outside of the mesh, by path.
         """
-        self._backend = backend
-        self._passes = passes or {}
         self._stall_seconds = stall_seconds
         self._ingress = ingress
         self._keys = keys
@@ -83,7 +75,19 @@ class EdgeHandlers:
         self._telemetry = ingress.telemetry
         self._metrics = EdgeMetrics(ingress.telemetry.registry)
         self._open = OpenStreams()
-        self._handlers = {rpc.path: self._handler(rpc.policy) for rpc in rpcs}
+        self._passes: Mapping[str, frozenset[str]] = {}
+        self._handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]] = {}
+
+    def serve(self, rpcs: Sequence[Rpc], *, backend: EdgeBackend, passes: Mapping[str, frozenset[str]]) -> None:
+        """Makes the handlers of these RPCs, and drops those that there were.
+
+        Args:
+            rpcs: what is served.
+            backend: where calls go.
+            passes: metadata that is passed on to services outside of the mesh, by path.
+        """
+        self._passes = passes
+        self._handlers = {rpc.path: self._handler(rpc.policy, backend) for rpc in rpcs}
 
     @property
     def all(self) -> "Mapping[str, grpc.RpcMethodHandler[Any, Any]]":
@@ -98,17 +102,17 @@ class EdgeHandlers:
         """Takes streams again after `end_streams`."""
         self._open.resume()
 
-    def _handler(self, policy: MethodPolicy) -> "grpc.RpcMethodHandler[Any, Any]":
+    def _handler(self, policy: MethodPolicy, backend: EdgeBackend) -> "grpc.RpcMethodHandler[Any, Any]":
         path = policy.path
         match policy.kind:
             case MethodKind.UNARY_UNARY:
-                return grpc.unary_unary_rpc_method_handler(self._one(policy, self._backend.unary(path)))
+                return grpc.unary_unary_rpc_method_handler(self._one(policy, backend.unary(path)))
             case MethodKind.STREAM_UNARY:
-                return grpc.stream_unary_rpc_method_handler(self._one(policy, self._backend.client_stream(path)))
+                return grpc.stream_unary_rpc_method_handler(self._one(policy, backend.client_stream(path)))
             case MethodKind.UNARY_STREAM:
-                return grpc.unary_stream_rpc_method_handler(self._many(policy, self._backend.server_stream(path)))
+                return grpc.unary_stream_rpc_method_handler(self._many(policy, backend.server_stream(path)))
             case MethodKind.STREAM_STREAM:
-                return grpc.stream_stream_rpc_method_handler(self._many(policy, self._backend.both_streams(path)))
+                return grpc.stream_stream_rpc_method_handler(self._many(policy, backend.both_streams(path)))
 
     def _one(self, policy: MethodPolicy, call: Any) -> Any:
         """The handler of a kind with one answer."""
@@ -340,6 +344,11 @@ class Edge:
         """
         self._handlers.resume()
         await self._server.start()
+
+    async def replace(self, contract: Contract) -> None:
+        """Serves what the handlers are now, and shows the public part of ``contract``; calls under way end as they began."""
+        pools, services = public_pools(contract)
+        await self._server.replace(handlers=self._handlers.all, reflected=services, pools=pools)
 
     async def wait(self) -> None:
         """Returns when the running server takes no more calls."""

@@ -1,8 +1,8 @@
 """The gateway's own use case: the picture of the whole platform's health."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ class HealthSnapshot:
 
     views: Sequence[ServiceView]
     circuits: Sequence[Circuit]
+    foreign: Sequence[ServiceView]
 
 
 class HealthService:
@@ -32,6 +33,7 @@ class HealthService:
         max_age_seconds: float,
         spooled: Callable[[], SpoolStatus],
         failing: Callable[[], Mapping[str, str]],
+        foreign: Callable[[], Awaitable[Sequence[ServiceView]]] | None = None,
     ) -> None:
         """Makes the use case.
 
@@ -42,6 +44,7 @@ class HealthService:
             max_age_seconds: how long a picture is shown again.
             spooled: tells what waits for a service that is away.
             failing: why works of the gateway itself do not work, by name.
+            foreign: tells of services of other teams that are served beside Tocsin's, which change nothing of its own health.
         """
         self._source = source
         self._services = tuple(services)
@@ -50,6 +53,7 @@ class HealthService:
         self._max_age = max_age_seconds
         self._spooled = spooled
         self._failing = failing
+        self._foreign = foreign or _nobody
         self._picture: HealthSnapshot | None = None
         self._taken = 0.0
         self._taking: asyncio.Task[HealthSnapshot] | None = None
@@ -58,20 +62,37 @@ class HealthService:
         """The document of ``GET /health``."""
         picture = await self._current()
         failing, spooled = dict(self._failing()), self._spooled()
-        health = overall(picture.views, picture.circuits)
+        foreign = {view.service for view in picture.foreign}
+        own = [circuit for circuit in picture.circuits if circuit.target not in foreign]
+        health = overall(picture.views, own)
+        return (
+            {
+                "status": (max(health, HealthLevel.DEGRADED) if failing or spooled.stuck else health).name.lower(),
+                "services": {_short(view.service): _service(view) for view in picture.views},
+                "circuitBreakers": {
+                    _short(target): _circuit(circuit) for target, circuit in worst_by_target(self._services, picture.circuits).items()
+                },
+                "spool": {
+                    "waiting": spooled.waiting,
+                    "bytes": spooled.bytes,
+                    "oldestSeconds": round(spooled.age_seconds, 3),
+                    "setAside": spooled.set_aside,
+                },
+            }
+            | self._foreign_picture(picture)
+            | ({"background": failing} if failing else {})
+        )
+
+    def _foreign_picture(self, picture: HealthSnapshot) -> dict[str, Any]:
+        """The services of other teams; nothing where there are none."""
+        if not picture.foreign:
+            return {}
+        circuits = worst_by_target([view.service for view in picture.foreign], picture.circuits)
         return {
-            "status": (max(health, HealthLevel.DEGRADED) if failing or spooled.stuck else health).name.lower(),
-            "services": {_short(view.service): _service(view) for view in picture.views},
-            "circuitBreakers": {
-                _short(target): _circuit(circuit) for target, circuit in worst_by_target(self._services, picture.circuits).items()
-            },
-            "spool": {
-                "waiting": spooled.waiting,
-                "bytes": spooled.bytes,
-                "oldestSeconds": round(spooled.age_seconds, 3),
-                "setAside": spooled.set_aside,
-            },
-        } | ({"background": failing} if failing else {})
+            "foreignServices": {
+                view.service: _service(view) | {"circuitBreaker": _circuit(circuits[view.service])} for view in picture.foreign
+            }
+        }
 
     async def debug(self) -> dict[str, Any]:
         """The document of ``GET /debug/services``: everything that each replica says about itself."""
@@ -85,14 +106,14 @@ class HealthService:
                     "replicas": [_replica(replica, now) for replica in view.replicas],
                     "circuitBreakers": [{"id": item.id} | _circuit(item) for item in picture.circuits if item.target == view.service],
                 }
-                for view in picture.views
+                for view in (*picture.views, *picture.foreign)
             ]
         }
 
     async def _current(self) -> HealthSnapshot:
         """The picture in memory, or a new one; who asks meanwhile waits for the same."""
         if self._picture is not None and self._clock.monotonic() - self._taken < self._max_age:
-            return HealthSnapshot(views=self._picture.views, circuits=self._source.circuits())
+            return replace(self._picture, circuits=self._source.circuits())
         if self._taking is None:
             self._taking = self._background.once("health", self._take)
             self._taking.add_done_callback(self._done)
@@ -102,10 +123,15 @@ class HealthService:
         self._taking = None
 
     async def _take(self) -> HealthSnapshot:
-        views = await asyncio.gather(*(self._source.view(service) for service in self._services))
-        self._picture = HealthSnapshot(views=views, circuits=self._source.circuits())
+        asked = asyncio.gather(*(self._source.view(service) for service in self._services))
+        views, foreign = await asyncio.gather(asked, self._foreign())
+        self._picture = HealthSnapshot(views=views, circuits=self._source.circuits(), foreign=foreign)
         self._taken = self._clock.monotonic()
         return self._picture
+
+
+async def _nobody() -> Sequence[ServiceView]:
+    return ()
 
 
 def _short(service: str) -> str:

@@ -8,8 +8,10 @@ from gateway.access_log import AccessLog
 from gateway.certificate import DoorCertificate
 from gateway.clients import MeshBrowserSessions, MeshKeyExchange, MeshSignInProviders, MeshStatusSource, MeshStreamTokenExchange
 from gateway.config import GatewaySettings
-from gateway.contracts.backend import MountedBackend
-from gateway.contracts.mounts import Mounts, load_mounts
+from gateway.contracts.health import ForeignStatusSource
+from gateway.contracts.mounts import Mounts, contract_files, load_mounts
+from gateway.contracts.reload import ContractReload
+from gateway.contracts.serving import ContractPlan, EndpointParts, Serving
 from gateway.credential_watch import CredentialWatch
 from gateway.credentials import Authenticator
 from gateway.domain import SpoolStatus
@@ -27,7 +29,6 @@ from gateway.mesh_admin import MeshAdmin
 from gateway.metrics import ConnectionMetrics, KeyMetrics, LimitMetrics
 from gateway.open_streams import OpenStreams
 from gateway.ports import Spooler
-from gateway.routing import build_endpoints, build_sockets
 from gateway.service import HealthService
 from gateway.sessions import BrowserSessions, oidc_buttons, oidc_endpoints, session_endpoints
 from gateway.spool import (
@@ -47,7 +48,6 @@ from gateway.spool import (
 )
 from gateway.stream_tokens import StreamTokenDoor
 from gateway.transcoding.contract import Contract
-from gateway.transcoding.routes import build_routes
 from gateway.trusted_proxies import TrustedProxies
 from tocsin.alerts import Alerts
 from tocsin.audit_log.journal import AuditJournal
@@ -84,9 +84,9 @@ def build(settings: GatewaySettings, clock: Clock, *, jwks: JwksSource | None = 
         jwks: where the keys that verify tokens come from; auth_svc unless given.
     """
     raw = descriptor_set().SerializeToString()
-    mounts = load_mounts(settings, own=lambda: Contract(descriptor_set=raw, package=PACKAGE, codec=settings.json_codec))
+    own = Contract(descriptor_set=raw, package=PACKAGE, codec=settings.json_codec)
+    mounts = load_mounts(settings, own=lambda: own)
     node = Node(settings=settings, clock=clock, jwks=jwks, methods=mounts.methods, foreign=mounts.services)
-    contract = Contract(descriptor_set=raw, package=PACKAGE, mounted=mounts.contracts, codec=settings.json_codec)
     runtime = Runtime(
         telemetry=node.telemetry,
         mesh=node.mesh,
@@ -97,7 +97,7 @@ def build(settings: GatewaySettings, clock: Clock, *, jwks: JwksSource | None = 
         components=node.components,
         purger=node.purger,
     )
-    return assemble(settings, clock, contract=contract, services=SERVICES, runtime=runtime, mounts=mounts)
+    return assemble(settings, clock, contract=own, services=SERVICES, runtime=runtime, mounts=mounts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,15 +123,13 @@ def assemble(
     runtime: Runtime,
     mounts: Mounts | None = None,
 ) -> App:
-    """The gateway of ``contract`` in front of ``services``, and of what ``mounts`` holds beside it."""
-    mounts = mounts or Mounts()
+    """The gateway of ``contract`` in front of ``services``, and of what ``mounts`` holds beside it until their files change."""
     telemetry, mesh, breakers = runtime.telemetry, runtime.mesh, runtime.breakers
     certificate = _certificate(settings)
     file = SpoolFile(path=settings.spool_file, clock=clock)
     spool = Spool(store=SpoolStore(file), rule=_spool_rule(settings), clock=clock)
     operations = _mesh_admin(settings, clock, mesh=mesh, breakers=breakers, services=services)
     local = LocalBackend(operations=operations, admin=SpoolAdmin(spool=spool, file=file), mesh=mesh, journal=runtime.journal, clock=clock)
-    backend = MountedBackend(own=local, mesh=mesh, mounts=mounts.by_path)
     health = HealthService(
         source=MeshStatusSource(mesh=mesh, breakers=breakers, timeout_seconds=settings.health_timeout_seconds),
         services=services,
@@ -142,7 +140,9 @@ def assemble(
             **telemetry.backgrounds.failing,
             **runtime.journal.failing,
             **(certificate.problems() if certificate else {}),
+            **contracts.problems(),
         },
+        foreign=ForeignStatusSource(mesh=mesh, timeout_seconds=settings.health_timeout_seconds).views,
     )
     redis = Redis.of(settings, clock=clock)
     limiter = RateLimiter(shared=RedisLeases(redis=redis, clock=clock), local=LocalLeases(clock=clock), clock=clock)
@@ -154,41 +154,37 @@ def assemble(
     spoolers: dict[str, Spooler] = {
         path: CallSpooler(path=path, method=method, spool=spool, clock=clock) for path, method in spoolable_methods(clock).items()
     }
-    table = build_routes(contract)
     rule = BodyRule(timeout_seconds=settings.body_timeout_seconds)
     own = session_endpoints(sessions=sessions, keeper=keeper, rule=rule, buttons=oidc_buttons(others))
     own = (*own, *oidc_endpoints(sessions=sessions, providers=others))
-    routes = build_endpoints(
-        contract=contract,
-        table=table,
-        backend=backend,
-        spoolers=spoolers,
-        keys=keys,
-        health=health,
+    parts = EndpointParts(
         settings=settings,
         clock=clock,
+        local=local,
+        mesh=mesh,
+        spoolers=spoolers,
+        keys=keys,
         open_streams=open_streams,
-        mounts=mounts,
+        health=health,
         own=own,
     )
-    sockets = build_sockets(table, backend=backend, settings=settings, open_streams=open_streams, mounts=mounts)
+    serving = Serving(own=contract, parts=parts)
+    served = serving.serve(serving.plan(mounts or Mounts()))
     cors = Cors(origins=settings.cors_allow_origins)
-    app = HttpApp(routes=routes, sockets=sockets, cors=cors, max_body_bytes=settings.max_body_bytes, ingress=ingress, sessions=sessions)
-    rpcs = EdgeHandlers(
-        rpcs=contract.rpcs(),
-        backend=backend,
-        stall_seconds=settings.stream_stall_seconds,
-        ingress=ingress,
-        keys=keys,
-        passes={path: mount.request_headers for path, mount in mounts.by_path.items()},
+    app = HttpApp(
+        routes=served.routes, sockets=served.sockets, cors=cors, max_body_bytes=settings.max_body_bytes, ingress=ingress, sessions=sessions
     )
+    rpcs = EdgeHandlers(stall_seconds=settings.stream_stall_seconds, ingress=ingress, keys=keys)
+    rpcs.serve(served.contract.rpcs(), backend=served.backend, passes=served.passes)
+    edge = Edge(contract=served.contract, handlers=rpcs, settings=settings, clock=clock, certificate=certificate)
+    contracts = _reload(settings, clock, serving=serving, mesh=mesh, app=app, rpcs=rpcs, edge=edge, mounts=mounts or Mounts())
     takeover = SpoolTakeover(file=file, spool=spool, keys=keys, clock=clock)
     ends = _ends(runtime, file, spool, keys)
-    forwarder = Forwarder(spool=spool, unary=backend.unary, clock=clock, registry=telemetry.registry)
+    forwarder = Forwarder(spool=spool, unary=served.backend.unary, clock=clock, registry=telemetry.registry)
     return App(
         name=settings.service_name,
-        components=(*runtime.components, redis, limiter, *ingress.components, file, keys, spool, forwarder, takeover, *ends),
-        server=Edge(contract=contract, handlers=rpcs, settings=settings, clock=clock, certificate=certificate),
+        components=(*runtime.components, redis, limiter, *ingress.components, file, keys, spool, forwarder, takeover, contracts, *ends),
+        server=edge,
         http=_http_server(settings, app, open_streams, ingress, certificate),
     )
 
@@ -200,6 +196,34 @@ def _ends(runtime: Runtime, file: SpoolFile, spool: Spool, keys: IdempotentCalls
     rows = TenantRows(metadata=metadata, owners=OWNERS, database=lambda: file.database)
     host = platform.node()[:_LONGEST_HOST]
     return (runtime.purger(rows, place=lambda: f"{host}/{file.place}", elsewhere=(keys.forget_tenant, spool.forget_tenant)),)
+
+
+def _reload(
+    settings: GatewaySettings,
+    clock: Clock,
+    *,
+    serving: Serving,
+    mesh: Mesh,
+    app: HttpApp,
+    rpcs: EdgeHandlers,
+    edge: Edge,
+    mounts: Mounts,
+) -> ContractReload:
+    """What serves contracts of other teams anew when their files change."""
+    before = mounts
+
+    async def apply(plan: ContractPlan) -> None:
+        nonlocal before
+        methods = plan.mounts.methods
+        await mesh.replace_foreign(plan.mounts.services, methods=methods, gone=before.methods.keys() - methods.keys())
+        before = plan.mounts
+        served = serving.serve(plan)
+        app.serve(served.routes, served.sockets)
+        rpcs.serve(served.contract.rpcs(), backend=served.backend, passes=served.passes)
+        await edge.replace(served.contract)
+
+    files = contract_files(settings)
+    return ContractReload(files=files, load=lambda: serving.plan(load_mounts(settings, own=lambda: serving.own)), apply=apply, clock=clock)
 
 
 def _mesh_admin(settings: GatewaySettings, clock: Clock, *, mesh: Mesh, breakers: BreakerRegistry, services: Sequence[str]) -> MeshAdmin:

@@ -107,6 +107,12 @@ def load_mounts(settings: GatewaySettings, *, own: Callable[[], Contract]) -> Mo
     return Mounts(mounts)
 
 
+def contract_files(settings: GatewaySettings) -> Sequence[Path]:
+    """The files that `load_mounts` reads."""
+    named = [Path(text.partition("@")[0]) for text in settings.contracts]
+    return [*named, *([settings.policies] if settings.policies is not None else [])]
+
+
 class _Loading:
     """Reads one contract after the other, and keeps what is wrong with them."""
 

@@ -84,6 +84,10 @@ class HttpApp:
         self._telemetry = ingress.telemetry
         self._metrics = HttpMetrics(ingress.telemetry.registry)
 
+    def serve(self, routes: Router[Endpoint], sockets: Router[Endpoint]) -> None:
+        """Serves other routes from the next request on."""
+        self._routes, self._sockets = routes, sockets
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request (ASGI 3)."""
         if scope["type"] not in _EXCHANGES:

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -98,6 +99,12 @@ class Contract:
         self.policies = checked(read(self.files, package=package) if policies is None else policies)
         self._transcoding = transcoding or {}
         self.comments = {name: text for file in self.files.file for name, text in _comments(file)}
+
+    def beside(self, mounted: Sequence["Contract"]) -> "Contract":
+        """The same contract with others beside it."""
+        made = copy(self)
+        made.mounted = tuple(mounted)
+        return made
 
     def rpcs(self) -> list[Rpc]:
         """Every method that is not internal, in the order of the contract, then those that are mounted."""

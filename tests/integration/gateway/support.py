@@ -11,12 +11,11 @@ import httpx2
 
 from gateway.config import GatewaySettings
 from gateway.contracts.mounts import load_mounts
-from gateway.transcoding.contract import Contract
 from gateway.wiring import Runtime, assemble
 from tests.integration.auth.journals import journal_in
 from tests.integration.gateway.sign_ins import BrowserSessionsOfTests, OidcOfTests, SignInsOfTests
 from tests.integration.starting import no_lame_duck
-from tests.unit.gateway.contracts import contract, descriptor_set, message_type
+from tests.unit.gateway.contracts import contract, message_type
 from tocsin.api.auth.v1 import (
     api_key_service_pb2,
     api_key_service_pb2_grpc,
@@ -339,7 +338,7 @@ class Rig:
             journal=self.journal,
             components=[telemetry, mesh, self.journal],
         )
-        whole = Contract(descriptor_set=descriptor_set(), package="shelf.", mounted=mounts.contracts)
+        whole = contract()
         services = ["shelf_svc", "auth_svc"]
         self.app = assemble(settings, self.clock, contract=whole, services=services, runtime=runtime, mounts=mounts)
         await self.app.start()

@@ -73,8 +73,9 @@ class Mesh:
         self._clock = clock
         self._telemetry = telemetry
         self._breakers = breakers
-        self._methods = policies() if methods is None else {**policies(), **methods}
+        self._methods = {**policies(), **(methods or {})}
         self._foreign = dict(foreign or {})
+        self._probes: dict[Key, grpc.aio.Channel] = {}
         self._targets = targets or _targets(settings)
         self._keyring = None if plaintext else Keyring(Identity.of(settings, service=service))
         self._metrics = ClientMetrics(telemetry.registry)
@@ -91,8 +92,11 @@ class Mesh:
             endpoints=self.endpoints,
             on_gone=lambda key: self._breakers.forget(f"{key[0]}@{key[1]}/"),
             clock=self._clock,
-            grace=max(policy.timeout for policy in self._methods.values()),
+            grace=self._longest(),
         )
+
+    def _longest(self) -> float:
+        return max(policy.timeout for policy in self._methods.values())
 
     def channel(self, service: str, *, endpoint: str | None = None) -> MeshChannel:
         """The channel to ``service``; works with generated stubs.
@@ -128,6 +132,43 @@ class Mesh:
             dial=lambda checked: self._dial(service, address, checked=checked),
             replicas=self._replicas(service) if endpoint is None else None,
         )
+
+    @property
+    def foreign(self) -> Sequence[str]:
+        """The names of the services outside of the mesh."""
+        return tuple(self._foreign)
+
+    async def replace_foreign(
+        self, foreign: Mapping[str, ForeignService], *, methods: Mapping[str, MethodPolicy], gone: Iterable[str]
+    ) -> None:
+        """Calls other services outside of the mesh from now on; calls under way end where they are.
+
+        Args:
+            foreign: by the names that they are called by here.
+            methods: the policies of their methods.
+            gone: methods that are called no more.
+        """
+        grace = self._longest()
+        old = [self._channels.pop(key) for key in list(self._channels) if key[0] in self._foreign]
+        old_probes, self._probes = self._probes, {}
+        for name in self._foreign.keys() - foreign.keys():
+            self._breakers.forget(f"{name}/")
+            self._breakers.forget(f"{name}@")
+        self._foreign = dict(foreign)
+        # In place, for every channel reads it; first what is new, so that no moment misses what stays.
+        self._methods.update(methods)
+        for path in gone:
+            self._methods.pop(path, None)
+        for channel in old:
+            channel.drop(grace=grace)
+        await asyncio.gather(*(probe.close(None) for probe in old_probes.values()))
+
+    def probe(self, service: str, address: str) -> grpc.aio.Channel:
+        """A connection to one address of a service outside of the mesh, without policies, to ask how it is."""
+        found = self._probes.get((service, address))
+        if found is None:
+            found = self._probes[service, address] = self._dial(service, address, checked=False)
+        return found
 
     def _replicas(self, service: str) -> Replicas[MeshChannel]:
         async def endpoints() -> Sequence[str]:
@@ -208,6 +249,8 @@ class Mesh:
         """Closes every connection; calls under way get a second. Later calls fail with MeshStopped until the next start."""
         self._stopped = True
         await self._renewal.stop()
+        probes, self._probes = self._probes, {}
+        await asyncio.gather(*(probe.close(None) for probe in probes.values()))
         await asyncio.gather(*(channel.close(_GRACE) for channel in self._channels.values()))
 
 

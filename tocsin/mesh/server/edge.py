@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import cast
+from typing import Final, cast
 
 import grpc
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -11,8 +11,12 @@ from tocsin.clock import Clock
 from tocsin.config import ServiceSettings
 from tocsin.mesh.health import HealthMonitor, HealthServicer
 from tocsin.mesh.server.acceptor import AcceptingServer, RpcHandler
-from tocsin.mesh.server.binding import bind, server_options
+from tocsin.mesh.server.binding import PortInUse, bind, server_options
 from tocsin.mesh.server.reflection import add_reflection
+
+_LONGEST_CALL_SECONDS: Final = 3600.0
+_TRIES: Final = 100
+_TRY_SECONDS: Final = 0.05
 
 
 class EdgeServer:
@@ -53,6 +57,7 @@ class EdgeServer:
         self._server: grpc.aio.Server | None = None
         self._health: HealthServicer | None = None
         self._port = 0
+        self._leaving: list[grpc.aio.Server] = []
 
     @property
     def port(self) -> int:
@@ -72,15 +77,56 @@ class EdgeServer:
         """
         if self._server is not None:
             return
+        server, health = self._made()
+        self._port = bind(server, settings=self._settings, port=self._wanted, setting=self._setting, credentials=self._credentials)
+        await self._begin(server, health)
+
+    def _made(self) -> tuple[AcceptingServer, HealthServicer]:
         server = AcceptingServer(options=server_options(self._settings))
         health = HealthServicer()
         health.add_to(server)
         add_reflection(server, self._reflected, self._pools)
         server.add_handlers(self._handlers)
-        self._port = bind(server, settings=self._settings, port=self._wanted, setting=self._setting, credentials=self._credentials)
+        return server, health
+
+    async def _begin(self, server: AcceptingServer, health: HealthServicer) -> None:
         await self._monitor.start(health, self._reflected)
         await server.start()
         self._server, self._health = server, health
+
+    async def replace(self, *, handlers: Mapping[str, RpcHandler], reflected: Sequence[str], pools: Sequence[DescriptorPool]) -> None:
+        """Serves other handlers at the same port, if it runs.
+
+        gRPC's core learns methods before a server starts, so that another server takes the port. Clients are told to connect anew
+        (GOAWAY); calls under way end where they are, a stream by its own deadline. A connection that comes between is refused.
+
+        Args:
+            handlers: by full path.
+            reflected: full names of the services that reflection lists.
+            pools: where reflection finds their descriptors.
+        """
+        self._handlers, self._reflected, self._pools = dict(handlers), tuple(reflected), tuple(pools)
+        old, old_health = self._server, self._health
+        if old is None or old_health is None:
+            return
+        server, health = self._made()
+        await self._monitor.stop()
+        self._leaving.append(old)
+        leaving = asyncio.ensure_future(old.stop(_LONGEST_CALL_SECONDS))
+        leaving.add_done_callback(lambda _: self._leaving.remove(old))
+        old_health.close()
+        await self._bound_again(server)
+        await self._begin(server, health)
+
+    async def _bound_again(self, server: AcceptingServer) -> None:
+        """Takes the port as soon as the other server has let go of it."""
+        for _ in range(_TRIES):
+            try:
+                bind(server, settings=self._settings, port=self._port, setting=self._setting, credentials=self._credentials)
+                return
+            except PortInUse:
+                await asyncio.sleep(_TRY_SECONDS)
+        bind(server, settings=self._settings, port=self._port, setting=self._setting, credentials=self._credentials)
 
     def drain(self) -> None:
         """Reports NOT_SERVING and goes on serving."""
@@ -93,14 +139,17 @@ class EdgeServer:
         Raises:
             Exception: what ended it, when nobody stopped it; then the process is of no more use.
         """
-        if self._server is not None:
-            await self._server.wait_for_termination()
+        while (server := self._server) is not None:
+            await server.wait_for_termination()
+            if server is self._server:
+                return  # else another one has taken its place
 
     async def stop(self) -> None:
         """Drains, and ends after the lame duck and the grace period."""
         self.drain()
         server, self._server = self._server, None
         health, self._health = self._health, None
+        await asyncio.gather(*(old.stop(0) for old in self._leaving))
         if server is None or health is None:
             return
         await asyncio.sleep(self._settings.drain_seconds)
