@@ -29,6 +29,16 @@ class GatewaySettings(ServiceSettings):
         ge=1,
         description="How many of those may come from one address (IPv6: from one /64) that is no trusted proxy; one more is answered 429.",
     )
+    grpc_connections: int = Field(20_000, ge=1, description="Connections that the gRPC edge takes in all; one more is closed at once.")
+    grpc_address_connections: int = Field(
+        1000,
+        ge=1,
+        description="How many of those may come from one address (IPv6: from one /64) that is no trusted proxy; the newest beyond are "
+        "closed within seconds.",
+    )
+    grpc_idle_seconds: float = Field(
+        300.0, ge=1, description="How long a connection of the gRPC edge without a call stays open; clients connect anew by themselves."
+    )
     http_head_seconds: float = Field(
         10.0, gt=0, description="How long the head of a request may take, from the begin of its connection or from its first byte."
     )

@@ -305,6 +305,7 @@ class Edge:
         settings: ServiceSettings,
         clock: Clock,
         certificate: DoorCertificate | None,
+        options: Sequence[tuple[str, int]] = (),
     ) -> None:
         """Makes the edge; nothing listens before `start`.
 
@@ -314,6 +315,7 @@ class Edge:
             settings: where to listen, and bounds.
             clock: source of time for health.
             certificate: what is shown to clients; None: plain text.
+            options: of gRPC's server, beside those of the settings.
         """
         self._handlers = handlers
         pools, services = public_pools(contract)
@@ -324,6 +326,7 @@ class Edge:
             certificate=certificate.pem if certificate else None,
             reflected=services,
             pools=pools,
+            options=options,
         )
 
     @property

@@ -62,6 +62,24 @@ class ConnectionMetrics:
         self._refused.labels(why).inc()
 
 
+class EdgeConnectionMetrics:
+    """Connections of the gRPC edge, and those that were closed."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._open = Gauge("tocsin_gateway_grpc_connections", "Connections of the gRPC edge that are open.", registry=registry)
+        self._refused = Counter(
+            "tocsin_gateway_grpc_connections_refused", "Connections closed because their address had too many.", registry=registry
+        )
+
+    def open(self, count: int) -> None:
+        """Tells how many there are now."""
+        self._open.set(count)
+
+    def refused(self) -> None:
+        """Counts one that was closed."""
+        self._refused.inc()
+
+
 class SpoolMetrics:
     """What waits in the spool, read at each scrape, and how forwarded calls ended."""
 

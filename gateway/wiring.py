@@ -16,6 +16,7 @@ from gateway.credential_watch import CredentialWatch
 from gateway.credentials import Authenticator
 from gateway.domain import SpoolStatus
 from gateway.edge import Edge, EdgeHandlers
+from gateway.edge_connections import EdgeConnectionRule, EdgeConnections
 from gateway.http.app import HttpApp
 from gateway.http.connections import ConnectionRule, Connections
 from gateway.http.cors import Cors
@@ -26,7 +27,7 @@ from gateway.ingress import Ingress
 from gateway.limits import DoorLimits, LocalLeases, RateLimiter, RedisLeases
 from gateway.local_rpcs import LocalBackend
 from gateway.mesh_admin import MeshAdmin
-from gateway.metrics import ConnectionMetrics, KeyMetrics, LimitMetrics
+from gateway.metrics import ConnectionMetrics, EdgeConnectionMetrics, KeyMetrics, LimitMetrics
 from gateway.open_streams import OpenStreams
 from gateway.ports import Spooler
 from gateway.service import HealthService
@@ -176,14 +177,35 @@ def assemble(
     )
     rpcs = EdgeHandlers(stall_seconds=settings.stream_stall_seconds, ingress=ingress, keys=keys)
     rpcs.serve(served.contract.rpcs(), backend=served.backend, passes=served.passes)
-    edge = Edge(contract=served.contract, handlers=rpcs, settings=settings, clock=clock, certificate=certificate)
+    edge = Edge(
+        contract=served.contract, handlers=rpcs, settings=settings, clock=clock, certificate=certificate, options=_edge_bounds(settings)
+    )
     contracts = _reload(settings, clock, serving=serving, mesh=mesh, app=app, rpcs=rpcs, edge=edge, mounts=mounts or Mounts())
+    connections = EdgeConnections(
+        port=lambda: edge.port,
+        rule=EdgeConnectionRule(of_one_address=settings.grpc_address_connections, exempt=ingress.proxies.is_proxy),
+        metrics=EdgeConnectionMetrics(telemetry.registry),
+        clock=clock,
+    )
     takeover = SpoolTakeover(file=file, spool=spool, keys=keys, clock=clock)
     ends = _ends(runtime, file, spool, keys)
     forwarder = Forwarder(spool=spool, unary=served.backend.unary, clock=clock, registry=telemetry.registry)
     return App(
         name=settings.service_name,
-        components=(*runtime.components, redis, limiter, *ingress.components, file, keys, spool, forwarder, takeover, contracts, *ends),
+        components=(
+            *runtime.components,
+            redis,
+            limiter,
+            *ingress.components,
+            file,
+            keys,
+            spool,
+            forwarder,
+            takeover,
+            contracts,
+            connections,
+            *ends,
+        ),
         server=edge,
         http=_http_server(settings, app, open_streams, ingress, certificate),
     )
@@ -329,6 +351,15 @@ def _http_server(
         max_message_bytes=settings.max_body_bytes,
     )
     return HttpServer(app=app, open_streams=open_streams, options=options)
+
+
+def _edge_bounds(settings: GatewaySettings) -> list[tuple[str, int]]:
+    """The bounds of connections that gRPC's core keeps itself."""
+    return [
+        ("grpc.max_allowed_incoming_connections", settings.grpc_connections),
+        ("grpc.max_connection_idle_ms", int(settings.grpc_idle_seconds * 1000)),
+        ("grpc.server_handshake_timeout_ms", int(settings.http_head_seconds * 1000)),
+    ]
 
 
 def _access_log(settings: GatewaySettings, clock: Clock) -> AccessLog:

@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import httpx2
+from prometheus_client import CollectorRegistry
 
 from gateway.config import GatewaySettings
 from gateway.contracts.mounts import load_mounts
@@ -265,6 +266,7 @@ class Rig:
         self.journal = journal_in(folder, clock, send=self._audit)
         self.servers: dict[str, MeshServer] = {}
         self.app: App | None = None
+        self.registry = CollectorRegistry()
         ensure_pki(folder=folder / "pki", services=["gateway", "shelf_svc", "auth_svc"], trust_domain="tocsin.local", clock=SystemClock())
 
     async def _audit(self, entries: Any) -> None:
@@ -318,6 +320,7 @@ class Rig:
         settings = no_lame_duck(GatewaySettings(**given))
         mounts = load_mounts(settings, own=contract)
         telemetry = Telemetry(service="gateway", settings=settings)
+        self.registry = telemetry.registry
         breakers = BreakerRegistry(clock=self.clock)
         mesh = Mesh(
             service="gateway",

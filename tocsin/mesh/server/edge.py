@@ -33,6 +33,7 @@ class EdgeServer:
         certificate: Callable[[], tuple[bytes, bytes]] | None = None,
         reflected: Sequence[str] = (),
         pools: Sequence[DescriptorPool] = (),
+        options: Sequence[tuple[str, int]] = (),
     ) -> None:
         """Puts the parts together; nothing listens before `start`.
 
@@ -45,7 +46,9 @@ class EdgeServer:
             certificate: gives the private key and the chain (PEM) that clients are shown, asked at each handshake; plain text without.
             reflected: full names of the services that reflection lists; health and reflection itself come along.
             pools: where reflection finds their descriptors; the default pool unless given.
+            options: of gRPC's server, beside those of the settings.
         """
+        self._options = [*server_options(settings), *options]
         self._settings = settings
         self._handlers = dict(handlers)
         self._wanted = settings.port if port is None else port
@@ -82,7 +85,7 @@ class EdgeServer:
         await self._begin(server, health)
 
     def _made(self) -> tuple[AcceptingServer, HealthServicer]:
-        server = AcceptingServer(options=server_options(self._settings))
+        server = AcceptingServer(options=self._options)
         health = HealthServicer()
         health.add_to(server)
         add_reflection(server, self._reflected, self._pools)
