@@ -3,14 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 
-import grpc
-from grpc_health.v1 import health_pb2
-
 from gateway.domain import Dependency, HealthLevel, ReplicaStatus, ServiceView
 from tocsin.errors import TocsinError
-from tocsin.mesh.client import Mesh
-
-_CHECK = "/grpc.health.v1.Health/Check"
+from tocsin.mesh.client import Mesh, Presence
 
 
 class ForeignStatusSource:
@@ -36,20 +31,11 @@ class ForeignStatusSource:
         return ServiceView(service=name, replicas=await asyncio.gather(*(self._ask(name, address) for address in addresses)))
 
     async def _ask(self, name: str, address: str) -> ReplicaStatus:
-        check = self._mesh.probe(name, address).unary_unary(
-            _CHECK,
-            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
-            response_deserializer=health_pb2.HealthCheckResponse.FromString,
-        )
-        try:
-            answer = await check(health_pb2.HealthCheckRequest(), timeout=self._timeout)
-        except grpc.aio.AioRpcError as error:
-            if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
-                return _status(address, HealthLevel.UNAVAILABLE, "it cannot be reached")
-            return _status(address, HealthLevel.HEALTHY)  # it answers: whether it can work is not said
-        if answer.status == health_pb2.HealthCheckResponse.SERVING:
+        found = await self._mesh.presence(name, address, timeout=self._timeout)
+        if found in (Presence.SERVING, Presence.ANSWERS):
             return _status(address, HealthLevel.HEALTHY)
-        return _status(address, HealthLevel.UNAVAILABLE, "it says that it is not serving")
+        detail = "it cannot be reached" if found is Presence.AWAY else "it says that it is not serving"
+        return _status(address, HealthLevel.UNAVAILABLE, detail)
 
 
 def _status(address: str, health: HealthLevel, detail: str = "") -> ReplicaStatus:

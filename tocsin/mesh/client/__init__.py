@@ -2,7 +2,7 @@
 
 from tocsin.mesh.client.calls import CallResult, StreamCall
 from tocsin.mesh.client.channel import MeshChannel
-from tocsin.mesh.client.foreign import ForeignService, TlsFiles
+from tocsin.mesh.client.foreign import ForeignService, Presence, TlsFiles
 from tocsin.mesh.client.mesh import Mesh
 
-__all__ = ["CallResult", "ForeignService", "Mesh", "MeshChannel", "StreamCall", "TlsFiles"]
+__all__ = ["CallResult", "ForeignService", "Mesh", "MeshChannel", "Presence", "StreamCall", "TlsFiles"]

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
 
 import grpc
 from cryptography import x509
+from grpc_health.v1 import health_pb2
 
 from tocsin.mesh.client.options import Option
 
@@ -46,6 +48,31 @@ class TlsFiles:
                 except ValueError:
                     raise ValueError(f"{file} holds no certificate in PEM") from None
         _read(self.key_file)
+
+
+class Presence(Enum):
+    """How an endpoint answers grpc.health.v1."""
+
+    SERVING = auto()
+    ANSWERS = auto()
+    """It can be reached; whether it can work it does not say."""
+    NOT_SERVING = auto()
+    AWAY = auto()
+
+
+async def presence(channel: grpc.aio.Channel, *, timeout: float) -> Presence:
+    """Asks an endpoint how it is."""
+    check = channel.unary_unary(
+        "/grpc.health.v1.Health/Check",
+        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+        response_deserializer=health_pb2.HealthCheckResponse.FromString,
+    )
+    try:
+        answer = await check(health_pb2.HealthCheckRequest(), timeout=timeout)
+    except grpc.aio.AioRpcError as error:
+        away = error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+        return Presence.AWAY if away else Presence.ANSWERS
+    return Presence.SERVING if answer.status == health_pb2.HealthCheckResponse.SERVING else Presence.NOT_SERVING
 
 
 def _read(file: Path | None) -> bytes | None:

@@ -12,7 +12,7 @@ from tocsin.config import ConfigError, ServiceSettings
 from tocsin.errors import Unavailable
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client.channel import MeshChannel
-from tocsin.mesh.client.foreign import ForeignService
+from tocsin.mesh.client.foreign import ForeignService, Presence, presence
 from tocsin.mesh.client.method import Target
 from tocsin.mesh.client.options import channel_options
 from tocsin.mesh.client.renewal import ChannelRenewal, Key
@@ -163,12 +163,12 @@ class Mesh:
             channel.drop(grace=grace)
         await asyncio.gather(*(probe.close(None) for probe in old_probes.values()))
 
-    def probe(self, service: str, address: str) -> grpc.aio.Channel:
-        """A connection to one address of a service outside of the mesh, without policies, to ask how it is."""
+    async def presence(self, service: str, address: str, *, timeout: float) -> Presence:
+        """How one endpoint of a service outside of the mesh is; asked without policies, on a connection of its own."""
         found = self._probes.get((service, address))
         if found is None:
             found = self._probes[service, address] = self._dial(service, address, checked=False)
-        return found
+        return await presence(found, timeout=timeout)
 
     def _replicas(self, service: str) -> Replicas[MeshChannel]:
         async def endpoints() -> Sequence[str]:
