@@ -30,7 +30,7 @@ from tocsin.mesh.identity import ensure_pki
 from tocsin.testing.process import ServerProcess, accepts, free_port
 from tocsin.testing.tokens import AUDIENCE, ISSUER, TokenMint
 
-_PROGRAM: Final = ".venv-peers/lib/python*/site-packages/envoy/_bin/envoy"
+PROGRAM: Final = ".venv-peers/lib/python*/site-packages/envoy/_bin/envoy"
 _ROOT: Final = Path(__file__).resolve().parent.parent
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _TLS: Final = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
@@ -49,7 +49,7 @@ class Envoy(ServerProcess):
             jwks: what verifies tokens, if it stands before the server and mutual TLS comes in; empty if mutual TLS goes out.
         """
         super().__init__(prefix="envoy")
-        programs = sorted(_ROOT.glob(_PROGRAM))
+        programs = sorted(_ROOT.glob(PROGRAM))
         if not programs:
             msg = "Envoy is missing; run: make peers"
             raise FileNotFoundError(msg)
@@ -76,7 +76,20 @@ class Envoy(ServerProcess):
 def _config(*, port: int, admin: int, upstream: int, pki: Path, jwks: str) -> dict[str, Any]:
     service = "auth_svc" if jwks else "gateway"
     listener: dict[str, Any] = {"filters": [_manager(jwks)]}
-    cluster: dict[str, Any] = {
+    cluster = upstream_cluster(upstream)
+    if jwks:
+        listener["transport_socket"] = _tls("DownstreamTlsContext", pki, service, peer="gateway")
+    else:
+        cluster["transport_socket"] = _tls("UpstreamTlsContext", pki, service, peer="auth_svc")
+    return {
+        "admin": {"address": address(admin)},
+        "static_resources": {"listeners": [{"address": address(port), "filter_chains": [listener]}], "clusters": [cluster]},
+    }
+
+
+def upstream_cluster(port: int) -> dict[str, Any]:
+    """A server of HTTP/2 on this machine, with a circuit breaker and outlier detection."""
+    return {
         "name": "upstream",
         "type": "STATIC",
         "connect_timeout": "1s",
@@ -88,19 +101,12 @@ def _config(*, port: int, admin: int, upstream: int, pki: Path, jwks: str) -> di
         },
         "circuit_breakers": {"thresholds": [{"max_requests": 4096, "max_pending_requests": 4096}]},
         "outlier_detection": {"consecutive_5xx": 5},
-        "load_assignment": {"cluster_name": "upstream", "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(upstream)}}]}]},
-    }
-    if jwks:
-        listener["transport_socket"] = _tls("DownstreamTlsContext", pki, service, peer="gateway")
-    else:
-        cluster["transport_socket"] = _tls("UpstreamTlsContext", pki, service, peer="auth_svc")
-    return {
-        "admin": {"address": _address(admin)},
-        "static_resources": {"listeners": [{"address": _address(port), "filter_chains": [listener]}], "clusters": [cluster]},
+        "load_assignment": {"cluster_name": "upstream", "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(port)}}]}]},
     }
 
 
-def _address(port: int) -> dict[str, Any]:
+def address(port: int) -> dict[str, Any]:
+    """A port of this machine."""
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
