@@ -162,11 +162,16 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _refuse(self, error: TocsinError) -> None:
         """Answers as everything else does, and closes."""
-        found = problem(error)
-        head = [*found.headers, (b"content-length", str(len(found.body)).encode()), (b"connection", b"close")]
-        lines = b"".join(name + b": " + value + b"\r\n" for name, value in head)
-        self.transport.write(STATUS_LINE[found.status] + lines + b"\r\n" + found.body)
-        self.transport.close()
+        refuse(self.transport, error)
+
+
+def refuse(transport: asyncio.Transport, error: TocsinError) -> None:
+    """Answers with a problem document, and closes."""
+    found = problem(error)
+    head = [*found.headers, (b"content-length", str(len(found.body)).encode()), (b"connection", b"close")]
+    lines = b"".join(name + b": " + value + b"\r\n" for name, value in head)
+    transport.write(STATUS_LINE[found.status] + lines + b"\r\n" + found.body)
+    transport.close()
 
 
 def bounded(connections: Connections) -> type[BoundedConnection]:

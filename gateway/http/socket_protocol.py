@@ -2,8 +2,12 @@
 
 from typing import Final
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
+
+from gateway.http.connections import refuse
+from gateway.transcoding.problems import HeadersInvalid
 
 _MOST_UNREAD_BYTES: Final = 64 * 1024
 _MOST_FRAGMENTS: Final = 1000
@@ -11,6 +15,18 @@ _MOST_FRAGMENTS: Final = 1000
 
 class BoundedSocketProtocol(WebSocketsSansIOProtocol):
     """Ends the connection of a client that floods it with pings or fragments, or sends text that is none (RFC 6455, 8.1 and 10.4)."""
+
+    def data_received(self, data: bytes) -> None:
+        """Reads on; a head that the library cannot read, such as one with a line of more than 8 KiB, it leaves without any answer."""
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.transport.is_closing():
+            refuse(self.transport, HeadersInvalid("The head of the handshake cannot be read: a line has 8 KiB at most."))
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Sends; a handshake that is refused, or whose client has left, is done, which the library reports as an error of ours."""
+        await super().send(message)
+        if self.close_sent or self.transport.is_closing():
+            self.handshake_complete = True
 
     def handle_ping(self) -> None:
         """Answers; unless the client takes no answers."""

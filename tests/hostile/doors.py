@@ -1,14 +1,18 @@
-"""The doors: what an attack is answered with, over REST, gRPC, Connect (JSON) and gRPC-Web (binary)."""
+"""The doors: what an attack is answered with, over REST, gRPC, Connect (JSON), gRPC-Web (binary) and WebSockets."""
 
 import asyncio
 import json
 import struct
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 import grpc
 import httpx2
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus, InvalidURI
+from websockets.frames import CloseCode
 
 from tests.hostile.walk import Attack, dumps, http_request, wire
 from tocsin.mesh.client.final_status import keep_final_status
@@ -182,6 +186,52 @@ def over_grpc_web(client: httpx2.AsyncClient) -> Send:
         return f"no status: {answer.status_code} {answer.text[:100]}" if status is None else _CODES[int(status)]
 
     return send
+
+
+def over_websocket(url: str, token: str) -> Send:
+    """Attacks on the RPCs that stream, by their own paths: path and query, and a text frame where the rule has a body."""
+    headers = {"authorization": f"Bearer {token}"}
+
+    async def send(attack: Attack) -> str | None:
+        kind = attack.rpc.descriptor
+        request = http_request(attack) if kind.client_streaming or kind.server_streaming else None
+        if request is None or len(request.target) > _LONGEST_TARGET:
+            return None
+        target = url.replace("http", "ws", 1) + request.target.decode("ascii")
+        try:
+            async with connect(target, additional_headers=headers, proxy=None, max_size=None, open_timeout=_CALL_SECONDS) as socket:
+                with suppress(ConnectionClosed):  # what it was told stands before its end
+                    if request.body is not None:
+                        await socket.send(request.body, text=True)
+                    if request.streamed:
+                        await socket.send("")
+                return await _last_word(socket, watches=kind.server_streaming)
+        except InvalidStatus as refused:
+            return str(json.loads(refused.response.body).get("code", "no problem code"))
+        except InvalidURI:
+            return None  # the library itself refuses to ask for it
+        except (TimeoutError, InvalidMessage, InvalidHandshake, ConnectionError) as error:
+            return f"no answer to the handshake: {error!r}"
+
+    return send
+
+
+async def _last_word(socket: ClientConnection, *, watches: bool) -> str:
+    """How a socket ends: the code of the error in its last frame, whose close code must be one of a client's mistakes; "OK" if it stays."""
+    last: Any = {}
+    try:
+        async with asyncio.timeout(_STREAM_SECONDS if watches else _CALL_SECONDS):
+            while True:
+                last = json.loads(await socket.recv())
+    except TimeoutError:
+        return "OK" if watches else "DEADLINE_EXCEEDED"
+    except ConnectionClosed:
+        code, failed = socket.close_code, isinstance(last, dict) and "error" in last
+        if code == CloseCode.NORMAL_CLOSURE and not failed:
+            return "OK"
+        if code == CloseCode.MESSAGE_TOO_BIG and not failed:
+            return "CLOSED"  # the server's own bound
+        return str(last["error"]["code"]) if failed else f"no error before the close code {code}"
 
 
 _CODES: Final = {code.value[0]: code.name for code in grpc.StatusCode}

@@ -11,10 +11,11 @@ import httpx2
 import pytest
 
 from tests.hostile.conftest import FULL
-from tests.hostile.doors import Verdict, attack_all, over_connect, over_grpc, over_grpc_web, over_rest
+from tests.hostile.doors import Verdict, attack_all, over_connect, over_grpc, over_grpc_web, over_rest, over_websocket
 from tests.hostile.neighbour import Neighbour, sign_up
 from tests.hostile.requests import GOOD
 from tests.hostile.walk import Attack, attacks, contract
+from tocsin.mesh.policy import MethodKind
 from tocsin.testing.stack import RunningStack
 
 SAMPLE = 600
@@ -28,15 +29,16 @@ pytestmark = [
 ]
 
 
-def chosen() -> list[Attack]:
-    """All attacks in a drawn order, or as many of them as a sample has."""
-    found = [attack for rpc in contract().rpcs() for attack in attacks(rpc, GOOD.get(rpc.policy.method, {}))]
+def chosen(*, streams_alone: bool = False) -> list[Attack]:
+    """All attacks in a drawn order, or as many of them as a sample has; those on RPCs that stream, if they alone are wanted."""
+    rpcs = [rpc for rpc in contract().rpcs() if not streams_alone or rpc.policy.kind is not MethodKind.UNARY_UNARY]
+    found = [attack for rpc in rpcs for attack in attacks(rpc, GOOD.get(rpc.policy.method, {}))]
     draw = random.Random(SEED)
     draw.shuffle(found)
     return found if FULL else found[:SAMPLE]
 
 
-@pytest.mark.parametrize("door", ["rest", "grpc", "connect", "grpc-web"])
+@pytest.mark.parametrize("door", ["rest", "grpc", "connect", "grpc-web", "websocket"])
 async def test_nothing_that_a_tenant_sends_stops_the_bell(stack: RunningStack, door: str, record_property: Any) -> None:
     """Every field of every RPC with every hostile value, while a neighbour's alarm fires every second."""
     hostile, quiet = await sign_up(stack), await sign_up(stack)
@@ -63,6 +65,8 @@ async def _attack(stack: RunningStack, door: str, token: str) -> Verdict:
     if door in over_http:
         async with stack.client(key=token) as client:
             return await attack_all(chosen(), over_http[door](client))
+    if door == "websocket":
+        return await attack_all(chosen(streams_alone=True), over_websocket(stack.info["http"], token))
     options = [("grpc.max_send_message_length", -1)]
     async with grpc.aio.insecure_channel(stack.info["grpc"].removeprefix("grpc://"), options=options) as channel:
         return await attack_all(chosen(), over_grpc(channel, token))

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import struct
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -159,12 +160,15 @@ async def test_pages_from_elsewhere_open_none(rig: Rig, origin: str | None, stat
         (f"{WATCH}?access_token=bad", None, 401),
     ],
 )
-async def test_a_handshake_is_refused_as_a_request_is(rig: Rig, path: str, token: str | None, status: int) -> None:
-    """With a problem document."""
+async def test_a_handshake_is_refused_as_a_request_is(
+    rig: Rig, path: str, token: str | None, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With a problem document, and without a line in the log as if it were an error of ours."""
     with pytest.raises(InvalidStatus) as refused:
         await opened(rig, path, token=rig.token("books:read") if token == "read" else token)
     assert refused.value.response.status_code == status
     assert refused.value.response.headers["content-type"] == "application/problem+json"
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_a_token_may_be_a_subprotocol_or_in_the_url(rig: Rig) -> None:
@@ -275,6 +279,11 @@ async def closing(reader: asyncio.StreamReader) -> int:
         (frame(0xC1, b"{}"), 1002),
         (frame(1, b"", fin=False) + frame(0, b"", fin=False) * 2000, 1008),
         (frame(8, b"\x03"), 1002),
+        (frame(0x41, zlib.compress(bytes(3_000_000), 9)[2:-4]), 1002),
+        (frame(1, b'"' + b"x" * 3000, fin=False) + frame(0, b"x" * 3000, fin=False), 1009),
+        (frame(8, struct.pack(">H", 1005)), 1002),
+        (frame(9, b"", fin=False), 1002),
+        (frame(2, b"\x00" * 100), 4400),
     ],
     ids=[
         "unmasked",
@@ -287,6 +296,11 @@ async def closing(reader: asyncio.StreamReader) -> int:
         "reserved bit",
         "fragments of nothing",
         "half a close code",
+        "a compressed bomb",
+        "a giant in pieces",
+        "a close code that nobody sends",
+        "a ping in pieces",
+        "bytes for JSON",
     ],
 )
 async def test_frames_that_are_none_close_the_socket(rig: Rig, sent: bytes, code: int, caplog: pytest.LogCaptureFixture) -> None:
@@ -296,6 +310,21 @@ async def test_frames_that_are_none_close_the_socket(rig: Rig, sent: bytes, code
     assert await closing(reader) == code
     writer.close()
     assert [record for record in caplog.records if record.levelname == "ERROR" and not record.name.startswith("tocsin.mesh")] == []
+
+
+@pytest.mark.parametrize(
+    "head", ["/v1/books:watch?filter=" + "x" * 9000, "/v1/books:watch|X-Long: " + "x" * 9000], ids=["target", "header"]
+)
+async def test_a_head_with_a_long_line_is_refused(rig: Rig, head: str) -> None:
+    """The library takes 8 KiB a line and says nothing about more: such a client waited for ever, and kept its place."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(rig.url.rpartition(":")[2]))
+    target, _, extra = head.partition("|")
+    lines = f"GET {target} HTTP/1.1|Host: x|Connection: Upgrade|Upgrade: websocket|{extra + '|' if extra else ''}"
+    writer.write(f"{lines}Sec-WebSocket-Version: 13|Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==||".replace("|", "\r\n").encode())
+    answer = await asyncio.wait_for(reader.read(), 20)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "INVALID_ARGUMENT"
+    writer.close()
 
 
 async def test_pings_without_end_are_not_answered_without_end(rig: Rig) -> None:
@@ -315,12 +344,14 @@ async def test_pings_without_end_are_not_answered_without_end(rig: Rig) -> None:
     writer.close()
 
 
-async def test_a_silent_client_is_cut_off(tmp_path: Path) -> None:
-    """No pong within the time that a reader may take nothing: the call ends."""
+@pytest.mark.parametrize("half", [b"", frame(1, b"{}")[:4], bytes([0x81])], ids=["nothing", "half a frame", "one byte"])
+async def test_a_silent_client_is_cut_off(tmp_path: Path, half: bytes) -> None:
+    """No pong within the time that a reader may take nothing: the call ends, whatever was begun."""
     rig = Rig(folder=tmp_path, clock=SystemClock())
     await rig.start(stream_heartbeat_seconds=1.0, stream_stall_seconds=1.0)
     try:
         reader, writer = await handshake(rig, COPY)
+        writer.write(half)
         assert await closing(reader) == 1011
         writer.close()
     finally:
