@@ -17,10 +17,10 @@ def compiled(folder: Path) -> Path:
     """The descriptor set, with its imports, in a file of ``folder``."""
     from grpc_tools import protoc
 
+    tool: Any = protoc
     made = folder / "echo.binpb"
     includes = [SOURCE.parent, sysconfig.get_path("purelib"), importlib.resources.files("grpc_tools") / "_proto"]
-    main: Any = protoc.main
-    if main(["protoc", *(f"-I{each}" for each in includes), "--include_imports", f"--descriptor_set_out={made}", str(SOURCE)]):
+    if tool.main(["protoc", *(f"-I{each}" for each in includes), "--include_imports", f"--descriptor_set_out={made}", str(SOURCE)]):
         sys.exit("echo.proto cannot be compiled")
     return made
 

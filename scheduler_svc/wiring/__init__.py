@@ -306,15 +306,14 @@ class _UseCases:
 
 def _server(node: Node, clock: Clock, storage: _Storage, engine: _TimeEngine, cases: _UseCases) -> MeshServer:
     validator = RequestValidator()
+    codecs = AlarmCodecs(validator, codec=node.json_codec)
     alarm_handlers = AlarmHandlers(
         alarms=cases.alarms,
         firings=cases.firings,
         previews=Previews(clock=clock, calendars=cases.calendars),
         checks=cases.checks,
         backfills=cases.backfills,
-        bulk=Bulk(
-            imports=cases.imports, exports=cases.exports, calendars=cases.calendars, codecs=AlarmCodecs(validator, codec=node.json_codec)
-        ),
+        bulk=Bulk(imports=cases.imports, exports=cases.exports, calendars=cases.calendars, codecs=codecs),
         validator=validator,
     )
     scheduler_handlers = SchedulerHandlers(
