@@ -26,6 +26,7 @@ from tocsin.mesh.retry import RetryBudget
 from tocsin.telemetry import Telemetry
 
 _GRACE = 1.0
+_PROBE_GRACE = 10.0
 # A replica of three that fails every call must be covered until its breakers are open, and again at each probe: 40 % of a token a call.
 # Half of the budget is ever spent. What protects a service that fails altogether is the breaker.
 _RETRIES = 2000.0
@@ -161,7 +162,7 @@ class Mesh:
             self._methods.pop(path, None)
         for channel in old:
             channel.drop(grace=grace)
-        await asyncio.gather(*(probe.close(None) for probe in old_probes.values()))
+        await asyncio.gather(*(probe.close(_PROBE_GRACE) for probe in old_probes.values()))  # a close cancels who still asks
 
     async def presence(self, service: str, address: str, *, timeout: float) -> Presence:
         """How one endpoint of a service outside of the mesh is; asked without policies, on a connection of its own."""
