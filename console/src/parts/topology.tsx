@@ -64,13 +64,13 @@ export function Topology({ boxes, edges, chosen }: { boxes: readonly Box[]; edge
         {boxes.map((box) => {
           const at = places.get(box.name) as Point;
           return (
-            <a key={box.name} href={`/console/mesh/${box.name}`} class={`box ${box.tone}${box.name === chosen ? " open" : ""}`} aria-label={`${box.name}: ${words().tones[box.tone]}, ${box.note}`}>
+            <a key={box.name} href={`/console/mesh/${box.name}`} class={`box ${box.tone}${box.name === chosen ? " open" : ""}`}>
               <rect x={at.x - _BOX.width / 2} y={at.y - _BOX.height / 2} width={_BOX.width} height={_BOX.height} rx="4" />
               <text x={at.x} y={at.y - 3}>
                 {box.name}
               </text>
               <text class="dim" x={at.x} y={at.y + 14}>
-                {box.note}
+                {box.tone === "good" ? box.note : words().tones[box.tone]}
               </text>
             </a>
           );
