@@ -179,7 +179,7 @@ async def test_a_deleted_tenants_heartbeats_are_not_there(stores: Stores, outsid
     mine, theirs = beating(seconds=60), beating(seconds=60, tenant="t2")
     await stores.add(mine, theirs)
     keys = [each.signal.secret if each.signal else "" for each in (mine, theirs)]
-    here = {"owner": outside.owner, "held": outside.held, "now": NOW + SECOND}
+    here: dict[str, Any] = {"owner": outside.owner, "held": outside.held, "now": NOW + SECOND}
     caused = await outside.store.ping([ping(key, at=1) for key in keys], **here, serves=lambda tenant: tenant != "t1")
     assert [type(answer) for answer in caused.answers] == [HeartbeatNotFound, PingAnswer]
     assert [moved.alarm for moved in caused.moved] == [theirs.id]
