@@ -155,7 +155,7 @@ async def test_by_keyboard_alone(browser: Chromium, home: str) -> None:
     page = await shown(browser, home, **DESK)
     await page.value("document.dispatchEvent(new KeyboardEvent('keydown', { key: 'k', ctrlKey: true, bubbles: true }))")
     await page.until("document.activeElement?.matches('.palette input')")
-    await page.call("Input.insertText", text="firin")
+    await page.call("Input.insertText", text="firings")
     await page.until("document.querySelectorAll('.palette li[role=option]').length === 1")
     for kind in ("keyDown", "keyUp"):
         await page.call("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", windowsVirtualKeyCode=13, text="\r")
@@ -166,6 +166,7 @@ async def test_by_keyboard_alone(browser: Chromium, home: str) -> None:
     await page.until("document.activeElement.dataset.row !== undefined")
     await page.value("document.activeElement.click()")
     await page.until("document.querySelector('.panel') !== null")
+    await page.value("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
     for kind in ("keyDown", "keyUp"):
         await page.call("Input.dispatchKeyEvent", type=kind, key="Escape", code="Escape", windowsVirtualKeyCode=27)
     await page.until("document.querySelector('.panel') === null")
