@@ -96,4 +96,4 @@ class Converters:
 
 @functools.cache
 def _warn_once() -> None:
-    _log.warning("protobuf-py cannot be imported: JSON is converted by google.protobuf, which takes about ten times as long")
+    _log.warning("json codec replaced", missing="protobuf-py", taken="protobuf")
