@@ -30,6 +30,7 @@ _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
 _OWN_HEADERS: Final = {"host", "content-length", "transfer-encoding", "connection", "accept-encoding", "expect", "upgrade", "te", "trailer"}
 _DETAIL: Final = 200
+_SAFE: Final = ("GET", "HEAD")
 _CONNECTIONS_TRIED: Final = 2  # one that was kept may have ended while `on_send` was awaited
 _DAY_SECONDS: Final = 86400.0
 
@@ -164,7 +165,7 @@ class HttpClient:
             self._own_resolver.close()
 
     async def send(self, request: HttpRequest, *, on_send: OnSend | None = None, total_seconds: float | None = None) -> HttpAnswer:
-        """Sends one request, once.
+        """Sends one request, once; one that only reads (GET, HEAD) again if the connection that was kept for it has ended meanwhile.
 
         Args:
             request: what to send.
@@ -181,7 +182,7 @@ class HttpClient:
         notice = _SendNotice(on_send)
         try:
             async with asyncio.timeout(min(total_seconds or self._limits.total_seconds, self._limits.total_seconds)):
-                return await self._exchange(url, data, notice, bodiless=request.method == "HEAD")
+                return await self._exchange(url, data, notice, method=request.method)
         except TargetForbidden as error:
             raise RequestRefused(str(error)) from error
         except (BrokenAnswer, OSError) as error:
@@ -199,14 +200,18 @@ class HttpClient:
                 raise RequestRefused("plain HTTP goes to hosts alone that the operator opened")
         return url
 
-    async def _exchange(self, url: HttpUrl, data: bytes, notice: "_SendNotice", *, bodiless: bool) -> HttpAnswer:
+    async def _exchange(self, url: HttpUrl, data: bytes, notice: "_SendNotice", *, method: str) -> HttpAnswer:
         for _ in range(_CONNECTIONS_TRIED):
             connection = await self._pool.take(url)
             try:
                 await notice.give()
                 if connection.usable:
-                    found = await connection.exchange(data, most=self._limits.answer_bytes, bodiless=bodiless)
+                    found = await connection.exchange(data, most=self._limits.answer_bytes, bodiless=method == "HEAD")
                     return HttpAnswer(**found._asdict())
+            except (BrokenAnswer, OSError):
+                # Ended by the far end while the request left: what only reads may go again (RFC 9112, 9.3.1).
+                if method not in _SAFE or not connection.ended_while_kept:
+                    raise
             finally:
                 self._pool.give_back(connection)
         raise BrokenAnswer("the far end closes connections at once")

@@ -61,6 +61,11 @@ class HttpConnection(asyncio.Protocol):
         """Whether it stands, and nothing came that was not asked for."""
         return self._open and not self._transport.is_closing()
 
+    @property
+    def ended_while_kept(self) -> bool:
+        """Whether it had served an earlier request, and has ended without a byte of an answer to the last one."""
+        return self.idle_since > 0 and not self._open and self._came == 0
+
     def quiet(self) -> bool:
         """Whether it is usable, and nothing waits to be read: what an idle connection has to say is that it ends."""
         return self.usable and not self._poll.poll(0)

@@ -222,3 +222,34 @@ def test_it_works_on_uvloop_as_well(tmp_path: Path) -> None:
         assert [answer.status for answer in answers] == [200, 200, 200]
         assert connections == 1
     uvloop.run(nobody())
+
+
+@pytest.mark.parametrize(("method", "again"), [("GET", True), ("HEAD", True), ("POST", False), ("DELETE", False)])
+async def test_a_kept_connection_that_ends_under_a_request_costs_what_only_reads_nothing(sink: HttpSink, method: str, again: bool) -> None:
+    """A far end may end an idle connection just as the next request leaves; what may have done something is not sent twice."""
+
+    async def gone(_request: SeenRequest, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    sink.script(Reply(body=b"first"), gone, Reply(body=b"second"))
+    async with client() as http:
+        assert (await http.send(HttpRequest(method="GET", url=sink.url))).body == b"first"
+        if again:
+            assert (await http.send(HttpRequest(method=method, url=sink.url))).status == 200
+        else:
+            with pytest.raises(NoAnswer):
+                await http.send(HttpRequest(method=method, url=sink.url))
+    assert [request.method for request in sink.requests] == ["GET", method, *([method] if again else [])]
+
+
+async def test_a_new_connection_that_ends_is_an_end(sink: HttpSink) -> None:
+    """Nothing is tried twice at a far end that takes every request and answers none."""
+
+    async def gone(_request: SeenRequest, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    sink.script(gone)
+    async with client() as http:
+        with pytest.raises(NoAnswer):
+            await http.send(HttpRequest(method="GET", url=sink.url))
+    assert len(sink.requests) == 1
