@@ -17,7 +17,7 @@ _BASE64: Final = re.compile(r"(?:[A-Za-z0-9+/]*|[A-Za-z0-9_-]*)(={0,2})\Z")
 _TIME: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])\Z"
 )
-_SPAN: Final = re.compile(r"-?[0-9]+(?:\.[0-9]{1,9})?s\Z")
+_SPAN: Final = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,9})?s\Z")
 _QUANTUM: Final = 4
 _LARGEST_FLOAT: Final = float.fromhex("0x1.fffffep+127")
 _INT32: Final = range(-(2**31), 2**31)

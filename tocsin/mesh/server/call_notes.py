@@ -13,7 +13,7 @@ from tocsin.mesh.context import note
 from tocsin.mesh.policy import MethodKind, MethodPolicy
 
 Read = Callable[[Any], str]
-_VARIABLE: Final = re.compile(r"\{(\w+)(?:=[^}]*)?\}")
+_VARIABLE: Final = re.compile(r"\{(\w{1,100})(?:=[^{}]{0,500})?\}")
 _PREFIX: Final = "/v1/"
 
 
