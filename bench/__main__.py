@@ -35,6 +35,7 @@ from bench import (
     sidecars,
     smtp_drain,
     transcoding,
+    watchers,
 )
 from tocsin.testing.postgres import PostgresServer
 
@@ -130,6 +131,10 @@ async def _sidecars() -> dict[str, Any]:
     return await sidecars.measure()
 
 
+async def _watchers() -> dict[str, Any]:
+    return await watchers.measure()
+
+
 async def _recovery() -> dict[str, Any]:
     return {"sqlite": await recovery.measure(), "postgresql": await _on_postgresql(lambda url: recovery.measure(postgresql=url))}
 
@@ -139,6 +144,7 @@ MEASUREMENTS: dict[str, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {
     "sidecars": _sidecars,
     "rejected": _rejected,
     "door": _door,
+    "watchers": _watchers,
     "rest": _rest,
     "transcoding": _transcoding,
     "drain": _drain,
@@ -186,6 +192,8 @@ ABOUT = {
     "transcoding": "JSON to messages and back at the REST door, both ways in turns of one run; microseconds of CPU, the best of 30 turns.",
     "delivery": "A template filled in; mail beside two clients that store nothing, and webhooks, both through the whole "
     "mailer; one notification to many people with critical messages beside it; and what gates add to accepting a message.",
+    "watchers": "10,000 SSE streams of one tenant that hear nothing, at the gateway of a whole stack on SQLite: memory, the times of other "
+    "calls beside them, and who missed a change.",
     "smtp": "Mails handed to the mailer, stored, and taken by a local SMTP server over 64 connections.",
 }
 AIMS = {
@@ -227,6 +235,8 @@ AIMS = {
     "rejected: tasks left": "0",
     "rejected: threads left": "0",
     "rest: creates per second": "2,000",
+    "watchers: gateway mb": "under 300",
+    "watchers: missed": "0",
     "rest: early": "0",
     "rest: lateness p99 ms": "under 100",
     **{f"door: {redis} Redis: {part}: p50 us": "under 60" for redis in ("without", "with") for part in ("limits", "idempotency, new key")},

@@ -1,4 +1,4 @@
-"""Ten thousand browsers that watch and hear nothing, at the gateway of a whole stack: what they cost, and whether one of them misses a change."""
+"""Ten thousand browsers that watch and hear nothing, at the gateway of a whole stack: what they cost, and whether one misses a change."""
 
 import argparse
 import asyncio
@@ -31,7 +31,7 @@ _BOUNDS: Final = {
 
 
 async def measure(*, watchers: int = WATCHERS) -> dict[str, Any]:
-    """What ``watchers`` SSE streams of one tenant take: memory of the gateway and the scheduler, other calls' times, changes that were missed."""
+    """What ``watchers`` SSE streams of one tenant take: memory of gateway and scheduler, other calls' times, changes that were missed."""
     with tempfile.TemporaryDirectory() as folder, RunningStack(state=Path(folder) / "state", env=_BOUNDS) as stack:
         async with stack.client() as client, AsyncExitStack() as open_streams:
             alarm = await _alarm(client)
@@ -61,7 +61,7 @@ async def _alarm(client: httpx2.AsyncClient) -> str:
 
 def _memory(stack: RunningStack) -> dict[str, float]:
     """Resident memory in MB (proc(5))."""
-    found = {}
+    found: dict[str, float] = {}
     for service in ("gateway", "scheduler_svc"):
         status = Path(f"/proc/{stack.pid(service)}/status").read_text()
         match = re.search(r"VmRSS:\s+(\d+) kB", status)
@@ -72,7 +72,7 @@ def _memory(stack: RunningStack) -> dict[str, float]:
 
 async def _read(client: httpx2.AsyncClient) -> float:
     """The 99th percentile of reads of one record, one after the other, in milliseconds."""
-    times = []
+    times: list[float] = []
     for _ in range(_READS):
         started = time.perf_counter()
         (await client.get("/v1/usage")).raise_for_status()
