@@ -16,7 +16,7 @@ STAMP := .venv/.setup-done
 # The commit whose contract must still be honoured; `make contract BASE=v0.1.0` compares with a release.
 BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --verify --quiet main || true)
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
-WORKERS ?= $(shell expr $(JOBS) + 1)
+WORKERS ?= $(JOBS)
 
 .PHONY: help setup gen fmt lint types arch test check up night bench peers chaos brokers browser operate corpus foreign hostile side-by-side simulate lock clean contract console console-check deps spell lock-check links metrics workflows
 

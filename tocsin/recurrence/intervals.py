@@ -130,9 +130,9 @@ class Intervals(Cover):
 
     def next_boundary(self, instant: Micros) -> Micros | None:
         """The first instant after ``instant`` at which an interval begins or ends; None when none does any more."""
-        found = self._rule.next_after(instant)
+        start = self._next_full(instant)
         ends = (interval.end for interval in self.between(instant, instant + 1))
-        return min((*ends, *(() if found is None else (found.due,))), default=None)
+        return min((*ends, *(() if start is None else (start,))), default=None)
 
     def end_at(self, instant: Micros) -> Micros | None:
         """The end of the last interval that holds the instant: none that began before it ends later."""
@@ -143,7 +143,11 @@ class Intervals(Cover):
         """The instant itself when an interval holds it, else the start of the next one that is not empty."""
         if self.end_at(instant) is not None:
             return instant
-        found = self._rule.next_after(instant - 1)
+        return self._next_full(instant - 1)
+
+    def _next_full(self, instant: Micros) -> Micros | None:
+        """The start of the next interval after the instant that is not empty."""
+        found = self._rule.next_after(instant)
         while found is not None and self._length.end_of(found) <= found.due:
             spend(1)
             found = self._rule.next_after(found.due)

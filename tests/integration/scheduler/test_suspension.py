@@ -15,6 +15,7 @@ from tests.integration.scheduler.replica import Processor, Replica, pass_time
 from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm, firing
 from tocsin.recurrence import At, CatchUp, CatchUpMode, Every, Heartbeat, Overlapping, Trigger
 from tocsin.testing.clock import FakeClock
+from tocsin.testing.waiting import eventually
 
 BOTH = ("t1", "t2")
 
@@ -183,7 +184,11 @@ async def test_firings_wait_in_the_ledger_and_what_is_out_ends(stores: Stores, s
     dispatcher.rescan()
     await pass_time(clock, 10, lambda: len(processor.got) == 2)
     assert {each.id for each, _ in processor.got} == {out.id, stopped[1].id}
-    assert await count(stores, "t1", FiringState.SUCCEEDED) == 1
+
+    async def counted() -> bool:
+        return await count(stores, "t1", FiringState.SUCCEEDED) == 1
+
+    await eventually(counted)
     node.stop_tenants()
     await pass_time(clock, 0, lambda: {each.id for each, _ in processor.got} == {out.id, later.id, *(each.id for each in stopped)})
 
@@ -230,7 +235,7 @@ async def test_nothing_is_lost_through_kills(stores: Stores, start: Start, clock
     Processor(node.replica)
     await pass_time(clock, 20, lambda: True, step=1)
     node.stop_tenants("t1")
-    await pass_time(clock, 60, lambda: True, step=2)
+    await pass_time(clock, 60, lambda: some_wait(stores), step=2)
     await node.crash()
     await clock.advance(40)
     second = await start("t1", name="b", engine=EngineOptions(batch_size=7, ledger_batch=17))
@@ -251,6 +256,11 @@ async def test_nothing_is_lost_through_kills(stores: Stores, start: Start, clock
     assert TENANT_SUSPENDED in {row.reason for row in rows}
     assert processor.got
     assert await SqlSuspensions(stores.database).paused_tenant(after="") is None
+
+
+async def some_wait(stores: Stores) -> bool:
+    """Whether alarms wait for their tenant."""
+    return await SqlSuspensions(stores.database).paused_tenant(after="") is not None
 
 
 async def count_is_more(stores: Stores, number: int) -> bool:

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tocsin.clock import HOUR, MINUTE, SECOND, from_micros, to_micros
@@ -98,6 +98,7 @@ def test_an_interval_holds_its_start_and_not_its_end(cron: str, length: Length, 
         st.integers(1, 3).map(lambda days: ("days", days)),
     ),
 )
+@example("30 1,2,3 * * *", "Pacific/Apia", datetime(2011, 12, 30, tzinfo=UTC), 0, ("until", 211))
 def test_intervals_are_those_that_a_list_of_all_says(cron: str, key: str, near: datetime, offset: int, kind: tuple[str, int]) -> None:
     """At an instant, between two, the next boundary, and the end of what joins."""
     known, instant = offsets(key), to_micros(near) + offset * MINUTE
