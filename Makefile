@@ -126,7 +126,7 @@ night: setup ## live through a night on call in two minutes, from an alert to th
 	@$(BIN)/python examples/night.py $(ARGS)
 
 test: export PYTHONDONTWRITEBYTECODE := # else every process that a test starts compiles Tocsin anew
-test: setup ## run the tests, a worker more than cores, for much of it is waiting; some of them: make test ARGS="tests/unit -k alarm"
+test: setup ## run the tests, a worker for each core; some of them: make test ARGS="tests/unit -k alarm"
 	@$(BIN)/pytest $(if $(ARGS),$(ARGS),-n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not thorough and not browser and not brokers and not operate and not foreign" --durations 15)
 
 chaos: setup ## run all chaos tests, minutes each; in their short form, seconds each: make chaos CHAOS=short
