@@ -31,6 +31,7 @@ const _channel = new BroadcastChannel(_NAME);
 let _token = "";
 let _batch: Change[] = [];
 let _timer = 0;
+let _gap = false;
 let _release: (() => void) | null = null;
 
 /** Calls `listener` with what changes of `kinds`, in batches; gives the function that ends it. */
@@ -44,7 +45,7 @@ export function onChange(kinds: readonly Kind[], listener: (changes: Change[]) =
 
 /** Begins to listen, in whichever tab is seen. */
 export function listen(): void {
-  _channel.onmessage = ({ data }: MessageEvent<{ changes: Change[]; token: string }>) => _take(data.changes, data.token);
+  _channel.onmessage = ({ data }: MessageEvent<{ changes: Change[]; token: string; gap: boolean }>) => _take(data.changes, data.token, data.gap);
   document.addEventListener("visibilitychange", _seen);
   _seen();
 }
@@ -85,7 +86,11 @@ function _hold(done: () => void): void {
     window.clearTimeout(delay);
     end();
   };
-  source.onopen = () => _say("open");
+  source.onopen = () => {
+    _say("open");
+    if (_gap) _tell([], _token, true); // a kind that had told of nothing yet has no place to go on from
+    _gap = false;
+  };
   source.onmessage = ({ data }: MessageEvent<string>) => _gather(JSON.parse(data) as Change);
   source.addEventListener("error", (event) => {
     if (event instanceof MessageEvent) {
@@ -94,6 +99,7 @@ function _hold(done: () => void): void {
       if (said.code === "UNAUTHENTICATED") ended();
     }
     _say("waiting");
+    _gap = true;
     if (source.readyState === EventSource.CLOSED || event instanceof MessageEvent) end(session.value ? 1000 : 5000);
   });
 }
@@ -109,12 +115,17 @@ function _gather(change: Change): void {
     const [changes, token] = [_batch, _batch.at(-1)?.resumeToken ?? _token];
     _batch = [];
     _timer = 0;
-    _channel.postMessage({ changes, token });
-    _take(changes, token);
+    _tell(changes, token, false);
   }, _EVERY_MS);
 }
 
-function _take(changes: Change[], token: string): void {
+function _tell(changes: Change[], token: string, gap: boolean): void {
+  _channel.postMessage({ changes, token, gap });
+  _take(changes, token, gap);
+}
+
+/** Calls whoever listens to what changed; after a gap, everybody: what is on the screen is read again. */
+function _take(changes: Change[], token: string, gap: boolean): void {
   _token = token;
   heard.value = Date.now();
   liveness.value = "open";
@@ -123,7 +134,7 @@ function _take(changes: Change[], token: string): void {
   const of = (kind: Kind) => changes.filter((change) => change[kind] !== undefined);
   const told = new Set<(changes: Change[]) => void>();
   for (const kind of _KINDS) {
-    if (of(kind).length === 0) continue;
+    if (of(kind).length === 0 && !gap) continue;
     for (const listener of _listeners.get(kind) ?? []) if (!told.has(listener)) told.add(listener) && listener(changes);
   }
 }
