@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from tocsin.mesh.breaker import BreakerRegistry
+from tocsin.mesh.breaker import TRANSITIONS, BreakerRegistry
 from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.shedding import Shedder
@@ -166,6 +166,17 @@ class BreakerCollector(Collector):
             failures.add_metric((breaker.id, breaker.target), breaker.failures)
         yield states
         yield failures
+        yield self._transitions({breaker.target for breaker in self._breakers.snapshot()})
+
+    def _transitions(self, targets: set[str]) -> Metric:
+        """Every change that is possible, from 0 on: what has never been seen cannot be seen to rise."""
+        labels = ("target", "from", "to")
+        family = CounterMetricFamily("tocsin_breaker_transitions", "Changes of state.", labels=labels)
+        counts = self._breakers.transitions
+        for target in sorted(targets | {target for target, _, _ in counts}):
+            for before, after in TRANSITIONS:
+                family.add_metric((target, before.name.lower(), after.name.lower()), counts[target, before, after])
+        return family
 
 
 def export_bulkheads(registry: CollectorRegistry, bulkheads: Bulkheads) -> None:

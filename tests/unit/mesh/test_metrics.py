@@ -1,10 +1,14 @@
 """What a scrape shows of the mesh."""
 
+from datetime import timedelta
+from typing import Any
+
 import grpc
+import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tocsin.mesh.breaker import BreakerRegistry, CallOutcome
+from tocsin.mesh.breaker import BreakerRegistry, CallOutcome, CircuitState
 from tocsin.mesh.metrics import ClientMetrics, ServerMetrics, export_breakers
 from tocsin.testing.clock import FakeClock
 
@@ -64,3 +68,32 @@ def test_breakers_are_shown_once(clock: FakeClock) -> None:
     samples = scrape(registry)
     assert samples["tocsin_breaker_state", labels(breaker="database", target="database")] == 2
     assert samples["tocsin_breaker_failures", labels(breaker="database", target="database")] == 5
+
+
+def test_changes_of_breakers_are_counted_and_logged_once(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
+    """From zero on, also when the breaker is gone; what changes nothing is no change."""
+    registry, breakers = CollectorRegistry(), BreakerRegistry(clock=clock)
+    export_breakers(registry, breakers)
+
+    def changes() -> dict[tuple[str, str], float]:
+        seen = [(dict(pairs), value) for (name, pairs), value in scrape(registry).items() if name == "tocsin_breaker_transitions_total"]
+        return {(pairs["from"], pairs["to"]): value for pairs, value in seen}
+
+    ends = ("closed", "open"), ("open", "half_open"), ("half_open", "open"), ("half_open", "closed"), ("open", "closed")
+    assert changes() == {}
+    caplog.set_level("INFO", logger="tocsin.mesh.breaker.transitions")
+    breaker = breakers.get(id="mailer_svc/10.0.0.7", target="mailer_svc")
+    breaker.reset()
+    assert changes() == dict.fromkeys(ends, 0)
+    for _ in range(5):
+        breaker.record(breaker.admit(), CallOutcome.FAILURE)
+    for outcome in (CallOutcome.FAILURE, *[CallOutcome.SUCCESS] * 3):
+        clock.set(clock.now() + timedelta(seconds=61))
+        breaker.record(breaker.admit(), outcome)
+    breakers.force(CircuitState.OPEN)
+    breakers.force(CircuitState.OPEN)
+    breakers.reset()
+    breakers.forget("mailer_svc")
+    assert changes() == dict(zip(ends, (2, 2, 1, 1, 1), strict=True))
+    said: list[Any] = [record for record in caplog.records if record.name == "tocsin.mesh.breaker.transitions"]
+    assert len(said) == 7

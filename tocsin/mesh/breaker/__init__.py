@@ -6,10 +6,11 @@ because its own calling convention counts a cancelled coroutine as a failure and
 
 from tocsin.mesh.breaker.circuit import Breaker, BreakerSnapshot, GuardedBlock, Permit
 from tocsin.mesh.breaker.registry import BreakerRegistry
-from tocsin.mesh.breaker.rule import BreakerRule, CallOutcome, CircuitState, Classify, failing_on
+from tocsin.mesh.breaker.rule import TRANSITIONS, BreakerRule, CallOutcome, CircuitState, Classify, TransitionCounts, failing_on
 from tocsin.mesh.breaker.window import Window
 
 __all__ = [
+    "TRANSITIONS",
     "Breaker",
     "BreakerRegistry",
     "BreakerRule",
@@ -19,6 +20,7 @@ __all__ = [
     "Classify",
     "GuardedBlock",
     "Permit",
+    "TransitionCounts",
     "Window",
     "failing_on",
 ]

@@ -77,6 +77,7 @@ class Breaker:
         "_forced",
         "_generation",
         "_last_failure",
+        "_listeners",
         "_machine",
         "_opened",
         "_probes",
@@ -98,7 +99,7 @@ class Breaker:
         target: str,
         rule: BreakerRule,
         clock: Clock,
-        listeners: "Sequence[pybreaker.CircuitBreakerListener]" = (),
+        listeners: "Callable[[Breaker], Sequence[pybreaker.CircuitBreakerListener]]" = lambda _: (),
         draw: Callable[[], float] = random.random,
     ) -> None:
         """Makes a closed breaker.
@@ -108,7 +109,7 @@ class Breaker:
             target: what it guards; breakers are reset by target.
             rule: when it trips.
             clock: source of time.
-            listeners: told about each change of state.
+            listeners: gives those who are told about each change of state; asked for at the first one.
             draw: source of the jitter; gives a number from 0 to 1.
         """
         self.id = id
@@ -116,7 +117,9 @@ class Breaker:
         self._rule = rule
         self._clock = clock
         self._draw = draw
+        self._listeners = listeners
         self._machine: pybreaker.CircuitBreaker | None = None
+        self._state = CircuitState.CLOSED
         self._window = Window(seconds=rule.window)
         self._generation = 0
         self._consecutive = 0
@@ -124,8 +127,6 @@ class Breaker:
         self._touched = float("-inf")
         self._last_failure: datetime | None = None
         self._enter(CircuitState.CLOSED)
-        for listener in listeners:
-            self.add_listener(listener)
 
     @property
     def state(self) -> CircuitState:
@@ -144,13 +145,20 @@ class Breaker:
 
     def add_listener(self, listener: "pybreaker.CircuitBreakerListener") -> None:
         """Tells ``listener`` about each later change of state."""
+        self._listening().add_listener(listener)
+
+    def _listening(self) -> "pybreaker.CircuitBreaker":
+        """The machine of the listeners, in the present state, made when it is first needed.
+
+        With pybreaker comes redis: a twentieth of a second of every start, for what a process that is well never needs.
+        """
         if self._machine is None:
-            # With pybreaker come redis and the SDK of OpenTelemetry: a tenth of a second of every start, for what only a listener needs.
             from pybreaker import CircuitBreaker
 
             self._machine = CircuitBreaker(name=self.id)
-            self._tell()
-        self._machine.add_listener(listener)
+            self._tell(self._machine)
+            self._machine.add_listeners(*self._listeners(self))
+        return self._machine
 
     def admit(self, lifetime: float = _FOREVER) -> Permit:
         """Gives the right to make one attempt, which must end with ``record``.
@@ -248,6 +256,7 @@ class Breaker:
                 self._enter(CircuitState.CLOSED)
 
     def _enter(self, state: CircuitState) -> None:
+        machine = self._listening() if state is not self._state else None
         self._state = state
         self._generation += 1
         self._shared = Permit(self._generation, _FOREVER)
@@ -262,18 +271,17 @@ class Breaker:
         elif state is CircuitState.OPEN:
             self._until = self._touched = self._clock.monotonic() + self._open_seconds()
             self._opened = self._opened or self._clock.now()
-        self._tell()
+        if machine is not None:
+            self._tell(machine)
 
-    def _tell(self) -> None:
-        """Brings the machine of the listeners to the present state, if there is one."""
-        if self._machine is None:
-            return
+    def _tell(self, machine: "pybreaker.CircuitBreaker") -> None:
+        """Brings the machine of the listeners to the present state."""
         if self._state is CircuitState.CLOSED:
-            self._machine.close()
+            machine.close()
         elif self._state is CircuitState.OPEN:
-            self._machine.open()
+            machine.open()
         else:
-            self._machine.half_open()
+            machine.half_open()
 
     def _open_seconds(self) -> float:
         spread = 1.0 + self._rule.jitter * (2.0 * self._draw() - 1.0)

@@ -1,11 +1,12 @@
 """All circuit breakers of one process."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tocsin.clock import Clock
 from tocsin.mesh.breaker.circuit import Breaker, BreakerSnapshot
-from tocsin.mesh.breaker.rule import BreakerRule, CircuitState
+from tocsin.mesh.breaker.rule import BreakerRule, CircuitState, TransitionCounts
 
 if TYPE_CHECKING:
     import pybreaker
@@ -16,12 +17,15 @@ class BreakerRegistry:
 
     Args:
         clock: source of time for every breaker.
-        listeners: told about each change of state of any breaker.
+
+    Attributes:
+        transitions: how often breakers changed their state.
     """
 
-    def __init__(self, *, clock: Clock, listeners: "Sequence[pybreaker.CircuitBreakerListener]" = ()) -> None:
+    def __init__(self, *, clock: Clock) -> None:
         self._clock = clock
-        self._listeners = list(listeners)
+        self._listeners: list[pybreaker.CircuitBreakerListener] = []
+        self.transitions: TransitionCounts = Counter()
         self._breakers: dict[str, Breaker] = {}
         self._orders: dict[tuple[str, str], CircuitState] = {}
         self._exported = False
@@ -36,12 +40,17 @@ class BreakerRegistry:
         """
         breaker = self._breakers.get(id)
         if breaker is None:
-            breaker = Breaker(id=id, target=target, rule=rule or BreakerRule(), clock=self._clock, listeners=self._listeners)
+            breaker = Breaker(id=id, target=target, rule=rule or BreakerRule(), clock=self._clock, listeners=self._heard_by)
             self._breakers[id] = breaker
             for (wanted, identity), state in self._orders.items():
                 if wanted in ("", target) and identity in ("", id):
                     breaker.force(state)
         return breaker
+
+    def _heard_by(self, breaker: Breaker) -> "Sequence[pybreaker.CircuitBreakerListener]":
+        from tocsin.mesh.breaker.transitions import TransitionListener
+
+        return (TransitionListener(breaker.target, self.transitions), *self._listeners)
 
     def forget(self, prefix: str) -> None:
         """Drops the breakers whose identity begins with ``prefix``: what they guard is gone."""
@@ -50,9 +59,9 @@ class BreakerRegistry:
 
     def add_listener(self, listener: "pybreaker.CircuitBreakerListener") -> None:
         """Tells ``listener`` about changes of every breaker, those made later included."""
-        self._listeners.append(listener)
         for breaker in self._breakers.values():
             breaker.add_listener(listener)
+        self._listeners.append(listener)
 
     def claim_export(self) -> bool:
         """True for the first who asks: a process shows its breakers in one registry of metrics."""

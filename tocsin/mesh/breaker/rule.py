@@ -1,8 +1,10 @@
 """When a breaker trips, and what counts as what (pure)."""
 
 import enum
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 
 class CircuitState(enum.IntEnum):
@@ -11,6 +13,18 @@ class CircuitState(enum.IntEnum):
     CLOSED = 0
     HALF_OPEN = 1
     OPEN = 2
+
+
+TRANSITIONS: Final = (
+    (CircuitState.CLOSED, CircuitState.OPEN),
+    (CircuitState.OPEN, CircuitState.HALF_OPEN),
+    (CircuitState.HALF_OPEN, CircuitState.OPEN),
+    (CircuitState.HALF_OPEN, CircuitState.CLOSED),
+    (CircuitState.OPEN, CircuitState.CLOSED),
+)
+"""From which state to which a breaker goes; from open to closed by an order alone."""
+TransitionCounts: TypeAlias = Counter[tuple[str, CircuitState, CircuitState]]
+"""How often breakers of a target went from one state to another."""
 
 
 class CallOutcome(enum.Enum):
