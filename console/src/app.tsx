@@ -2,7 +2,7 @@
 
 import { ErrorBoundary, LocationProvider, Route, Router, useLocation } from "preact-iso";
 import type { ComponentType } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { listen, liveness } from "./api/live";
 import { Question } from "./parts/ask";
 import { Mark } from "./parts/mark";
@@ -23,26 +23,30 @@ import { unread } from "./state/inbox";
 import { may, session } from "./state/session";
 import { words } from "./words";
 
-/** A page of the console: its path, the scope that it needs, and its name. */
+/** The groups of the menu, in their order. The first is at hand on a phone, where the others are behind "Menu". */
+const _GROUPS = ["watch", "work", "people", "run"] as const;
+
+/** A page of the console: its path, the scope that it needs, its group in the menu, and its name. */
 export interface Place {
   path: string;
   scope: string;
+  group: (typeof _GROUPS)[number];
   name: () => string;
   page: ComponentType<{ params?: { id?: string } }>;
 }
 
-/** All pages, in the order of the menu. */
+/** All pages; within a group, in the order of the menu. */
 export const PLACES: readonly Place[] = [
-  { path: "/console", scope: "", name: () => words().pages.now, page: Now },
-  { path: "/console/incidents", scope: "incidents:read", name: () => words().pages.incidents, page: Incidents },
-  { path: "/console/alarms", scope: "alarms:read", name: () => words().pages.alarms, page: Alarms },
-  { path: "/console/firings", scope: "firings:read", name: () => words().pages.firings, page: Firings },
-  { path: "/console/deliveries", scope: "deliveries:read", name: () => words().pages.deliveries, page: Deliveries },
-  { path: "/console/inbox", scope: "inbox:read", name: () => words().pages.inbox, page: Inbox },
-  { path: "/console/mesh", scope: "mesh:read", name: () => words().pages.mesh, page: Mesh },
-  { path: "/console/access", scope: "users:read", name: () => words().pages.access, page: Access },
-  { path: "/console/audit", scope: "audit:read", name: () => words().pages.audit, page: Audit },
-  { path: "/console/settings", scope: "", name: () => words().pages.settings, page: Settings },
+  { path: "/console", scope: "", group: "watch", name: () => words().pages.now, page: Now },
+  { path: "/console/incidents", scope: "incidents:read", group: "watch", name: () => words().pages.incidents, page: Incidents },
+  { path: "/console/alarms", scope: "alarms:read", group: "work", name: () => words().pages.alarms, page: Alarms },
+  { path: "/console/firings", scope: "firings:read", group: "work", name: () => words().pages.firings, page: Firings },
+  { path: "/console/deliveries", scope: "deliveries:read", group: "work", name: () => words().pages.deliveries, page: Deliveries },
+  { path: "/console/inbox", scope: "inbox:read", group: "watch", name: () => words().pages.inbox, page: Inbox },
+  { path: "/console/mesh", scope: "mesh:read", group: "run", name: () => words().pages.mesh, page: Mesh },
+  { path: "/console/access", scope: "users:read", group: "run", name: () => words().pages.access, page: Access },
+  { path: "/console/audit", scope: "audit:read", group: "run", name: () => words().pages.audit, page: Audit },
+  { path: "/console/settings", scope: "", group: "run", name: () => words().pages.settings, page: Settings },
 ];
 
 /** Whether `place` is where `path` leads. */
@@ -53,25 +57,47 @@ function _isAt(place: Place, path: string): boolean {
 
 function Menu() {
   const { path } = useLocation();
+  const more = useRef<HTMLDivElement>(null);
+  useEffect(() => more.current?.hidePopover(), [path]);
+  const mine = PLACES.filter((place) => !place.scope || may(place.scope));
+  const [first, ...rest] = _GROUPS.map((group) => <Group key={group} group={group} places={mine.filter((place) => place.group === group)} path={path} />);
   return (
     <nav aria-label={words().menu}>
       <a class="brand" href="/console">
         Tocsin
       </a>
-      {PLACES.filter((place) => !place.scope || may(place.scope)).map((place) => (
-        <a key={place.path} href={place.path} aria-current={_isAt(place, path) ? "page" : undefined}>
-          <span>{place.name()}</span>
-          {place.path.endsWith("/inbox") && unread.value > 0 && <b class="badge">{unread}</b>}
-        </a>
-      ))}
-      <button type="button" class="quiet find" onClick={openPalette}>
-        {words().find} <kbd>Ctrl K</kbd>
+      {first}
+      <button type="button" class="quiet menu" popovertarget="more" aria-current={mine.some((place) => place.group !== "watch" && _isAt(place, path)) ? "true" : undefined}>
+        {words().menu}
       </button>
+      <div ref={more} id="more" popover="auto">
+        {rest}
+        <button type="button" class="quiet find" onClick={openPalette}>
+          {words().find} <kbd>Ctrl K</kbd>
+        </button>
+      </div>
       <p class="live dim" role="status">
         <Mark tone={liveness.value === "open" ? "good" : liveness.value === "waiting" ? "warn" : "idle"} />
         {words().live[liveness.value]}
       </p>
     </nav>
+  );
+}
+
+/** One group of the menu; its name stands above it unless it is the first, or one page. */
+function Group({ group, places, path }: { group: Place["group"]; places: readonly Place[]; path: string }) {
+  if (places.length === 0) return null;
+  const name = group !== "watch" && places.length > 1 ? words().groups[group] : "";
+  return (
+    <div class="group" role="group" aria-label={words().groups[group]}>
+      {name && <p aria-hidden="true">{name}</p>}
+      {places.map((place) => (
+        <a key={place.path} href={place.path} aria-current={_isAt(place, path) ? "page" : undefined}>
+          <span>{place.name()}</span>
+          {place.path.endsWith("/inbox") && unread.value > 0 && <b class="badge">{unread}</b>}
+        </a>
+      ))}
+    </div>
   );
 }
 

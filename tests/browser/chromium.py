@@ -189,4 +189,5 @@ class Page:
     async def screenshot(self, path: Path) -> None:
         """Writes what the page looks like (PNG)."""
         shot = await self.call("Page.captureScreenshot", format="png")
+        path.parent.mkdir(parents=True, exist_ok=True)
         await asyncio.to_thread(path.write_bytes, base64.b64decode(shot["data"]))

@@ -150,6 +150,18 @@ async def test_everybody_can_use_it(browser: Chromium, home: str, scheme: str) -
     assert {path: problems for path, problems in found.items() if problems} == {}
 
 
+async def test_the_menu_on_a_phone(browser: Chromium, home: str) -> None:
+    """What one watches is at the thumb; "Menu" opens the rest, leads there, and closes."""
+    page = await shown(browser, home, **PHONE)
+    assert not await page.value("document.querySelector('#more').matches(':popover-open')")
+    await press(page, "Menu")
+    await page.until("document.querySelector('#more').matches(':popover-open')")
+    await press(page, "Firings")
+    await page.until("location.pathname === '/console/firings' && !document.querySelector('#more').matches(':popover-open')")
+    assert await page.value("document.querySelector('.menu').hasAttribute('aria-current')")
+    assert await page.value("violations") == []
+
+
 async def test_by_keyboard_alone(browser: Chromium, home: str) -> None:
     """The palette finds a page by its name; arrows and Enter open a row; Escape closes it."""
     page = await shown(browser, home, **DESK)

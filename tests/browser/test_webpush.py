@@ -87,7 +87,6 @@ async def test_a_phone_is_notified(stack: RunningStack, page_url: str, push_serv
     async with stack.client() as client:
         delivery = (await client.get(f"/v1/{data['delivery']}")).json()
     assert (delivery["state"], delivery["channel"]) == ("SENT", "push")
-    SHOTS.mkdir(parents=True, exist_ok=True)
     await page.screenshot(SHOTS / "webpush.png")
 
 

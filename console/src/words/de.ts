@@ -40,6 +40,7 @@ export const de: Words = {
   tones: { good: "in Ordnung", warn: "arbeitet zum Teil", bad: "arbeitet nicht", busy: "beschäftigt", idle: "untätig" },
   late: (time) => `${time} zu spät`,
   rows: (count, more) => `${count}${more ? "+" : ""} ${count === 1 ? "Zeile" : "Zeilen"}`,
+  groups: { watch: "Im Blick", work: "Alarme und Nachrichten", people: "Personen", run: "System" },
   pages: {
     now: "Jetzt",
     incidents: "Vorfälle",

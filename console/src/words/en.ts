@@ -43,6 +43,7 @@ export const en = {
   tones: { good: "well", warn: "works in part", bad: "does not work", busy: "busy", idle: "idle" },
   late: (time: string) => `${time} late`,
   rows: (count: number, more: boolean) => `${count}${more ? "+" : ""} ${count === 1 ? "row" : "rows"}`,
+  groups: { watch: "Watch", work: "Alarms and messages", people: "People", run: "System" },
   pages: {
     now: "Now",
     incidents: "Incidents",
