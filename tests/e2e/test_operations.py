@@ -120,6 +120,8 @@ def test_the_command_shows_processes_breakers_and_methods(faulty: RunningStack) 
     assert all(service in shown for service in SERVICES)
     assert "circuit breaker" in shown
     assert "ListAlarms" in shown
+    edges = json.loads(faulty.command("mesh", "graph", "--seconds", "1", "--format", "json").stdout)["edges"]
+    assert {"gateway", "scheduler_svc"} <= {edge["caller"] for edge in edges} | {edge["called"] for edge in edges}
 
 
 def traced(collector: Collector, traceparent: str, *names: str) -> list[Seen]:

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from tocsin.cli.mesh_graph import graph
 from tocsin.cli.output import EXIT_CODES, write_json, write_line
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
 from tocsin.cli.words import duration, proto_duration
@@ -28,7 +29,14 @@ def make_mesh() -> typer.Typer:
     """The words behind `tocsin mesh`."""
     mesh = typer.Typer(help="Watch and control the service mesh.", epilog=EXIT_CODES, invoke_without_command=True)
     mesh.callback()(show)
-    for name, command in (("reset", reset), ("open", keep_open), ("close", keep_closed), ("fault", fault), ("heal", heal)):
+    for name, command in (
+        ("reset", reset),
+        ("open", keep_open),
+        ("close", keep_closed),
+        ("fault", fault),
+        ("heal", heal),
+        ("graph", graph),
+    ):
         mesh.command(name, epilog=EXIT_CODES)(command)
     return mesh
 
