@@ -7,7 +7,7 @@ from google.protobuf import empty_pb2
 
 from auth_svc.handlers.convert import client_facts, timestamp
 from auth_svc.ports import PublicKeys
-from auth_svc.service import FactorAnswer, Registering, Sessions, TokenPair
+from auth_svc.service import FactorAnswer, OpenSessions, Registering, Sessions, TokenPair
 from tocsin.api.auth.v1 import auth_service_pb2, auth_service_pb2_grpc
 from tocsin.errors import InvalidInput
 from tocsin.mesh.context import principal
@@ -18,8 +18,9 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class AuthHandlers(auth_service_pb2_grpc.AuthServiceServicer):
     """AuthService."""
 
-    def __init__(self, *, sessions: Sessions, registering: Registering, keys: PublicKeys) -> None:
+    def __init__(self, *, sessions: Sessions, open_sessions: OpenSessions, registering: Registering, keys: PublicKeys) -> None:
         self._sessions = sessions
+        self._open_sessions = open_sessions
         self._registering = registering
         self._keys = keys
 
@@ -62,11 +63,11 @@ class AuthHandlers(auth_service_pb2_grpc.AuthServiceServicer):
 
     async def RefreshToken(self, request: auth_service_pb2.RefreshTokenRequest, context: _Context) -> auth_service_pb2.TokenResponse:
         """Continues a session."""
-        return token_response(await self._sessions.refresh(request.refresh_token, client=client_facts()))
+        return token_response(await self._open_sessions.refresh(request.refresh_token, client=client_facts()))
 
     async def RevokeToken(self, request: auth_service_pb2.RevokeTokenRequest, context: _Context) -> empty_pb2.Empty:
         """Signs out."""
-        await self._sessions.sign_out(request.refresh_token)
+        await self._open_sessions.sign_out(request.refresh_token)
         return empty_pb2.Empty()
 
     async def ExchangeLink(self, request: auth_service_pb2.ExchangeLinkRequest, context: _Context) -> auth_service_pb2.TokenResponse:

@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 
 from auth_svc.handlers.convert import client_facts, timestamp
-from auth_svc.service import Sessions, TokenPair
+from auth_svc.service import OpenSessions, TokenPair
 from tocsin.api.auth.v1 import browser_session_service_pb2 as pb
 from tocsin.api.auth.v1 import browser_session_service_pb2_grpc as rpc
 from tocsin.clock import Clock
@@ -19,7 +19,7 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class BrowserSessionHandlers(rpc.BrowserSessionServiceServicer):
     """BrowserSessionService."""
 
-    def __init__(self, *, sessions: Sessions, verifier: TokenVerifier, clock: Clock) -> None:
+    def __init__(self, *, sessions: OpenSessions, verifier: TokenVerifier, clock: Clock) -> None:
         self._sessions = sessions
         self._verifier = verifier
         self._clock = clock

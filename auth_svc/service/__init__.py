@@ -18,6 +18,7 @@ from auth_svc.service.new_passwords import NewPasswords
 from auth_svc.service.new_tenants import MadeTenant, TenantMaker
 from auth_svc.service.oidc import BegunSignIn, CompletedSignIn, OidcSignIns, ReturnedBrowser
 from auth_svc.service.one_time import OneTimeTokens
+from auth_svc.service.open_sessions import OpenSessions
 from auth_svc.service.opening import SessionOpening, SessionRule, TokenPair
 from auth_svc.service.own_sessions import SessionList
 from auth_svc.service.reauthentication import Reauthentication
@@ -58,6 +59,7 @@ __all__ = [
     "NewPasswords",
     "OidcSignIns",
     "OneTimeTokens",
+    "OpenSessions",
     "ProviderDraft",
     "Reauthentication",
     "Registering",

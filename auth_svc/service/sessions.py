@@ -1,4 +1,4 @@
-"""Signing in, and staying signed in."""
+"""Signing in."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -6,7 +6,6 @@ from typing import Final
 from auth_svc.domain import (
     OWNER,
     Account,
-    BrowserSessionEnded,
     ChallengeVoid,
     ClientFacts,
     IdentityProvider,
@@ -14,7 +13,6 @@ from auth_svc.domain import (
     OneTimeTokenVoid,
     PasswordSignInOff,
     Proof,
-    RefreshTokenRefused,
     SecondFactorRefused,
     SecurityEvent,
     TokenCaller,
@@ -24,17 +22,16 @@ from auth_svc.domain import (
     UserNotFound,
     digest,
     narrow,
-    new_browser_secret,
-    new_refresh_token,
     normalize_email,
     sign_in_key,
     typed_password,
 )
-from auth_svc.ports import PasswordCheck, PasswordHasher, RefreshRefusal, Refused, SecurityLog, Store
+from auth_svc.ports import PasswordCheck, PasswordHasher, SecurityLog, Store
 from auth_svc.service.authorizer import Authorizer
 from auth_svc.service.clients import KnownClients, Visit, holder_of
 from auth_svc.service.one_time import OneTimeTokens
-from auth_svc.service.opening import SessionOpening, SessionRule, TokenPair
+from auth_svc.service.open_sessions import OpenSessions
+from auth_svc.service.opening import SessionOpening, TokenPair
 from auth_svc.service.second_factor import Challenge, FactorAnswer, SecondFactors, vouching
 from auth_svc.throttle import LoginThrottle
 from tocsin.clock import Clock
@@ -43,12 +40,10 @@ from tocsin.errors import InvalidInput
 _FINGERPRINT_LENGTH: Final = 12
 _LINK_LIFETIME: Final = timedelta(minutes=10)
 _NONE: Final = FactorAnswer()
-_NOTED: Final = timedelta(minutes=1)
-"""A use of a browser's session is stored this often at most."""
 
 
 class Sessions:
-    """Signs in, refreshes, signs out."""
+    """Signs in, by whatever grant there is."""
 
     def __init__(
         self,
@@ -62,7 +57,7 @@ class Sessions:
         authorizer: Authorizer,
         log: SecurityLog,
         clock: Clock,
-        rule: SessionRule,
+        continuing: OpenSessions,
     ) -> None:
         self._store = store
         self._authorizer = authorizer
@@ -75,7 +70,7 @@ class Sessions:
         self._scopes = authorizer.scopes
         self._log = log
         self._clock = clock
-        self._rule = rule
+        self._continuing = continuing
 
     async def grant(
         self,
@@ -108,7 +103,7 @@ class Sessions:
                 return await self.sign_in(username=username, password=password, scope=scope, client=client, device_token=device_token)
             case "refresh_token":
                 _require(refreshToken=refresh_token)
-                return await self.refresh(refresh_token, scope=scope, client=client)
+                return await self._continuing.refresh(refresh_token, scope=scope, client=client)
             case "second_factor":
                 _require(challenge=challenge)
                 return await self.answer(challenge, answer, scope=scope, client=client, device_token=device_token)
@@ -294,76 +289,6 @@ class Sessions:
         token = await self._tokens.make(TokenPurpose.SIGN_IN, subject=name, tenant=caller.tenant, lifetime=_LINK_LIFETIME)
         self._log.record(SecurityEvent.LINK_CREATED, tenant=caller.tenant, subject=name, by=caller.subject)
         return token, self._clock.now() + _LINK_LIFETIME
-
-    async def refresh(self, refresh_token: str, *, client: ClientFacts, scope: str = "") -> TokenPair:
-        """Continues a session: spends the token and gives the next pair, whose access token has no more than ``scope`` asks for.
-
-        What the session does not have is left out, and the answer says so (RFC 6749, 3.3): the old token is spent by then.
-
-        Raises:
-            RefreshTokenRefused: the token is unknown, its session is over, or it was spent before, which ends the session for both holders.
-        """
-        now = self._clock.now()
-        successor = new_refresh_token()
-        result = await self._store.rotate(
-            old=digest(refresh_token),
-            new=digest(successor),
-            now=now,
-            idle=self._rule.idle,
-            longest=self._rule.longest,
-            client=client,
-        )
-        if isinstance(result, Refused):
-            self._log_refusal(result)
-            raise RefreshTokenRefused
-        self._log.record(SecurityEvent.SESSION_REFRESHED, tenant=result.tenant.id, subject=result.user.name, session=result.session.id)
-        return self._opening.pair(result.session, result.user, result.tenant, successor, frozenset(scope.split()))
-
-    async def open_browser(self, refresh_token: str, *, client: ClientFacts) -> tuple[str, datetime]:
-        """Turns the session of a refresh token into one of a browser: the secret of its cookie, and when the session ends at the latest.
-
-        Raises:
-            RefreshTokenRefused: as `refresh` does.
-        """
-        secret = new_browser_secret()
-        result = await self._store.rotate(
-            old=digest(refresh_token),
-            new=digest(secret),
-            now=self._clock.now(),
-            idle=self._rule.idle,
-            longest=self._rule.longest,
-            client=client,
-            browser=True,
-        )
-        if isinstance(result, Refused):
-            self._log_refusal(result)
-            raise RefreshTokenRefused
-        return secret, result.session.end(self._rule.longest)
-
-    async def of_browser(self, secret: str) -> tuple[str, TokenPair]:
-        """The id of the session of a browser's ``secret``, and what it gives now; without a refresh token, for the secret stays good.
-
-        Raises:
-            BrowserSessionEnded: somebody ended it, its time is over, or there is none.
-        """
-        found = await self._store.use_secret(
-            digest(secret), now=self._clock.now(), idle=self._rule.idle, longest=self._rule.longest, noted=_NOTED
-        )
-        if found is None:
-            raise BrowserSessionEnded
-        return found.session.id, self._opening.pair(found.session, found.user, found.tenant, "")
-
-    def _log_refusal(self, refused: Refused) -> None:
-        event = SecurityEvent.REFRESH_REUSED if refused.why is RefreshRefusal.REUSED else SecurityEvent.SESSION_REFUSED
-        session = refused.session
-        facts = {} if session is None else {"tenant": session.tenant, "subject": f"users/{session.user}", "session": session.id}
-        self._log.record(event, why=refused.why.value, **facts)
-
-    async def sign_out(self, refresh_token: str) -> None:
-        """Ends the session of a refresh token, spent or not; an unknown one is no error (RFC 7009, 2.2)."""
-        session = await self._store.close_session(digest(refresh_token))
-        if session is not None:
-            self._log.record(SecurityEvent.SESSION_REVOKED, tenant=session.tenant, subject=f"users/{session.user}", session=session.id)
 
 
 def _guessed(*, refresh_token: str, challenge: str) -> str:

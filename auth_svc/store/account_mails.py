@@ -9,7 +9,8 @@ from sqlalchemy import RowMapping, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_svc.domain import MOST_AN_HOUR, AccountMail, AccountMailKind, sign_in_key
-from auth_svc.store.tables import Queries, account_mails
+from auth_svc.store.rows import Queries
+from auth_svc.store.tables import account_mails
 from tocsin.clock import to_micros
 from tocsin.database import storable
 from tocsin.stored import instant

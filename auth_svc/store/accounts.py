@@ -23,22 +23,9 @@ from auth_svc.domain import (
 from auth_svc.ports import Installation
 from auth_svc.store.keys import key_values
 from auth_svc.store.roles import require_role
+from auth_svc.store.rows import TENANT_COLUMNS, TENANTS, USER_COLUMNS, Queries, lock_tenant, tenant_of, user_of
 from auth_svc.store.service_accounts import service_account_values
-from auth_svc.store.tables import (
-    TENANT_COLUMNS,
-    TENANTS,
-    USER_COLUMNS,
-    Queries,
-    api_keys,
-    installation,
-    lock_tenant,
-    service_accounts,
-    sessions,
-    tenant_of,
-    tenants,
-    user_of,
-    users,
-)
+from auth_svc.store.tables import api_keys, installation, service_accounts, sessions, tenants, users
 from tocsin.clock import to_micros
 from tocsin.database import insert_ignore
 

@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, RowMapping, delete, func, select, tuple_, 
 
 from auth_svc.domain import AlertNotFound, StoredAlert
 from auth_svc.store.log_tables import alert_batches, security_alerts
-from auth_svc.store.tables import Queries, installation
+from auth_svc.store.rows import Queries
+from auth_svc.store.tables import installation
 from tocsin.alerts import Alert, AlertKind, Severity
 from tocsin.clock import to_micros
 from tocsin.database import insert_ignore, upsert

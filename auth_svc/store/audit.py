@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from auth_svc.domain import AuditHead, AuditLogNotFound, ChainState, StoredEntry
 from auth_svc.store.deletions import tenant_purges
 from auth_svc.store.log_tables import audit_chains, audit_logs
-from auth_svc.store.tables import Queries, installation
+from auth_svc.store.rows import Queries
+from auth_svc.store.tables import installation
 from tocsin.audit_log import GENESIS, AuditEntry, chained
 from tocsin.clock import to_micros
 from tocsin.database import count_purged, insert_ignore

@@ -22,19 +22,8 @@ from auth_svc.ports import ClientHistory
 from auth_svc.store.account_mails import insert_account_mail
 from auth_svc.store.accounts import insert_first_user
 from auth_svc.store.one_time import spend_token, withdraw_tokens
-from auth_svc.store.tables import (
-    TENANT_COLUMNS,
-    TENANTS,
-    USER_COLUMNS,
-    Queries,
-    known_clients,
-    registrations,
-    sessions,
-    tenant_of,
-    tenants,
-    user_of,
-    users,
-)
+from auth_svc.store.rows import TENANT_COLUMNS, TENANTS, USER_COLUMNS, Queries, tenant_of, user_of
+from auth_svc.store.tables import known_clients, registrations, sessions, tenants, users
 from tocsin.clock import to_micros
 from tocsin.database import upsert
 from tocsin.stored import instant

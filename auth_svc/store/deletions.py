@@ -18,17 +18,8 @@ from auth_svc.domain import (
     TenantStateRefused,
 )
 from auth_svc.store.log_tables import audit_chains
-from auth_svc.store.tables import (
-    TENANT_COLUMNS,
-    TENANTS,
-    Queries,
-    instant_or_none,
-    metadata,
-    tenant_deletions,
-    tenant_of,
-    tenant_terms,
-    tenants,
-)
+from auth_svc.store.rows import TENANT_COLUMNS, TENANTS, Queries, instant_or_none, tenant_of
+from auth_svc.store.tables import metadata, tenant_deletions, tenant_terms, tenants
 from auth_svc.store.tenants import NEXT_VERSION, settled_anew
 from tocsin.clock import to_micros
 from tocsin.database import RowOwners, purge_table, upsert

@@ -25,8 +25,9 @@ from auth_svc.domain import (
 from auth_svc.store.account_mails import insert_account_mail
 from auth_svc.store.factor_tables import factors, recovery_codes
 from auth_svc.store.one_time import spend_token
+from auth_svc.store.rows import Queries
 from auth_svc.store.sessions import mark_proven
-from auth_svc.store.tables import Queries, users
+from auth_svc.store.tables import users
 from tocsin.clock import to_micros
 from tocsin.database import insert_ignore
 from tocsin.stored import instant, known, texts

@@ -34,15 +34,8 @@ from auth_svc.store.accounts import find_user, insert_user, is_last_owner
 from auth_svc.store.credentials import ACCOUNTS
 from auth_svc.store.identity_tables import identity_providers, oidc_sign_ins, user_identities
 from auth_svc.store.roles import require_role
-from auth_svc.store.tables import (
-    Queries,
-    installation,
-    lock_tenant,
-    sessions,
-    tenant_of,
-    user_of,
-    users,
-)
+from auth_svc.store.rows import Queries, lock_tenant, tenant_of, user_of
+from auth_svc.store.tables import installation, sessions, users
 from tocsin.clock import to_micros
 from tocsin.database import insert_ignore
 from tocsin.stored import instant

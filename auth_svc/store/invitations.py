@@ -28,7 +28,8 @@ from auth_svc.store.account_mails import insert_account_mail
 from auth_svc.store.accounts import insert_user
 from auth_svc.store.one_time import spend_token, withdraw_tokens
 from auth_svc.store.roles import require_role
-from auth_svc.store.tables import Queries, account_mails, custom_scopes, instant_or_none, invitations, lock_tenant, role_of, users
+from auth_svc.store.rows import Queries, custom_scopes, instant_or_none, lock_tenant, role_of
+from auth_svc.store.tables import account_mails, invitations, users
 from tocsin.clock import to_micros
 from tocsin.stored import instant
 

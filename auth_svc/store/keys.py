@@ -10,21 +10,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from auth_svc.domain import AccountMail, ApiKey, ApiKeyNotFound, ServiceAccountNotFound, UserNotFound
 from auth_svc.ports import HeldKey, KeyUse
 from auth_svc.store.account_mails import insert_account_mail
-from auth_svc.store.tables import (
+from auth_svc.store.rows import (
     TENANT_COLUMNS,
     TENANTS,
     Queries,
-    api_keys,
     custom_scopes,
     instant_or_none,
     join_scopes,
     role_of,
-    service_accounts,
     split_scopes,
     tenant_of,
-    tenants,
-    users,
 )
+from auth_svc.store.tables import api_keys, service_accounts, tenants, users
 from tocsin.clock import to_micros
 from tocsin.database import storable
 from tocsin.stored import instant

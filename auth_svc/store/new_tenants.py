@@ -6,7 +6,8 @@ from auth_svc.domain import AccountMail, Invitation, OneTimeToken, Tenant
 from auth_svc.store.accounts import insert_tenant
 from auth_svc.store.invitations import insert_invitation
 from auth_svc.store.one_time import insert_token
-from auth_svc.store.tables import Queries, tenant_terms
+from auth_svc.store.rows import Queries
+from auth_svc.store.tables import tenant_terms
 from auth_svc.store.tenants import settled_anew
 from tocsin.clock import to_micros
 from tocsin.database import upsert

@@ -7,7 +7,8 @@ from sqlalchemy import RowMapping, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_svc.domain import OneTimeToken, TokenPurpose
-from auth_svc.store.tables import Queries, one_time_tokens
+from auth_svc.store.rows import Queries
+from auth_svc.store.tables import one_time_tokens
 from tocsin.clock import to_micros
 from tocsin.stored import instant
 

@@ -7,7 +7,8 @@ from sqlalchemy import RowMapping, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_svc.domain import BUILT_IN, MOST_ROLES, CustomRole, Role, RoleExists, RoleInUse, RoleNotFound, TooManyRoles
-from auth_svc.store.tables import Queries, invitations, join_scopes, lock_tenant, roles, service_accounts, split_scopes, users
+from auth_svc.store.rows import Queries, join_scopes, lock_tenant, split_scopes
+from auth_svc.store.tables import invitations, roles, service_accounts, users
 from tocsin.clock import to_micros
 from tocsin.database import insert_ignore
 from tocsin.stored import instant

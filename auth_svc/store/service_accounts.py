@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_svc.domain import MOST_SERVICE_ACCOUNTS, Role, ServiceAccount, ServiceAccountNotFound, TooManyServiceAccounts
 from auth_svc.store.roles import require_role
-from auth_svc.store.tables import Queries, api_keys, custom_scopes, instant_or_none, lock_tenant, role_of, service_accounts
+from auth_svc.store.rows import Queries, custom_scopes, instant_or_none, lock_tenant, role_of
+from auth_svc.store.tables import api_keys, service_accounts
 from tocsin.clock import to_micros
 from tocsin.stored import instant
 

@@ -11,20 +11,8 @@ from auth_svc.ports import RefreshRefusal, Refused, Rotated
 from auth_svc.store.account_mails import insert_account_mail
 from auth_svc.store.credentials import end_sessions, remember_clients
 from auth_svc.store.identities import is_enabled
-from auth_svc.store.tables import (
-    TENANT_COLUMNS,
-    TENANTS,
-    USER_COLUMNS,
-    Queries,
-    join_scopes,
-    refresh_tokens,
-    sessions,
-    split_scopes,
-    tenant_of,
-    tenants,
-    user_of,
-    users,
-)
+from auth_svc.store.rows import TENANT_COLUMNS, TENANTS, USER_COLUMNS, Queries, join_scopes, split_scopes, tenant_of, user_of
+from auth_svc.store.tables import refresh_tokens, sessions, tenants, users
 from tocsin.clock import to_micros
 from tocsin.database import ConstraintBroken, storable
 from tocsin.stored import instant

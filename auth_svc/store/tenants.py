@@ -7,17 +7,8 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_svc.domain import QUOTA_NAMES, SettledTenant, Tenant, TenantNotFound, TenantStateRefused
-from auth_svc.store.tables import (
-    TENANT_COLUMNS,
-    TENANTS,
-    Queries,
-    tenant_book,
-    tenant_deletions,
-    tenant_of,
-    tenant_terms,
-    tenants,
-    terms_of,
-)
+from auth_svc.store.rows import TENANT_COLUMNS, TENANTS, Queries, tenant_of, terms_of
+from auth_svc.store.tables import tenant_book, tenant_deletions, tenant_terms, tenants
 from tocsin.clock import to_micros
 from tocsin.database import upsert
 from tocsin.listing import Condition

@@ -6,7 +6,7 @@ from auth_svc.config import AuthSettings
 from auth_svc.handlers import IdentityProviderHandlers, OidcHandlers
 from auth_svc.oidc import HttpIssuers
 from auth_svc.service import IdentityProviders, OidcSignIns, Sessions, SignInHousekeeper
-from auth_svc.wiring.members import Shared
+from auth_svc.wiring.shared import Shared
 from tocsin.api.auth.v1 import identity_provider_service_pb2_grpc
 from tocsin.installation_key import InstallationKey
 from tocsin.lifecycle import Component

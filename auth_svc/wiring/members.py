@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TypedDict
 
 from auth_svc.config import AuthSettings
 from auth_svc.handlers import (
@@ -13,12 +12,10 @@ from auth_svc.handlers import (
     ServiceAccountHandlers,
     UserHandlers,
 )
-from auth_svc.journal import SecurityJournal
 from auth_svc.service import (
     AccountMails,
     Accounts,
     ApiKeys,
-    Authorizer,
     Invitations,
     KeyUses,
     KeyWarnings,
@@ -30,7 +27,7 @@ from auth_svc.service import (
 )
 from auth_svc.service.key_warnings import ReportAlerts
 from auth_svc.signing import SigningKeys
-from auth_svc.store import AuthStore
+from auth_svc.wiring.shared import Shared
 from tocsin.api.auth.v1 import (
     account_service_pb2_grpc,
     api_key_service_pb2_grpc,
@@ -39,18 +36,8 @@ from tocsin.api.auth.v1 import (
     service_account_service_pb2_grpc,
     user_service_pb2_grpc,
 )
-from tocsin.clock import Clock
 from tocsin.lifecycle import Component
 from tocsin.mesh.server import Handler
-
-
-class Shared(TypedDict):
-    """What these use cases have in common."""
-
-    store: AuthStore
-    authorizer: Authorizer
-    log: SecurityJournal
-    clock: Clock
 
 
 class MemberParts:

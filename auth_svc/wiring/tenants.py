@@ -7,10 +7,12 @@ from functools import partial
 from auth_svc.config import AuthSettings
 from auth_svc.error_reports import ReportFolder
 from auth_svc.handlers import TenantAdminHandlers, TenantHandlers
+from auth_svc.handlers.tenants import book_answer
 from auth_svc.service import AuditLogPurge, TenantDeletions, TenantMaker, TenantOffice
 from auth_svc.signing import SigningKeys
 from auth_svc.store import OWNERS, metadata
-from auth_svc.wiring.members import MemberParts, Shared
+from auth_svc.wiring.members import MemberParts
+from auth_svc.wiring.shared import Shared
 from tocsin.api.auth.v1 import tenant_admin_service_pb2_grpc, user_service_pb2_grpc
 from tocsin.database import Database, TenantRows
 from tocsin.lifecycle import Component
@@ -20,7 +22,11 @@ from tocsin.tenants.purge import TenantPurger
 
 
 class TenantParts:
-    """What makes, shows and deletes tenants, and removes what they have here; `handlers` serve it."""
+    """What makes, shows and deletes tenants, and removes what they have here; `handlers` serve it.
+
+    Attributes:
+        book: the tenants that differ from the rule.
+    """
 
     def __init__(
         self,
@@ -29,11 +35,11 @@ class TenantParts:
         *,
         database: Database,
         keys: SigningKeys,
-        book: TenantFeed,
-        office: TenantOffice,
         members: MemberParts,
     ) -> None:
         store, clock, log = shared["store"], shared["clock"], shared["log"]
+        office = TenantOffice(store=store, log=log, clock=clock, defaults=settings.default_quotas)
+        self.book = TenantFeed(fetch=lambda version, token: book_answer(office, version=version, page_token=token), clock=clock, file=None)
         self._deletions = TenantDeletions(store=store, log=log, clock=clock, grace=timedelta(days=settings.tenant_grace_days))
         maker = TenantMaker(store=store, invitations=members.invitations, link=settings.public_link, log=log, clock=clock)
         tenants = TenantHandlers(users=members.users, office=office, deletions=self._deletions)
@@ -42,7 +48,7 @@ class TenantParts:
             (user_service_pb2_grpc.add_TenantServiceServicer_to_server, tenants),
             (tenant_admin_service_pb2_grpc.add_TenantAdminServiceServicer_to_server, admin),
         )
-        self._purger = _purger(settings, shared, database=database, keys=keys, book=book, deletions=self._deletions)
+        self._purger = _purger(settings, shared, database=database, keys=keys, book=self.book, deletions=self._deletions)
 
     @property
     def parts(self) -> Sequence[Component]:

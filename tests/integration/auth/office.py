@@ -28,6 +28,7 @@ from auth_svc.service import (
     Invitations,
     NewPasswords,
     OneTimeTokens,
+    OpenSessions,
     Reauthentication,
     Registering,
     RegistrationRule,
@@ -149,7 +150,10 @@ class Office:
         scopes = self.authorizer.scopes
         opening = SessionOpening(**shared, signer=self.signer, second=self.second, mails=self.mails, scopes=scopes, rule=rule)
         signing_in: dict[str, Any] = {**shared, "hasher": self.hasher, "tokens": self.tokens, "throttle": throttle}
-        self.sessions = Sessions(**signing_in, authorizer=self.authorizer, opening=opening, second=self.second, rule=rule)
+        self.open_sessions = OpenSessions(**shared, opening=opening, rule=rule)
+        self.sessions = Sessions(
+            **signing_in, authorizer=self.authorizer, opening=opening, continuing=self.open_sessions, second=self.second
+        )
         self.registering = Registering(**shared, passwords=passwords, mails=self.mails, budget=budget, rule=registration)
         self.invitations = Invitations(**shared, authorizer=self.authorizer, passwords=passwords, tokens=self.tokens, mails=self.mails)
         self.proofs = Reauthentication(**shared, hasher=self.hasher, second=self.second, throttle=throttle)

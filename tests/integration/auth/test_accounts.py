@@ -76,9 +76,9 @@ async def test_a_changed_password_ends_every_other_session(office: Office) -> No
     session = office.signer.grants[-2].session
     link = await office.tokens.make(TokenPurpose.RESET_PASSWORD, subject=ann.name, tenant=ann.tenant, lifetime=VALID)
     await office.accounts.change_password(office.caller(ann, session), current=PASSWORD, new=NEW, client=HERE)
-    await office.sessions.refresh(mine.refresh_token, client=HERE)
+    await office.open_sessions.refresh(mine.refresh_token, client=HERE)
     with pytest.raises(RefreshTokenRefused):
-        await office.sessions.refresh(other.refresh_token, client=HERE)
+        await office.open_sessions.refresh(other.refresh_token, client=HERE)
     with pytest.raises(InvalidCredentials):
         await office.sign_in()
     with pytest.raises(OneTimeTokenVoid):
@@ -110,7 +110,7 @@ async def test_what_cannot_be_changed_names_the_field(office: Office, current: s
     with pytest.raises(InvalidInput) as refused:
         await office.accounts.change_password(office.caller(ann), current=current, new=new, client=HERE)
     assert [violation.field for violation in refused.value.violations] == [field]
-    await office.sessions.refresh(pair.refresh_token, client=HERE)
+    await office.open_sessions.refresh(pair.refresh_token, client=HERE)
     await office.sign_in()
 
 
@@ -154,7 +154,7 @@ async def test_a_link_resets_the_password_once(office: Office) -> None:
         with pytest.raises(OneTimeTokenVoid):
             await office.accounts.reset_password(token, new=PASSWORD, client=HERE)
     with pytest.raises(RefreshTokenRefused):
-        await office.sessions.refresh(pair.refresh_token, client=HERE)
+        await office.open_sessions.refresh(pair.refresh_token, client=HERE)
     await office.sign_in(password=NEW)
     assert (await office.store.get_user(ann.tenant, ann.id)).verified == office.clock.now()
 

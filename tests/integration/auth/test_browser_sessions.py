@@ -35,22 +35,22 @@ async def office(database_url: str, clock: FakeClock) -> AsyncGenerator[Office]:
 
 async def opened(office: Office) -> str:
     """The secret of a browser's session of Ann."""
-    return (await office.sessions.open_browser((await office.sign_in()).refresh_token, client=HERE))[0]
+    return (await office.open_sessions.open_browser((await office.sign_in()).refresh_token, client=HERE))[0]
 
 
 async def test_a_secret_works_as_often_as_it_is_shown(office: Office) -> None:
     """Tabs and replicas ask at once; the refresh token is spent, and shown again it ends the session."""
     ann = await office.user()
     refresh = (await office.sign_in()).refresh_token
-    secret, ends = await office.sessions.open_browser(refresh, client=HERE)
+    secret, ends = await office.open_sessions.open_browser(refresh, client=HERE)
     assert ends == office.clock.now() + timedelta(days=90)
-    assert {(await office.sessions.of_browser(secret))[0] for _ in range(3)} == {office.signer.grants[-1].session}
+    assert {(await office.open_sessions.of_browser(secret))[0] for _ in range(3)} == {office.signer.grants[-1].session}
     (shown,) = await office.list.sessions(office.caller(ann), ann.id, before="", limit=10)
     assert (shown.browser, shown.client) == (True, HERE)
     with pytest.raises(RefreshTokenRefused):
-        await office.sessions.refresh(refresh, client=HERE)
+        await office.open_sessions.refresh(refresh, client=HERE)
     with pytest.raises(BrowserSessionEnded):
-        await office.sessions.of_browser(secret)
+        await office.open_sessions.of_browser(secret)
 
 
 async def test_it_ends_unused_and_in_any_case(office: Office) -> None:
@@ -59,14 +59,14 @@ async def test_it_ends_unused_and_in_any_case(office: Office) -> None:
     idle, used = await opened(office), await opened(office)
     for _ in range(8):
         await office.clock.advance(11 * DAY)
-        await office.sessions.of_browser(used)
+        await office.open_sessions.of_browser(used)
     with pytest.raises(BrowserSessionEnded):
-        await office.sessions.of_browser(idle)
+        await office.open_sessions.of_browser(idle)
     await office.clock.advance(2 * DAY - 60)
-    assert (await office.sessions.of_browser(used))[1].expires_in <= 60
+    assert (await office.open_sessions.of_browser(used))[1].expires_in <= 60
     await office.clock.advance(60)
     with pytest.raises(BrowserSessionEnded):
-        await office.sessions.of_browser(used)
+        await office.open_sessions.of_browser(used)
 
 
 async def test_ending_sessions_ends_it_at_once(office: Office) -> None:
@@ -75,17 +75,17 @@ async def test_ending_sessions_ends_it_at_once(office: Office) -> None:
     caller = office.caller(ann)
     for end in ("secret", "one", "all"):
         secret = await opened(office)
-        session, _ = await office.sessions.of_browser(secret)
+        session, _ = await office.open_sessions.of_browser(secret)
         if end == "secret":
-            await office.sessions.sign_out(secret)
+            await office.open_sessions.sign_out(secret)
         elif end == "one":
             await office.list.end(caller, ann.id, session)
         else:
             await office.list.end_all(caller, ann.id, keep_current=False)
         with pytest.raises(BrowserSessionEnded):
-            await office.sessions.of_browser(secret)
+            await office.open_sessions.of_browser(secret)
         with pytest.raises(RefreshTokenRefused):
-            await office.sessions.open_browser(secret, client=HERE)
+            await office.open_sessions.open_browser(secret, client=HERE)
 
 
 async def test_a_stolen_row_and_the_wrong_kind_of_secret_open_nothing(office: Office) -> None:
@@ -98,11 +98,11 @@ async def test_a_stolen_row_and_the_wrong_kind_of_secret_open_nothing(office: Of
     assert secret not in rows
     for stolen in (*rows, pair.refresh_token, "", "tb_", "x" * 512):
         with pytest.raises(BrowserSessionEnded):
-            await office.sessions.of_browser(stolen)
+            await office.open_sessions.of_browser(stolen)
     with pytest.raises(RefreshTokenRefused):
-        await office.sessions.refresh(secret, client=HERE)
-    await office.sessions.of_browser(secret)
-    await office.sessions.refresh(pair.refresh_token, client=HERE)
+        await office.open_sessions.refresh(secret, client=HERE)
+    await office.open_sessions.of_browser(secret)
+    await office.open_sessions.refresh(pair.refresh_token, client=HERE)
 
 
 async def test_the_gateway_alone_exchanges_and_keeps_a_token_while_it_is_good(rig: Rig) -> None:

@@ -279,7 +279,7 @@ async def test_a_tenant_that_requires_one_lets_nobody_work_without(office: Offic
     assert (pair.enrolment_required, pair.scopes) == (True, ENROLMENT_SCOPES | {"profile:read"})
     here = office.caller(await user_of(office, ann), office.signer.grants[-1].session)
     app, _ = await app_of(office, here)
-    whole = await office.sessions.refresh(pair.refresh_token, client=HERE)
+    whole = await office.open_sessions.refresh(pair.refresh_token, client=HERE)
     assert (whole.enrolment_required, whole.scopes) == (False, SCOPES | {"profile:read", OWNERSHIP})
     with pytest.raises(LastFactor):
         await office.factors.remove(here, app.factor.id)

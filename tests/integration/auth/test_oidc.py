@@ -60,13 +60,13 @@ async def test_a_role_is_that_of_the_last_sign_in(desk: OidcOffice) -> None:
     desk.issuer.claims["groups"] = ["staff"]
     await desk.sign_in()
     assert (await desk.who()).role.name == "roles/operator"
-    refreshed = await desk.office.sessions.refresh(first.pair.refresh_token, client=HERE)
+    refreshed = await desk.office.open_sessions.refresh(first.pair.refresh_token, client=HERE)
     assert "users:write" not in refreshed.scopes
     desk.issuer.claims["groups"] = []
     with pytest.raises(NotAdmitted):
         await desk.sign_in()
     with pytest.raises(RefreshTokenRefused):
-        await desk.office.sessions.refresh(refreshed.refresh_token, client=HERE)
+        await desk.office.open_sessions.refresh(refreshed.refresh_token, client=HERE)
     await desk.office.sign_in("owner@example.com")
 
 
@@ -154,7 +154,7 @@ async def test_an_administrator_links_and_unlinks(desk: OidcOffice) -> None:
     assert (await desk.who()).id == ann.id
     await desk.providers.unlink(desk.caller, ann.id, link.id)
     with pytest.raises(RefreshTokenRefused):
-        await desk.office.sessions.refresh(done.pair.refresh_token, client=HERE)
+        await desk.office.open_sessions.refresh(done.pair.refresh_token, client=HERE)
     with pytest.raises(NotAdmitted):
         await desk.sign_in()
 
@@ -166,7 +166,7 @@ async def test_an_end_of_a_provider_ends_its_sessions(desk: OidcOffice) -> None:
     ann = await desk.who()
     await desk.change(disabled=True)
     with pytest.raises(RefreshTokenRefused):
-        await desk.office.sessions.refresh(first.pair.refresh_token, client=HERE)
+        await desk.office.open_sessions.refresh(first.pair.refresh_token, client=HERE)
     with pytest.raises(IdentityProviderNotFound):
         await desk.begin()
     await desk.change(disabled=False)
@@ -186,10 +186,10 @@ async def test_a_session_lasts_as_long_as_its_provider_says(desk: OidcOffice) ->
     await desk.provider(session_lifetime=timedelta(hours=8))
     token = (await desk.sign_in()).pair.refresh_token
     await desk.clock.advance(7 * 3600)
-    token = (await desk.office.sessions.refresh(token, client=HERE)).refresh_token
+    token = (await desk.office.open_sessions.refresh(token, client=HERE)).refresh_token
     await desk.clock.advance(3601)
     with pytest.raises(RefreshTokenRefused):
-        await desk.office.sessions.refresh(token, client=HERE)
+        await desk.office.open_sessions.refresh(token, client=HERE)
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ async def test_a_second_factor_may_follow(desk: OidcOffice) -> None:
     pair = await desk.office.sessions.grant(grant_type="", challenge=challenge, answer=answer, client=HERE)
     await desk.change(disabled=True)
     with pytest.raises(RefreshTokenRefused):
-        await desk.office.sessions.refresh(pair.refresh_token, client=HERE)
+        await desk.office.open_sessions.refresh(pair.refresh_token, client=HERE)
 
 
 async def test_a_rule_may_name_a_role_that_is_gone(desk: OidcOffice) -> None:

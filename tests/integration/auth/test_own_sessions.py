@@ -42,14 +42,14 @@ async def test_a_session_ends_however_often_it_is_continued(office: Office) -> N
     began = office.clock.now()
     for _ in range(8):
         await office.clock.advance(11 * DAY)
-        token = (await office.sessions.refresh(token, client=HERE)).refresh_token
+        token = (await office.open_sessions.refresh(token, client=HERE)).refresh_token
     await office.clock.advance(2 * DAY - 60)
-    pair = await office.sessions.refresh(token, client=HERE)
+    pair = await office.open_sessions.refresh(token, client=HERE)
     assert (office.signer.grants[-1].expires - began).days == 90
     assert pair.expires_in <= 60
     await office.clock.advance(60)
     with pytest.raises(RefreshTokenRefused):
-        await office.sessions.refresh(pair.refresh_token, client=HERE)
+        await office.open_sessions.refresh(pair.refresh_token, client=HERE)
 
 
 async def test_a_session_that_is_not_used_ends(office: Office) -> None:
@@ -59,7 +59,7 @@ async def test_a_session_that_is_not_used_ends(office: Office) -> None:
     await office.clock.advance(30 * DAY)
     assert await office.list.sessions(office.caller(ann), ann.id, before="", limit=10) == []
     with pytest.raises(RefreshTokenRefused):
-        await office.sessions.refresh(pair.refresh_token, client=HERE)
+        await office.open_sessions.refresh(pair.refresh_token, client=HERE)
 
 
 async def test_a_session_says_when_and_from_where(office: Office) -> None:
@@ -73,7 +73,7 @@ async def test_a_session_says_when_and_from_where(office: Office) -> None:
     assert (oldest.client, newest.client, oldest.last_used) == (HERE, ELSEWHERE, None)
     await office.clock.advance(60)
     moved = ClientFacts(address="2001:db8::1", agent="x\0y" * 60)
-    await office.sessions.refresh(first.refresh_token, client=moved)
+    await office.open_sessions.refresh(first.refresh_token, client=moved)
     _, used = await office.list.sessions(office.caller(ann), ann.id, before="", limit=10)
     assert (used.last_used, used.client.address) == (office.clock.now(), "2001:db8::1")
     assert [each.id for each in await office.list.sessions(office.caller(ann), ann.id, before=newest.id, limit=10)] == [oldest.id]
@@ -95,7 +95,7 @@ async def test_its_user_and_its_administrator_end_a_session_and_nobody_else(offi
     with pytest.raises(SessionNotFound):
         await office.list.end(office.caller(ann), ann.id, session)
     with pytest.raises(RefreshTokenRefused):
-        await office.sessions.refresh(pair.refresh_token, client=HERE)
+        await office.open_sessions.refresh(pair.refresh_token, client=HERE)
 
 
 @pytest.mark.parametrize("keep", [True, False])
@@ -109,10 +109,10 @@ async def test_one_signs_out_everywhere(office: Office, keep: bool) -> None:
     assert await office.list.end_all(office.caller(ann, current), ann.id, keep_current=keep) == (1 if keep else 2)
     for pair, alive in ((here, keep), (there, False), (bobs, True)):
         if alive:
-            await office.sessions.refresh(pair.refresh_token, client=HERE)
+            await office.open_sessions.refresh(pair.refresh_token, client=HERE)
         else:
             with pytest.raises(RefreshTokenRefused):
-                await office.sessions.refresh(pair.refresh_token, client=HERE)
+                await office.open_sessions.refresh(pair.refresh_token, client=HERE)
 
 
 async def test_a_refresh_token_that_comes_back_ends_its_session_alone(office: Office) -> None:
@@ -120,11 +120,11 @@ async def test_a_refresh_token_that_comes_back_ends_its_session_alone(office: Of
     await office.user()
     first, second = await office.sign_in(), await office.sign_in()
     assert office.signer.grants[0].session != office.signer.grants[1].session
-    successor = await office.sessions.refresh(first.refresh_token, client=HERE)
+    successor = await office.open_sessions.refresh(first.refresh_token, client=HERE)
     for token in (first.refresh_token, successor.refresh_token):
         with pytest.raises(RefreshTokenRefused):
-            await office.sessions.refresh(token, client=ELSEWHERE)
-    await office.sessions.refresh(second.refresh_token, client=HERE)
+            await office.open_sessions.refresh(token, client=ELSEWHERE)
+    await office.open_sessions.refresh(second.refresh_token, client=HERE)
 
 
 async def test_a_device_is_known_by_its_token(office: Office) -> None:

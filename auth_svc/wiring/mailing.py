@@ -1,0 +1,36 @@
+"""What sends mails about accounts."""
+
+from collections.abc import Sequence
+
+from auth_svc.clients import MailerPostman
+from auth_svc.config import AuthSettings
+from auth_svc.service import AccountHousekeeper, AccountMails, AccountMailSender, OneTimeTokens
+from auth_svc.store import AuthStore
+from tocsin.background import Wake
+from tocsin.clock import Clock
+from tocsin.lifecycle import Component
+from tocsin.mesh.client import Mesh
+
+
+class Mailing:
+    """Takes mails and sends them; `tokens` are those of their links, and of everything else that works once."""
+
+    def __init__(self, settings: AuthSettings, clock: Clock, store: AuthStore, mesh: Mesh) -> None:
+        written = Wake(clock)
+        self.tokens = OneTimeTokens(store=store, clock=clock)
+        self.mails = AccountMails(store=store, clock=clock, written=written)
+        self._sender = AccountMailSender(
+            store=store,
+            accounts=store,
+            tokens=self.tokens,
+            postman=MailerPostman(mesh=mesh),
+            link=settings.public_link,
+            clock=clock,
+            written=written,
+        )
+        self._housekeeper = AccountHousekeeper(tokens=store, mails=store, credentials=store, invitations=store, clock=clock)
+
+    @property
+    def parts(self) -> Sequence[Component]:
+        """What runs, in the order of its start."""
+        return (self._sender, self._housekeeper)
