@@ -1,7 +1,8 @@
 """Slows down whoever guesses passwords, without keeping anybody out who has been here before (pure)."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 
@@ -98,6 +99,13 @@ class _FailureCounts:
         return 0.0 if beyond < 0 else min(self._rule.longest, 2.0 ** min(beyond, 30))
 
 
+@dataclass(slots=True)
+class Guess:
+    """One that is being judged; it counts as wrong until ``right`` is set."""
+
+    right: bool = False
+
+
 class LoginThrottle:
     """Counts failed sign-ins, in the memory of this replica: of an account by one client, of a client, and of an account by all.
 
@@ -126,6 +134,32 @@ class LoginThrottle:
         """How many keys of each kind are remembered."""
         return (len(self._pairs), len(self._clients), len(self._accounts))
 
+    @contextmanager
+    def guess(self, account: str, guesser: Guesser, *, delayed: Callable[[str], None]) -> Generator[Guess]:
+        """What judges a guess stands in this block, and says if it is right. An error in the block excuses it: it was not judged.
+
+        Args:
+            account: that is guessed at.
+            guesser: who guesses.
+            delayed: is told the bound of a guess that has to wait, before the error is raised.
+
+        Raises:
+            TooManyAttempts: on enter: it has to wait.
+        """
+        try:
+            self.attempt(account, guesser)
+        except TooManyAttempts as error:
+            delayed(error.metadata["bound"])
+            raise
+        made = Guess()
+        try:
+            yield made
+        except BaseException:
+            self.excused(account, guesser)
+            raise
+        if made.right:
+            self.succeeded(account, guesser)
+
     def attempt(self, account: str, guesser: Guesser) -> None:
         """Counts an attempt as failed until `succeeded` or `excused` says otherwise, so that attempts at the same time count as well.
 
@@ -149,7 +183,7 @@ class LoginThrottle:
         self._pairs.forget(_pair(account, guesser))
 
     def excused(self, account: str, guesser: Guesser) -> None:
-        """The attempt never got as far as the password."""
+        """The attempt was not judged."""
         for counts, key in self._keys(account, guesser):
             counts.take_back(key)
 

@@ -13,7 +13,6 @@ from auth_svc.domain import (
     SessionNotFound,
     TokenCaller,
     TokenPurpose,
-    TooManyAttempts,
     UserNotFound,
     WrongPassword,
     typed_password,
@@ -127,21 +126,17 @@ class Reauthentication:
             TooManyAttempts: too many wrong ones came.
         """
         key, guesser = account.user.name, _guesser(client)
-        try:
-            self._throttle.attempt(key, guesser)
-        except TooManyAttempts as error:
-            facts = {"tenant": account.tenant.id, "subject": account.user.name, "why": error.metadata["bound"]}
-            self._log.record(SecurityEvent.LOGIN_DELAYED, **facts)
-            raise
-        try:
+        facts = {"tenant": account.tenant.id, "subject": account.user.name}
+
+        def delayed(bound: str) -> None:
+            self._log.record(SecurityEvent.LOGIN_DELAYED, **facts, why=bound)
+
+        with self._throttle.guess(key, guesser, delayed=delayed) as guess:
             verdict = await self._hasher.verify(account.password_hash, typed_password(password, field=field), client=guesser.place)
-        except BaseException:
-            self._throttle.excused(key, guesser)
-            raise
-        if verdict is PasswordCheck.WRONG:
-            self._log.record(SecurityEvent.LOGIN_FAILED, tenant=account.tenant.id, subject=account.user.name)
+            guess.right = verdict is not PasswordCheck.WRONG
+        if not guess.right:
+            self._log.record(SecurityEvent.LOGIN_FAILED, **facts)
             raise WrongPassword.at(field, "is wrong")
-        self._throttle.succeeded(key, guesser)
 
     async def _account(self, caller: TokenCaller) -> Account:
         try:

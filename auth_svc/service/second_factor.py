@@ -25,7 +25,6 @@ from auth_svc.domain import (
     SecondFactorRequired,
     SecurityEvent,
     TokenPurpose,
-    TooManyAttempts,
     plain_code,
 )
 from auth_svc.domain.totp import DIGITS, matching_step
@@ -180,20 +179,15 @@ class SecondFactors:
         if bool(answer.code) == bool(answer.passkey):
             raise InvalidInput.at("code", f"give it, or {_FIELD}")
         user, key = account.user, f"codes of {account.user.name}"
-        try:
-            self._throttle.attempt(key, guesser)
-        except TooManyAttempts as error:
-            self._log.record(SecurityEvent.LOGIN_DELAYED, tenant=user.tenant, subject=user.name, why=error.metadata["bound"])
-            raise
-        try:
+
+        def delayed(bound: str) -> None:
+            self._log.record(SecurityEvent.LOGIN_DELAYED, tenant=user.tenant, subject=user.name, why=bound)
+
+        with self._throttle.guess(key, guesser, delayed=delayed) as guess:
             use = await self._use(account, answer, challenge, verify_user=verify_user)
-            taken = use is not None and await self._take(account, use, challenge)
-        except BaseException:
-            self._throttle.excused(key, guesser)
-            raise
-        if use is None or not taken:
+            guess.right = use is not None and await self._take(account, use, challenge)
+        if use is None or not guess.right:
             raise self._refused(account, use, answer)
-        self._throttle.succeeded(key, guesser)
         event = SecurityEvent.RECOVERY_CODE_USED if use.proof is Proof.RECOVERY_CODE else SecurityEvent.FACTOR_USED
         self._log.record(event, tenant=user.tenant, subject=user.name, factor=use.factor, proof=use.proof.value)
         return use.proof

@@ -17,7 +17,6 @@ from auth_svc.domain import (
     SecurityEvent,
     TokenCaller,
     TokenPurpose,
-    TooManyAttempts,
     UnsupportedGrantType,
     UserNotFound,
     digest,
@@ -228,21 +227,17 @@ class Sessions:
         """The account, if this is its password."""
         account_hash = digest(key)[:_FINGERPRINT_LENGTH]  # the log tells attempts on one account apart without its address
         guesser = visit.guesser
-        try:
-            self._throttle.attempt(key, guesser)
-        except TooManyAttempts as error:
-            self._log.record(SecurityEvent.LOGIN_DELAYED, account=account_hash, why=error.metadata["bound"])
-            raise
-        try:
+
+        def delayed(bound: str) -> None:
+            self._log.record(SecurityEvent.LOGIN_DELAYED, account=account_hash, why=bound)
+
+        with self._throttle.guess(key, guesser, delayed=delayed) as guess:
             typed = typed_password(password)
             verdict = await self._hasher.verify(account.password_hash if account else None, typed, client=guesser.place)
-        except BaseException:
-            self._throttle.excused(key, guesser)
-            raise
-        if account is None or verdict is PasswordCheck.WRONG:
+            guess.right = account is not None and verdict is not PasswordCheck.WRONG
+        if account is None or not guess.right:
             self._log.record(SecurityEvent.LOGIN_FAILED, account=account_hash)
             raise InvalidCredentials
-        self._throttle.succeeded(key, guesser)
         if verdict is PasswordCheck.OUTDATED:
             new = await self._hasher.hash(typed, client=guesser.place)
             await self._store.replace_password_hash(account.user.id, old=account.password_hash, new=new)

@@ -190,3 +190,27 @@ async def test_a_budget_is_of_a_client_and_a_window(clock: FakeClock) -> None:
     for number in range(10):
         budget.take(str(number))
     assert budget.take("a") == 0
+
+
+async def test_a_guess_counts_unless_it_is_right_or_was_not_judged(clock: FakeClock) -> None:
+    """One that is wrong counts; one whose judging failed does not; a right one lets its client start anew; one that waits tells why."""
+    throttle, told = _throttle(clock), list[str]()
+
+    def guess(*, right: bool = False, broken: bool = False) -> None:
+        with throttle.guess("ann", HERE, delayed=told.append) as made:
+            if broken:
+                raise OSError("the disk is full")
+            made.right = right
+
+    for _ in range(RULE.free - 1):
+        guess()
+    for _ in range(10):
+        with pytest.raises(OSError, match="full"):
+            guess(broken=True)
+    guess(right=True)
+    assert not any(throttle.sizes[:1])
+    for _ in range(RULE.free):
+        guess()
+    with pytest.raises(TooManyAttempts):
+        guess(right=True)
+    assert told == ["pair"]
