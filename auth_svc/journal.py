@@ -34,6 +34,7 @@ _ALERTS: Final = {
     (SecurityEvent.LOGIN_DELAYED, "account"): AlertKind.ACCOUNT_GUESSED,
     (SecurityEvent.LOGIN_SUCCEEDED, "new client"): AlertKind.NEW_CLIENT,
     (SecurityEvent.TENANT_SUSPENDED, ""): AlertKind.TENANT_SUSPENDED,
+    (SecurityEvent.ADDRESS_REVERTED, ""): AlertKind.ADDRESS_REVERTED,
     (SecurityEvent.REFRESH_REUSED, "reused"): AlertKind.REFRESH_TOKEN_REUSED,
     (SecurityEvent.SESSION_REFUSED, "unknown"): AlertKind.TOKEN_INVALID,
 }
@@ -42,6 +43,7 @@ _PLACES: Final = {
     SecurityEvent.LOGIN_DELAYED: "AuthService/IssueToken",
     SecurityEvent.REFRESH_REUSED: "AuthService/RefreshToken",
     SecurityEvent.SESSION_REFUSED: "AuthService/RefreshToken",
+    SecurityEvent.ADDRESS_REVERTED: "AccountService/RevertAddressChange",
     SecurityEvent.TENANT_SUSPENDED: "TenantService/SuspendTenant",
 }
 

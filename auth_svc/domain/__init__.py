@@ -1,6 +1,7 @@
 """Who there is and what they may do: tenants, users, sessions, API keys, scopes (pure)."""
 
 from auth_svc.domain.account_mails import MOST_AN_HOUR, AccountLetter, AccountMail, AccountMailKind
+from auth_svc.domain.addresses import ADDRESS_CHANGES_AN_HOUR, ADDRESS_CHANGES_KEPT, AddressChange, TooManyAddressChanges
 from auth_svc.domain.audit import AuditHead, ChainState, StoredEntry
 from auth_svc.domain.errors import (
     AddressMissing,
@@ -160,6 +161,8 @@ from auth_svc.domain.texts import (
 )
 
 __all__ = [
+    "ADDRESS_CHANGES_AN_HOUR",
+    "ADDRESS_CHANGES_KEPT",
     "ADMIN",
     "BUILT_IN",
     "CHALLENGE_LIFETIME",
@@ -191,6 +194,7 @@ __all__ = [
     "AccountLetter",
     "AccountMail",
     "AccountMailKind",
+    "AddressChange",
     "AddressMissing",
     "AddressVerified",
     "AlertNotFound",
@@ -281,6 +285,7 @@ __all__ = [
     "TenantTerms",
     "TokenCaller",
     "TokenPurpose",
+    "TooManyAddressChanges",
     "TooManyAttempts",
     "TooManyFactors",
     "TooManyInvitations",

@@ -6,7 +6,7 @@ import grpc
 from google.protobuf import empty_pb2
 
 from auth_svc.handlers.convert import caller, client_facts, timestamp
-from auth_svc.service import Accounts, FactorAnswer, Reauthentication, Sessions
+from auth_svc.service import Accounts, AddressChanges, FactorAnswer, Reauthentication, Sessions
 from tocsin.api.auth.v1 import account_service_pb2 as pb
 from tocsin.api.auth.v1 import account_service_pb2_grpc as rpc
 
@@ -16,8 +16,9 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class AccountHandlers(rpc.AccountServiceServicer):
     """AccountService."""
 
-    def __init__(self, *, accounts: Accounts, proofs: Reauthentication, sessions: Sessions) -> None:
+    def __init__(self, *, accounts: Accounts, addresses: AddressChanges, proofs: Reauthentication, sessions: Sessions) -> None:
         self._accounts = accounts
+        self._addresses = addresses
         self._proofs = proofs
         self._sessions = sessions
 
@@ -56,6 +57,21 @@ class AccountHandlers(rpc.AccountServiceServicer):
         """Confirms an address by a link."""
         user = await self._accounts.verify_address(request.token)
         return pb.VerifyAddressResponse(user=user.name, tenant=f"tenants/{user.tenant}")
+
+    async def ChangeAddress(self, request: pb.ChangeAddressRequest, context: _Context) -> empty_pb2.Empty:
+        """Has a link sent to another address."""
+        await self._addresses.ask(caller(), address=request.new_email, client=client_facts())
+        return empty_pb2.Empty()
+
+    async def ConfirmAddressChange(self, request: pb.ConfirmAddressChangeRequest, context: _Context) -> pb.ConfirmAddressChangeResponse:
+        """Makes another address count by a link."""
+        user = await self._addresses.confirm(request.token)
+        return pb.ConfirmAddressChangeResponse(user=user.name, tenant=f"tenants/{user.tenant}")
+
+    async def RevertAddressChange(self, request: pb.RevertAddressChangeRequest, context: _Context) -> pb.RevertAddressChangeResponse:
+        """Takes another address back by a link."""
+        user = await self._addresses.revert(request.token)
+        return pb.RevertAddressChangeResponse(user=user.name, tenant=f"tenants/{user.tenant}")
 
     async def CreateSignInLink(self, request: pb.CreateSignInLinkRequest, context: _Context) -> pb.CreateSignInLinkResponse:
         """Makes a sign-in link."""

@@ -11,7 +11,7 @@ from google.api import httpbody_pb2
 
 from auth_svc.domain import EmailTaken, OneTimeTokenVoid, TokenPurpose, UsernameTaken
 from auth_svc.handlers.convert import client_facts
-from auth_svc.service import Accounts, Invitations
+from auth_svc.service import Accounts, AddressChanges, Invitations
 from auth_svc.service.invitations import OpenInvitation
 from tocsin.api.auth.v1 import account_service_pb2 as pb
 from tocsin.api.auth.v1 import account_service_pb2_grpc as rpc
@@ -32,6 +32,10 @@ class AccountView(Enum):
     INVITED = "invited"
     JOINED = "joined"
     ELSEWHERE = "elsewhere"
+    MOVE = "move"
+    MOVED = "moved"
+    MOVE_BACK = "move back"
+    MOVED_BACK = "moved back"
     NO_LINK = "no link"
 
 
@@ -56,6 +60,20 @@ _WORDS: Final[Mapping[str, Mapping[AccountView, _AccountWords]]] = {
             "It belongs to another organisation here, and an address signs in to one. Ask whoever invited you to invite another address "
             "of yours, or have the other account removed first: this link works until then.",
         ),
+        AccountView.MOVE: _AccountWords("Use this address", "Is it yours, and did you ask for it to be that of your account?"),
+        AccountView.MOVED: _AccountWords(
+            "Your address is changed", "Sign in with it from now on. Every other session has ended, and the address of before was told."
+        ),
+        AccountView.MOVE_BACK: _AccountWords(
+            "It was not you?",
+            "Your account gets this address back, every session ends, and its password works no more: a mail with a link to choose another "
+            "one follows.",
+        ),
+        AccountView.MOVED_BACK: _AccountWords(
+            "Your account has this address again",
+            "Every session has ended. Choose a new password by the link in the mail that follows, look through your second factors and API "
+            "keys then, and tell your administrator.",
+        ),
         AccountView.NO_LINK: _AccountWords(
             "This link does not work", "It was used, has expired, or is incomplete. Ask for another mail where you asked for this one."
         ),
@@ -75,6 +93,21 @@ _WORDS: Final[Mapping[str, Mapping[AccountView, _AccountWords]]] = {
             "Es gehört hier zu einer anderen Organisation, und eine Adresse meldet sich bei einer an. Bitten Sie um eine Einladung an eine "
             "andere Adresse, oder lassen Sie das andere Konto zuerst entfernen: So lange gilt dieser Link.",
         ),
+        AccountView.MOVE: _AccountWords("Diese Adresse verwenden", "Gehört sie Ihnen, und soll sie die Ihres Kontos sein?"),
+        AccountView.MOVED: _AccountWords(
+            "Ihre Adresse ist geändert",
+            "Melden Sie sich ab jetzt mit ihr an. Alle anderen Sitzungen sind beendet, und die bisherige Adresse weiß davon.",
+        ),
+        AccountView.MOVE_BACK: _AccountWords(
+            "Das waren Sie nicht?",
+            "Ihr Konto bekommt diese Adresse zurück, alle Sitzungen enden, und sein Passwort gilt nicht mehr: Eine Nachricht mit einem "
+            "Link zu einem neuen folgt.",
+        ),
+        AccountView.MOVED_BACK: _AccountWords(
+            "Ihr Konto hat wieder diese Adresse",
+            "Alle Sitzungen sind beendet. Wählen Sie mit dem Link der Nachricht, die folgt, ein neues Passwort, sehen Sie dann Ihre "
+            "zweiten Faktoren und API-Schlüssel durch, und sagen Sie es Ihrer Verwaltung.",
+        ),
         AccountView.NO_LINK: _AccountWords(
             "Dieser Link funktioniert nicht",
             "Er wurde benutzt, ist abgelaufen oder unvollständig. Fordern Sie eine neue Nachricht an, wo Sie diese angefordert haben.",
@@ -87,6 +120,8 @@ _LABELS: Final = {
         "again": "Again",
         "change": "Change it",
         "confirm": "Yes, confirm",
+        "move": "Yes, use it",
+        "back": "It was not me: take it back",
         "differ": "The two differ.",
         "name": "Your name",
         "choose": "Password",
@@ -99,6 +134,8 @@ _LABELS: Final = {
         "again": "Noch einmal",
         "change": "Ändern",
         "confirm": "Ja, bestätigen",
+        "move": "Ja, verwenden",
+        "back": "Das war ich nicht: zurück",
         "differ": "Die beiden sind verschieden.",
         "name": "Ihr Name",
         "choose": "Passwort",
@@ -121,8 +158,11 @@ _CHOOSE_FORM: Final = """
 </form>"""
 _CONFIRM_FORM: Final = """
 <form method="post">
-<button type="submit" name="confirm" value="yes">{confirm}</button>
+<button type="submit" name="confirm" value="yes">{label}</button>
 </form>"""
+
+_BUTTONS: Final = {AccountView.CONFIRM: "confirm", AccountView.MOVE: "move", AccountView.MOVE_BACK: "back"}
+"""The label of the button of a page that has nothing but one."""
 
 # The address is there for password managers, and goes back unread: the link says whose invitation it is.
 _INVITED_FORM: Final = """
@@ -139,9 +179,10 @@ _INVITED_FORM: Final = """
 class AccountPageHandlers(rpc.AccountPageServiceServicer):
     """Shows pages to people who have a link, and takes what they send."""
 
-    def __init__(self, *, accounts: Accounts, invitations: Invitations) -> None:
+    def __init__(self, *, accounts: Accounts, invitations: Invitations, addresses: AddressChanges) -> None:
         self._accounts = accounts
         self._invitations = invitations
+        self._addresses = addresses
 
     async def ShowResetPage(self, request: pb.ShowResetPageRequest, context: Context) -> pb.AccountPage:
         """Shows the form; changes nothing."""
@@ -177,6 +218,34 @@ class AccountPageHandlers(rpc.AccountPageServiceServicer):
         except UsernameTaken:
             return _page(AccountView.NAME_TAKEN, request.headers)
         return _page(AccountView.CONFIRMED, request.headers)
+
+    async def ShowAddressPage(self, request: pb.ShowAddressPageRequest, context: Context) -> pb.AccountPage:
+        """Shows the button; changes nothing."""
+        return await self._form(request.token, TokenPurpose.CHANGE_ADDRESS, AccountView.MOVE, request.headers)
+
+    async def SubmitAddressPage(self, request: pb.SubmitAddressPageRequest, context: Context) -> pb.AccountPage:
+        """Makes another address count."""
+        if not _fields(request.form).get("confirm"):
+            return await self._form(request.token, TokenPurpose.CHANGE_ADDRESS, AccountView.MOVE, request.headers)
+        try:
+            await self._addresses.confirm(request.token)
+        except OneTimeTokenVoid:
+            return _page(AccountView.NO_LINK, request.headers)
+        return _page(AccountView.MOVED, request.headers)
+
+    async def ShowAddressBackPage(self, request: pb.ShowAddressBackPageRequest, context: Context) -> pb.AccountPage:
+        """Shows the button; changes nothing."""
+        return await self._form(request.token, TokenPurpose.REVERT_ADDRESS, AccountView.MOVE_BACK, request.headers)
+
+    async def SubmitAddressBackPage(self, request: pb.SubmitAddressBackPageRequest, context: Context) -> pb.AccountPage:
+        """Takes another address back."""
+        if not _fields(request.form).get("confirm"):
+            return await self._form(request.token, TokenPurpose.REVERT_ADDRESS, AccountView.MOVE_BACK, request.headers)
+        try:
+            await self._addresses.revert(request.token)
+        except OneTimeTokenVoid:
+            return _page(AccountView.NO_LINK, request.headers)
+        return _page(AccountView.MOVED_BACK, request.headers)
 
     async def ShowInvitationPage(self, request: pb.ShowInvitationPageRequest, context: Context) -> pb.AccountPage:
         """Shows the form; changes nothing."""
@@ -240,7 +309,11 @@ def _invitation_page(found: OpenInvitation, headers: Mapping[str, str], *, name:
 def _page(view: AccountView, headers: Mapping[str, str], *, refused: str = "", form: str = "") -> pb.AccountPage:
     language = _language(headers)
     words = _WORDS[language][view]
-    form = form or {AccountView.CHOOSE: _CHOOSE_FORM, AccountView.CONFIRM: _CONFIRM_FORM}.get(view, "").format_map(_LABELS[language])
+    labels = _LABELS[language]
+    if view is AccountView.CHOOSE:
+        form = _CHOOSE_FORM.format_map(labels)
+    elif (button := _BUTTONS.get(view)) is not None:
+        form = _CONFIRM_FORM.format(label=labels[button])
     why = f'<p role="alert"><b>{escape(refused)}</b></p>' if refused else ""
     html = html_page(language=language, title=words.title, content=f"<p>{words.text}</p>{why}{form}", style=_STYLE)
     body = httpbody_pb2.HttpBody(content_type="text/html; charset=utf-8", data=html.encode())

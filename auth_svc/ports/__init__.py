@@ -4,6 +4,7 @@ from typing import Protocol
 
 from auth_svc.ports.account_mails import AccountMailStore, OneTimeStore, Postman
 from auth_svc.ports.accounts import AccountStore, Installation
+from auth_svc.ports.addresses import AddressChangeStore
 from auth_svc.ports.alerts import AlertFiles, AlertStore
 from auth_svc.ports.audit import AuditLogStore, HeadSigner
 from auth_svc.ports.credentials import ClientHistory, CredentialStore
@@ -20,6 +21,7 @@ from auth_svc.ports.tenants import TenantStore
 __all__ = [
     "AccountMailStore",
     "AccountStore",
+    "AddressChangeStore",
     "Admission",
     "AdmissionKind",
     "AlertFiles",
@@ -77,6 +79,7 @@ class Store(
     InvitationStore,
     ServiceAccountStore,
     IdentityStore,
+    AddressChangeStore,
     Protocol,
 ):
     """All of it."""

@@ -2,6 +2,7 @@
 
 from auth_svc.service.account_mails import AccountMails, AccountMailSender
 from auth_svc.service.accounts import Accounts
+from auth_svc.service.addresses import AddressChanges
 from auth_svc.service.alerts import AlertLog
 from auth_svc.service.audit import AuditLog
 from auth_svc.service.authorizer import Authorizer
@@ -37,6 +38,7 @@ __all__ = [
     "AccountMailSender",
     "AccountMails",
     "Accounts",
+    "AddressChanges",
     "AlertHousekeeper",
     "AlertLog",
     "ApiKeys",

@@ -43,13 +43,18 @@ _FORMS: Final = {
     AccountMailKind.RESET_PASSWORD: _Form("tocsin.password-reset", timedelta(minutes=30), TokenPurpose.RESET_PASSWORD, "/account/reset/"),
     AccountMailKind.PASSWORD_CHANGED: _Form("tocsin.password-changed", timedelta(days=2)),
     AccountMailKind.INVITATION: _Form("tocsin.invitation", timedelta(days=7), TokenPurpose.INVITATION, INVITATION_PATH),
+    AccountMailKind.CHANGE_ADDRESS: _Form("tocsin.address-change", timedelta(hours=24), TokenPurpose.CHANGE_ADDRESS, "/account/address/"),
+    AccountMailKind.ADDRESS_CHANGED: _Form(
+        "tocsin.address-changed", timedelta(days=3), TokenPurpose.REVERT_ADDRESS, "/account/address-back/"
+    ),
     AccountMailKind.NEW_SIGN_IN: _Form("tocsin.new-sign-in", timedelta(days=2)),
     AccountMailKind.FACTOR_ADDED: _Form("tocsin.factor-added", timedelta(days=2)),
     AccountMailKind.FACTOR_REMOVED: _Form("tocsin.factor-removed", timedelta(days=2)),
     AccountMailKind.RECOVERY_CODE_USED: _Form("tocsin.recovery-code-used", timedelta(days=2)),
     AccountMailKind.KEY_EXPIRY: _Form("tocsin.key-expiry", timedelta(days=1)),
 }
-_ALREADY_REGISTERED: Final = "tocsin.already-registered"
+_TAKEN: Final = {AccountMailKind.VERIFY_ADDRESS: "tocsin.already-registered", AccountMailKind.CHANGE_ADDRESS: "tocsin.address-in-use"}
+"""What an address gets that has an account, where the link would give it to somebody: whoever asked cannot tell the two apart."""
 
 
 def lifetime_of(kind: AccountMailKind) -> timedelta:
@@ -181,8 +186,9 @@ class AccountMailSender:
             return None
         variables = dict(owned.variables)
         template = form.template
-        if owned.subject.startswith("registrations/") and await self._accounts.find_account(sign_in_key(mail.address)) is not None:
-            template = _ALREADY_REGISTERED  # as far as whoever registers can tell, it is a new one
+        claimed = owned.kind is AccountMailKind.CHANGE_ADDRESS or owned.subject.startswith("registrations/")
+        if claimed and await self._accounts.find_account(sign_in_key(mail.address)) is not None:
+            template = _TAKEN[owned.kind]
         elif form.purpose is not None:
             secret = await self._tokens.make(form.purpose, subject=owned.subject, tenant=owned.tenant, lifetime=form.worth)
             variables |= {"url": self._link(form.path + secret), "token": secret}

@@ -3,8 +3,10 @@
 from datetime import timedelta
 from typing import Final
 
+from auth_svc.domain import ADDRESS_CHANGES_KEPT
 from auth_svc.ports import (
     AccountMailStore,
+    AddressChangeStore,
     AlertFiles,
     AlertStore,
     CredentialStore,
@@ -52,7 +54,7 @@ class SessionHousekeeper:
 
 
 class AccountHousekeeper:
-    """Deletes one-time tokens, registrations, invitations, clients and mails that are over; a component."""
+    """Deletes one-time tokens, registrations, invitations, changes of addresses, clients and mails that are over; a component."""
 
     def __init__(
         self,
@@ -61,12 +63,14 @@ class AccountHousekeeper:
         mails: AccountMailStore,
         credentials: CredentialStore,
         invitations: InvitationStore,
+        addresses: AddressChangeStore,
         clock: Clock,
     ) -> None:
         self._tokens = tokens
         self._mails = mails
         self._credentials = credentials
         self._invitations = invitations
+        self._addresses = addresses
         self._clock = clock
         self._background = Background(clock)
 
@@ -85,6 +89,7 @@ class AccountHousekeeper:
         await self._mails.purge_account_mails(now - _MAILS_KEPT)
         await self._credentials.purge_credentials(now=now, clients_before=now - _CLIENTS_KEPT)
         await self._invitations.purge_invitations(now - _INVITATIONS_KEPT)
+        await self._addresses.purge_address_changes(now - ADDRESS_CHANGES_KEPT)
 
 
 class AlertHousekeeper:

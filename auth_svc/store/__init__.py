@@ -2,6 +2,7 @@
 
 from auth_svc.store.account_mails import AccountMailQueries
 from auth_svc.store.accounts import AccountQueries
+from auth_svc.store.addresses import AddressChangeQueries
 from auth_svc.store.alerts import AlertQueries
 from auth_svc.store.audit import AuditQueries
 from auth_svc.store.credentials import CredentialQueries
@@ -38,5 +39,6 @@ class AuthStore(
     InvitationQueries,
     ServiceAccountQueries,
     IdentityQueries,
+    AddressChangeQueries,
 ):
     """Implements `auth_svc.ports.Store` on SQLite and PostgreSQL."""

@@ -195,6 +195,23 @@ registrations = Table(
     Index("registrations_expires", "expires_at"),
 )
 
+# Other addresses that users asked for. `void`: replaced by a later wish, or taken back.
+address_changes = Table(
+    "address_changes",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("tenant_id", String(26), ForeignKey("tenants.id"), nullable=False),
+    Column("user_id", String(26), ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("address_before", Text, nullable=False),
+    Column("address_after", Text, nullable=False),
+    Column("session_id", String(26), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("confirmed_at", BigInteger),
+    Column("void", SmallInteger, nullable=False, server_default=text("0")),
+    Index("address_changes_user", "user_id", "created_at"),
+    Index("address_changes_created", "created_at"),
+)
+
 # A token that was used stays until it would have expired.
 one_time_tokens = Table(
     "one_time_tokens",

@@ -49,7 +49,7 @@ def build(settings: AuthSettings, clock: Clock) -> App:
 
     proving = Proving(settings, shared, hasher=hasher, mailing=mailing)
     signing_in = SigningIn(settings, shared, hasher=hasher, signer=keys, mailing=mailing, proving=proving)
-    members = MemberParts(shared, passwords=signing_in.passwords, accounts=signing_in.accounts, tokens=mailing.tokens, mails=mailing.mails)
+    members = MemberParts(shared, signing_in=signing_in, mailing=mailing)
     programs = ProgramParts(shared, settings=settings, signer=keys, mails=mailing.mails, report=alerting.log.report)
     identities = Identities(shared, settings=settings, breakers=breakers, sessions=signing_in.sessions)
     tenants = TenantParts(settings, shared, database=database, keys=keys, members=members)

@@ -28,7 +28,9 @@ class Mailing:
             clock=clock,
             written=written,
         )
-        self._housekeeper = AccountHousekeeper(tokens=store, mails=store, credentials=store, invitations=store, clock=clock)
+        self._housekeeper = AccountHousekeeper(
+            tokens=store, mails=store, credentials=store, invitations=store, addresses=store, clock=clock
+        )
 
     @property
     def parts(self) -> Sequence[Component]:

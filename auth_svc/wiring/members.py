@@ -14,20 +14,19 @@ from auth_svc.handlers import (
 )
 from auth_svc.service import (
     AccountMails,
-    Accounts,
     ApiKeys,
     Invitations,
     KeyUses,
     KeyWarnings,
-    NewPasswords,
-    OneTimeTokens,
     Roles,
     ServiceAccounts,
     Users,
 )
 from auth_svc.service.key_warnings import ReportAlerts
 from auth_svc.signing import SigningKeys
+from auth_svc.wiring.mailing import Mailing
 from auth_svc.wiring.shared import Shared
+from auth_svc.wiring.signing_in import SigningIn
 from tocsin.api.auth.v1 import (
     account_service_pb2_grpc,
     api_key_service_pb2_grpc,
@@ -43,10 +42,10 @@ from tocsin.mesh.server import Handler
 class MemberParts:
     """People, and what they may do; `handlers` serve it."""
 
-    def __init__(self, shared: Shared, *, passwords: NewPasswords, accounts: Accounts, tokens: OneTimeTokens, mails: AccountMails) -> None:
-        self.users = Users(**shared, passwords=passwords)
-        self.invitations = Invitations(**shared, passwords=passwords, tokens=tokens, mails=mails)
-        pages = AccountPageHandlers(accounts=accounts, invitations=self.invitations)
+    def __init__(self, shared: Shared, *, signing_in: SigningIn, mailing: Mailing) -> None:
+        self.users = Users(**shared, passwords=signing_in.passwords)
+        self.invitations = Invitations(**shared, passwords=signing_in.passwords, tokens=mailing.tokens, mails=mailing.mails)
+        pages = AccountPageHandlers(accounts=signing_in.accounts, invitations=self.invitations, addresses=signing_in.addresses)
         self.handlers: Sequence[Handler] = (
             (user_service_pb2_grpc.add_UserServiceServicer_to_server, UserHandlers(users=self.users)),
             (role_service_pb2_grpc.add_RoleServiceServicer_to_server, RoleHandlers(roles=Roles(**shared))),

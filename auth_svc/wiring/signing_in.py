@@ -10,6 +10,7 @@ from auth_svc.handlers import AccountHandlers, AuthHandlers, BrowserSessionHandl
 from auth_svc.passwords import Argon2Passwords
 from auth_svc.service import (
     Accounts,
+    AddressChanges,
     NewPasswords,
     OpenSessions,
     Registering,
@@ -42,6 +43,7 @@ class SigningIn:
         passwords: judges and hashes new ones.
         sessions: opens sessions.
         accounts: changes what one signs in with.
+        addresses: changes where mails go.
     """
 
     def __init__(
@@ -85,9 +87,12 @@ class SigningIn:
             mails=mailing.mails,
             budget=budget,
         )
+        self.addresses = AddressChanges(
+            **own_account(shared), proofs=proving.proofs, tokens=mailing.tokens, mails=mailing.mails, budget=budget
+        )
         session_list = SessionList(**own_account(shared), longest=timedelta(seconds=settings.session_seconds))
         browsers = BrowserSessionHandlers(sessions=open_sessions, verifier=token_verifier(settings, clock, signer), clock=clock)
-        accounts = AccountHandlers(accounts=self.accounts, proofs=proving.proofs, sessions=self.sessions)
+        accounts = AccountHandlers(accounts=self.accounts, addresses=self.addresses, proofs=proving.proofs, sessions=self.sessions)
         entrance = AuthHandlers(sessions=self.sessions, open_sessions=open_sessions, registering=registering, keys=signer)
         self.handlers: Sequence[Handler] = (
             (auth_service_pb2_grpc.add_AuthServiceServicer_to_server, entrance),

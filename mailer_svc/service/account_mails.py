@@ -15,7 +15,10 @@ INSTALLATION: Final = "installation"
 TEMPLATES: Final = frozenset(
     f"tocsin.{name}"
     for name in (
+        "address-change",
+        "address-changed",
         "address-confirmation",
+        "address-in-use",
         "already-registered",
         "factor-added",
         "factor-removed",

@@ -24,6 +24,7 @@ class AlertKind(Enum):
     QUOTA_NEAR = "QUOTA_NEAR"
     QUOTA_REACHED = "QUOTA_REACHED"
     API_KEY_EXPIRING = "API_KEY_EXPIRING"
+    ADDRESS_REVERTED = "ADDRESS_REVERTED"
 
 
 class Severity(Enum):
@@ -51,6 +52,7 @@ SEVERITIES: Final = {
     AlertKind.QUOTA_NEAR: Severity.LOW,
     AlertKind.QUOTA_REACHED: Severity.MEDIUM,
     AlertKind.API_KEY_EXPIRING: Severity.MEDIUM,
+    AlertKind.ADDRESS_REVERTED: Severity.HIGH,
 }
 """That of an alert that names none."""
 

@@ -33,6 +33,7 @@ def make_account() -> typer.Typer:
         ("password", password),
         ("reset", reset),
         ("verify", verify),
+        ("address", address),
         ("sessions", sessions),
         ("end", end),
         ("sign-out-everywhere", sign_out_everywhere),
@@ -106,6 +107,29 @@ def verify(token: TokenOption = "", state: StateOption = STATE, url: UrlOption =
         else:
             client.call("POST", "/v1/account:resendVerification", body={})
             write_line("A mail with a link is on its way.")
+
+
+def address(
+    new: Annotated[str, typer.Argument(help="The address that you want to have; not with --token or --back.")] = "",
+    token: TokenOption = "",
+    back: Annotated[str, typer.Option("--back", metavar="TOKEN", help="Take a change back by the link of the mail about it.")] = "",
+    state: StateOption = STATE,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+) -> None:
+    """Have a link sent to another address of yours; make it count, or take it back, by the token of a link."""
+    if [bool(new), bool(token), bool(back)].count(True) != 1:
+        msg = "give an address, --token or --back"
+        raise typer.BadParameter(msg)
+    with connect(state=state, url=url, api_key=api_key if new else None) as client:
+        if new:
+            client.call("POST", "/v1/account:changeAddress", body={"newEmail": new})
+            write_line(f"A mail with a link is on its way to {new}; the address counts once the link is followed.")
+        elif token:
+            write_line(f"Changed: {client.call('POST', '/v1/account:confirmAddressChange', body={'token': token})['user']}")
+        else:
+            who = client.call("POST", "/v1/account:revertAddressChange", body={"token": back})["user"]
+            write_line(f"Taken back: {who}. Every session has ended; a mail leads to a new password.")
 
 
 def sessions(

@@ -342,6 +342,7 @@ export const de: Words = {
       CREDENTIALS_FORGED: "Gefälschte Zugangsdaten",
       QUOTA_NEAR: "Kontingent fast verbraucht",
       QUOTA_REACHED: "Kontingent verbraucht",
+      ADDRESS_REVERTED: "Eine Adresse wurde zurückgeholt",
       API_KEY_EXPIRING: "Ein Schlüssel endet bald",
     },
   },

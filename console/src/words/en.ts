@@ -345,6 +345,7 @@ export const en = {
       CREDENTIALS_FORGED: "Forged credentials",
       QUOTA_NEAR: "Quota nearly used",
       QUOTA_REACHED: "Quota used up",
+      ADDRESS_REVERTED: "An address was taken back",
       API_KEY_EXPIRING: "A key ends soon",
     } as Record<string, string>,
   },

@@ -23,6 +23,7 @@ from auth_svc.service import (
     AccountMails,
     AccountMailSender,
     Accounts,
+    AddressChanges,
     Authorizer,
     FactorOffice,
     Invitations,
@@ -56,6 +57,8 @@ SCOPES = frozenset({"alarms:read", "alarms:write", "users:write", "account:write
 _PATHS = {
     AccountMailKind.RESET_PASSWORD: "/account/reset/",
     AccountMailKind.VERIFY_ADDRESS: "/account/verify/",
+    AccountMailKind.CHANGE_ADDRESS: "/account/address/",
+    AccountMailKind.ADDRESS_CHANGED: "/account/address-back/",
     AccountMailKind.INVITATION: "/account/invitation/",
 }
 
@@ -158,6 +161,7 @@ class Office:
         self.invitations = Invitations(**shared, authorizer=self.authorizer, passwords=passwords, tokens=self.tokens, mails=self.mails)
         self.proofs = Reauthentication(**shared, hasher=self.hasher, second=self.second, throttle=throttle)
         self.accounts = Accounts(**writing, proofs=self.proofs, passwords=passwords, budget=budget)
+        self.addresses = AddressChanges(**writing, proofs=self.proofs, budget=budget)
         self.factors = FactorOffice(
             **writing, passkeys=passkeys, second=self.second, fresh=self.proofs, sealer=sealer, authorizer=self.authorizer
         )

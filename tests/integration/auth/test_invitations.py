@@ -49,7 +49,7 @@ class Guest:
     """Somebody with the link of a mail, at its page."""
 
     def __init__(self, office: Office, token: str) -> None:
-        self._pages = AccountPageHandlers(accounts=office.accounts, invitations=office.invitations)
+        self._pages = AccountPageHandlers(accounts=office.accounts, invitations=office.invitations, addresses=office.addresses)
         self.token = token
 
     async def look(self, language: str = "en") -> tuple[int, str]:

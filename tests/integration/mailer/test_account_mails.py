@@ -54,7 +54,13 @@ async def test_it_arrives_in_its_readers_language(mailing: Rig, smtp_sink: SmtpS
 @pytest.mark.parametrize("locale", ["", "de"])
 async def test_each_can_be_sent_without_a_public_url(mailing: Rig, smtp_sink: SmtpSink, template: str, locale: str) -> None:
     """Those that have a link show its token then."""
-    linked = {"tocsin.password-reset", "tocsin.address-confirmation", "tocsin.invitation"}
+    linked = {
+        "tocsin.password-reset",
+        "tocsin.address-confirmation",
+        "tocsin.invitation",
+        "tocsin.address-change",
+        "tocsin.address-changed",
+    }
     await stub(mailing).SendAccountMail(
         mail(template=template, locale=locale, variables={"url": "", "token": "to_7"} if template in linked else {})
     )

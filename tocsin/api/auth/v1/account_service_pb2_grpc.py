@@ -66,6 +66,21 @@ class AccountServiceStub:
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.VerifyAddressRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.VerifyAddressResponse.FromString,
                 _registered_method=True)
+        self.ChangeAddress = channel.unary_unary(
+                '/tocsin.api.auth.v1.AccountService/ChangeAddress',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ChangeAddressRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ConfirmAddressChange = channel.unary_unary(
+                '/tocsin.api.auth.v1.AccountService/ConfirmAddressChange',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ConfirmAddressChangeRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ConfirmAddressChangeResponse.FromString,
+                _registered_method=True)
+        self.RevertAddressChange = channel.unary_unary(
+                '/tocsin.api.auth.v1.AccountService/RevertAddressChange',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.RevertAddressChangeRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.RevertAddressChangeResponse.FromString,
+                _registered_method=True)
         self.CreateSignInLink = channel.unary_unary(
                 '/tocsin.api.auth.v1.AccountService/CreateSignInLink',
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.CreateSignInLinkRequest.SerializeToString,
@@ -125,6 +140,30 @@ class AccountServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ChangeAddress(self, request, context):
+        """Has a mail sent to another address of the caller, which counts once the link in it is followed, within 24 hours. It is answered the same for
+        every address: one that has an account gets a mail that says so. Needs a fresh proof, as factors do.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmAddressChange(self, request, context):
+        """Makes another address count by the token of such a link. Every session ends but the one that asked; a mail tells the address of before, and
+        its link takes the change back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevertAddressChange(self, request, context):
+        """Takes a change back by the token of the link in the mail to the address of before, within three days: the user gets that address again, every
+        session ends, and the password works no more; a mail leads to another one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateSignInLink(self, request, context):
         """Makes a link that signs a user of the tenant in: it works once, and for ten minutes. Refused if the user has scopes that the caller lacks.
         """
@@ -171,6 +210,21 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.VerifyAddress,
                     request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.VerifyAddressRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.VerifyAddressResponse.SerializeToString,
+            ),
+            'ChangeAddress': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeAddress,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ChangeAddressRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ConfirmAddressChange': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmAddressChange,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ConfirmAddressChangeRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ConfirmAddressChangeResponse.SerializeToString,
+            ),
+            'RevertAddressChange': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevertAddressChange,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.RevertAddressChangeRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.RevertAddressChangeResponse.SerializeToString,
             ),
             'CreateSignInLink': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateSignInLink,
@@ -357,6 +411,87 @@ class AccountService:
             _registered_method=True)
 
     @staticmethod
+    def ChangeAddress(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.AccountService/ChangeAddress',
+            tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ChangeAddressRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmAddressChange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.AccountService/ConfirmAddressChange',
+            tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ConfirmAddressChangeRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ConfirmAddressChangeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevertAddressChange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.AccountService/RevertAddressChange',
+            tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.RevertAddressChangeRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.RevertAddressChangeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def CreateSignInLink(request,
             target,
             options=(),
@@ -437,6 +572,26 @@ class AccountPageServiceStub:
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ShowVerifyPageRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.AccountPage.FromString,
                 _registered_method=True)
+        self.ShowAddressPage = channel.unary_unary(
+                '/tocsin.api.auth.v1.AccountPageService/ShowAddressPage',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ShowAddressPageRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.AccountPage.FromString,
+                _registered_method=True)
+        self.SubmitAddressPage = channel.unary_unary(
+                '/tocsin.api.auth.v1.AccountPageService/SubmitAddressPage',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.SubmitAddressPageRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.AccountPage.FromString,
+                _registered_method=True)
+        self.ShowAddressBackPage = channel.unary_unary(
+                '/tocsin.api.auth.v1.AccountPageService/ShowAddressBackPage',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ShowAddressBackPageRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.AccountPage.FromString,
+                _registered_method=True)
+        self.SubmitAddressBackPage = channel.unary_unary(
+                '/tocsin.api.auth.v1.AccountPageService/SubmitAddressBackPage',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.SubmitAddressBackPageRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.AccountPage.FromString,
+                _registered_method=True)
         self.ShowInvitationPage = channel.unary_unary(
                 '/tocsin.api.auth.v1.AccountPageService/ShowInvitationPage',
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ShowInvitationPageRequest.SerializeToString,
@@ -480,6 +635,34 @@ class AccountPageServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ShowAddressPage(self, request, context):
+        """Shows the button that makes another address count.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitAddressPage(self, request, context):
+        """Makes it count.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShowAddressBackPage(self, request, context):
+        """Shows the button that takes another address back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitAddressBackPage(self, request, context):
+        """Takes it back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ShowInvitationPage(self, request, context):
         """Shows the form that accepts an invitation.
         """
@@ -517,6 +700,26 @@ def add_AccountPageServiceServicer_to_server(servicer, server):
             'ShowVerifyPage': grpc.unary_unary_rpc_method_handler(
                     servicer.ShowVerifyPage,
                     request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ShowVerifyPageRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.AccountPage.SerializeToString,
+            ),
+            'ShowAddressPage': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShowAddressPage,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ShowAddressPageRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.AccountPage.SerializeToString,
+            ),
+            'SubmitAddressPage': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitAddressPage,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.SubmitAddressPageRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.AccountPage.SerializeToString,
+            ),
+            'ShowAddressBackPage': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShowAddressBackPage,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ShowAddressBackPageRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.AccountPage.SerializeToString,
+            ),
+            'SubmitAddressBackPage': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitAddressBackPage,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.SubmitAddressBackPageRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.AccountPage.SerializeToString,
             ),
             'ShowInvitationPage': grpc.unary_unary_rpc_method_handler(
@@ -617,6 +820,114 @@ class AccountPageService:
             target,
             '/tocsin.api.auth.v1.AccountPageService/ShowVerifyPage',
             tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ShowVerifyPageRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.AccountPage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShowAddressPage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.AccountPageService/ShowAddressPage',
+            tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ShowAddressPageRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.AccountPage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitAddressPage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.AccountPageService/SubmitAddressPage',
+            tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.SubmitAddressPageRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.AccountPage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShowAddressBackPage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.AccountPageService/ShowAddressBackPage',
+            tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.ShowAddressBackPageRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.AccountPage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitAddressBackPage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.AccountPageService/SubmitAddressBackPage',
+            tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.SubmitAddressBackPageRequest.SerializeToString,
             tocsin_dot_api_dot_auth_dot_v1_dot_account__service__pb2.AccountPage.FromString,
             options,
             channel_credentials,

@@ -48,6 +48,18 @@ class AccountServiceStub:
     """Sets a new password by the token of such a link, which works once and for half an hour. Every session of the user ends."""
     VerifyAddress: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.VerifyAddressRequest, _account_service_pb2.VerifyAddressResponse]
     """Confirms an address by the token of the link in a mail; at registration, that makes the tenant and its administrator."""
+    ChangeAddress: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.ChangeAddressRequest, _empty_pb2.Empty]
+    """Has a mail sent to another address of the caller, which counts once the link in it is followed, within 24 hours. It is answered the same for
+    every address: one that has an account gets a mail that says so. Needs a fresh proof, as factors do.
+    """
+    ConfirmAddressChange: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.ConfirmAddressChangeRequest, _account_service_pb2.ConfirmAddressChangeResponse]
+    """Makes another address count by the token of such a link. Every session ends but the one that asked; a mail tells the address of before, and
+    its link takes the change back.
+    """
+    RevertAddressChange: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.RevertAddressChangeRequest, _account_service_pb2.RevertAddressChangeResponse]
+    """Takes a change back by the token of the link in the mail to the address of before, within three days: the user gets that address again, every
+    session ends, and the password works no more; a mail leads to another one.
+    """
     CreateSignInLink: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.CreateSignInLinkRequest, _account_service_pb2.CreateSignInLinkResponse]
     """Makes a link that signs a user of the tenant in: it works once, and for ten minutes. Refused if the user has scopes that the caller lacks."""
     ResendVerification: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.ResendVerificationRequest, _empty_pb2.Empty]
@@ -72,6 +84,18 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """Sets a new password by the token of such a link, which works once and for half an hour. Every session of the user ends."""
     VerifyAddress: _aio.UnaryUnaryMultiCallable[_account_service_pb2.VerifyAddressRequest, _account_service_pb2.VerifyAddressResponse]  # type: ignore[assignment]
     """Confirms an address by the token of the link in a mail; at registration, that makes the tenant and its administrator."""
+    ChangeAddress: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ChangeAddressRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Has a mail sent to another address of the caller, which counts once the link in it is followed, within 24 hours. It is answered the same for
+    every address: one that has an account gets a mail that says so. Needs a fresh proof, as factors do.
+    """
+    ConfirmAddressChange: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ConfirmAddressChangeRequest, _account_service_pb2.ConfirmAddressChangeResponse]  # type: ignore[assignment]
+    """Makes another address count by the token of such a link. Every session ends but the one that asked; a mail tells the address of before, and
+    its link takes the change back.
+    """
+    RevertAddressChange: _aio.UnaryUnaryMultiCallable[_account_service_pb2.RevertAddressChangeRequest, _account_service_pb2.RevertAddressChangeResponse]  # type: ignore[assignment]
+    """Takes a change back by the token of the link in the mail to the address of before, within three days: the user gets that address again, every
+    session ends, and the password works no more; a mail leads to another one.
+    """
     CreateSignInLink: _aio.UnaryUnaryMultiCallable[_account_service_pb2.CreateSignInLinkRequest, _account_service_pb2.CreateSignInLinkResponse]  # type: ignore[assignment]
     """Makes a link that signs a user of the tenant in: it works once, and for ten minutes. Refused if the user has scopes that the caller lacks."""
     ResendVerification: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ResendVerificationRequest, _empty_pb2.Empty]  # type: ignore[assignment]
@@ -131,6 +155,36 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         """Confirms an address by the token of the link in a mail; at registration, that makes the tenant and its administrator."""
 
     @_abc_1.abstractmethod
+    def ChangeAddress(
+        self,
+        request: _account_service_pb2.ChangeAddressRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Has a mail sent to another address of the caller, which counts once the link in it is followed, within 24 hours. It is answered the same for
+        every address: one that has an account gets a mail that says so. Needs a fresh proof, as factors do.
+        """
+
+    @_abc_1.abstractmethod
+    def ConfirmAddressChange(
+        self,
+        request: _account_service_pb2.ConfirmAddressChangeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.ConfirmAddressChangeResponse, _abc.Awaitable[_account_service_pb2.ConfirmAddressChangeResponse]]:
+        """Makes another address count by the token of such a link. Every session ends but the one that asked; a mail tells the address of before, and
+        its link takes the change back.
+        """
+
+    @_abc_1.abstractmethod
+    def RevertAddressChange(
+        self,
+        request: _account_service_pb2.RevertAddressChangeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.RevertAddressChangeResponse, _abc.Awaitable[_account_service_pb2.RevertAddressChangeResponse]]:
+        """Takes a change back by the token of the link in the mail to the address of before, within three days: the user gets that address again, every
+        session ends, and the password works no more; a mail leads to another one.
+        """
+
+    @_abc_1.abstractmethod
     def CreateSignInLink(
         self,
         request: _account_service_pb2.CreateSignInLinkRequest,
@@ -163,6 +217,14 @@ class AccountPageServiceStub:
     """Takes the form."""
     ShowVerifyPage: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.ShowVerifyPageRequest, _account_service_pb2.AccountPage]
     """Shows the button that confirms an address."""
+    ShowAddressPage: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.ShowAddressPageRequest, _account_service_pb2.AccountPage]
+    """Shows the button that makes another address count."""
+    SubmitAddressPage: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.SubmitAddressPageRequest, _account_service_pb2.AccountPage]
+    """Makes it count."""
+    ShowAddressBackPage: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.ShowAddressBackPageRequest, _account_service_pb2.AccountPage]
+    """Shows the button that takes another address back."""
+    SubmitAddressBackPage: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.SubmitAddressBackPageRequest, _account_service_pb2.AccountPage]
+    """Takes it back."""
     ShowInvitationPage: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.ShowInvitationPageRequest, _account_service_pb2.AccountPage]
     """Shows the form that accepts an invitation."""
     SubmitInvitationPage: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.SubmitInvitationPageRequest, _account_service_pb2.AccountPage]
@@ -183,6 +245,14 @@ class AccountPageServiceAsyncStub(AccountPageServiceStub):
     """Takes the form."""
     ShowVerifyPage: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ShowVerifyPageRequest, _account_service_pb2.AccountPage]  # type: ignore[assignment]
     """Shows the button that confirms an address."""
+    ShowAddressPage: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ShowAddressPageRequest, _account_service_pb2.AccountPage]  # type: ignore[assignment]
+    """Shows the button that makes another address count."""
+    SubmitAddressPage: _aio.UnaryUnaryMultiCallable[_account_service_pb2.SubmitAddressPageRequest, _account_service_pb2.AccountPage]  # type: ignore[assignment]
+    """Makes it count."""
+    ShowAddressBackPage: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ShowAddressBackPageRequest, _account_service_pb2.AccountPage]  # type: ignore[assignment]
+    """Shows the button that takes another address back."""
+    SubmitAddressBackPage: _aio.UnaryUnaryMultiCallable[_account_service_pb2.SubmitAddressBackPageRequest, _account_service_pb2.AccountPage]  # type: ignore[assignment]
+    """Takes it back."""
     ShowInvitationPage: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ShowInvitationPageRequest, _account_service_pb2.AccountPage]  # type: ignore[assignment]
     """Shows the form that accepts an invitation."""
     SubmitInvitationPage: _aio.UnaryUnaryMultiCallable[_account_service_pb2.SubmitInvitationPageRequest, _account_service_pb2.AccountPage]  # type: ignore[assignment]
@@ -218,6 +288,38 @@ class AccountPageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_account_service_pb2.AccountPage, _abc.Awaitable[_account_service_pb2.AccountPage]]:
         """Shows the button that confirms an address."""
+
+    @_abc_1.abstractmethod
+    def ShowAddressPage(
+        self,
+        request: _account_service_pb2.ShowAddressPageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.AccountPage, _abc.Awaitable[_account_service_pb2.AccountPage]]:
+        """Shows the button that makes another address count."""
+
+    @_abc_1.abstractmethod
+    def SubmitAddressPage(
+        self,
+        request: _account_service_pb2.SubmitAddressPageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.AccountPage, _abc.Awaitable[_account_service_pb2.AccountPage]]:
+        """Makes it count."""
+
+    @_abc_1.abstractmethod
+    def ShowAddressBackPage(
+        self,
+        request: _account_service_pb2.ShowAddressBackPageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.AccountPage, _abc.Awaitable[_account_service_pb2.AccountPage]]:
+        """Shows the button that takes another address back."""
+
+    @_abc_1.abstractmethod
+    def SubmitAddressBackPage(
+        self,
+        request: _account_service_pb2.SubmitAddressBackPageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.AccountPage, _abc.Awaitable[_account_service_pb2.AccountPage]]:
+        """Takes it back."""
 
     @_abc_1.abstractmethod
     def ShowInvitationPage(

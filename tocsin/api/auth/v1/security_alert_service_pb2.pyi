@@ -66,6 +66,8 @@ class SecurityAlert(_message.Message):
         """An API key stops working soon."""
         NEW_CLIENT: SecurityAlert._Kind.ValueType  # 35
         """Somebody signed in by a client, and from a network, that the account had never signed in from."""
+        ADDRESS_REVERTED: SecurityAlert._Kind.ValueType  # 40
+        """A change of an address was taken back from the address of before: somebody else may have made it."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What happened."""
@@ -104,6 +106,8 @@ class SecurityAlert(_message.Message):
     """An API key stops working soon."""
     NEW_CLIENT: SecurityAlert.Kind.ValueType  # 35
     """Somebody signed in by a client, and from a network, that the account had never signed in from."""
+    ADDRESS_REVERTED: SecurityAlert.Kind.ValueType  # 40
+    """A change of an address was taken back from the address of before: somebody else may have made it."""
 
     class _Severity:
         ValueType = _typing.NewType("ValueType", _builtins.int)
