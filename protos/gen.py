@@ -19,6 +19,8 @@ from protovalidate._gen.buf.validate import validate_pb
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "protos"
 TARGET = ROOT / "tocsin" / "api"
+POLICY = Path("tocsin/api/mesh/v1/policy.proto")
+"""What other contracts import: it is handed on with the generated code."""
 HAND_WRITTEN = {"__init__.py", "validate.py", "py.typed"}
 VALIDATE_IMPORT = re.compile(r"^from buf\.validate import validate_pb2 as (\w+)$", re.MULTILINE)
 
@@ -71,6 +73,7 @@ def generate(target: Path) -> None:
             out = target / path.relative_to(workspace / "tocsin" / "api")
             out.parent.mkdir(parents=True, exist_ok=True)
             out.write_text(VALIDATE_IMPORT.sub(r"from tocsin.api import validate as \1", path.read_text()))
+    shutil.copyfile(SOURCE / POLICY, target / POLICY.relative_to("tocsin/api"))
     for package in {path.parent for path in target.rglob("*_pb2.py")}:
         for folder in (package, package.parent):
             if folder != target:

@@ -29,6 +29,7 @@ OTHERS = {
     "tocsin/database/connection.py": "shields what must end, and awaits it",
     "tocsin/database/engine.py": "shields what must end, and awaits it",
     "tocsin/lifecycle.py": "what the process itself waits for",
+    "tocsin/mesh/library.py": "what a process of somebody else's waits for",
     "tocsin/loadtest/run.py": "probes, for the length of the run",
     "tocsin/mesh/client/channel.py": "closes a connection that nobody uses any more",
     "tocsin/mesh/client/hedge.py": "attempts, for the length of their call",

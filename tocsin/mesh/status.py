@@ -1,8 +1,8 @@
 """The one table between `tocsin.errors` and the wire.
 
 On the wire an error is a google.rpc.Status in ``grpc-status-details-bin`` (AIP-193): ErrorInfo with domain "tocsin" always, BadRequest
-when fields were refused, RetryInfo when a time to come back is known. What gRPC itself reports (a refused connection, a reset stream)
-has no such details; its text names addresses, so it stays in the exception's cause and never in the message.
+when fields were refused, RetryInfo when a time to come back is known. A status without details keeps its text where a handler speaks of
+the request; what gRPC itself reports (a refused connection, a reset stream) names addresses: it stays in the exception's cause.
 """
 
 import math
@@ -57,6 +57,17 @@ _NUMBERS = {code: cast("int", code.value[0]) for code in grpc.StatusCode}
 
 _FAILURES = (errors.Unavailable, errors.Internal, errors.DataLoss)
 _NOT_OF_THE_REQUEST = (*_FAILURES, errors.DeadlineExceeded, errors.Cancelled, errors.MessageTooLarge, errors.AnswerTooLarge)
+# gRPC says none of these by itself: the words are those of a handler.
+_OF_THE_REQUEST = (
+    errors.InvalidInput,
+    errors.NotFound,
+    errors.AlreadyExists,
+    errors.FailedPrecondition,
+    errors.Aborted,
+    errors.OutOfRange,
+    errors.PermissionDenied,
+    errors.Unauthenticated,
+)
 _IGNORED = (errors.Cancelled, errors.CircuitOpen, errors.Unimplemented, errors.ResourceExhausted, errors.AnswerTooLarge)
 
 
@@ -131,7 +142,8 @@ def from_rpc(error: grpc.aio.AioRpcError, *, target: str) -> TocsinError:
     status = _parse(raw)
     if status is None or status.code != _NUMBERS[error.code()]:
         kind = _too_large(error) or _CLASSES.get(error.code(), errors.Internal)
-        found = kind(_plain_message(kind, target), metadata={"target": target})
+        said = (error.details() or "")[:_MAX_TEXT] if issubclass(kind, _OF_THE_REQUEST) else ""
+        found = kind(said or _plain_message(kind, target), metadata={"target": target})
         return _pushed_back(found, pushback)
     return _pushed_back(from_status(status), pushback)
 

@@ -80,6 +80,22 @@ class ScopeMissing(PermissionDenied):
         return cls(f"The token does not carry the scope {scope!r}.", metadata={"scope": scope})
 
 
+class Verifier(Protocol):
+    """Says whom a token speaks for."""
+
+    def known(self, token: str) -> Principal | None:
+        """The principal of a token that was verified a moment ago."""
+        ...
+
+    async def verify(self, token: str) -> Principal:
+        """The principal that ``token`` speaks for.
+
+        Raises:
+            Unauthenticated: the token is not valid.
+        """
+        ...
+
+
 class TokenVerifier:
     """Verifies tokens, and remembers those that it verified for a while: a signature costs a hundred times as much as a look-up.
 

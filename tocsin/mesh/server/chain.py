@@ -36,7 +36,7 @@ from tocsin.mesh.metrics import ServerMetrics
 from tocsin.mesh.policy import MethodKind, MethodPolicy, every_scope
 from tocsin.mesh.shedding import Shedder
 from tocsin.mesh.spans import rpc_span
-from tocsin.mesh.tokens import Principal, ScopeMissing, TokenVerifier
+from tocsin.mesh.tokens import Principal, ScopeMissing, Verifier
 from tocsin.mesh.validation import RequestValidator
 from tocsin.telemetry import (
     TRACEPARENT,
@@ -78,7 +78,7 @@ class ServerParts:
     """What the chains of one server share."""
 
     identity: Identity
-    verifier: TokenVerifier
+    verifier: Verifier
     validator: RequestValidator
     telemetry: Telemetry
     metrics: ServerMetrics

@@ -27,7 +27,7 @@ from tocsin.mesh.server.chain import CallJournal, ServerParts, TenantGate
 from tocsin.mesh.server.methods import Registrar, RpcHandler, compile_handlers
 from tocsin.mesh.server.reflection import add_reflection
 from tocsin.mesh.shedding import Shedder
-from tocsin.mesh.tokens import TokenVerifier
+from tocsin.mesh.tokens import Verifier
 from tocsin.mesh.validation import RequestValidator
 from tocsin.telemetry import Telemetry, get_logger
 
@@ -53,7 +53,7 @@ class MeshServer:
         clock: Clock,
         telemetry: Telemetry,
         mesh: Mesh | None,
-        verifier: TokenVerifier,
+        verifier: Verifier,
         breakers: BreakerRegistry,
         checks: Mapping[str, Check],
         handlers: Sequence[Handler],
@@ -180,7 +180,7 @@ class MeshServer:
 
 
 def _parts(
-    settings: ServiceSettings, *, identity: Identity, verifier: TokenVerifier, telemetry: Telemetry, tenants: TenantGate | None
+    settings: ServiceSettings, *, identity: Identity, verifier: Verifier, telemetry: Telemetry, tenants: TenantGate | None
 ) -> ServerParts:
     parts = ServerParts(
         identity=identity,

@@ -1,0 +1,256 @@
+"""The mesh for services of one's own: deadlines, retries, breakers, shedding, health and metrics, read from the options of their contract.
+
+A contract says what it wants by the options of ``tocsin/api/mesh/v1/policy.proto``, and may say nothing. No setting, token, database or
+other service of Tocsin is needed. ``examples/greeter/`` has two services.
+"""
+
+import asyncio
+import signal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, NoReturn, Self
+
+from google.protobuf import descriptor_pb2
+from google.protobuf.descriptor import FileDescriptor
+
+from tocsin.clock import SystemClock
+from tocsin.config import ServiceSettings
+from tocsin.errors import Unauthenticated
+from tocsin.mesh.breaker import BreakerRegistry
+from tocsin.mesh.client import Mesh
+from tocsin.mesh.client.channel import MeshChannel
+from tocsin.mesh.health import Check
+from tocsin.mesh.policy import MethodPolicy, PolicyError, checked, read
+from tocsin.mesh.server import MeshServer
+from tocsin.mesh.server.mesh_server import Handler
+from tocsin.mesh.tokens import Verifier
+from tocsin.telemetry import Telemetry
+
+_TIMEOUT: Final = 15.0
+_RATE_CLASS: Final = "default"
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MutualTls:
+    """Who a service is, and whom it trusts. Its certificate bears the URI ``spiffe://<trust_domain>/<service>``.
+
+    Attributes:
+        ca_file: authorities that are trusted (PEM).
+        cert_file: the certificate (PEM); a renewed one is used without a restart.
+        key_file: its private key (PEM).
+        trust_domain: the SPIFFE trust domain.
+    """
+
+    ca_file: Path
+    cert_file: Path
+    key_file: Path
+    trust_domain: str
+
+
+class NoTokens:
+    """Verifies no token: for services that nobody calls with one."""
+
+    def known(self, token: str) -> None:
+        """None: there is none."""
+        del token
+
+    async def verify(self, token: str) -> NoReturn:
+        """Refuses.
+
+        Raises:
+            Unauthenticated: always.
+        """
+        del token
+        raise Unauthenticated("This service takes no tokens.")
+
+
+def contract_policies(files: Iterable[FileDescriptor], *, tokens: bool = False) -> Mapping[str, MethodPolicy]:
+    """The policy of every method that ``files`` declare, by path.
+
+    A method without a timeout gets 15 s, one that names neither callers nor a scope is public.
+
+    Args:
+        files: descriptors of the contract, as generated modules have them in ``DESCRIPTOR``.
+        tokens: whether tokens can be verified, so that methods may ask for a scope.
+
+    Raises:
+        PolicyError: an option makes no sense; every problem names its method.
+    """
+    wanted = list(files)
+    declared = {service.full_name for file in wanted for service in file.services_by_name.values()}
+    found = {
+        path: replace(
+            policy,
+            timeout=policy.timeout or _TIMEOUT,
+            public=policy.public or not (policy.scope or policy.callers),
+            rate_class=policy.rate_class or _RATE_CLASS,
+        )
+        for path, policy in read(_with_imports(wanted), package="").items()
+        if policy.service in declared
+    }
+    if not tokens and (asking := [path for path, policy in found.items() if policy.scope]):
+        raise PolicyError([f"{path}: policy.scope needs a verifier of tokens" for path in asking])
+    return checked(found)
+
+
+def _with_imports(files: Iterable[FileDescriptor]) -> descriptor_pb2.FileDescriptorSet:
+    found: dict[str, FileDescriptor] = {}
+    waiting = list(files)
+    while waiting:
+        file = waiting.pop()
+        if file.name not in found:
+            found[file.name] = file
+            waiting += file.dependencies
+    copied = descriptor_pb2.FileDescriptorSet()
+    for file in found.values():
+        file.CopyToProto(copied.file.add())
+    return copied
+
+
+class ServiceProcess:
+    """One process of a service: what it serves, and the ways to the services that it calls.
+
+    Its methods are called inside of ``async with``; leaving it drains the servers and closes the channels.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        *,
+        contract: Sequence[FileDescriptor],
+        targets: Mapping[str, str] | None = None,
+        tls: MutualTls | None = None,
+        verifier: Verifier | None = None,
+        host: str = "127.0.0.1",
+        metrics_port: int = 0,
+        otlp_endpoint: str | None = None,
+        drain_seconds: float = 3.0,
+    ) -> None:
+        """Prepares everything; nothing listens and nothing connects.
+
+        Args:
+            service: its name: on its certificate, in traces and in metrics.
+            contract: descriptors of what it serves and of what it calls.
+            targets: gRPC targets of the services that it calls, such as ``dns:///names:50052``, by name.
+            tls: who it is; without it connections are not secured, and methods with ``callers`` refuse everybody.
+            verifier: verifies tokens of users; without one no method may ask for a scope.
+            host: address to listen on.
+            metrics_port: of Prometheus' ``/metrics``; 0 takes any free one.
+            otlp_endpoint: where spans are exported to; nowhere unless given.
+            drain_seconds: how long calls are still taken after the end is announced.
+
+        Raises:
+            PolicyError: the contract asks for what makes no sense.
+        """
+        given: dict[str, Any] = {"host": host, "metrics_port": metrics_port, "otlp_endpoint": otlp_endpoint, "drain_seconds": drain_seconds}
+        if tls is not None:
+            given |= {"tls_ca_file": tls.ca_file, "tls_cert_file": tls.cert_file, "tls_key_file": tls.key_file}
+            given["trust_domain"] = tls.trust_domain
+        self._settings = ServiceSettings(**given)
+        self.service = service
+        self._clock = SystemClock()
+        self._plaintext = tls is None
+        self._verifier = verifier or NoTokens()
+        self._methods = contract_policies(contract, tokens=verifier is not None)
+        self._telemetry = Telemetry(service=service, settings=self._settings)
+        self.breakers = BreakerRegistry(clock=self._clock)
+        self._mesh = Mesh(
+            service=service,
+            settings=self._settings,
+            clock=self._clock,
+            telemetry=self._telemetry,
+            breakers=self.breakers,
+            methods=self._methods,
+            targets=targets or {},
+            plaintext=self._plaintext,
+        )
+        self._servers: list[MeshServer] = []
+        self._ends: list[asyncio.Future[None]] = []
+
+    async def __aenter__(self) -> Self:
+        """Listens for scrapes, and checks that the targets can be dialled.
+
+        Raises:
+            OSError, ConfigError: a port is taken, a certificate cannot be read, or a target is none.
+        """
+        await self._telemetry.start()
+        try:
+            await self._mesh.start()
+        except BaseException:
+            await self._telemetry.stop()
+            raise
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        """Drains what is served, then closes the channels."""
+        del raised
+        self._telemetry.set_ready(False)
+        await asyncio.gather(*(server.stop() for server in self._servers))
+        await self._mesh.stop()
+        await self._telemetry.stop()
+
+    def channel(self, service: str) -> MeshChannel:
+        """The channel to ``service``; works with generated stubs.
+
+        Raises:
+            LookupError: there is no target for the service.
+        """
+        return self._mesh.channel(service)
+
+    async def serve(self, *handlers: Handler, port: int = 0, checks: Mapping[str, Check] | None = None) -> MeshServer:
+        """Serves ``(add_XServicer_to_server, servicer)`` with health, reflection and the policies of the contract.
+
+        Args:
+            handlers: what is served.
+            port: where; 0 takes any free one.
+            checks: what the service needs, by name; while one fails it reports NOT_SERVING.
+
+        Raises:
+            PolicyError: a method is not in the contract, or not implemented.
+            PortInUse: the port is taken.
+        """
+        server = MeshServer(
+            service=self.service,
+            settings=self._settings.model_copy(update={"port": port}),
+            clock=self._clock,
+            telemetry=self._telemetry,
+            mesh=self._mesh,
+            verifier=self._verifier,
+            breakers=self.breakers,
+            checks=checks or {},
+            handlers=handlers,
+            methods=self._methods,
+            plaintext=self._plaintext,
+        )
+        await server.start()
+        self._servers.append(server)
+        self._ends.append(asyncio.ensure_future(server.wait()))  # not cancelled: gRPC would take it for the end of the server
+        self._telemetry.set_ready(True)
+        return server
+
+    @property
+    def metrics_url(self) -> str:
+        """Where Prometheus finds this process."""
+        return self._telemetry.metrics_url
+
+    async def wait(self) -> None:
+        """Returns at SIGTERM or SIGINT, or when a server has ended by itself.
+
+        Raises:
+            Exception: what ended it.
+        """
+        loop = asyncio.get_running_loop()
+        asked = asyncio.Event()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, asked.set)
+        waiting = asyncio.ensure_future(asked.wait())
+        try:
+            done, _ = await asyncio.wait((waiting, *self._ends), return_when=asyncio.FIRST_COMPLETED)
+            for ended in done:
+                ended.result()
+        finally:
+            waiting.cancel()
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
