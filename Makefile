@@ -66,8 +66,9 @@ clean: ## remove what the tools leave behind (keeps .venv and var)
 
 # -- code ----------------------------------------------------------------------------------------------------------------------
 
-gen: setup ## generate tocsin/api from protos/, and docs/metrics.md from the services (offline)
+gen: setup ## generate tocsin/api and the client from protos/, and docs/metrics.md from the services (offline)
 	@$(BIN)/python protos/gen.py
+	@$(BIN)/python -m client.generate
 	@$(BIN)/python .ci/metrics.py write
 
 fmt: setup ## format Python and proto files, and apply the safe fixes of the linter
