@@ -21,13 +21,11 @@ _READS: Final = 400
 _ABREAST: Final = 100
 _SECONDS: Final = 120.0
 _BOUNDS: Final = {
-    "TOCSIN_MAX_CONCURRENT_STREAMS": "20000",
-    "TOCSIN_MAX_STREAMS": "19000",
-    "TOCSIN_TENANT_STREAMS": "19000",
+    "TOCSIN_GATEWAY_TENANT_OPEN_STREAMS": "12000",
     "TOCSIN_GATEWAY_HTTP_ADDRESS_CONNECTIONS": "20000",
     "TOCSIN_GATEWAY_RATE_LIMITS": "stream=unlimited",
 }
-"""As shipped, a process has 800 streams, and a tenant 50 of them."""
+"""As shipped, a tenant has 1,000 streams, and an address 1,000 connections."""
 
 
 async def measure(*, watchers: int = WATCHERS) -> dict[str, Any]:

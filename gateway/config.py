@@ -74,6 +74,10 @@ class GatewaySettings(ServiceSettings):
     stream_hold_seconds: float = Field(
         1.0, ge=0, description="How long the head of a stream waits for its first message, so that an early error has its own status."
     )
+    open_streams: int = Field(
+        12_000, ge=1, description="Streams of all tenants that both doors have open at a time; an idle watch takes some 25 KB."
+    )
+    tenant_open_streams: int = Field(1000, ge=1, description="How many of those may be of one tenant.")
     stream_heartbeat_seconds: float = Field(15.0, ge=1, description="Silence on a stream after which a sign of life is sent.")
     api_key_cache_seconds: float = Field(
         60.0, ge=0, description="How long a known API key is not asked about again; a revoked one works for that long."

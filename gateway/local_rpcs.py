@@ -11,6 +11,8 @@ from gateway.changes import ChangeFeed
 from gateway.clients import MeshBackend
 from gateway.mesh_admin import MeshAdmin
 from gateway.ports import ServerStream, Stream, Unary
+from gateway.shared_watches import SharedWatches
+from gateway.transcoding.contract import Contract
 from tocsin.api.gateway.v1 import change_service_pb2
 from tocsin.api.mesh.v1 import mesh_admin_service_pb2, spool_admin_service_pb2
 from tocsin.audit_log.journal import AuditJournal
@@ -34,13 +36,23 @@ _METHODS: Final = {
 
 
 class LocalBackend(MeshBackend):
-    """Answers MeshAdminService, SpoolAdminService and ChangeService here, and forwards everything else."""
+    """Answers MeshAdminService, SpoolAdminService and ChangeService here, and forwards everything else: equal watches once."""
 
-    def __init__(self, *, operations: MeshAdmin, admin: object, mesh: Any, journal: AuditJournal, clock: Clock) -> None:
-        """Makes the backend of ``mesh``; ``operations`` and ``admin`` have the local RPCs as methods of their names."""
+    def __init__(self, *, operations: MeshAdmin, admin: object, mesh: Any, contract: Contract, journal: AuditJournal, clock: Clock) -> None:
+        """Makes the backend of ``mesh``.
+
+        Args:
+            operations: has local RPCs as methods of their names.
+            admin: as well.
+            mesh: the way to the services.
+            contract: says which watches are shared.
+            journal: told of local RPCs that write.
+            clock: source of time.
+        """
         super().__init__(mesh=mesh)
         self._journal = journal
-        changes = ChangeFeed(follow=super().server_stream, admin=operations, clock=clock)
+        self._watches = SharedWatches(contract=contract, call=super().server_stream, clock=clock)
+        changes = ChangeFeed(follow=self.server_stream, admin=operations, clock=clock)
         self._local: dict[str, Any] = {"MeshAdminService": operations, "SpoolAdminService": admin, "ChangeService": changes}
         self._validator = RequestValidator()
 
@@ -77,7 +89,7 @@ class LocalBackend(MeshBackend):
     def server_stream(self, path: str) -> ServerStream:
         """The caller of an RPC whose responses stream, local or forwarded."""
         if path not in _METHODS:
-            return super().server_stream(path)
+            return self._watches.caller(path) or super().server_stream(path)
         method = self._method(path)
 
         def call(raw: bytes) -> Stream:

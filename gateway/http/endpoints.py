@@ -18,7 +18,7 @@ from gateway.http.headers import (
     passed_on,
     requested_timeout,
 )
-from gateway.http.streams import EventStream, StreamRule, frames_of
+from gateway.http.streams import EventStream, LastEncoded, StreamRule, frames_of
 from gateway.idempotency import IdempotentCalls, KeyedCall, Reply, refuse_key
 from gateway.open_streams import OpenStreams
 from gateway.ports import Backend, Spooler
@@ -256,6 +256,7 @@ class StreamEndpoint(RpcEndpoint):
         self._clock = clock
         self._streams = streams
         self._open_streams = open_streams
+        self._encoded = LastEncoded()
 
     async def serve(self, exchange: Exchange) -> None:
         """Converts, calls, and shows what comes."""
@@ -272,6 +273,7 @@ class StreamEndpoint(RpcEndpoint):
             exchange=exchange,
             renderer=renderer,
             frames=frames,
+            encoded=self._encoded,
             clock=self._clock,
             rule=self._streams,
             open_streams=self._open_streams,

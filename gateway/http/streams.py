@@ -63,6 +63,8 @@ class Frames:
     headers: tuple[tuple[bytes, bytes], ...] = ((b"cache-control", b"no-store"),)
     tells_errors = True
     """Whether there is a place for an error once the head is out."""
+    repeatable = True
+    """Whether equal messages are sent as equal bytes, wherever they stand."""
 
     def begin(self, wire: bytes | None, renderer: AnswerRenderer) -> None:
         """Learns of the first message; None when there is none yet."""
@@ -104,6 +106,7 @@ class _Array(Frames):
     opening = b"["
     closing = b"]"
     alive = b" "
+    repeatable = False
 
     def __init__(self) -> None:
         self._separator = b""
@@ -126,6 +129,7 @@ class _Raw(Frames):
     alive = b""
     headers = AS_A_PAGE
     tells_errors = False
+    repeatable = False
 
     def begin(self, wire: bytes | None, renderer: AnswerRenderer) -> None:
         if wire is not None:
@@ -152,11 +156,44 @@ def frames_of(accept: bytes | None, route: Route) -> Frames:
     return _Array() if form == "array" and media_type == JSON else Frames()
 
 
+class LastEncoded:
+    """What was sent for the last message of a route: all who follow one watch are told the same, one after the other."""
+
+    __slots__ = ("_form", "_parts", "_renderer", "_wire")
+
+    def __init__(self) -> None:
+        self._wire: bytes | None = None
+        self._renderer: AnswerRenderer | None = None
+        self._form: type[Frames] = Frames
+        self._parts: list[bytes] = []
+
+    def parts(self, wire: bytes, frames: Frames, renderer: AnswerRenderer) -> list[bytes]:
+        """What is sent for a message.
+
+        Raises:
+            UnreadableReply: it is not what the contract says.
+        """
+        if not frames.repeatable:
+            return frames.message(wire, renderer)
+        if wire is not self._wire or renderer is not self._renderer or type(frames) is not self._form:
+            self._parts = frames.message(wire, renderer)
+            self._wire, self._renderer, self._form = wire, renderer, type(frames)
+        return self._parts
+
+
 class EventStream:
     """Shows one stream of answers to one client."""
 
     def __init__(
-        self, *, exchange: Exchange, renderer: AnswerRenderer, frames: Frames, clock: Clock, rule: StreamRule, open_streams: OpenStreams
+        self,
+        *,
+        exchange: Exchange,
+        renderer: AnswerRenderer,
+        frames: Frames,
+        encoded: LastEncoded,
+        clock: Clock,
+        rule: StreamRule,
+        open_streams: OpenStreams,
     ) -> None:
         """Makes the stream.
 
@@ -164,6 +201,7 @@ class EventStream:
             exchange: whom to answer.
             renderer: turns messages into JSON.
             frames: how they follow one another.
+            encoded: of the route.
             clock: paces the signs of life.
             rule: the pace.
             open_streams: ends the stream when the server stops; a client resumes elsewhere.
@@ -171,6 +209,7 @@ class EventStream:
         self._exchange = exchange
         self._renderer = renderer
         self._frames = frames
+        self._encoded = encoded
         self._clock = clock
         self._rule = rule
         self._open = open_streams
@@ -231,7 +270,7 @@ class EventStream:
             await self._exchange.write(self._frames.opening)
 
     async def _show(self, wire: bytes) -> None:
-        parts = self._frames.message(wire, self._renderer)
+        parts = self._encoded.parts(wire, self._frames, self._renderer)
         await self._begin(wire)
         for part in parts:
             await self._exchange.write(part)

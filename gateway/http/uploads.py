@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from gateway.http.endpoints import BodyRule, RpcEndpoint, bound
 from gateway.http.exchange import Exchange
 from gateway.http.headers import is_plain
-from gateway.http.streams import EventStream, StreamRule, frames_of
+from gateway.http.streams import EventStream, LastEncoded, StreamRule, frames_of
 from gateway.idempotency import refuse_key
 from gateway.open_streams import OpenStreams
 from gateway.ports import Backend
@@ -78,6 +78,7 @@ class UploadEndpoint(RpcEndpoint):
             exchange=exchange,
             renderer=self._route.renderer,
             frames=frames_of(exchange.headers.get(b"accept"), self._route),
+            encoded=LastEncoded(),
             clock=self._clock,
             rule=self._streams,
             open_streams=self._open_streams,

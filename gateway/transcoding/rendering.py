@@ -16,13 +16,13 @@ from gateway.transcoding.passing import AnswerHead
 from gateway.transcoding.selection import Selection, chosen_fields, chosen_printing, selected
 from gateway.transcoding.template import TemplateError
 from tocsin.api.mesh.v1 import http_pb2 as door_pb2
+from tocsin.mesh.policy import RESUME_FIELD
 from tocsin.protojson.codec import Codec, UnreadableReply
 from tocsin.protojson.fields import FieldKind, JsonValue, MessageField, as_object
 from tocsin.protojson.printing import PLAIN, PROTO_NAMES, Printing, dumped
 
 JSON_TYPE = "application/json"
 NDJSON_TYPE = "application/x-ndjson"
-RESUME_FIELD = "resume_token"
 
 _ANY_TYPE = "application/octet-stream"
 # What may stand in a header (RFC 9110, 5.5); a type is shorter than this.

@@ -65,7 +65,7 @@ def assemble(
     ingress = ingress_of(settings, clock, runtime=runtime, limiter=limiter)
     kept = KeptCalls(settings, clock, runtime=runtime, redis=redis)
     operations = mesh_admin(settings, clock, runtime=runtime, services=services)
-    local = LocalBackend(operations=operations, admin=kept.admin, mesh=mesh, journal=runtime.journal, clock=clock)
+    local = LocalBackend(operations=operations, admin=kept.admin, mesh=mesh, contract=contract, journal=runtime.journal, clock=clock)
 
     def failing() -> Mapping[str, str]:
         problems = certificate.problems() if certificate else {}

@@ -19,7 +19,7 @@ from tocsin.telemetry import Telemetry
 
 def ingress_of(settings: GatewaySettings, clock: Clock, *, runtime: Runtime, limiter: RateLimiter) -> Ingress:
     """Authentication, limits and records of incoming calls."""
-    bulkheads = Bulkheads(settings)
+    bulkheads = Bulkheads(settings, tenant_streams=settings.tenant_open_streams, max_streams=settings.open_streams)
     export_bulkheads(runtime.telemetry.registry, bulkheads)
     authenticator = Authenticator(
         verifier=runtime.verifier,

@@ -1,5 +1,6 @@
 """What a user does on the first day, through REST and through gRPC, on five real processes."""
 
+import asyncio
 import json
 import secrets
 from datetime import UTC, datetime, timedelta
@@ -213,6 +214,45 @@ async def test_a_watcher_sees_each_firing(client: httpx2.AsyncClient) -> None:
                     found = event.get("result", event)
                     assert found["firing"]["alarm"] == name
                     break
+
+
+Told = list[tuple[str, str]]
+"""Changes: each one's token and what it says."""
+
+
+async def _listen(client: httpx2.AsyncClient, alarm: str, told: Told, *, most: int, last_event_id: str = "") -> None:
+    """Puts the changes of the firings of an alarm into ``told``, until there are so many; a first entry says that the watch has begun."""
+    headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last_event_id} if last_event_id else {})}
+    async with client.stream("GET", "/v1/firings:watch", params={"alarm": alarm}, headers=headers, timeout=90) as stream:
+        token = ""
+        told.append(("begun", ""))
+        async for line in stream.aiter_lines():
+            if line.startswith("id: "):
+                token = line.removeprefix("id: ")
+            elif line.startswith("data: "):
+                told.append((token, line))
+                if len(told) > most:
+                    break
+
+
+async def test_those_who_watch_the_same_hear_the_same(client: httpx2.AsyncClient, stranger: httpx2.AsyncClient) -> None:
+    """Twenty watchers of an alarm are told the same; who comes back with a token hears what followed it; a stranger nothing."""
+    name = (await client.post("/v1/alarms", json=mail(f"shared {secrets.token_hex(4)}", every="1s", count=90))).json()["name"]
+    whole, strange = Told(), Told()
+    stay = [asyncio.create_task(_listen(client, name, whole, most=1000)), asyncio.create_task(_listen(stranger, name, strange, most=1))]
+    await eventually(lambda: bool(whole and strange))
+    heard = [Told() for _ in range(20)]
+    await asyncio.gather(*(_listen(client, name, told, most=4) for told in heard))
+    again = Told()
+    await _listen(client, name, again, most=2, last_event_id=heard[0][2][0])
+    rows = [*(told[1:] for told in heard), heard[0][1:3] + again[1:]]
+    await eventually(lambda: all(row[-1] in whole for row in rows))
+    for task in stay:
+        task.cancel()
+    await asyncio.gather(*stay, return_exceptions=True)
+    assert all(row == whole[whole.index(row[0]) :][: len(row)] for row in rows)
+    assert len(strange) == 1
+    await client.delete(f"/v1/{name}")
 
 
 async def test_the_same_journey_over_grpc(stack: RunningStack) -> None:

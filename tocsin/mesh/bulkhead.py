@@ -41,19 +41,21 @@ class _Places:
 class Bulkheads:
     """The places of every tenant and rate class. Belongs to one event loop."""
 
-    def __init__(self, settings: MeshSettings) -> None:
+    def __init__(self, settings: MeshSettings, *, tenant_streams: int | None = None, max_streams: int | None = None) -> None:
         """All places are free.
 
         Args:
             settings: how many there are.
+            tenant_streams: in place of that of the settings.
+            max_streams: likewise.
         """
         self._limits: Mapping[str, int] = {
-            "stream": settings.tenant_streams,
+            "stream": tenant_streams or settings.tenant_streams,
             "bulk": settings.tenant_bulk_streams,
             "compute": settings.tenant_compute_calls,
             "list": settings.tenant_list_calls,
         }
-        self._max_streams = settings.max_streams
+        self._max_streams = max_streams or settings.max_streams
         self._places: dict[tuple[str, str], _Places] = {}
         self.streams = 0
         self.refused = 0

@@ -34,6 +34,8 @@ _FIELD_INFO = cast("Any", field_info_pb2.field_info)  # its published stub is no
 PACKAGE = "tocsin.api."
 MAX_REQUEST_BYTES = 256 * 1024
 """Most bytes of a request from outside, unless its method says otherwise."""
+RESUME_FIELD = "resume_token"
+"""The field by which a watch is resumed, of its request and of its answers."""
 CONTROL = "/tocsin.api.mesh.v1.MeshService/"
 """Prefix of the methods that look at the mesh itself: they pass no breaker and no health check."""
 
@@ -91,6 +93,7 @@ class MethodPolicy:
         path_only: over HTTP, a body and a query are ignored.
         identity: the field of its request that makes a repeated call the same one; None when it has none.
         audited: whether each call leaves an entry in the audit log: it writes, is no service's own, and there is no other ledger of it.
+        shared: one watch serves all of a tenant who ask the same.
         comment: the leading comment in the contract; empty when there is none.
     """
 
@@ -117,6 +120,7 @@ class MethodPolicy:
     path_only: bool
     identity: RequestIdField | None
     audited: bool
+    shared: bool
     comment: str
 
     @property
@@ -139,6 +143,8 @@ class MethodPolicy:
             yield f"{self.path}: policy.public excludes scope and callers"
         if self.hedged and (not self.side_effect_free or self.kind is not MethodKind.UNARY_UNARY):
             yield f"{self.path}: policy.hedge is for unary methods with NO_SIDE_EFFECTS"
+        if self.shared and (not self.side_effect_free or self.kind is not MethodKind.UNARY_STREAM or self.public):
+            yield f"{self.path}: policy.shared is for streams of answers with NO_SIDE_EFFECTS that need a token"
         if not self.rate_class:
             yield f"{self.path}: policy.rate_class is missing"
 
@@ -241,6 +247,7 @@ def _method_policy(
         path_only=options.path_only,
         identity=_identity(path, options.identity, method.input_type, messages),
         audited=level != descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS and not options.callers and not options.unaudited,
+        shared=options.shared and _can_be_shared(path, method, messages),
         comment=comment,
     )
 
@@ -262,6 +269,15 @@ def _identity(path: str, declared: str, request: str, messages: Messages) -> Req
     if field is None or field.type != field.TYPE_STRING or field.label == field.LABEL_REPEATED:
         raise PolicyError([f"{path}: policy.identity: {declared!r} is no text"])
     return RequestIdField(tuple(declared.split(".")), tuple(numbers))
+
+
+def _can_be_shared(path: str, method: descriptor_pb2.MethodDescriptorProto, messages: Messages) -> bool:
+    """Whether the watch can be resumed, without which it cannot be joined."""
+    for kind in (method.input_type, method.output_type):
+        fields = messages[kind].field if kind in messages else ()
+        if not any(field.name == RESUME_FIELD and field.type == field.TYPE_STRING for field in fields):
+            raise PolicyError([f"{path}: policy.shared: {kind.rpartition('.')[2]} has no {RESUME_FIELD}"])
+    return True
 
 
 _KINDS = {

@@ -121,6 +121,55 @@ class Client(Core):
         """
         return self._call(contract.ACCOUNT_VERIFY_ADDRESS, {"token": token}, timeout=timeout)
 
+    def change_address(
+        self,
+        *,
+        new_email: str,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Has a mail sent to another address of the caller, which counts once the link in it is followed, within 24 hours. It is answered
+        the same for every address: one that has an account gets a mail that says so. Needs a fresh proof, as factors do.
+
+        Needs the scope ``account:write``.
+
+        Args:
+            new_email: The new address.
+            idempotency_key: a key of your own for this request; sent again with it, it does nothing more. One is made up unless given.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._call(contract.CHANGE_ADDRESS, {"new_email": new_email}, timeout=timeout, key=idempotency_key)
+
+    def confirm_address_change(
+        self,
+        *,
+        token: str,
+        timeout: float | None = None,
+    ) -> models.ConfirmAddressChangeResponse:
+        """Makes another address count by the token of such a link. Every session ends but the one that asked; a mail tells the address of
+        before, and its link takes the change back.
+
+        Args:
+            token: What the link ends with.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._call(contract.CONFIRM_ADDRESS_CHANGE, {"token": token}, timeout=timeout)
+
+    def revert_address_change(
+        self,
+        *,
+        token: str,
+        timeout: float | None = None,
+    ) -> models.RevertAddressChangeResponse:
+        """Takes a change back by the token of the link in the mail to the address of before, within three days: the user gets that address
+        again, every session ends, and the password works no more; a mail leads to another one.
+
+        Args:
+            token: What the link ends with.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._call(contract.REVERT_ADDRESS_CHANGE, {"token": token}, timeout=timeout)
+
     def create_sign_in_link(
         self,
         user: str,
@@ -201,6 +250,70 @@ class Client(Core):
             timeout: seconds for one answer; what the contract says unless given.
         """
         return self._call(contract.SHOW_VERIFY_PAGE, {"token": token}, timeout=timeout)
+
+    def show_address_page(
+        self,
+        token: str,
+        *,
+        timeout: float | None = None,
+    ) -> Content:
+        """Shows the button that makes another address count.
+
+        Args:
+            token: What the link ends with.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._call(contract.SHOW_ADDRESS_PAGE, {"token": token}, timeout=timeout)
+
+    def submit_address_page(
+        self,
+        token: str,
+        form: bytes,
+        content_type: str = "application/octet-stream",
+        *,
+        timeout: float | None = None,
+    ) -> Content:
+        """Makes it count.
+
+        Args:
+            token: What the link ends with.
+            form: The form.
+            content_type: the media type of the bytes.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._call(contract.SUBMIT_ADDRESS_PAGE, {"token": token, "form": form, "content_type": content_type}, timeout=timeout)
+
+    def show_address_back_page(
+        self,
+        token: str,
+        *,
+        timeout: float | None = None,
+    ) -> Content:
+        """Shows the button that takes another address back.
+
+        Args:
+            token: What the link ends with.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._call(contract.SHOW_ADDRESS_BACK_PAGE, {"token": token}, timeout=timeout)
+
+    def submit_address_back_page(
+        self,
+        token: str,
+        form: bytes,
+        content_type: str = "application/octet-stream",
+        *,
+        timeout: float | None = None,
+    ) -> Content:
+        """Takes it back.
+
+        Args:
+            token: What the link ends with.
+            form: The form.
+            content_type: the media type of the bytes.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._call(contract.SUBMIT_ADDRESS_BACK_PAGE, {"token": token, "form": form, "content_type": content_type}, timeout=timeout)
 
     def show_invitation_page(
         self,

@@ -76,6 +76,41 @@ ACCOUNT_VERIFY_ADDRESS = Call(
     timeout=5,
 )
 
+CHANGE_ADDRESS = Call(
+    method="POST",
+    paths=("/v1/account:changeAddress",),
+    params={
+        "new_email": Param("newEmail", TEXT),
+    },
+    body="*",
+    repeat="key",
+    timeout=5,
+)
+
+CONFIRM_ADDRESS_CHANGE = Call(
+    method="POST",
+    paths=("/v1/account:confirmAddressChange",),
+    params={
+        "token": Param("token", TEXT),
+    },
+    body="*",
+    answer=message("ConfirmAddressChangeResponse"),
+    repeat="never",
+    timeout=5,
+)
+
+REVERT_ADDRESS_CHANGE = Call(
+    method="POST",
+    paths=("/v1/account:revertAddressChange",),
+    params={
+        "token": Param("token", TEXT),
+    },
+    body="*",
+    answer=message("RevertAddressChangeResponse"),
+    repeat="never",
+    timeout=5,
+)
+
 CREATE_SIGN_IN_LINK = Call(
     method="POST",
     paths=("/v1/{user=users/*}:createSignInLink",),
@@ -130,6 +165,56 @@ SHOW_VERIFY_PAGE = Call(
     },
     content=True,
     repeat="always",
+    timeout=5,
+)
+
+SHOW_ADDRESS_PAGE = Call(
+    method="GET",
+    paths=("/account/address/{token}",),
+    params={
+        "token": Param("token", TEXT),
+    },
+    content=True,
+    repeat="always",
+    timeout=5,
+)
+
+SUBMIT_ADDRESS_PAGE = Call(
+    method="POST",
+    paths=("/account/address/{token}",),
+    params={
+        "token": Param("token", TEXT),
+        "form": Param("form", ANY),
+    },
+    body="form",
+    raw=True,
+    content=True,
+    repeat="never",
+    timeout=5,
+)
+
+SHOW_ADDRESS_BACK_PAGE = Call(
+    method="GET",
+    paths=("/account/address-back/{token}",),
+    params={
+        "token": Param("token", TEXT),
+    },
+    content=True,
+    repeat="always",
+    timeout=5,
+)
+
+SUBMIT_ADDRESS_BACK_PAGE = Call(
+    method="POST",
+    paths=("/account/address-back/{token}",),
+    params={
+        "token": Param("token", TEXT),
+        "form": Param("form", ANY),
+    },
+    body="form",
+    raw=True,
+    content=True,
+    repeat="never",
     timeout=5,
 )
 

@@ -586,6 +586,7 @@ SecurityAlertKind: TypeAlias = Literal[
     "QUOTA_REACHED",
     "API_KEY_EXPIRING",
     "NEW_CLIENT",
+    "ADDRESS_REVERTED",
 ]
 """What happened.
 
@@ -605,6 +606,7 @@ SecurityAlertKind: TypeAlias = Literal[
 - ``QUOTA_REACHED``: A quota is used up.
 - ``API_KEY_EXPIRING``: An API key stops working soon.
 - ``NEW_CLIENT``: Somebody signed in by a client, and from a network, that the account had never signed in from.
+- ``ADDRESS_REVERTED``: A change of an address was taken back from the address of before: somebody else may have made it.
 """
 
 SecurityAlertSeverity: TypeAlias = Literal[
@@ -1245,6 +1247,16 @@ class CompleteOidcSignInResponse(Model):
     """What BeginOidcSignIn was asked to return to."""
     end_session_url: str = _v.field("endSessionUrl", _v.TEXT, default="")
     """URL at the issuer that signs the person out there as well (OpenID Connect RP-Initiated Logout 1.0); empty if it has none."""
+
+
+class ConfirmAddressChangeResponse(Model):
+    """Whose address it is now."""
+
+    __slots__ = ()
+    user: str = _v.field("user", _v.TEXT, default="")
+    """Resource name of the user."""
+    tenant: str = _v.field("tenant", _v.TEXT, default="")
+    """Resource name of the tenant."""
 
 
 class CreateApiKeyResponse(Model):
@@ -3568,6 +3580,16 @@ class RetryPolicy(Model):
     """Wait before the second attempt, doubled for each further one, with jitter; 1 s unless given."""
     max_backoff: timedelta | None = _v.field("maxBackoff", _v.DURATION, default=None)
     """Longest wait; 300 s unless given."""
+
+
+class RevertAddressChangeResponse(Model):
+    """Whose address it was."""
+
+    __slots__ = ()
+    user: str = _v.field("user", _v.TEXT, default="")
+    """Resource name of the user."""
+    tenant: str = _v.field("tenant", _v.TEXT, default="")
+    """Resource name of the tenant."""
 
 
 class RevokeAllSessionsResponse(Model):

@@ -22,7 +22,7 @@ async def rig(tmp_path: Path) -> AsyncGenerator[Rig]:
     """A gateway with room for two streams a tenant, which waits half a second for a reader."""
     made = Rig(folder=tmp_path, clock=SystemClock())
     try:
-        await made.start(tenant_streams=2, stream_stall_seconds=0.5)
+        await made.start(tenant_open_streams=2, stream_stall_seconds=0.5)
         yield made
     finally:
         await made.stop()

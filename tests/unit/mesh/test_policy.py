@@ -13,11 +13,13 @@ from tocsin.mesh.retry import RetryRule
 DEFAULTS = 'timeout { seconds: 2 nanos: 500000000 } rate_class: "read" scope: "a:read" criticality: CRITICALITY_SHEDDABLE'
 
 
-def load(method: str, defaults: str = DEFAULTS, *, level: str = "IDEMPOTENCY_UNKNOWN", more: str = "") -> MethodPolicy:
+def load(method: str, defaults: str = DEFAULTS, *, level: str = "IDEMPOTENCY_UNKNOWN", more: str = "", fields: str = "") -> MethodPolicy:
     """The policy of one method with these options."""
     assert policy_pb2.DESCRIPTOR.package == "tocsin.api.mesh.v1"
     text = f"""
     package: "tocsin.api.x.v1"
+    message_type {{ name: "In" {fields} }}
+    message_type {{ name: "Out" {fields} }}
     service {{ name: "S" options {{ [tocsin.api.mesh.v1.defaults] {{ {defaults} }} }}
       method {{ name: "M" input_type: ".tocsin.api.x.v1.In" output_type: ".tocsin.api.x.v1.Out" {more}
         options {{ idempotency_level: {level} [tocsin.api.mesh.v1.policy] {{ {method} }} }} }} }}
@@ -116,6 +118,38 @@ def test_the_contract_is_read_once_and_complete() -> None:
     assert found["/tocsin.api.mesh.v1.MeshService/GetStatus"].is_control
     assert not found["/tocsin.api.scheduler.v1.AlarmService/CreateAlarm"].is_control
     assert found["/tocsin.api.scheduler.v1.DispatchService/Work"].internal
+
+
+@pytest.mark.parametrize(
+    ("method", "level", "more"),
+    [
+        ("shared: true", "IDEMPOTENT", "server_streaming: true"),
+        ("shared: true", "NO_SIDE_EFFECTS", ""),
+        ("shared: true", "NO_SIDE_EFFECTS", "server_streaming: true client_streaming: true"),
+        ("shared: true public: true", "NO_SIDE_EFFECTS", "server_streaming: true"),
+    ],
+    ids=["writes", "unary", "both-ways", "public"],
+)
+def test_only_a_watch_of_somebody_may_be_shared(method: str, level: str, more: str) -> None:
+    """Of anything else there is no one answer for all."""
+    policy = load(method, level=level, more=more, fields='field { name: "resume_token" number: 1 type: TYPE_STRING }')
+    assert [problem for problem in policy.problems() if "shared" in problem]
+
+
+@pytest.mark.parametrize(
+    "fields", ["", 'field { name: "resume_token" number: 1 type: TYPE_INT64 }', 'field { name: "token" number: 1 type: TYPE_STRING }']
+)
+def test_a_watch_that_cannot_be_resumed_may_not_be_shared(fields: str) -> None:
+    """Nobody could join it."""
+    with pytest.raises(PolicyError, match="In has no resume_token"):
+        load("shared: true", level="NO_SIDE_EFFECTS", more="server_streaming: true", fields=fields)
+
+
+def test_a_shared_watch_is_read() -> None:
+    """Both messages have a token."""
+    fields = 'field { name: "resume_token" number: 1 type: TYPE_STRING }'
+    policy = load("shared: true", level="NO_SIDE_EFFECTS", more="server_streaming: true", fields=fields)
+    assert (policy.shared, list(policy.problems())) == (True, [])
 
 
 @pytest.mark.parametrize(

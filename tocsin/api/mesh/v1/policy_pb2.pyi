@@ -190,6 +190,7 @@ class Policy(_message.Message):
     PATH_ONLY_FIELD_NUMBER: _builtins.int
     IDENTITY_FIELD_NUMBER: _builtins.int
     UNAUDITED_FIELD_NUMBER: _builtins.int
+    SHARED_FIELD_NUMBER: _builtins.int
     scope: _builtins.str
     """Scope that the caller's token must carry, such as "alarms:write". Set but empty: none, whatever the service's default."""
     rate_class: _builtins.str
@@ -210,6 +211,10 @@ class Policy(_message.Message):
     """
     unaudited: _builtins.bool
     """True for a write that leaves no entry in the audit log: there are very many, and a ledger of their own tells of each."""
+    shared: _builtins.bool
+    """True for a watch whose answers depend on the tenant and the request alone, never on who calls, and whose request and answers have a
+    resume_token that names a place in one order: after equal tokens follow equal answers. The gateway watches once for all who ask the same.
+    """
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:
         """Longest time that one call may take, retries included. Mandatory."""
@@ -255,10 +260,11 @@ class Policy(_message.Message):
         path_only: _builtins.bool = ...,
         identity: _builtins.str = ...,
         unaudited: _builtins.bool = ...,
+        shared: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "breaker", b"breaker", "hedge", b"hedge", "retry", b"retry", "scope", b"scope", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "breaker", b"breaker", "callers", b"callers", "criticality", b"criticality", "delegates", b"delegates", "hedge", b"hedge", "identity", b"identity", "max_request_bytes", b"max_request_bytes", "path_only", b"path_only", "public", b"public", "rate_class", b"rate_class", "retry", b"retry", "scope", b"scope", "timeout", b"timeout", "unaudited", b"unaudited"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "breaker", b"breaker", "callers", b"callers", "criticality", b"criticality", "delegates", b"delegates", "hedge", b"hedge", "identity", b"identity", "max_request_bytes", b"max_request_bytes", "path_only", b"path_only", "public", b"public", "rate_class", b"rate_class", "retry", b"retry", "scope", b"scope", "shared", b"shared", "timeout", b"timeout", "unaudited", b"unaudited"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__scope: _TypeAlias = _typing.Literal["scope"]  # noqa: Y015
     _WhichOneofArgType__scope: _TypeAlias = _typing.Literal["_scope", b"_scope"]  # noqa: Y015
