@@ -136,6 +136,32 @@ def _settings(service: str) -> type[ServiceSettings]:
     return found
 
 
+_ELSEWHERE = """
+## You had, now
+
+Names that exporters and instrumentations of Python services commonly have, and where the same stands here.
+
+| you had | now |
+|---|---|
+| `up` | `up`; each replica of each service is a target |
+| `http_requests_total` | `tocsin_gateway_http_seconds_count` by `method`, `route`, `status` |
+| `http_request_duration_seconds` | `tocsin_gateway_http_seconds` |
+| `http_requests_in_progress` | `tocsin_gateway_http_connections`, `tocsin_server_in_flight` of each service |
+| `grpc_server_handled_total`, `grpc_server_handling_seconds` | `tocsin_server_seconds`; at the door `tocsin_gateway_grpc_seconds` |
+| `grpc_client_handled_total`, `grpc_client_handling_seconds` | `tocsin_client_attempt_seconds`; `tocsin_client_retries_total` |
+| `circuit_breaker_state`, `circuit_breaker_failures_total` | `tocsin_breaker_state`, `tocsin_breaker_failures` |
+| `apscheduler_jobs`, `scheduler_jobs_total` | `tocsin_scheduler_alarms` by `state`, `tocsin_scheduler_occurrences_total` by `outcome` |
+| `scheduler_lag_seconds`, `job_delay_seconds` | `tocsin_scheduler_lateness_seconds`, `tocsin_scheduler_overdue_seconds` |
+| `celery_queue_length` | `tocsin_scheduler_queue_depth` by `lane`, `tocsin_delivery_queue_depth` by `channel`, `lane` |
+| `celery_tasks_total`, `celery_tasks_runtime_seconds` | `tocsin_processor_jobs_total` by `kind`, `end`, `tocsin_processor_job_seconds` |
+| `celery_workers` | `tocsin_scheduler_processors` |
+| `emails_sent_total`, `notifications_sent_total` | `tocsin_deliveries_total` by `channel`, `state`; `tocsin_deliveries_dead_total` |
+| `smtp_send_duration_seconds` | `tocsin_provider_seconds` by `provider`, `result` |
+| `db_pool_connections`, `sqlalchemy_pool_checkedout` | `tocsin_database_connections` by `which` |
+| `redis_memory_used_bytes` | `tocsin_scheduler_redis_memory_bytes` |
+"""
+
+
 def page(found: Mapping[str, set[Metric]]) -> str:
     """The page."""
     where: dict[Metric, list[str]] = {}
@@ -155,7 +181,7 @@ def page(found: Mapping[str, set[Metric]]) -> str:
         "|---|---|",
         *(f"| `{label}` | {meaning} |" for label, meaning in sorted(LABELS.items())),
     ]
-    return "\n".join(parts) + "\n"
+    return "\n".join(parts) + "\n" + _ELSEWHERE
 
 
 def problems(text: str, found: Mapping[str, set[Metric]]) -> Iterator[str]:

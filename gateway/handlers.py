@@ -32,6 +32,11 @@ def pages(*, health: HealthService, document: object) -> list[tuple[str, PageEnd
         del exchange
         return _json(await health.health())
 
+    async def show_scheduler(exchange: Exchange) -> Answer:
+        """As an earlier system had it: the part of the picture that is the scheduler's."""
+        del exchange
+        return _json(await health.of_service("scheduler_svc"))
+
     async def show_services(exchange: Exchange) -> Answer:
         del exchange
         return _json(await health.debug())
@@ -49,6 +54,7 @@ def pages(*, health: HealthService, document: object) -> list[tuple[str, PageEnd
 
     found = [
         *(PageEndpoint(template=path, page=show_health) for path in ("/health", "/health/")),
+        *(PageEndpoint(template=path, page=show_scheduler) for path in ("/scheduler/health", "/scheduler/health/")),
         *(
             PageEndpoint(template=path, page=show_services, public=False, scope=OPERATOR_SCOPE)
             for path in ("/debug/services", "/debug/services/")

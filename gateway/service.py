@@ -65,13 +65,13 @@ class HealthService:
         foreign = {view.service for view in picture.foreign}
         own = [circuit for circuit in picture.circuits if circuit.target not in foreign]
         health = overall(picture.views, own)
+        status = (max(health, HealthLevel.DEGRADED) if failing or spooled.stuck else health).name.lower()
+        circuits = worst_by_target(self._services, picture.circuits)
         return (
             {
-                "status": (max(health, HealthLevel.DEGRADED) if failing or spooled.stuck else health).name.lower(),
+                "status": status,
                 "services": {_short(view.service): _service(view) for view in picture.views},
-                "circuitBreakers": {
-                    _short(target): _circuit(circuit) for target, circuit in worst_by_target(self._services, picture.circuits).items()
-                },
+                "circuitBreakers": {_short(target): _circuit(circuit) for target, circuit in circuits.items()},
                 "spool": {
                     "waiting": spooled.waiting,
                     "bytes": spooled.bytes,
@@ -81,6 +81,16 @@ class HealthService:
             }
             | self._foreign_picture(picture)
             | ({"background": failing} if failing else {})
+            | _earlier_names(status, circuits)
+        )
+
+    async def of_service(self, service: str) -> dict[str, Any]:
+        """The part of the picture that is one service's, and the circuit that leads to it."""
+        picture = await self._current()
+        circuits = worst_by_target(self._services, picture.circuits)
+        return next(
+            (_service(view) | {"circuitBreaker": _circuit(circuits[service])} for view in picture.views if view.service == service),
+            {"status": HealthLevel.UNAVAILABLE.name.lower(), "replicas": 0},
         )
 
     def _foreign_picture(self, picture: HealthSnapshot) -> dict[str, Any]:
@@ -158,6 +168,16 @@ def _circuit(circuit: Circuit) -> dict[str, Any]:
     if circuit.last_failure is not None:
         found["lastFailureTime"] = _time(circuit.last_failure)
     return found
+
+
+def _earlier_names(status: str, circuits: Mapping[str, Circuit]) -> dict[str, Any]:
+    """What an earlier system called the status and the circuits; scripts of its users read them."""
+    return {
+        "overall_status": status,
+        "circuit_breakers": {
+            _short(target): {"state": circuit.state.name.lower(), "failure_count": circuit.failures} for target, circuit in circuits.items()
+        },
+    }
 
 
 def _replica(replica: ReplicaStatus, now: datetime) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from prometheus_client import Gauge
+from prometheus_client import CollectorRegistry, Gauge
 from sqlalchemy import Column, MetaData, Table
 
 from tocsin.alerts.reporter import AlertReporter
@@ -107,11 +107,7 @@ class Node:
         """
         guard = DatabaseGuard(self.breakers.get(id="database", target="database"), settings.database_command_timeout_seconds)
         database = Database.of(settings, clock=self._clock, guard=guard, idle_transaction_timeout=idle_transaction_timeout)
-        pool = Gauge(
-            "tocsin_database_connections", "Connections of the pool: in use, and at most.", ("which",), registry=self.telemetry.registry
-        )
-        pool.labels("in_use").set_function(lambda: database.pool_use[0])
-        pool.labels("most").set_function(lambda: database.pool_use[1])
+        export_pool(self.telemetry.registry, database)
         return database
 
     def purger(self, rows: TenantRows, *, place: Callable[[], str] = str, elsewhere: Sequence[PurgeElsewhere] = ()) -> TenantPurger:
@@ -169,6 +165,13 @@ class Node:
             journal=self.journal,
             stored=lambda: {} if self._meter is None else self._meter.own,
         )
+
+
+def export_pool(registry: CollectorRegistry, database: Database) -> None:
+    """Shows how much of a database's pool is in use."""
+    pool = Gauge("tocsin_database_connections", "Connections of the pool: in use, and at most.", ("which",), registry=registry)
+    pool.labels("in_use").set_function(lambda: database.pool_use[0])
+    pool.labels("most").set_function(lambda: database.pool_use[1])
 
 
 class DatabaseGuard:

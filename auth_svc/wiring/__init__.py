@@ -26,7 +26,7 @@ from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
 from tocsin.mesh.policy import policies
 from tocsin.mesh.server import Handler, MeshServer
-from tocsin.node import DatabaseGuard
+from tocsin.node import DatabaseGuard, export_pool
 from tocsin.telemetry import Telemetry
 
 
@@ -36,6 +36,7 @@ def build(settings: AuthSettings, clock: Clock) -> App:
     breakers = BreakerRegistry(clock=clock)
     guard = DatabaseGuard(breakers.get(id="database", target="database"), settings.database_command_timeout_seconds)
     database = Database.of(settings, clock=clock, guard=guard)
+    export_pool(telemetry.registry, database)
     store = AuthStore(database=database)
     mesh = Mesh(service=settings.service_name, settings=settings, clock=clock, telemetry=telemetry, breakers=breakers)
     keys = _signing_keys(settings, clock)

@@ -10,7 +10,9 @@ from gateway.transcoding.router import ANY_METHOD
 from gateway.transcoding.routes import Route, routes_of
 from gateway.transcoding.template import PathTemplate, Segment, Wildcard, parse
 
-OWN_PAGES: Final = tuple(parse(text) for text in ("/", "/health", "/debug/services", "/openapi.json", "/docs", "/docs/**"))
+OWN_PAGES: Final = tuple(
+    parse(text) for text in ("/", "/health", "/scheduler/health", "/debug/services", "/openapi.json", "/docs", "/docs/**")
+)
 """Paths of the gateway itself."""
 
 _OURS: Final = "Tocsin"

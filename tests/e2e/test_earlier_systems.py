@@ -71,6 +71,11 @@ ALARMS: Final = [
     ),
     Line(text=f"curl {AT}/health", shape={"status": re.compile("healthy|degraded"), "services": dict, "circuitBreakers": dict}, camel=True),
     Line(text=f"curl -I {AT}/health", shape={}),
+    Line(text=f"curl {AT}/health/", shape={"overall_status": re.compile("healthy|degraded"), "circuit_breakers": dict}, camel=True),
+    Line(text=f"curl {AT}/scheduler/health", shape={"status": "healthy", "replicas": 1, "circuitBreaker": dict}, camel=True),
+    Line(text=f"curl {AT}/scheduler/debug/performance -H 'Authorization: Bearer $OPERATOR'", shape={"lateness": list, "memory_bytes": str}),
+    Line(text=f"curl {AT}/scheduler/debug/scheduler-stats -H 'Authorization: Bearer $OPERATOR'", shape={"alarms": dict, "replicas": list}),
+    Line(text=f"curl {AT}/scheduler/debug/scheduler-stats {AUTH}", status=403, shape={"code": "PERMISSION_DENIED"}),
     Line(text=f"curl {AT}/debug/services {AUTH}", status=403, shape={"code": "PERMISSION_DENIED"}),
     Line(text=f"curl {AT}/debug/services -H 'Authorization: Bearer $OPERATOR'", shape={"services": list}, camel=True),
 ]

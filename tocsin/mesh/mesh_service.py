@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib import metadata
 from typing import Any
 
 import grpc
@@ -18,6 +17,7 @@ from tocsin.mesh.faults import Fault, Faults
 from tocsin.mesh.health import Health, HealthMonitor
 from tocsin.mesh.metrics import BUCKETS, Durations
 from tocsin.mesh.status import error_of_code, number_of
+from tocsin.telemetry.metrics import VERSION
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -45,7 +45,7 @@ class Start:
     @classmethod
     def of(cls, service: str, clock: Clock) -> "Start":
         """A start that happens now."""
-        return cls(service=service, incarnation=str(ULID()), version=metadata.version("tocsin"), micros=clock.micros())
+        return cls(service=service, incarnation=str(ULID()), version=VERSION, micros=clock.micros())
 
 
 class MeshServicer(pb_grpc.MeshServiceServicer):

@@ -1,7 +1,9 @@
 """Metrics of the mesh: rate, errors and duration per method and per attempt, retries, budgets, breakers."""
 
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import accumulate
 
@@ -10,9 +12,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from tocsin.config import ConfigError
 from tocsin.mesh.breaker import TRANSITIONS, BreakerRegistry
 from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.faults import Faults
+from tocsin.mesh.identity import Keyring
 from tocsin.mesh.shedding import Shedder
 from tocsin.telemetry.distribution import Distribution, Series
 
@@ -95,6 +99,18 @@ class ServerMetrics:
         Gauge("tocsin_server_in_flight", "Unary calls being served.", registry=self._registry).set_function(lambda: shedder.in_hand)
         self._registry.register(CountCollector("tocsin_server_shed", "Calls refused for overload.", lambda: shedder.refused))
         self._registry.register(CountCollector("tocsin_server_faults", "Calls hit by a fault that was asked for.", lambda: faults.injected))
+
+
+def export_expiry(registry: CollectorRegistry, keyring: Keyring | None) -> None:
+    """Shows when the certificate of this process expires; without one, or while there is none to read, NaN."""
+
+    def expiry() -> float:
+        with suppress(OSError, ConfigError):
+            return math.nan if keyring is None else keyring.current().expires.timestamp()
+        return math.nan
+
+    text = "When the certificate of this process in the mesh expires, in seconds since the Unix epoch."
+    Gauge("tocsin_certificate_expiry_timestamp_seconds", text, registry=registry).set_function(expiry)
 
 
 class CountCollector(Collector):

@@ -86,7 +86,14 @@ class Telemetry:
         self._settings = settings
         self._processors = tuple(span_processors)
         self._export: SpanExport | None = None
-        self._server = MetricsServer(registry=self.registry, host=settings.host, port=settings.metrics_port, ready=lambda: self._ready)
+        self._server = MetricsServer(
+            service=service,
+            registry=self.registry,
+            host=settings.host,
+            port=settings.metrics_port,
+            ready=lambda: self._ready,
+            failing=lambda: self.backgrounds.failing,
+        )
 
     @property
     def port(self) -> int:

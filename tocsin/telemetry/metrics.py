@@ -1,17 +1,20 @@
 """The Prometheus side: a registry of one process and the tiny HTTP server that shows it.
 
-The server speaks just enough HTTP/1.1 for a scraper and for probes (RFC 9112): GET and HEAD of ``/metrics``, ``/livez`` and ``/readyz``,
-one request a connection, a bounded head, a time limit. It runs on the service's own event loop: what it answers proves that the loop turns.
+The server speaks just enough HTTP/1.1 for a scraper and for probes (RFC 9112): GET and HEAD of ``/metrics``, ``/livez``, ``/readyz``
+and ``/health``, one request a connection, a bounded head, a time limit. It runs on the service's own event loop: what it answers proves
+that the loop turns.
 """
 
 import asyncio
 import gzip
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from importlib import metadata
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
@@ -21,14 +24,19 @@ _HEAD_LIMIT: Final = 16 * 1024
 _REQUEST_SECONDS: Final = 10.0
 _GZIP_FROM: Final = 1024
 _TEXT: Final = "text/plain; charset=utf-8"
+_JSON: Final = "application/json"
+
+VERSION: Final = metadata.version("tocsin")
+"""Of this build."""
 
 
 def make_registry() -> CollectorRegistry:
-    """A registry with the metrics of the process (memory, CPU, descriptors), the interpreter and its garbage collector."""
+    """A registry with the version of the build and the metrics of the process (memory, CPU, descriptors) and of the interpreter."""
     registry = CollectorRegistry(auto_describe=True)
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
+    Gauge("tocsin_build_info", "1, with the version of this build as its label.", ("version",), registry=registry).labels(VERSION).set(1)
     return registry
 
 
@@ -69,14 +77,35 @@ class _HttpResponse:
 
 
 class MetricsServer:
-    """Serves ``/metrics``, ``/livez`` (200 while the loop turns) and ``/readyz`` (503 while ``ready()`` is false)."""
+    """Serves ``/metrics``, ``/livez`` (200 while the loop turns), ``/readyz`` (503 while ``ready()`` is false) and ``/health`` in JSON."""
 
-    def __init__(self, *, registry: CollectorRegistry, host: str, port: int, ready: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        *,
+        service: str,
+        registry: CollectorRegistry,
+        host: str,
+        port: int,
+        ready: Callable[[], bool],
+        failing: Callable[[], Mapping[str, str]],
+    ) -> None:
+        """Listens nowhere yet.
+
+        Args:
+            service: the name of the service.
+            registry: what is shown.
+            host: address to bind.
+            port: 0 for any free one.
+            ready: whether this process takes work.
+            failing: why works of this process do not work, by name.
+        """
         self.port = port
         self._host = host
         self._requested_port = port
+        self._service = service
         self._registry = registry
         self._ready = ready
+        self._failing = failing
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -138,7 +167,17 @@ class MetricsServer:
             return _HttpResponse(HTTPStatus.OK, b"ok\n")
         if path == "/readyz":
             return _HttpResponse(HTTPStatus.OK, b"ok\n") if self._ready() else _HttpResponse(HTTPStatus.SERVICE_UNAVAILABLE, b"not ready\n")
-        return _HttpResponse(HTTPStatus.NOT_FOUND, b"There are /metrics, /livez and /readyz.\n")
+        if path in ("/health", "/health/"):
+            return self._health()
+        return _HttpResponse(HTTPStatus.NOT_FOUND, b"There are /metrics, /livez, /readyz and /health.\n")
+
+    def _health(self) -> _HttpResponse:
+        """What this process says about itself; 503 while it takes no work."""
+        ready, failing = self._ready(), dict(self._failing())
+        status = ("degraded" if failing else "healthy") if ready else "unavailable"
+        said = {"status": status, "service": self._service, "version": VERSION} | ({"background": failing} if failing else {})
+        body = json.dumps(said, ensure_ascii=True).encode() + b"\n"
+        return _HttpResponse(HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE, body, _JSON)
 
     def _metrics(self, headers: dict[str, str]) -> _HttpResponse:
         encode, content_type = choose_encoder(headers.get("accept", ""))

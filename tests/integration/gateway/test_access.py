@@ -133,6 +133,8 @@ async def test_health_tells_the_whole_picture(rig: Rig) -> None:
             "status": "healthy",
             "services": {"shelf": service, "auth": service},
             "circuitBreakers": {"shelf": {"state": "CLOSED", "failures": 0}, "auth": {"state": "CLOSED", "failures": 0}},
+            "overall_status": "healthy",
+            "circuit_breakers": {"shelf": {"state": "closed", "failure_count": 0}, "auth": {"state": "closed", "failure_count": 0}},
             "spool": {"waiting": 0, "bytes": 0, "oldestSeconds": 0.0, "setAside": 0},
         }
 

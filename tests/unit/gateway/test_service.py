@@ -102,6 +102,8 @@ async def test_the_picture_is_taken_once_a_second_for_everybody(clock: FakeClock
             "mailer": {"status": "degraded", "replicas": 1, "dependencies": {"redis": {"status": "degraded", "detail": "it is away"}}}
         },
         "circuitBreakers": {"mailer": {"state": "OPEN", "failures": 1}},
+        "overall_status": "degraded",
+        "circuit_breakers": {"mailer": {"state": "open", "failure_count": 1}},
         "spool": {"waiting": 0, "bytes": 0, "oldestSeconds": 0, "setAside": 0},
     }
     await clock.advance(0.9)

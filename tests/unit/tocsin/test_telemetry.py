@@ -5,6 +5,7 @@ import gzip
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from importlib import metadata
 
 import httpx2
 import pytest
@@ -199,6 +200,7 @@ async def test_metrics_are_compressed_and_negotiated(telemetry: Telemetry) -> No
         (b"GET /livez HTTP/1.1\r\n\r\n", b"200"),
         (b"HEAD /metrics HTTP/1.1\r\n\r\n", b"200"),
         (b"GET /readyz HTTP/1.1\r\n\r\n", b"503"),
+        (b"GET /health HTTP/1.1\r\n\r\n", b"503"),
         (b"GET / HTTP/1.1\r\n\r\n", b"404"),
         (b"POST /metrics HTTP/1.1\r\n\r\n", b"405"),
         (b"PRI * HTTP/2.0\r\n\r\n", b"400"),
@@ -225,6 +227,19 @@ async def test_readiness_follows_the_service(telemetry: Telemetry) -> None:
         assert (await client.get(url)).status_code == 200
         telemetry.set_ready(False)
         assert (await client.get(url)).status_code == 503
+
+
+async def test_health_is_the_same_in_json(telemetry: Telemetry) -> None:
+    """/health names the service and its version, and what of it fails."""
+    url = telemetry.metrics_url.replace("/metrics", "/health")
+    async with httpx2.AsyncClient() as client:
+        telemetry.set_ready(True)
+        answer = await client.get(f"{url}/")
+        telemetry.set_ready(False)
+        away = await client.get(url)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.json() == {"status": "healthy", "service": telemetry.service, "version": metadata.version("tocsin")}
+    assert (away.status_code, away.json()["status"]) == (503, "unavailable")
 
 
 async def test_start_and_stop_may_be_called_twice_in_any_order() -> None:

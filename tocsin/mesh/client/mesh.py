@@ -20,7 +20,7 @@ from tocsin.mesh.client.replicas import Replicas
 from tocsin.mesh.client.targets import fixed_endpoints, problems
 from tocsin.mesh.client.throttle import Throttle
 from tocsin.mesh.identity import Identity, Keyring
-from tocsin.mesh.metrics import ClientMetrics, Durations, export_breakers
+from tocsin.mesh.metrics import ClientMetrics, Durations, export_breakers, export_expiry
 from tocsin.mesh.policy import MethodPolicy, policies
 from tocsin.mesh.retry import RetryBudget
 from tocsin.telemetry import Telemetry
@@ -81,6 +81,7 @@ class Mesh:
         self._keyring = None if plaintext else Keyring(Identity.of(settings, service=service))
         self._metrics = ClientMetrics(telemetry.registry)
         export_breakers(telemetry.registry, breakers)
+        export_expiry(telemetry.registry, self._keyring)
         self._budgets: dict[str, RetryBudget] = {}
         self._channels: dict[Key, MeshChannel] = {}
         self._renewal = self._make_renewal()
