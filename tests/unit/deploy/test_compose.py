@@ -105,12 +105,40 @@ def test_every_volume_is_declared_and_used(compose: dict[str, Any]) -> None:
 
 def test_everything_runs_without_privileges(compose: dict[str, Any]) -> None:
     """Our containers have no capabilities, a read-only file system, and never run as root."""
-    for name in (*SERVICES, "certificates", "nginx"):
+    for name in (*SERVICES, "certificates", "nginx", "prometheus", "alertmanager", "grafana", "mailpit"):
         service = compose["services"][name]
         assert service["cap_drop"] == ["ALL"]
         assert service["read_only"] is True
         assert service["security_opt"] == ["no-new-privileges:true"]
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", compose["services"]["nginx"]["user"])
+
+
+def test_everything_has_bounds(compose: dict[str, Any]) -> None:
+    """No container takes all memory, all process ids or the whole disk for its log, and each comes back and says how it is."""
+    for name, service in compose["services"].items():
+        assert service["mem_limit"], name
+        assert service["pids_limit"], name
+        assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}, name
+        assert service["restart"] == ("no" if name == "certificates" else "unless-stopped"), name
+        assert "test" in service["healthcheck"] or name == "certificates", name
+        assert "no-new-privileges:true" in service["security_opt"], name
+
+
+def test_what_is_optional_is_a_profile(compose: dict[str, Any]) -> None:
+    """Without a profile the product alone runs; each third program stands in one, by a pinned version."""
+    profiles = {name: tuple(service.get("profiles", ())) for name, service in compose["services"].items()}
+    assert {name for name, own in profiles.items() if not own} == {*SERVICES, "certificates", "nginx", "postgres", "redis"}
+    assert set(itertools.chain(*profiles.values())) == {"monitoring", "brokers", "mail"}
+    for name, own in profiles.items():
+        assert not own or re.search(r":v?\d+\.\d+", compose["services"][name]["image"]), name
+
+
+def test_the_databases_are_reached_by_the_services_alone(compose: dict[str, Any]) -> None:
+    """They stand in a network of their own, from which nothing leads outside."""
+    assert compose["networks"]["data"] == {"internal": True}
+    there = {name for name, service in compose["services"].items() if "data" in service.get("networks", ())}
+    assert there == {*SERVICES, "postgres", "redis"}
+    assert compose["services"]["postgres"]["networks"] == compose["services"]["redis"]["networks"] == ["data"]
 
 
 def test_every_variable_is_documented(compose: dict[str, Any], dotenv: dict[str, str]) -> None:
@@ -145,7 +173,7 @@ def test_passwords_are_made_once(tmp_path: Path) -> None:
     make_passwords(tmp_path)
     made = pairs(tmp_path / ".env")
     secret = {name: value for name, value in made.items() if name.endswith("_PASSWORD") or name == "SECRET_KEY"}
-    assert len(secret) == 7
+    assert len(secret) == 9
     assert len(set(secret.values())) == len(secret)
     assert all(re.fullmatch("[0-9a-f]{64}", value) for value in secret.values())
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600

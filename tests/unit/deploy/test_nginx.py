@@ -24,6 +24,7 @@ def private_copy(tmp_path: Path, *, backend: int, port: int) -> Path:
     """The configuration with its files in ``tmp_path``, one backend on this machine, and a free port."""
     text = CONF.read_text("utf-8").replace("/tmp/", f"{tmp_path}/").replace("/dev/stdout", f"{tmp_path}/access.log")
     text = re.sub(r"server gateway:\d+ resolve;", f"server 127.0.0.1:{backend};", text)
+    text = re.sub(r"set \$(prometheus|grafana) \w+:\d+;", rf"set $\1 127.0.0.1:{backend};", text)
     text = text.replace("listen 8080;", f"listen 127.0.0.1:{port};").replace("listen 8081;", f"listen unix:{tmp_path}/grpc.sock;")
     text = text.replace("worker_processes auto;", "worker_processes 1; daemon off; master_process off;")
     copy = tmp_path / "nginx.conf"
@@ -70,9 +71,15 @@ class Backend:
     def __init__(self) -> None:
         self.heads: list[str] = []
         self.go_on = asyncio.Event()
+        self.operator = True
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        if not self.operator and "/debug/services" in self.heads[-1]:
+            writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            await writer.drain()
+            writer.close()
+            return
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\ndata: 1\n\n")
         await writer.drain()
         await self.go_on.wait()
@@ -157,3 +164,30 @@ async def test_metrics_stay_inside(proxied: tuple[Backend, str]) -> None:
         answer = await client.get(f"{url}/metrics")
     assert answer.status_code == 404
     assert backend.heads == []
+
+
+async def test_prometheus_is_for_who_may_read_the_mesh(proxied: tuple[Backend, str]) -> None:
+    """The gateway is asked by what the caller shows it, as if its own page did; Prometheus itself is shown no credential."""
+    backend, url = proxied
+    backend.go_on.set()
+    async with httpx2.AsyncClient(headers={"Authorization": "Bearer tk", "Cookie": "a=b", "Sec-Fetch-Site": "none"}) as client:
+        assert (await client.get(f"{url}/monitoring/graph?g0=1")).status_code == 200
+        asked, shown = (head.lower() for head in backend.heads)
+        backend.operator = False
+        refused = await client.get(f"{url}/monitoring/")
+    assert asked.startswith("get /debug/services ")
+    assert all(line in asked for line in ("authorization: bearer tk\r\n", "cookie: a=b\r\n", "sec-fetch-site: same-origin\r\n"))
+    assert shown.startswith("get /monitoring/graph?g0=1 ")
+    assert "bearer" not in shown
+    assert "cookie" not in shown
+    assert refused.status_code == 403
+    assert len(backend.heads) == 3
+
+
+async def test_grafana_is_shown_as_it_is(proxied: tuple[Backend, str]) -> None:
+    """Its path is kept, for it serves below it."""
+    backend, url = proxied
+    backend.go_on.set()
+    async with httpx2.AsyncClient() as client:
+        assert (await client.get(f"{url}/grafana/login")).status_code == 200
+    assert backend.heads[0].startswith("GET /grafana/login ")
