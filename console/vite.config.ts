@@ -1,4 +1,6 @@
-import { brotliCompressSync, constants } from "node:zlib";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { brotliCompressSync, brotliDecompressSync, constants } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
 
 const gateway = process.env.TOCSIN_URL ?? "http://127.0.0.1:8000";
@@ -8,12 +10,22 @@ const own = { target: gateway, ...(key ? { headers: { authorization: `Bearer ${k
 /** Each text as brotli beside it: the gateway sends what the browser takes, and compresses nothing itself. */
 const brotli: Plugin = {
   name: "brotli",
-  generateBundle(_, bundle) {
-    for (const [name, file] of Object.entries(bundle)) {
-      if (!/\.(js|css|svg)$/.test(name)) continue;
-      const text = Buffer.from(file.type === "chunk" ? file.code : file.source);
-      const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: text.length };
-      this.emitFile({ type: "asset", fileName: `${name}.br`, source: brotliCompressSync(text, { params }) });
+  enforce: "post",
+  generateBundle: {
+    order: "post", // Vite itself changes the chunks that load others in this step
+    handler(_, bundle) {
+      for (const [name, file] of Object.entries(bundle)) {
+        if (!/\.(js|css|svg)$/.test(name)) continue;
+        const text = Buffer.from(file.type === "chunk" ? file.code : file.source);
+        const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: text.length };
+        this.emitFile({ type: "asset", fileName: `${name}.br`, source: brotliCompressSync(text, { params }) });
+      }
+    },
+  },
+  writeBundle({ dir = "" }, bundle) {
+    for (const name of Object.keys(bundle).filter((item) => item.endsWith(".br"))) {
+      const text = readFileSync(join(dir, name.slice(0, -3)));
+      if (!brotliDecompressSync(readFileSync(join(dir, name))).equals(text)) throw new Error(`${name} is not what it stands beside`);
     }
   },
 };
@@ -30,5 +42,5 @@ export default defineConfig({
     reportCompressedSize: true,
   },
   // `npx vite` serves the sources in front of a gateway that runs: TOCSIN_URL, and TOCSIN_API_KEY in place of a sign-in.
-  server: { proxy: { "/v1": own, "/health": own, "/session": key ? { ...own, rewrite: () => "/v1/auth:verify" } : own } },
+  server: { proxy: { "/v1": own, "/console/frame": own, "/health": own, "/session": key ? { ...own, rewrite: () => "/v1/auth:verify" } : own } },
 });

@@ -21,6 +21,15 @@ POLICY: Final = (
 )
 """Content-Security-Policy of the console: it runs its own files alone, talks to its own host alone, and turns no text into script."""
 
+FRAME_POLICY: Final = (
+    b"sandbox allow-same-origin; default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; "
+    b"frame-ancestors 'self'"
+)
+"""Of the empty page in which the console shows HTML that is not saved yet, such as the preview of a template.
+
+The console writes into it, for which both have to be of one origin. Whatever is written, it runs, loads, sends and opens nothing.
+"""
+
 _TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -28,6 +37,7 @@ _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
 }
 _INDEX: Final = "index.html"
+_FRAME: Final = b'<!DOCTYPE html><html lang="und"><title>Preview</title></html>\n'
 _BROTLI: Final = ".br"
 _FOR_GOOD: Final = (b"cache-control", b"public, max-age=31536000, immutable")
 """A file whose name has the hash of its content never changes."""
@@ -69,7 +79,8 @@ class ConsoleSite:
     def endpoints(self) -> list[tuple[str, PageEndpoint]]:
         """Its pages with their HTTP methods."""
         paths = ("/console", "/console/", "/console/{path=**}")
-        return [("GET", PageEndpoint(template=path, page=self._show)) for path in paths]
+        pages = [("GET", PageEndpoint(template=path, page=self._show)) for path in paths]
+        return [("GET", PageEndpoint(template="/console/frame", page=_show_frame)), *pages]
 
     async def _show(self, exchange: Exchange) -> Answer:
         """A file of the build, or the page, which finds out itself what its path means.
@@ -82,6 +93,18 @@ class ConsoleSite:
         if found is None:
             raise RouteNotFound
         return found.answer(exchange)
+
+
+async def _show_frame(exchange: Exchange) -> Answer:
+    """The empty page."""
+    del exchange
+    headers = (
+        (b"content-type", _TYPES[".html"].encode()),
+        _REVALIDATE,
+        (b"content-security-policy", FRAME_POLICY),
+        (b"referrer-policy", b"no-referrer"),
+    )
+    return Answer(headers=headers, data=_FRAME)
 
 
 def _read(folder: Traversable) -> list[tuple[str, ConsoleFile]]:

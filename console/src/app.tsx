@@ -1,6 +1,6 @@
 /** The frame of every page: who looks, where one can go, and how current it all is. */
 
-import { ErrorBoundary, LocationProvider, Route, Router, useLocation } from "preact-iso";
+import { ErrorBoundary, LocationProvider, Route, Router, lazy, useLocation } from "preact-iso";
 import type { ComponentType } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { listen, liveness } from "./api/live";
@@ -33,7 +33,14 @@ export interface Place {
   group: (typeof _GROUPS)[number];
   name: () => string;
   page: ComponentType<{ params?: { id?: string } }>;
+  /** A page of its own that the menu leads to by this place, which stands before it. */
+  under?: string;
 }
+
+const Templates = lazy(() => import("./pages/templates"));
+const People = lazy(() => import("./pages/people"));
+const Groups = lazy(() => import("./pages/groups"));
+const Imports = lazy(() => import("./pages/imports"));
 
 /** All pages; within a group, in the order of the menu. */
 export const PLACES: readonly Place[] = [
@@ -42,6 +49,10 @@ export const PLACES: readonly Place[] = [
   { path: "/console/alarms", scope: "alarms:read", group: "work", name: () => words().pages.alarms, page: Alarms },
   { path: "/console/firings", scope: "firings:read", group: "work", name: () => words().pages.firings, page: Firings },
   { path: "/console/deliveries", scope: "deliveries:read", group: "work", name: () => words().pages.deliveries, page: Deliveries },
+  { path: "/console/templates", scope: "templates:read", group: "work", name: () => words().pages.templates, page: Templates },
+  { path: "/console/recipients", scope: "recipients:read", group: "people", name: () => words().pages.people, page: People },
+  { path: "/console/groups", scope: "recipients:read", group: "people", name: () => words().person.tabs.groups, page: Groups, under: "/console/recipients" },
+  { path: "/console/import", scope: "recipients:write", group: "people", name: () => words().person.tabs.import, page: Imports, under: "/console/recipients" },
   { path: "/console/inbox", scope: "inbox:read", group: "watch", name: () => words().pages.inbox, page: Inbox },
   { path: "/console/mesh", scope: "mesh:read", group: "run", name: () => words().pages.mesh, page: Mesh },
   { path: "/console/access", scope: "users:read", group: "run", name: () => words().pages.access, page: Access },
@@ -49,8 +60,13 @@ export const PLACES: readonly Place[] = [
   { path: "/console/settings", scope: "", group: "run", name: () => words().pages.settings, page: Settings },
 ];
 
-/** Whether `place` is where `path` leads. */
+/** Whether `path` is below `place`, or below a page that stands under it. */
 function _isAt(place: Place, path: string): boolean {
+  return _is(place, path) || PLACES.some((item) => item.under === place.path && _is(item, path));
+}
+
+/** Whether `path` is below `place`. */
+function _is(place: Place, path: string): boolean {
   const at = path.replace(/\/$/, "");
   return at === place.path || (place.path !== "/console" && at.startsWith(`${place.path}/`));
 }
@@ -59,7 +75,7 @@ function Menu() {
   const { path } = useLocation();
   const more = useRef<HTMLDivElement>(null);
   useEffect(() => more.current?.hidePopover(), [path]);
-  const mine = PLACES.filter((place) => !place.scope || may(place.scope));
+  const mine = PLACES.filter((place) => !place.under && (!place.scope || may(place.scope)));
   const [first, ...rest] = _GROUPS.map((group) => <Group key={group} group={group} places={mine.filter((place) => place.group === group)} path={path} />);
   return (
     <nav aria-label={words().menu}>
@@ -103,7 +119,7 @@ function Group({ group, places, path }: { group: Place["group"]; places: readonl
 
 function Title() {
   const { path } = useLocation();
-  const place = PLACES.find((item) => _isAt(item, path));
+  const place = PLACES.find((item) => _is(item, path));
   useEffect(() => {
     document.title = `${unread.value > 0 ? `(${unread.value}) ` : ""}${place ? `${place.name()} · ` : ""}Tocsin`;
   }, [place, unread.value, words()]);

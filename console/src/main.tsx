@@ -1,5 +1,6 @@
 import "./style/base.css";
 import "./style/parts.css";
+import "./style/people.css";
 import { render } from "preact";
 import { App } from "./app";
 import { ask } from "./state/session";

@@ -1,17 +1,23 @@
-"""A browser, a web server for the example's page, and a push server with a certificate."""
+"""A browser, a Tocsin to look at with it, a web server for the example's page, and a push server with a certificate."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Generator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import httpx2
 import pytest
+import pytest_asyncio
 
 from tests.browser.chromium import Chromium
+from tests.browser.console import DESK, HOSTILE_HTML, HOSTILE_NAME
 from tests.integration.mailer.support import certificate
 from tocsin.testing.http import HttpSink, Reply
+from tocsin.testing.stack import RunningStack
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "webpush"
 
@@ -49,3 +55,55 @@ async def chromium(tmp_path: Path) -> AsyncIterator[Chromium]:
     """A browser."""
     async with Chromium(profile=tmp_path / "profile") as browser:
         yield browser
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the stack."""
+    return tmp_path_factory.mktemp("console")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def stack(state: Path) -> AsyncIterator[RunningStack]:
+    """Tocsin, with something to look at."""
+    with RunningStack(state=state / "state") as running:
+        with httpx2.Client(base_url=running.info["http"], headers={"authorization": f"Bearer {running.api_key}"}) as client:
+            alarm = {"displayName": HOSTILE_NAME, "trigger": {"every": "2s"}, "action": {"task": {"handler": "noop"}}}
+            client.post("/v1/alarms", json=alarm).raise_for_status()
+            client.post("/v1/incidents", json={"title": "Disk of db-1 is full", "severity": "CRITICAL"}).raise_for_status()
+            _people(client)
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser(state: Path) -> AsyncIterator[Chromium]:
+    """A browser."""
+    async with Chromium(profile=state / "profile") as started:
+        yield started
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def home(stack: RunningStack, browser: Chromium, state: Path) -> str:
+    """Where the console is, with the browser signed in by the link that a start prints."""
+    link = await asyncio.to_thread(_link, state)
+    page = await browser.open(link.replace("127.0.0.1", "localhost"), **DESK)
+    await page.value("document.querySelector('button').click()")
+    await page.until("!location.pathname.startsWith('/sign-in')")
+    return f"{stack.info['http'].replace('127.0.0.1', 'localhost')}/console"
+
+
+def _people(client: httpx2.Client) -> None:
+    """Somebody, a group and a template whose names and texts would do harm."""
+    address = {"channel": "email", "value": "hostile@example.com", "state": "ACTIVE"}
+    person = {"name": "recipients/hostile", "displayName": HOSTILE_NAME, "attributes": {"plan": HOSTILE_NAME}, "addresses": [address]}
+    template = {"name": "templates/hostile", "subject": f"{HOSTILE_NAME} {{{{ name }}}}", "text": "Hello {{ name }}", "html": HOSTILE_HTML}
+    client.post("/v1/groups", json={"name": "groups/hostile", "displayName": HOSTILE_NAME}).raise_for_status()
+    client.post("/v1/recipients", json={**person, "groups": ["groups/hostile"]}).raise_for_status()
+    client.post("/v1/templates", json=template).raise_for_status()
+    message = {"recipients": ["recipients/hostile"], "template": "templates/hostile", "variables": {"name": "Ann"}}
+    client.post("/v1/notifications", json=message).raise_for_status()
+
+
+def _link(state: Path) -> str:
+    command = [sys.executable, "-m", "tocsin.cli", "open", "--print", "--state", str(state / "state")]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout.strip()

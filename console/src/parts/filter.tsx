@@ -1,4 +1,7 @@
-/** The filter of a list: offered ones at a press, any other by its expression (AIP-160). It stands in the address, so that it can be sent. */
+/** The filter of a list: offered ones at a press, any other by its expression (AIP-160). It stands in the address, so that it can be sent.
+ *
+ * `meant` is the filter that a text stands for which is no expression, such as a name.
+ */
 
 import { useLocation } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
@@ -9,7 +12,7 @@ export function filterOf(query: Record<string, string>): string {
   return query["filter"] ?? "";
 }
 
-export function Filter({ offers, example }: { offers: readonly [string, string][]; example: string }) {
+export function Filter({ offers, example, meant = (text) => text }: { offers: readonly [string, string][]; example: string; meant?: (text: string) => string }) {
   const { path, query, route } = useLocation();
   const now = filterOf(query);
   const [text, setText] = useState(now);
@@ -21,7 +24,7 @@ export function Filter({ offers, example }: { offers: readonly [string, string][
       role="search"
       onSubmit={(event) => {
         event.preventDefault();
-        go(text.trim());
+        go(meant(text.trim()));
       }}
     >
       {offers.map(([name, filter]) => (

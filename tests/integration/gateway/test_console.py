@@ -111,6 +111,23 @@ async def test_a_browser_is_led_to_it_and_a_program_to_the_documentation(browser
     assert (await browser.get("/", headers={"accept": "*/*"})).headers["location"] == "/docs"
 
 
+async def test_the_frame_for_html_can_do_nothing(browser: httpx2.AsyncClient) -> None:
+    """The page into which the console writes HTML runs, loads, sends and opens nothing, and stands in our own pages alone."""
+    answer = await browser.get("/console/frame")
+    policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
+    assert policy == {
+        "sandbox": "allow-same-origin",
+        "default-src": "'none'",
+        "style-src": "'unsafe-inline'",
+        "img-src": "data:",
+        "form-action": "'none'",
+        "base-uri": "'none'",
+        "frame-ancestors": "'self'",
+    }
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert (answer.headers["referrer-policy"], answer.headers["x-content-type-options"]) == ("no-referrer", "nosniff")
+
+
 async def test_nothing_is_written_to_it(browser: httpx2.AsyncClient) -> None:
     """It only answers GET and HEAD."""
     answer = await browser.post("/console", content=b"x")

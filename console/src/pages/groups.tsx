@@ -1,0 +1,255 @@
+/** Groups: people, groups and rotations that messages can be for together. */
+
+import { useLocation } from "preact-iso";
+import { useState } from "preact/hooks";
+import { answer, api, idOf } from "../api/client";
+import { ApiError } from "../api/problem";
+import { sure } from "../parts/ask";
+import { AsOf, Button, CommandLine, Copy, Empty, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
+import { List, type Column } from "../parts/list";
+import { MemberPicker } from "../parts/member-picker";
+import { Panel } from "../parts/panel";
+import { PeopleTabs } from "../parts/people-tabs";
+import { FieldWrong, Refused } from "../parts/refused";
+import { When } from "../parts/when";
+import { act } from "../state/act";
+import { useKept } from "../state/kept";
+import { useLoaded } from "../state/loaded";
+import { useParts } from "../state/pages";
+import { personName, type Group } from "../state/people";
+import { may } from "../state/session";
+import { words } from "../words";
+
+const _columns = (): Column<Group>[] => [
+  { name: words().person.name, width: "minmax(10rem, 2fr)", show: personName },
+  { name: words().person.members, width: "6rem", number: true, show: (row) => row.memberCount ?? 0 },
+  { name: words().id, width: "minmax(8rem, 1fr)", wide: true, show: (row) => row.name },
+  { name: words().delivery.changed, width: "minmax(6rem, 1fr)", wide: true, show: (row) => <When at={row.updateTime} /> },
+];
+
+export default function Groups({ params }: { params?: { id?: string } }) {
+  const { query, route } = useLocation();
+  const list = useParts(
+    async (pageToken, signal) => {
+      const found = await answer(api.GET("/v1/groups", { params: { query: { pageSize: 200, pageToken } }, signal }), "GET /v1/groups");
+      return { rows: found.groups, next: found.nextPageToken ?? "" };
+    },
+    [],
+    [],
+    (row) => row.name ?? "",
+  );
+  const id = params?.id;
+  const isNew = query["new"] !== undefined;
+  const back = "/console/groups";
+  const add = may("recipients:write") && (
+    <a class="button main" href="/console/groups?new">
+      {words().person.addGroup}
+    </a>
+  );
+  return (
+    <>
+      <Head title={words().pages.people}>{add}</Head>
+      <PeopleTabs at="groups" />
+      <AsOf at={list.at} error={list.data ? list.error : null} />
+      {list.error && !list.data && <Failure error={list.error} again={list.again} />}
+      <div class={id || isNew ? "beside" : "alone"}>
+        {!list.data && !list.error && <Shape />}
+        {list.data && list.rows.length === 0 && (
+          <Empty sentence={words().person.noGroup} line="tocsin group add ops --name Operations">
+            {!isNew && add}
+          </Empty>
+        )}
+        {list.rows.length > 0 && (
+          <List
+            label={words().person.tabs.groups}
+            rows={list.rows}
+            columns={_columns()}
+            id={(row) => row.name ?? ""}
+            href={(row) => `/console/${row.name}`}
+            open={id && `groups/${id}`}
+            more={list.more}
+          />
+        )}
+        {isNew && (
+          <Panel title={words().person.addGroup} back={back}>
+            <GroupForm
+              done={(made) => {
+                list.again();
+                route(`/console/${made.name}`);
+              }}
+            />
+          </Panel>
+        )}
+        {id && <One key={id} id={id} back={back} changed={list.again} />}
+      </div>
+    </>
+  );
+}
+
+function GroupForm({ group, done }: { group?: Group; done: (group: Group) => void }) {
+  const [draft, setDraft, forget] = useKept(`group.${group?.name ?? ""}`, { id: idOf(group?.name), displayName: group?.displayName ?? "" });
+  const [error, setError] = useState<ApiError | null>(null);
+  const save = async () => {
+    const { id, displayName } = draft;
+    try {
+      const saved = group
+        ? await answer(api.PATCH("/v1/groups/{group}", { params: { path: { group: id }, query: { updateMask: "displayName" } }, body: { displayName } }), "PATCH /v1/groups/{group}")
+        : await answer(api.POST("/v1/groups", { body: { ...(id ? { name: `groups/${id}` } : {}), displayName } }), "POST /v1/groups");
+      forget();
+      done(saved);
+    } catch (failure) {
+      if (!(failure instanceof ApiError)) throw failure;
+      setError(failure);
+    }
+  };
+  return (
+    <form
+      class="form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void save();
+      }}
+    >
+      <label class="field">
+        {words().person.name}
+        <input type="text" maxLength={200} dir="auto" autofocus value={draft.displayName} onInput={(event) => setDraft({ ...draft, displayName: event.currentTarget.value })} />
+        <FieldWrong error={error} field="displayName" />
+      </label>
+      {!group && (
+        <label class="field">
+          {words().person.id}
+          <input type="text" class="code" maxLength={64} placeholder={words().person.idMade} value={draft.id} onInput={(event) => setDraft({ ...draft, id: event.currentTarget.value })} />
+          <FieldWrong error={error} field="name" />
+        </label>
+      )}
+      <Refused error={error} fields={["displayName", "name"]} />
+      <div class="actions">
+        <Button kind="main" onPress={save}>
+          {group ? words().save : words().person.addGroup}
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+function One({ id, back, changed }: { id: string; back: string; changed: () => void }) {
+  const { query, route, path } = useLocation();
+  const at = { params: { path: { group: id } } };
+  const found = useLoaded((signal) => answer(api.GET("/v1/groups/{group}", { ...at, signal }), "GET /v1/groups/{group}"), [id]);
+  const group = found.data;
+  const again = () => {
+    found.again();
+    changed();
+  };
+  const remove = async () => {
+    if (!(await sure(words().person.reallyDeleteGroup(personName(group as Group)), words().alarm.remove))) return;
+    const gone = await act(() => answer(api.DELETE("/v1/groups/{group}", at), "DELETE /v1/groups/{group}"), words().alarm.removed);
+    if (!gone) return;
+    changed();
+    route(back);
+  };
+  if (group && query["edit"] !== undefined) {
+    return (
+      <Panel title={words().alarm.edit} back={path}>
+        <GroupForm
+          group={group}
+          done={() => {
+            again();
+            route(path);
+          }}
+        />
+      </Panel>
+    );
+  }
+  return (
+    <Panel title={group ? personName(group) : words().person.group} back={back}>
+      {found.error && !group && <Failure error={found.error} again={found.again} />}
+      {!group && !found.error && <Shape rows={4} />}
+      {group && (
+        <>
+          {may("recipients:write") && (
+            <div class="actions">
+              <a class="button" href={`${path}?edit`}>
+                {words().alarm.edit}
+              </a>
+              <Button kind="risky" onPress={remove}>
+                {words().alarm.remove}
+              </Button>
+            </div>
+          )}
+          <Section title={words().person.members} note={group.memberCount}>
+            <Members id={id} changed={again} within={[`groups/${id}`]} />
+          </Section>
+          <Facts>
+            <Fact name={words().alarm.made}>
+              <When at={group.createTime} />
+            </Fact>
+            <Fact name={words().id}>
+              <Copy text={group.name ?? ""} />
+            </Fact>
+          </Facts>
+          <CommandLine line={`tocsin group members ${id}`} />
+        </>
+      )}
+    </Panel>
+  );
+}
+
+/** What is in a group: those of a group within it come when it is opened. */
+function Members({ id, changed, within }: { id: string; changed?: () => void; within: readonly string[] }) {
+  const at = { path: { group: id } };
+  const list = useParts(
+    async (pageToken, signal) => {
+      const found = await answer(api.GET("/v1/groups/{group}/members", { params: { ...at, query: { pageSize: 100, pageToken } }, signal }), "GET members");
+      return { rows: found.members, next: found.nextPageToken ?? "" };
+    },
+    [id],
+    [],
+    (row) => row.name ?? "",
+  );
+  const again = () => {
+    list.again();
+    changed?.();
+  };
+  const put = async (name: string) => {
+    await answer(api.POST("/v1/groups/{group}:addMembers", { params: at, body: { members: [name] } }), "POST :addMembers");
+    again();
+  };
+  const take = async (name: string) => {
+    await answer(api.POST("/v1/groups/{group}:removeMembers", { params: at, body: { members: [name] } }), "POST :removeMembers");
+    again();
+  };
+  return (
+    <>
+      {list.error && !list.data && <Failure error={list.error} again={list.again} />}
+      {!list.data && !list.error && <Shape rows={2} />}
+      {list.data && list.rows.length === 0 && <p class="dim">{words().person.noMember}</p>}
+      <ul class="plain">
+        {list.rows.map(({ name = "" }) => (
+          <li key={name}>
+            <span class="dim kind">{words().person.kinds[name.split("/")[0] ?? ""]}</span>
+            <a href={`/console/${name}`}>{idOf(name)}</a>
+            {changed && may("recipients:write") && (
+              <button type="button" class="quiet" aria-label={words().person.takeOut(idOf(name))} onClick={() => void act(() => take(name), words().person.takenOut(idOf(name)), () => act(() => put(name), words().person.putIn(idOf(name))))}>
+                {words().person.remove}
+              </button>
+            )}
+            {name.startsWith("groups/") && !within.includes(name) && <Within name={name} within={within} />}
+          </li>
+        ))}
+      </ul>
+      {list.more && <Button onPress={list.more}>{words().person.more}</Button>}
+      {changed && may("recipients:write") && <MemberPicker put={put} not={[...within, ...list.rows.map((row) => row.name ?? "")]} />}
+    </>
+  );
+}
+
+function Within({ name, within }: { name: string; within: readonly string[] }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <details class="whole" onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>{words().person.inIt}</summary>
+      {open && <Members id={idOf(name)} within={[...within, name]} />}
+    </details>
+  );
+}
