@@ -1,11 +1,12 @@
 /** Groups: people, groups and rotations that messages can be for together. */
 
 import { useLocation } from "preact-iso";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { answer, api, idOf } from "../api/client";
 import { ApiError } from "../api/problem";
 import { sure } from "../parts/ask";
 import { AsOf, Button, CommandLine, Copy, Empty, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
+import { Filter, filterOf } from "../parts/filter";
 import { List, type Column } from "../parts/list";
 import { MemberPicker } from "../parts/member-picker";
 import { Panel } from "../parts/panel";
@@ -38,9 +39,15 @@ export default function Groups({ params }: { params?: { id?: string } }) {
     [],
     (row) => row.name ?? "",
   );
+  const filter = filterOf(query);
+  useEffect(() => {
+    if (filter) list.more?.(); // what is looked for may stand on any page
+  }, [filter, list.more]);
+  const rows = list.rows.filter((row) => `${row.name} ${row.displayName ?? ""}`.toLowerCase().includes(filter.toLowerCase()));
   const id = params?.id;
   const isNew = query["new"] !== undefined;
-  const back = "/console/groups";
+  const tail = filter ? `?filter=${encodeURIComponent(filter)}` : "";
+  const back = `/console/groups${tail}`;
   const add = may("recipients:write") && (
     <a class="button main" href="/console/groups?new">
       {words().person.addGroup}
@@ -50,22 +57,23 @@ export default function Groups({ params }: { params?: { id?: string } }) {
     <>
       <Head title={words().pages.people}>{add}</Head>
       <PeopleTabs at="groups" />
+      <Filter offers={[]} example={words().person.findGroup} />
       <AsOf at={list.at} error={list.data ? list.error : null} />
       {list.error && !list.data && <Failure error={list.error} again={list.again} />}
       <div class={id || isNew ? "beside" : "alone"}>
         {!list.data && !list.error && <Shape />}
-        {list.data && list.rows.length === 0 && (
-          <Empty sentence={words().person.noGroup} line="tocsin group add ops --name Operations">
-            {!isNew && add}
+        {list.data && rows.length === 0 && !list.more && (
+          <Empty sentence={filter ? words().nothingMatches : words().person.noGroup} line="tocsin group add ops --name Operations">
+            {!filter && !isNew && add}
           </Empty>
         )}
-        {list.rows.length > 0 && (
+        {rows.length > 0 && (
           <List
             label={words().person.tabs.groups}
-            rows={list.rows}
+            rows={rows}
             columns={_columns()}
             id={(row) => row.name ?? ""}
-            href={(row) => `/console/${row.name}`}
+            href={(row) => `/console/${row.name}${tail}`}
             open={id && `groups/${id}`}
             more={list.more}
           />

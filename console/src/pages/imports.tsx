@@ -1,12 +1,12 @@
 /** Import: a file or a pasted text; checked first, and imported once every line is right. */
 
-import { useRef, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import { ApiError } from "../api/problem";
 import { Button, CommandLine, Failure, Head, Section } from "../parts/basics";
 import { PeopleTabs } from "../parts/people-tabs";
 import { KINDS, SCOPES, runImport, type ImportKind } from "../state/imports";
 import { useKept } from "../state/kept";
-import { importable, lineOf, type Importable } from "../state/lines";
+import { importable, linesOf, type Importable } from "../state/lines";
 import { NOTHING, after, type Progress } from "../state/progress";
 import { may } from "../state/session";
 import { words } from "../words";
@@ -39,7 +39,7 @@ export default function Imports() {
   const [run, setRun] = useState<Run | null>(null);
   const running = useRef<AbortController | null>(null);
   const source = file?.text ?? text;
-  const read = source.trim() === "" ? null : importable(source);
+  const read = useMemo(() => (source.trim() === "" ? null : importable(source)), [source]);
   const of = `${kind}\n${source}`;
   const shown = run?.of === of ? run : null;
   const ready = read !== null && "text" in read ? read : null;
@@ -148,6 +148,8 @@ async function _read(file: File): Promise<{ name: string; text: string } | strin
 function Result({ run, ready, again }: { run: Run; ready: Importable | null; again: () => void }) {
   const { stage, progress, error } = run;
   const counts = words().imports.counts(progress);
+  const first = progress.refusals.slice(0, _SHOWN);
+  const lines = useMemo(() => linesOf(ready?.text ?? "", first.map((item) => item.line)), [ready?.text, first.length]);
   return (
     <Section title={words().imports.stages[stage]}>
       <p>
@@ -174,13 +176,13 @@ function Result({ run, ready, again }: { run: Run; ready: Importable | null; aga
               </tr>
             </thead>
             <tbody>
-              {progress.refusals.slice(0, _SHOWN).map((item, at) => (
+              {first.map((item, at) => (
                 <tr key={at}>
                   <td>{item.line}</td>
                   <td>{item.field}</td>
                   <td>{item.reason}</td>
                   <td class="wide">
-                    <code dir="auto">{ready ? lineOf(ready.text, item.line) : ""}</code>
+                    <code dir="auto">{lines.get(item.line)}</code>
                   </td>
                 </tr>
               ))}

@@ -1,7 +1,7 @@
 /** Templates: find one, see what it says, its versions and what changed between them, and write the next one. */
 
 import { useLocation } from "preact-iso";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { answer, api, idOf } from "../api/client";
 import { ApiError } from "../api/problem";
 import { sure } from "../parts/ask";
@@ -44,6 +44,9 @@ export default function Templates({ params }: { params?: { id?: string } }) {
     [],
     (row) => row.name ?? "",
   );
+  useEffect(() => {
+    if (filter) list.more?.(); // what is looked for may stand on any page
+  }, [filter, list.more]);
   const id = params?.id;
   const isNew = query["new"] !== undefined;
   const editing = isNew || query["edit"] !== undefined;
@@ -75,7 +78,7 @@ export default function Templates({ params }: { params?: { id?: string } }) {
       )}
       <div class={editing ? "alone" : id ? "beside" : "alone"}>
         {!editing && !list.data && !list.error && <Shape />}
-        {!editing && list.data && rows.length === 0 && (
+        {!editing && list.data && rows.length === 0 && !list.more && (
           <Empty sentence={filter ? words().nothingMatches : words().template.none} line="tocsin template put welcome.json">
             {!filter && add}
           </Empty>

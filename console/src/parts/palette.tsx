@@ -44,6 +44,8 @@ export function Palette() {
   const commands: Command[] = [
     ...PLACES.filter((place) => !place.scope || may(place.scope)).map((place) => ({ name: place.name(), run: () => route(place.path) })),
     ...(may("alarms:write") ? [{ name: words().alarm.add, run: () => route("/console/alarms/new") }] : []),
+    ...(may("templates:write") ? [{ name: words().template.add, run: () => route("/console/templates?new") }] : []),
+    ...(may("recipients:write") ? [{ name: words().person.add, run: () => route("/console/recipients?new") }] : []),
     { name: words().apiPages, run: () => location.assign("/docs") },
     ..._byName(text).map(([name, path]) => ({ name, run: () => route(path) })),
   ];
@@ -92,6 +94,6 @@ export function Palette() {
 
 /** A resource name that was typed or pasted, such as "firings/01J…", leads to its page. */
 function _byName(text: string): [string, string][] {
-  const match = /^\s*((alarms|firings|incidents|deliveries)\/[A-Za-z0-9_.~-]{1,64})\s*$/.exec(text);
+  const match = /^\s*((alarms|firings|incidents|deliveries|templates|recipients|groups)\/[A-Za-z0-9_.@+=~-]{1,64})\s*$/.exec(text);
   return match ? [[match[1] as string, `/console/${match[1]}`]] : [];
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { importable, lineOf, wholeLines } from "./lines";
+import { importable, linesOf, wholeLines } from "./lines";
 
 describe("a text to be imported", () => {
   it.each([
@@ -23,16 +23,17 @@ describe("a text to be imported", () => {
 });
 
 describe("a line", () => {
-  it.each([
-    [1, "a"],
-    [2, ""],
-    [3, "c"],
-    [4, ""],
-    [9, ""],
-  ])("of number %d", (number, line) => expect(lineOf("a\r\n\nc\n", number)).toBe(line));
+  it("is found by its number", () => {
+    expect([...linesOf("a\r\n\nc\n", [3, 1, 2, 1, 9])]).toEqual([
+      [1, "a"],
+      [2, ""],
+      [3, "c"],
+    ]);
+    expect(linesOf("", [])).toEqual(new Map());
+  });
 
   it("is shortened between characters", () => {
-    expect(lineOf("\u{1f514}".repeat(500), 1)).toBe(`${"\u{1f514}".repeat(160)}…`);
+    expect(linesOf("\u{1f514}".repeat(500), [1]).get(1)).toBe(`${"\u{1f514}".repeat(160)}…`);
   });
 
   it("of a stream is whole, or waits", () => {

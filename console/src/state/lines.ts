@@ -34,16 +34,18 @@ function _items(document: string, text: string): Importable | JsonProblem {
 /** How much of a line is shown. */
 const _SHOWN = 160;
 
-/** The line of that number, from 1, as far as it is worth a look. */
-export function lineOf(text: string, number: number): string {
-  let at = 0;
-  for (let line = 1; line < number; line++) {
-    at = text.indexOf("\n", at) + 1;
-    if (at === 0) return "";
+/** The lines of those numbers, from 1, as far as they are worth a look; the text is read once, whatever its length. */
+export function linesOf(text: string, numbers: readonly number[]): ReadonlyMap<number, string> {
+  const found = new Map<number, string>();
+  let [at, line] = [0, 1];
+  for (const number of [...new Set(numbers)].sort((a, b) => a - b)) {
+    for (; line < number && at >= 0; line++) at = text.indexOf("\n", at) + 1 || -1;
+    if (at < 0) break;
+    const end = text.indexOf("\n", at);
+    const whole = [...text.slice(at, Math.min(end < 0 ? text.length : end, at + 4 * _SHOWN)).replace(/\r$/, "")];
+    found.set(number, whole.length > _SHOWN ? `${whole.slice(0, _SHOWN).join("")}…` : whole.join(""));
   }
-  const end = text.indexOf("\n", at);
-  const line = [...text.slice(at, Math.min(end < 0 ? text.length : end, at + 4 * _SHOWN)).replace(/\r$/, "")];
-  return line.length > _SHOWN ? `${line.slice(0, _SHOWN).join("")}…` : line.join("");
+  return found;
 }
 
 /** The whole lines at the beginning of what came of a stream of lines, and the rest, which goes on. */

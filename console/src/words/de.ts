@@ -426,6 +426,7 @@ export const de: Words = {
     group: "Gruppe",
     addGroup: "Neue Gruppe",
     noGroup: "Es gibt noch keine Gruppe.",
+    findGroup: "Ein Wort des Namens oder eine Id",
     reallyDeleteGroup: (name) => `„${name}“ löschen? Die Mitglieder bleiben. Das lässt sich nicht rückgängig machen.`,
     members: "Mitglieder",
     noMember: "Niemand ist darin.",

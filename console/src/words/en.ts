@@ -429,6 +429,7 @@ export const en = {
     group: "Group",
     addGroup: "New group",
     noGroup: "There is no group yet.",
+    findGroup: "A word of the name, or an id",
     reallyDeleteGroup: (name: string) => `Delete “${name}”? Its members stay. This cannot be undone.`,
     members: "Members",
     noMember: "Nobody is in it.",
