@@ -71,7 +71,7 @@ class Streams(delivery_grpc.DeliveryServiceServicer):
         async for _ in request_iterator:
             yield delivery.DeliverResponse()
 
-    GetDelivery = ListDeliveries = RetryDelivery = RetryDeliveries = ReportStatus = CountMessages = _answer
+    GetDelivery = ListDeliveries = RetryDelivery = RetryDeliveries = ReportStatus = CountMessages = SummarizeDeliveries = _answer
     WatchDeliveries = _stream
     Deliver = _echo
 

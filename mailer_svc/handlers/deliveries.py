@@ -85,6 +85,16 @@ class DeliveryHandlers(rpc.DeliveryServiceServicer):
         deliveries, token = await list_page(request, listing, read=read, show=delivery_message, place=lambda item: (item.created, item.id))
         return pb.ListDeliveriesResponse(deliveries=deliveries, next_page_token=token)
 
+    async def SummarizeDeliveries(self, request: pb.SummarizeDeliveriesRequest, context: Context) -> pb.SummarizeDeliveriesResponse:
+        """Counts what was accepted lately."""
+        found = await self._deliveries.summary(principal().tenant, minutes=request.minutes)
+        start, end = timestamp(found.since), timestamp(found.until)
+        message = pb.SummarizeDeliveriesResponse(start_time=start, compute_time=end, partial=found.partial)
+        for each in found.counts:
+            state = pb.Delivery.State.ValueType(int32(each.state))
+            message.counts.add(state=state, channel=each.channel, deliveries=each.deliveries)
+        return message
+
     async def RetryDelivery(self, request: pb.RetryDeliveryRequest, context: Context) -> pb.Delivery:
         """Sends a delivery again."""
         return delivery_message(await self._deliveries.retry_one(tenant=principal().tenant, id=request.name.removeprefix("deliveries/")))

@@ -33,6 +33,16 @@ class DeliveryChange:
     entry: TimelineEntry
 
 
+@dataclass(frozen=True, slots=True)
+class DeliveryStateCount:
+    """Deliveries of one state (its number) and channel; ``first``: when the first of them was accepted."""
+
+    state: int
+    channel: str
+    deliveries: int
+    first: int
+
+
 class DeliveryReader(Protocol):
     """Looks deliveries up."""
 
@@ -42,6 +52,10 @@ class DeliveryReader(Protocol):
 
     async def page(self, query: DeliveryQuery, *, before: tuple[int, str] | None, limit: int) -> list[Delivery]:
         """Deliveries, the newest first, without timelines; those older than ``before`` (created, id)."""
+        ...
+
+    async def summary(self, *, tenant: str, since: int, most: int) -> Sequence[DeliveryStateCount]:
+        """Counts the ``most`` newest that were accepted since then."""
         ...
 
     async def end_of_changes(self) -> Position:

@@ -1,7 +1,8 @@
 """Looking at deliveries and at the inbox."""
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import NamedTuple
 
 from mailer_svc.domain import (
     Channels,
@@ -15,12 +16,27 @@ from mailer_svc.domain import (
 )
 from mailer_svc.ports import ChangeHints, DeliveryChange, DeliveryEndings, DeliveryQuery, DeliveryReader, InboxReader, Position
 from mailer_svc.ports.quotas import MessageUsage
+from mailer_svc.ports.reading import DeliveryStateCount
 from mailer_svc.service.publishing import topic
-from tocsin.clock import Clock
+from tocsin.clock import MINUTE, Clock
 from tocsin.errors import InvalidInput
 
 _TOKEN = re.compile(r"([0-9]{1,18})-([0-9]{1,10})")
 _POLL_SECONDS = 1.0
+_DAY_MINUTES = 1440
+
+
+MOST_COUNTED = 20_000
+"""So many rows cost a database some ten milliseconds, however many there are."""
+
+
+class DeliverySummary(NamedTuple):
+    """What was accepted from ``since`` to ``until``."""
+
+    since: int
+    until: int
+    partial: bool
+    counts: Sequence[DeliveryStateCount]
 
 
 class Deliveries:
@@ -92,6 +108,14 @@ class Deliveries:
     async def page(self, query: DeliveryQuery, *, before: tuple[int, str] | None, limit: int) -> list[Delivery]:
         """Deliveries, the newest first; those older than ``before`` (created, id)."""
         return await self._reader.page(query, before=before, limit=limit)
+
+    async def summary(self, tenant: str, *, minutes: int) -> DeliverySummary:
+        """Counts what was accepted in the last ``minutes`` (0: a day)."""
+        until = self._clock.micros()
+        since = until - (minutes or _DAY_MINUTES) * MINUTE
+        counts = await self._reader.summary(tenant=tenant, since=since, most=MOST_COUNTED)
+        partial = sum(each.deliveries for each in counts) >= MOST_COUNTED
+        return DeliverySummary(min(each.first for each in counts) if partial else since, until, partial, counts)
 
     async def watch(self, *, tenant: str, firing: str, token: str, most: Callable[[], int]) -> AsyncIterator[DeliveryChange]:
         """Every change after ``token``, or from now on, as it happens; of one firing unless it is empty. Does not end.

@@ -1,5 +1,6 @@
 """Looking deliveries up, and following their changes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, and_, func, select, tuple_
@@ -7,6 +8,7 @@ from sqlalchemy import Row, and_, func, select, tuple_
 from mailer_svc.domain import Delivery, DeliveryState, TimelineEntry
 from mailer_svc.ports import DeliveryChange, DeliveryQuery, Position
 from mailer_svc.ports.incidents import AskedPerson
+from mailer_svc.ports.reading import DeliveryStateCount
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.people_tables import notifications
 from mailer_svc.store.tables import deliveries, events
@@ -71,6 +73,20 @@ class SqlDeliveryReader:
         statement = select(deliveries).where(and_(*conditions)).order_by(deliveries.c.created.desc(), deliveries.c.id.desc()).limit(limit)
         async with self._database.read() as connection:
             return [_delivery(row, ()) for row in await connection.execute(statement)]
+
+    async def summary(self, *, tenant: str, since: int, most: int) -> Sequence[DeliveryStateCount]:
+        """Counts the ``most`` newest that were accepted since then."""
+        newest = (
+            select(deliveries.c.state, deliveries.c.channel, deliveries.c.created)
+            .where(deliveries.c.tenant == tenant, deliveries.c.created >= since)
+            .order_by(deliveries.c.created.desc(), deliveries.c.id.desc())
+            .limit(most)
+            .subquery()
+        )
+        kind = (newest.c.state, newest.c.channel)
+        query = select(*kind, func.count(), func.min(newest.c.created)).group_by(*kind).order_by(*kind)
+        async with self._database.read() as connection:
+            return [DeliveryStateCount(*row) for row in await connection.execute(query)]
 
     async def end_of_changes(self) -> Position:
         """The place after all changes so far."""

@@ -1,6 +1,7 @@
 """FiringService."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
+from itertools import zip_longest
 from typing import Any, Final, TypeVar
 
 import grpc
@@ -10,12 +11,14 @@ from scheduler_svc import domain
 from scheduler_svc.handlers.audit import audit_message
 from scheduler_svc.handlers.caller import caller
 from scheduler_svc.handlers.convert import alarm_id, firing_id, firing_message
-from scheduler_svc.handlers.times import micros_of
+from scheduler_svc.handlers.times import micros_of, set_instant, set_length
 from scheduler_svc.service import Audits, Caller, Firings
+from scheduler_svc.service.summaries import EDGES, FiringSummaries
 from tocsin.api.scheduler.v1 import firing_service_pb2, firing_service_pb2_grpc
 from tocsin.errors import InvalidInput
 from tocsin.listing import Condition, FilterField, FilterKind, PageToken, parse_filter
 from tocsin.pages import BatchSizer, Listing, ListRequest, list_page
+from tocsin.stored import int32
 
 _FILTER: Final = {
     "alarm": FilterField(operators=("=",)),
@@ -32,9 +35,10 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class FiringHandlers(firing_service_pb2_grpc.FiringServiceServicer):
     """Reads the ledger of the caller's tenant."""
 
-    def __init__(self, *, firings: Firings, audits: Audits) -> None:
+    def __init__(self, *, firings: Firings, audits: Audits, summaries: FiringSummaries) -> None:
         self._firings = firings
         self._audits = audits
+        self._summaries = summaries
 
     async def GetFiring(self, request: firing_service_pb2.GetFiringRequest, context: Context) -> firing_service_pb2.Firing:
         """Reads one firing."""
@@ -45,6 +49,22 @@ class FiringHandlers(firing_service_pb2_grpc.FiringServiceServicer):
         conditions = tuple(_named(condition) for condition in parse_filter(request.filter, fields=_FILTER))
         found, more = await firing_page(request, self._firings, caller(), show=firing_message, query=request.filter, conditions=conditions)
         return firing_service_pb2.ListFiringsResponse(firings=found, next_page_token=more)
+
+    async def SummarizeFirings(
+        self, request: firing_service_pb2.SummarizeFiringsRequest, context: Context
+    ) -> firing_service_pb2.SummarizeFiringsResponse:
+        """Counts what was due lately."""
+        found = await self._summaries.summary(caller(), alarm=alarm_id(request.alarm), minutes=request.minutes)
+        message = firing_service_pb2.SummarizeFiringsResponse(partial=found.partial)
+        set_instant(message.start_time, found.since)
+        set_instant(message.compute_time, found.until)
+        for outcome, count in found.outcomes.items():
+            message.outcomes.add(outcome=firing_service_pb2.Firing.Outcome.ValueType(int32(outcome)), firings=count)
+        for edge, count in zip_longest(EDGES, found.lateness):
+            step = message.lateness.add(firings=count)
+            if edge is not None:
+                set_length(step.at_most, edge)
+        return message
 
     async def WatchFirings(
         self, request: firing_service_pb2.WatchFiringsRequest, context: Context

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeGuard
 from scheduler_svc.contexts import rfc3339
 from scheduler_svc.domain.standings import Standing, StandingState, WatchKind, worst
 from scheduler_svc.service.standings import ShownBadge
-from tocsin.html_page import html_page
+from tocsin.html_page import html_page, mark
 from tocsin.recurrence import END_OF_TIME, Micros
 
 _WORDS: Final = {
@@ -28,7 +28,15 @@ _OVERALL: Final = {
     StandingState.DOWN: "Something is down",
     StandingState.PAUSED: "Nothing is watched now",
 }
-# White upon each of them can be read: a contrast of at least 4.5 (WCAG 2.2, 1.4.3).
+_TONES: Final = {
+    StandingState.NEW: "idle",
+    StandingState.UP: "good",
+    StandingState.STARTED: "busy",
+    StandingState.LATE: "warn",
+    StandingState.DOWN: "bad",
+    StandingState.PAUSED: "idle",
+}
+# Of badges. White upon each of them can be read: a contrast of at least 4.5 (WCAG 2.2, 1.4.3).
 _COLOURS: Final = {
     StandingState.NEW: "#5f6368",
     StandingState.UP: "#1e7b34",
@@ -39,12 +47,14 @@ _COLOURS: Final = {
 }
 _STYLE: Final = """
 body { margin-block: 8vh; }
-ul { list-style: none; padding: 0; }
-li { display: flex; gap: 1rem; align-items: baseline; justify-content: space-between; border-top: 1px solid #8884; padding: .6rem 0; }
-small { display: block; opacity: .75; }
-b { color: #fff; border-radius: .4rem; padding: .1rem .6rem; white-space: nowrap; font-weight: 600; }
-p b { padding: .3rem .8rem; }
-""" + "".join(f".{_WORDS[state]} {{ background: {colour}; }}\n" for state, colour in _COLOURS.items())
+ul { list-style: none; margin: 1.5rem 0; padding: 0; }
+li { display: flex; gap: 1rem; align-items: baseline; justify-content: space-between; padding: .5rem 0; }
+li { border-bottom: 1px solid var(--line); }
+small { display: block; color: var(--dim); font-size: var(--small); }
+b { white-space: nowrap; font-weight: 400; }
+p b { font-weight: 600; }
+.mark { width: .75rem; height: .75rem; margin-inline-end: .25rem; }
+"""
 _REFRESH: Final = '\n<meta http-equiv="refresh" content="60">'
 # What XML cannot hold (XML 1.0, 2.2).
 _NO_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -66,7 +76,7 @@ def status_html(title: str, shown: Sequence[Standing], *, now: Micros) -> str:
     state = worst(each.state for each in shown)
     items = "\n".join(_item(each) for each in shown)
     content = (
-        f'<p role="status"><b class="{_WORDS[state]}">{_OVERALL[state]}</b></p>\n<ul>\n{items}\n</ul>\n'
+        f'<p role="status"><b>{mark(_TONES[state])} {_OVERALL[state]}</b></p>\n<ul>\n{items}\n</ul>\n'
         f"<p><small>As of {_time(now)}. The page is read anew every minute.</small></p>"
     )
     name = title or "Status"
@@ -80,8 +90,7 @@ def _item(each: Standing) -> str:
     if each.state is StandingState.DOWN and _sayable(each.since):
         notes.insert(0, f"since {_time(each.since)}")
     small = f"<small>{', '.join(notes)}</small>" if notes else ""
-    word = _WORDS[each.state]
-    return f'<li><span>{_bdi(each.name)}{small}</span><b class="{word}">{word}</b></li>'
+    return f"<li><span>{_bdi(each.name)}{small}</span><b>{mark(_TONES[each.state])} {_WORDS[each.state]}</b></li>"
 
 
 def _bdi(text: str) -> str:

@@ -19,7 +19,6 @@ from scheduler_svc.handlers import (
     CalendarHandlers,
     DispatchHandlers,
     EventScreen,
-    FiringHandlers,
     ForecastHandlers,
     SchedulerHandlers,
     TriggerHandlers,
@@ -62,6 +61,7 @@ from scheduler_svc.store import (
 )
 from scheduler_svc.triggers import EventAnswer, Measured, PingAnswer, Pinged, Published, ReadingAnswer
 from scheduler_svc.wiring.answers import Answers
+from scheduler_svc.wiring.ledger import ledger_handlers
 from scheduler_svc.wiring.options import dispatch_options, engine_options, housekeeping_options
 from scheduler_svc.wiring.quotas import TenantBounds
 from scheduler_svc.wiring.suspending import suspending
@@ -71,7 +71,6 @@ from tocsin.api.scheduler.v1 import (
     alarm_service_pb2_grpc,
     calendar_service_pb2_grpc,
     dispatch_service_pb2_grpc,
-    firing_service_pb2_grpc,
     forecast_service_pb2_grpc,
     scheduler_service_pb2_grpc,
     trigger_service_pb2_grpc,
@@ -340,7 +339,7 @@ def _server(node: Node, clock: Clock, storage: _Storage, engine: _TimeEngine, ca
                     active=lambda tenant: node.tenants.book().active(tenant),
                 ),
             ),
-            (firing_service_pb2_grpc.add_FiringServiceServicer_to_server, FiringHandlers(firings=cases.firings, audits=cases.audits)),
+            ledger_handlers(storage.database, clock, firings=cases.firings, audits=cases.audits),
             (calendar_service_pb2_grpc.add_CalendarServiceServicer_to_server, CalendarHandlers(calendars=cases.calendars)),
             (forecast_service_pb2_grpc.add_ForecastServiceServicer_to_server, ForecastHandlers(forecasts=cases.forecasts)),
             (scheduler_service_pb2_grpc.add_SchedulerServiceServicer_to_server, scheduler_handlers),

@@ -6,6 +6,7 @@
 
 import { signal } from "@preact/signals";
 import { ended, session } from "../state/session";
+import { lookForUpdate } from "../state/version";
 import type { Schemas } from "./client";
 
 type Change = Schemas["gateway.v1.WatchChangesResponse"];
@@ -32,6 +33,7 @@ let _token = "";
 let _batch: Change[] = [];
 let _timer = 0;
 let _gap = false;
+let _opened = false;
 let _release: (() => void) | null = null;
 
 /** Calls `listener` with what changes of `kinds`, in batches; gives the function that ends it. */
@@ -88,6 +90,8 @@ function _hold(done: () => void): void {
   };
   source.onopen = () => {
     _say("open");
+    if (_opened) void lookForUpdate();
+    _opened = true;
     if (_gap) _tell([], _token, true); // a kind that had told of nothing yet has no place to go on from
     _gap = false;
   };
@@ -132,6 +136,7 @@ function _take(changes: Change[], token: string, gap: boolean): void {
   const standing = changes.filter((change) => change.standing);
   if (standing.length > 0) unfollowed.value = _after(standing);
   const of = (kind: Kind) => changes.filter((change) => change[kind] !== undefined);
+  if (gap) void lookForUpdate();
   const told = new Set<(changes: Change[]) => void>();
   for (const kind of _KINDS) {
     if (of(kind).length === 0 && !gap) continue;

@@ -6,6 +6,7 @@ import { onChange } from "../api/live";
 import { Bars } from "../parts/bars";
 import { AsOf, Button, CommandLine, Failure, Head, Section, Shape } from "../parts/basics";
 import { Mark, State, type Tone } from "../parts/mark";
+import { Lateness, Sent } from "../parts/summaries";
 import { When, absolute, timeOfDay } from "../parts/when";
 import { lasting } from "../state/lasting";
 import { act } from "../state/act";
@@ -33,6 +34,10 @@ export default function Now() {
         {may("firings:read") && <Dead />}
         {may("alarms:write") && <RingMe />}
         {may("alarms:read") && <Ahead />}
+        <div class="pair">
+          {may("firings:read") && <Lateness />}
+          {may("deliveries:read") && <Sent />}
+        </div>
         {may("firings:read") && <Recent />}
       </div>
     </>
@@ -97,7 +102,7 @@ function OpenIncidents() {
   return (
     <Section title={words().now.incidents}>
       <ul class="plain">
-        {incidents.map((incident) => (
+        {incidents.map((incident, index) => (
           <li key={incident.name}>
             <State tone={incidentTone(incident)} word={words().incident.severities[incident.severity ?? ""] ?? ""} />
             <a href={`/console/${incident.name}`}>{incident.title}</a>
@@ -105,7 +110,7 @@ function OpenIncidents() {
               <When at={incident.createTime} />
             </span>
             {may("incidents:write") && (
-              <Button kind="main" onPress={() => acknowledge(incident.name ?? "")}>
+              <Button kind={index === 0 ? "main" : "plain"} onPress={() => acknowledge(incident.name ?? "")}>
                 {words().incident.acknowledge}
               </Button>
             )}
@@ -128,12 +133,12 @@ function Dead() {
       <ul class="plain">
         {found.data.firings.map((firing) => (
           <li key={firing.name}>
-            <State tone="bad" word={firingWord(firing)} />
+            <Mark tone="bad" />
             <a href={`/console/${firing.name}`}>{alarmName(firing.alarm) || firing.name}</a>
-            <span>{firing.error || firing.reason}</span>
             <span class="dim">
               <When at={firing.dueTime} />
             </span>
+            <span class="why dim">{firing.error || firing.reason}</span>
           </li>
         ))}
       </ul>
@@ -215,11 +220,12 @@ function Ahead() {
     .sort((one, other) => (one.nextFireTime as string).localeCompare(other.nextFireTime as string))
     .slice(0, 3);
   return (
-    <Section title={words().now.ahead} note={words().now.planned(Number(found.data.total ?? 0))}>
+    <Section title={words().now.ahead} note={_planned(found.data)}>
       <Bars
         label={words().now.ahead}
         values={hours.map((value, index) => ({ name: timeOfDay(start + index * 3_600_000), title: absolute(start + index * 3_600_000), value }))}
         unit={words().now.fires}
+        every={4}
       />
       <ul class="plain">
         {soonest.map((alarm) => (
@@ -233,6 +239,13 @@ function Ahead() {
       </ul>
     </Section>
   );
+}
+
+/** How many, and when the most: that is when to look. */
+function _planned(forecast: Schemas["scheduler.v1.Forecast"]): string {
+  const { total, busiest } = forecast;
+  const all = words().now.planned(Number(total ?? 0));
+  return Number(busiest?.fires ?? 0) > 1 ? `${all}, ${words().now.busiest(Number(busiest?.fires), timeOfDay(busiest?.startTime ?? ""))}` : all;
 }
 
 function Recent() {

@@ -1,8 +1,8 @@
 /** The ledger bar: the last occurrences of an alarm, the oldest first, by how each ended and how late it was. */
 
-import { useState } from "preact/hooks";
 import { firingTone, firingWord, lateness, type Firing } from "../state/alarms";
 import { words } from "../words";
+import { AsTable } from "./bars";
 import { absolute } from "./when";
 import { lasting } from "../state/lasting";
 
@@ -13,7 +13,6 @@ function _says(firing: Firing): string {
 }
 
 export function LedgerBar({ firings }: { firings: readonly Firing[] }) {
-  const [table, setTable] = useState(false);
   const shown = firings.slice(0, 60).reverse();
   const counts = new Map<string, number>();
   for (const firing of shown) counts.set(firingWord(firing), (counts.get(firingWord(firing)) ?? 0) + 1);
@@ -27,32 +26,16 @@ export function LedgerBar({ firings }: { firings: readonly Firing[] }) {
           </a>
         ))}
       </div>
-      <figcaption class="dim">
-        {summary}{" "}
-        <button type="button" class="quiet" aria-expanded={table} onClick={() => setTable(!table)}>
-          {words().asTable}
-        </button>
-      </figcaption>
-      {table && (
-        <table>
-          <thead>
-            <tr>
-              <th>{words().firing.due}</th>
-              <th>{words().firing.outcome}</th>
-              <th class="number">{words().firing.lateness}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {[...shown].reverse().map((firing) => (
-              <tr key={firing.name}>
-                <td>{absolute(firing.dueTime ?? "")}</td>
-                <td>{firingWord(firing)}</td>
-                <td class="number">{lateness(firing) === undefined ? "–" : lasting(lateness(firing) as number)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
+      <figcaption class="dim">{summary}</figcaption>
+      <AsTable>
+        {[...shown].reverse().map((firing) => (
+          <tr key={firing.name}>
+            <th scope="row">{absolute(firing.dueTime ?? "")}</th>
+            <td>{firingWord(firing)}</td>
+            <td class="number">{lateness(firing) === undefined ? "–" : lasting(lateness(firing) as number)}</td>
+          </tr>
+        ))}
+      </AsTable>
     </figure>
   );
 }

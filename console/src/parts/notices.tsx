@@ -9,6 +9,11 @@ export function Notices() {
       {notices.value.map((notice) => (
         <div key={notice.id} class={notice.bad ? "notice bad" : "notice"}>
           <span>{notice.text}</span>
+          {notice.offer && (
+            <button type="button" class="button" onClick={() => notice.offer?.run()}>
+              {notice.offer.word}
+            </button>
+          )}
           {notice.undo && (
             <button
               type="button"

@@ -22,9 +22,12 @@ export function told(date: string | null): void {
 /** How far the browser's clock is behind the server's, in milliseconds; 0: as good as nothing. */
 export const clockOffset = computed(() => _offset.value);
 
+/** The server's time at this moment, in milliseconds since 1970. */
+export const serverNow = () => Date.now() + _offset.value;
+
 /** The instant `seconds` from now, as the API takes it. */
 export function inSeconds(seconds: number): string {
-  return new Date(Date.now() + _offset.value + seconds * 1000).toISOString();
+  return new Date(serverNow() + seconds * 1000).toISOString();
 }
 
 const _ZONE = "tocsin.zone";

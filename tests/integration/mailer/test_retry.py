@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from mailer_svc.service import queries
 from tests.integration.mailer.support import Rig, State, message
 from tocsin import errors
 from tocsin.api.mailer.v1 import delivery_service_pb2 as pb
@@ -57,3 +58,26 @@ async def test_those_that_meet_a_filter_are_sent_again(mailing: Rig, smtp_sink: 
     for ack in acks[:3]:
         await mailing.settled(ack.delivery, State.SENT)
     assert smtp_sink.taken == 3
+
+
+async def test_what_was_accepted_is_counted(mailing: Rig, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By state and channel, of this tenant alone; of too many the newest; a week is the most."""
+    smtp_sink.script(Stage.RCPT, ScriptedReply(550, "no such user"))
+    acks = await mailing.deliver(message(1))
+    await mailing.settled(acks[0].delivery, State.DEAD)
+    acks += await mailing.deliver(message(2), message(3))
+    await mailing.deliver(message(4, tenant="t2"))
+    for ack in acks[1:]:
+        await mailing.settled(ack.delivery, State.SENT)
+    with mailing.user("t1"):
+        found = await mailing.deliveries.SummarizeDeliveries(pb.SummarizeDeliveriesRequest())
+        assert [(count.state, count.channel, count.deliveries) for count in found.counts] == [
+            (State.SENT, "email", 2),
+            (State.DEAD, "email", 1),
+        ]
+        assert (found.partial, found.compute_time.seconds - found.start_time.seconds) == (False, 86_400)
+        monkeypatch.setattr(queries, "MOST_COUNTED", 2)
+        newest = await mailing.deliveries.SummarizeDeliveries(pb.SummarizeDeliveriesRequest(minutes=5))
+        assert (newest.partial, sum(count.deliveries for count in newest.counts)) == (True, 2)
+        with pytest.raises(errors.InvalidInput, match="minutes"):
+            await mailing.deliveries.SummarizeDeliveries(pb.SummarizeDeliveriesRequest(minutes=10_081))

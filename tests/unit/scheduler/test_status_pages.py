@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -69,7 +70,7 @@ def test_a_name_is_a_text(name: str) -> None:
     read = _Tags()
     read.feed(status_html(name, [standing(name)], now=NOW))
     assert read.tags <= {
-        "html", "head", "meta", "title", "style", "body", "main", "h1", "bdi", "p", "b", "ul", "li", "span", "small", "time",
+        "html", "head", "meta", "title", "style", "body", "main", "h1", "bdi", "p", "b", "ul", "li", "span", "small", "time", "svg", "path",
     }  # fmt: skip
     assert read.texts == [name or "Status", name]
     badge = ShownBadge(name, StandingState.LATE)
@@ -85,7 +86,7 @@ def test_a_name_is_a_text(name: str) -> None:
 @pytest.mark.parametrize("state", list(StandingState))
 def test_every_state_has_a_word_and_a_colour(state: StandingState) -> None:
     """On the page and in a badge."""
-    assert f'class="{state.name.lower()}"' in status_html("x", [standing("x", state)], now=NOW)
+    assert re.search(rf"<b><svg [^>]*><path [^>]*/></svg> {state.name.lower()}</b>", status_html("x", [standing("x", state)], now=NOW))
     assert state.name.lower() in badge_svg(ShownBadge("x", state))
     assert json.loads(badge_json(ShownBadge("x", state)))["isError"] == (state is StandingState.DOWN)
 

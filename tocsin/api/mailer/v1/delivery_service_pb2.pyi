@@ -702,6 +702,96 @@ class ListDeliveriesResponse(_message.Message):
 Global___ListDeliveriesResponse: _TypeAlias = ListDeliveriesResponse  # noqa: Y015
 
 @_typing.final
+class SummarizeDeliveriesRequest(_message.Message):
+    """Asks for a summary."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MINUTES_FIELD_NUMBER: _builtins.int
+    minutes: _builtins.int
+    """How many minutes back from now; 1440 unless given, at most a week."""
+    def __init__(
+        self,
+        *,
+        minutes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["minutes", b"minutes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SummarizeDeliveriesRequest: _TypeAlias = SummarizeDeliveriesRequest  # noqa: Y015
+
+@_typing.final
+class SummarizeDeliveriesResponse(_message.Message):
+    """What was accepted lately."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class StateCount(_message.Message):
+        """Deliveries of one state and channel."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        STATE_FIELD_NUMBER: _builtins.int
+        CHANNEL_FIELD_NUMBER: _builtins.int
+        DELIVERIES_FIELD_NUMBER: _builtins.int
+        state: Global___Delivery.State.ValueType
+        """Where they stand now."""
+        channel: _builtins.str
+        """The channel, such as "email"."""
+        deliveries: _builtins.int
+        """Deliveries."""
+        def __init__(
+            self,
+            *,
+            state: Global___Delivery.State.ValueType = ...,
+            channel: _builtins.str = ...,
+            deliveries: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "deliveries", b"deliveries", "state", b"state"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    COMPUTE_TIME_FIELD_NUMBER: _builtins.int
+    PARTIAL_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
+    partial: _builtins.bool
+    """Whether there were more than are counted: then only the newest are, and start_time is when the first of them was accepted."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Those counted were accepted since then."""
+
+    @_builtins.property
+    def compute_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was counted."""
+
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___SummarizeDeliveriesResponse.StateCount]:
+        """Deliveries by state and channel, in the order of states; only those that there are."""
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        compute_time: _timestamp_pb2.Timestamp | None = ...,
+        partial: _builtins.bool = ...,
+        counts: _abc.Iterable[Global___SummarizeDeliveriesResponse.StateCount] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["compute_time", b"compute_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compute_time", b"compute_time", "counts", b"counts", "partial", b"partial", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SummarizeDeliveriesResponse: _TypeAlias = SummarizeDeliveriesResponse  # noqa: Y015
+
+@_typing.final
 class RetryDeliveryRequest(_message.Message):
     """Sends a delivery again."""
 

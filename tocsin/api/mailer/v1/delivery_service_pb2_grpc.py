@@ -50,6 +50,11 @@ class DeliveryServiceStub:
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.ListDeliveriesRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.ListDeliveriesResponse.FromString,
                 _registered_method=True)
+        self.SummarizeDeliveries = channel.unary_unary(
+                '/tocsin.api.mailer.v1.DeliveryService/SummarizeDeliveries',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.SummarizeDeliveriesRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.SummarizeDeliveriesResponse.FromString,
+                _registered_method=True)
         self.CountMessages = channel.unary_unary(
                 '/tocsin.api.mailer.v1.DeliveryService/CountMessages',
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.CountMessagesRequest.SerializeToString,
@@ -98,6 +103,13 @@ class DeliveryServiceServicer:
 
     def ListDeliveries(self, request, context):
         """Lists deliveries, the newest first, without their timelines.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SummarizeDeliveries(self, request, context):
+        """Counts what was accepted lately, by state and channel. Of very many deliveries the newest 20,000 are counted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -157,6 +169,11 @@ def add_DeliveryServiceServicer_to_server(servicer, server):
                     servicer.ListDeliveries,
                     request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.ListDeliveriesRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.ListDeliveriesResponse.SerializeToString,
+            ),
+            'SummarizeDeliveries': grpc.unary_unary_rpc_method_handler(
+                    servicer.SummarizeDeliveries,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.SummarizeDeliveriesRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.SummarizeDeliveriesResponse.SerializeToString,
             ),
             'CountMessages': grpc.unary_unary_rpc_method_handler(
                     servicer.CountMessages,
@@ -266,6 +283,33 @@ class DeliveryService:
             '/tocsin.api.mailer.v1.DeliveryService/ListDeliveries',
             tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.ListDeliveriesRequest.SerializeToString,
             tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.ListDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SummarizeDeliveries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mailer.v1.DeliveryService/SummarizeDeliveries',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.SummarizeDeliveriesRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2.SummarizeDeliveriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class DeliveryServiceStub:
     """Reads one delivery with its timeline."""
     ListDeliveries: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.ListDeliveriesRequest, _delivery_service_pb2.ListDeliveriesResponse]
     """Lists deliveries, the newest first, without their timelines."""
+    SummarizeDeliveries: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.SummarizeDeliveriesRequest, _delivery_service_pb2.SummarizeDeliveriesResponse]
+    """Counts what was accepted lately, by state and channel. Of very many deliveries the newest 20,000 are counted."""
     CountMessages: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.CountMessagesRequest, _delivery_service_pb2.CountMessagesResponse]
     """Tells how many messages a tenant has sent today, for its usage. Internal."""
     RetryDelivery: _grpc.UnaryUnaryMultiCallable[_delivery_service_pb2.RetryDeliveryRequest, _delivery_service_pb2.Delivery]
@@ -69,6 +71,8 @@ class DeliveryServiceAsyncStub(DeliveryServiceStub):
     """Reads one delivery with its timeline."""
     ListDeliveries: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.ListDeliveriesRequest, _delivery_service_pb2.ListDeliveriesResponse]  # type: ignore[assignment]
     """Lists deliveries, the newest first, without their timelines."""
+    SummarizeDeliveries: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.SummarizeDeliveriesRequest, _delivery_service_pb2.SummarizeDeliveriesResponse]  # type: ignore[assignment]
+    """Counts what was accepted lately, by state and channel. Of very many deliveries the newest 20,000 are counted."""
     CountMessages: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.CountMessagesRequest, _delivery_service_pb2.CountMessagesResponse]  # type: ignore[assignment]
     """Tells how many messages a tenant has sent today, for its usage. Internal."""
     RetryDelivery: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.RetryDeliveryRequest, _delivery_service_pb2.Delivery]  # type: ignore[assignment]
@@ -112,6 +116,14 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_delivery_service_pb2.ListDeliveriesResponse, _abc.Awaitable[_delivery_service_pb2.ListDeliveriesResponse]]:
         """Lists deliveries, the newest first, without their timelines."""
+
+    @_abc_1.abstractmethod
+    def SummarizeDeliveries(
+        self,
+        request: _delivery_service_pb2.SummarizeDeliveriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_delivery_service_pb2.SummarizeDeliveriesResponse, _abc.Awaitable[_delivery_service_pb2.SummarizeDeliveriesResponse]]:
+        """Counts what was accepted lately, by state and channel. Of very many deliveries the newest 20,000 are counted."""
 
     @_abc_1.abstractmethod
     def CountMessages(

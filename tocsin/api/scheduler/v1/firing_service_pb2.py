@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from tocsin.api import validate as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 from tocsin.api.scheduler.v1 import alarm_pb2 as tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,tocsin/api/scheduler/v1/firing_service.proto\x12\x17tocsin.api.scheduler.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\x1a#tocsin/api/scheduler/v1/alarm.proto\"\xfa\x07\n\x06\x46iring\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61larm\x18\x02 \x01(\t\x12,\n\x08\x64ue_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tfire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x07outcome\x18\x05 \x01(\x0e\x32\'.tocsin.api.scheduler.v1.Firing.Outcome\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x34\n\x05state\x18\x07 \x01(\x0e\x32%.tocsin.api.scheduler.v1.Firing.State\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\x05\x12\x35\n\x11next_attempt_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x06result\x18\n \x01(\x0b\x32\x17.google.protobuf.Struct\x12\r\n\x05\x65rror\x18\x0b \x01(\t\x12\x31\n\rcomplete_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x08priority\x18\r \x01(\x0e\x32!.tocsin.api.scheduler.v1.Priority\x12\x10\n\x08trace_id\x18\x0e \x01(\t\x12\x36\n\x06origin\x18\x0f \x01(\x0e\x32&.tocsin.api.scheduler.v1.Firing.Origin\x12(\n\x07\x63ontext\x18\x10 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0f\n\x07\x64\x61maged\x18\x11 \x03(\t\x12<\n\ndeliveries\x18\x12 \x01(\x0b\x32(.tocsin.api.scheduler.v1.DeliverySummary\"\x88\x01\n\x06Origin\x12\x16\n\x12ORIGIN_UNSPECIFIED\x10\x00\x12\x0c\n\x08SCHEDULE\x10\x01\x12\n\n\x06MANUAL\x10\x02\x12\t\n\x05\x41\x44HOC\x10\x03\x12\x0c\n\x08\x42\x41\x43KFILL\x10\x04\x12\t\n\x05\x45VENT\x10\x05\x12\n\n\x06RAISED\x10\x06\x12\x0c\n\x08RESOLVED\x10\x07\x12\x0e\n\nESCALATION\x10\x08\"_\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\t\n\x05\x46IRED\x10\x01\x12\x08\n\x04LATE\x10\x02\x12\x0b\n\x07SKIPPED\x10\x03\x12\r\n\tCOALESCED\x10\x04\x12\n\n\x06\x46\x41ILED\x10\x05\"^\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\x0c\n\x08RETRYING\x10\x02\x12\r\n\tSUCCEEDED\x10\x03\x12\x08\n\x04\x44\x45\x41\x44\x10\x04\x12\n\n\x06\x43LOSED\x10\x05\"\xed\x02\n\x0f\x44\x65liverySummary\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x05\x12\x0c\n\x04\x64\x65\x61\x64\x18\x02 \x01(\x05\x12\x0f\n\x07unknown\x18\x03 \x01(\x05\x12=\n\x05worst\x18\x04 \x01(\x0e\x32..tocsin.api.scheduler.v1.DeliverySummary.State\x12\x37\n\x06\x66\x61iled\x18\x05 \x03(\x0b\x32\'.tocsin.api.scheduler.v1.FailedDelivery\x12\x12\n\nsuppressed\x18\x06 \x01(\x05\x12\x0f\n\x07\x62ounced\x18\x07 \x01(\x05\x12\x12\n\ncomplained\x18\x08 \x01(\x05\"x\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x41\x43\x43\x45PTED\x10\x01\x12\x13\n\x0fOUTCOME_UNKNOWN\x10\x02\x12\x08\n\x04\x44\x45\x41\x44\x10\x03\x12\x0e\n\nSUPPRESSED\x10\x04\x12\x0b\n\x07\x42OUNCED\x10\x05\x12\x0e\n\nCOMPLAINED\x10\x06\"m\n\x0e\x46\x61iledDelivery\x12\x0c\n\x04name\x18\x01 \x01(\t\x12=\n\x05state\x18\x02 \x01(\x0e\x32..tocsin.api.scheduler.v1.DeliverySummary.State\x12\x0e\n\x06reason\x18\x03 \x01(\t\"A\n\x10GetFiringRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^firings/[^/]{1,64}$\"k\n\x12ListFiringsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"`\n\x13ListFiringsResponse\x12\x30\n\x07\x66irings\x18\x01 \x03(\x0b\x32\x1f.tocsin.api.scheduler.v1.Firing\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"c\n\x13WatchFiringsRequest\x12,\n\x05\x61larm\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x15\x32\x13^alarms/[^/]{1,64}$\xd8\x01\x01\x12\x1e\n\x0cresume_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"]\n\x14WatchFiringsResponse\x12/\n\x06\x66iring\x18\x01 \x01(\x0b\x32\x1f.tocsin.api.scheduler.v1.Firing\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"D\n\x13ReplayFiringRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^firings/[^/]{1,64}$\"\xe1\x01\n\x13\x41uditFiringsRequest\x12:\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x05\x61larm\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x15\x32\x13^alarms/[^/]{1,64}$\xd8\x01\x01\x12\x32\n\x08incident\x18\x04 \x01(\tB \xbaH\x1dr\x18\x32\x16^incidents/[^/]{1,64}$\xd8\x01\x01\"\xe0\x06\n\x14\x41uditFiringsResponse\x12H\n\x07\x66inding\x18\x01 \x01(\x0b\x32\x35.tocsin.api.scheduler.v1.AuditFiringsResponse.FindingH\x00\x12H\n\x07summary\x18\x02 \x01(\x0b\x32\x35.tocsin.api.scheduler.v1.AuditFiringsResponse.SummaryH\x00\x1a\xad\x02\n\x07\x46inding\x12H\n\x04kind\x18\x01 \x01(\x0e\x32:.tocsin.api.scheduler.v1.AuditFiringsResponse.Finding.Kind\x12\r\n\x05\x61larm\x18\x02 \x01(\t\x12,\n\x08\x64ue_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x66iring\x18\x04 \x01(\t\x12\x10\n\x08incident\x18\x05 \x01(\t\x12\x0c\n\x04step\x18\x06 \x01(\x05\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\"[\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0b\n\x07MISSING\x10\x01\x12\x0e\n\nUNEXPECTED\x10\x02\x12\x0e\n\nWRONG_TIME\x10\x03\x12\x10\n\x0c\x41\x46TER_ANSWER\x10\x04\x1a\xfb\x02\n\x07Summary\x12\x0e\n\x06\x61larms\x18\x01 \x01(\x03\x12\x10\n\x08\x65xpected\x18\x02 \x01(\x03\x12\r\n\x05\x66ound\x18\x03 \x01(\x03\x12\x0f\n\x07missing\x18\x04 \x01(\x03\x12\x12\n\nunexpected\x18\x05 \x01(\x03\x12U\n\x08outcomes\x18\x06 \x03(\x0b\x32\x43.tocsin.api.scheduler.v1.AuditFiringsResponse.Summary.OutcomesEntry\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nunreadable\x18\t \x01(\x03\x12\x11\n\tincidents\x18\n \x01(\x03\x12\r\n\x05steps\x18\x0b \x01(\x03\x1a/\n\rOutcomesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x06\n\x04kind2\x98\x06\n\rFiringService\x12x\n\tGetFiring\x12).tocsin.api.scheduler.v1.GetFiringRequest\x1a\x1f.tocsin.api.scheduler.v1.Firing\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/{name=firings/*}\x12\x8a\x01\n\x0bListFirings\x12+.tocsin.api.scheduler.v1.ListFiringsRequest\x1a,.tocsin.api.scheduler.v1.ListFiringsResponse\" \x90\x02\x01\x8a\xe7\x18\x06*\x04list\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/firings\x12\x9f\x01\n\x0cWatchFirings\x12,.tocsin.api.scheduler.v1.WatchFiringsRequest\x1a-.tocsin.api.scheduler.v1.WatchFiringsResponse\"0\x90\x02\x01\x8a\xe7\x18\x10\n\x03\x08\x90\x1c*\x06stream\x88\x01\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/firings:watch0\x01\x12\x9a\x01\n\x0c\x41uditFirings\x12,.tocsin.api.scheduler.v1.AuditFiringsRequest\x1a-.tocsin.api.scheduler.v1.AuditFiringsResponse\"+\x90\x02\x01\x8a\xe7\x18\x0b\n\x03\x08\x90\x1c*\x04\x62ulk\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/firings:audit0\x01\x12\xa2\x01\n\x0cReplayFiring\x12,.tocsin.api.scheduler.v1.ReplayFiringRequest\x1a\x1f.tocsin.api.scheduler.v1.Firing\"C\x90\x02\x02\x8a\xe7\x18\x16\"\rfirings:write*\x05write\x82\xd3\xe4\x93\x02 \"\x1b/v1/{name=firings/*}:replay:\x01*\x1a\x1c\x8a\xe7\x18\x18\n\x02\x08\x05\"\x0c\x66irings:read*\x04readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,tocsin/api/scheduler/v1/firing_service.proto\x12\x17tocsin.api.scheduler.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\x1a#tocsin/api/scheduler/v1/alarm.proto\"\xfa\x07\n\x06\x46iring\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61larm\x18\x02 \x01(\t\x12,\n\x08\x64ue_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tfire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x07outcome\x18\x05 \x01(\x0e\x32\'.tocsin.api.scheduler.v1.Firing.Outcome\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x34\n\x05state\x18\x07 \x01(\x0e\x32%.tocsin.api.scheduler.v1.Firing.State\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\x05\x12\x35\n\x11next_attempt_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x06result\x18\n \x01(\x0b\x32\x17.google.protobuf.Struct\x12\r\n\x05\x65rror\x18\x0b \x01(\t\x12\x31\n\rcomplete_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x08priority\x18\r \x01(\x0e\x32!.tocsin.api.scheduler.v1.Priority\x12\x10\n\x08trace_id\x18\x0e \x01(\t\x12\x36\n\x06origin\x18\x0f \x01(\x0e\x32&.tocsin.api.scheduler.v1.Firing.Origin\x12(\n\x07\x63ontext\x18\x10 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0f\n\x07\x64\x61maged\x18\x11 \x03(\t\x12<\n\ndeliveries\x18\x12 \x01(\x0b\x32(.tocsin.api.scheduler.v1.DeliverySummary\"\x88\x01\n\x06Origin\x12\x16\n\x12ORIGIN_UNSPECIFIED\x10\x00\x12\x0c\n\x08SCHEDULE\x10\x01\x12\n\n\x06MANUAL\x10\x02\x12\t\n\x05\x41\x44HOC\x10\x03\x12\x0c\n\x08\x42\x41\x43KFILL\x10\x04\x12\t\n\x05\x45VENT\x10\x05\x12\n\n\x06RAISED\x10\x06\x12\x0c\n\x08RESOLVED\x10\x07\x12\x0e\n\nESCALATION\x10\x08\"_\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\t\n\x05\x46IRED\x10\x01\x12\x08\n\x04LATE\x10\x02\x12\x0b\n\x07SKIPPED\x10\x03\x12\r\n\tCOALESCED\x10\x04\x12\n\n\x06\x46\x41ILED\x10\x05\"^\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\x0c\n\x08RETRYING\x10\x02\x12\r\n\tSUCCEEDED\x10\x03\x12\x08\n\x04\x44\x45\x41\x44\x10\x04\x12\n\n\x06\x43LOSED\x10\x05\"\xed\x02\n\x0f\x44\x65liverySummary\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x05\x12\x0c\n\x04\x64\x65\x61\x64\x18\x02 \x01(\x05\x12\x0f\n\x07unknown\x18\x03 \x01(\x05\x12=\n\x05worst\x18\x04 \x01(\x0e\x32..tocsin.api.scheduler.v1.DeliverySummary.State\x12\x37\n\x06\x66\x61iled\x18\x05 \x03(\x0b\x32\'.tocsin.api.scheduler.v1.FailedDelivery\x12\x12\n\nsuppressed\x18\x06 \x01(\x05\x12\x0f\n\x07\x62ounced\x18\x07 \x01(\x05\x12\x12\n\ncomplained\x18\x08 \x01(\x05\"x\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x41\x43\x43\x45PTED\x10\x01\x12\x13\n\x0fOUTCOME_UNKNOWN\x10\x02\x12\x08\n\x04\x44\x45\x41\x44\x10\x03\x12\x0e\n\nSUPPRESSED\x10\x04\x12\x0b\n\x07\x42OUNCED\x10\x05\x12\x0e\n\nCOMPLAINED\x10\x06\"m\n\x0e\x46\x61iledDelivery\x12\x0c\n\x04name\x18\x01 \x01(\t\x12=\n\x05state\x18\x02 \x01(\x0e\x32..tocsin.api.scheduler.v1.DeliverySummary.State\x12\x0e\n\x06reason\x18\x03 \x01(\t\"A\n\x10GetFiringRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^firings/[^/]{1,64}$\"k\n\x12ListFiringsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"`\n\x13ListFiringsResponse\x12\x30\n\x07\x66irings\x18\x01 \x03(\x0b\x32\x1f.tocsin.api.scheduler.v1.Firing\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"d\n\x17SummarizeFiringsRequest\x12\x1b\n\x07minutes\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe0N(\x00\x12,\n\x05\x61larm\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x15\x32\x13^alarms/[^/]{1,64}$\xd8\x01\x01\"\xdb\x03\n\x18SummarizeFiringsResponse\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x63ompute_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07partial\x18\x03 \x01(\x08\x12P\n\x08outcomes\x18\x04 \x03(\x0b\x32>.tocsin.api.scheduler.v1.SummarizeFiringsResponse.OutcomeCount\x12Q\n\x08lateness\x18\x05 \x03(\x0b\x32?.tocsin.api.scheduler.v1.SummarizeFiringsResponse.LatenessCount\x1aY\n\x0cOutcomeCount\x12\x38\n\x07outcome\x18\x01 \x01(\x0e\x32\'.tocsin.api.scheduler.v1.Firing.Outcome\x12\x0f\n\x07\x66irings\x18\x02 \x01(\x03\x1aL\n\rLatenessCount\x12*\n\x07\x61t_most\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x66irings\x18\x02 \x01(\x03\"c\n\x13WatchFiringsRequest\x12,\n\x05\x61larm\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x15\x32\x13^alarms/[^/]{1,64}$\xd8\x01\x01\x12\x1e\n\x0cresume_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"]\n\x14WatchFiringsResponse\x12/\n\x06\x66iring\x18\x01 \x01(\x0b\x32\x1f.tocsin.api.scheduler.v1.Firing\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"D\n\x13ReplayFiringRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^firings/[^/]{1,64}$\"\xe1\x01\n\x13\x41uditFiringsRequest\x12:\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x05\x61larm\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x15\x32\x13^alarms/[^/]{1,64}$\xd8\x01\x01\x12\x32\n\x08incident\x18\x04 \x01(\tB \xbaH\x1dr\x18\x32\x16^incidents/[^/]{1,64}$\xd8\x01\x01\"\xe0\x06\n\x14\x41uditFiringsResponse\x12H\n\x07\x66inding\x18\x01 \x01(\x0b\x32\x35.tocsin.api.scheduler.v1.AuditFiringsResponse.FindingH\x00\x12H\n\x07summary\x18\x02 \x01(\x0b\x32\x35.tocsin.api.scheduler.v1.AuditFiringsResponse.SummaryH\x00\x1a\xad\x02\n\x07\x46inding\x12H\n\x04kind\x18\x01 \x01(\x0e\x32:.tocsin.api.scheduler.v1.AuditFiringsResponse.Finding.Kind\x12\r\n\x05\x61larm\x18\x02 \x01(\t\x12,\n\x08\x64ue_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x66iring\x18\x04 \x01(\t\x12\x10\n\x08incident\x18\x05 \x01(\t\x12\x0c\n\x04step\x18\x06 \x01(\x05\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\"[\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0b\n\x07MISSING\x10\x01\x12\x0e\n\nUNEXPECTED\x10\x02\x12\x0e\n\nWRONG_TIME\x10\x03\x12\x10\n\x0c\x41\x46TER_ANSWER\x10\x04\x1a\xfb\x02\n\x07Summary\x12\x0e\n\x06\x61larms\x18\x01 \x01(\x03\x12\x10\n\x08\x65xpected\x18\x02 \x01(\x03\x12\r\n\x05\x66ound\x18\x03 \x01(\x03\x12\x0f\n\x07missing\x18\x04 \x01(\x03\x12\x12\n\nunexpected\x18\x05 \x01(\x03\x12U\n\x08outcomes\x18\x06 \x03(\x0b\x32\x43.tocsin.api.scheduler.v1.AuditFiringsResponse.Summary.OutcomesEntry\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nunreadable\x18\t \x01(\x03\x12\x11\n\tincidents\x18\n \x01(\x03\x12\r\n\x05steps\x18\x0b \x01(\x03\x1a/\n\rOutcomesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x06\n\x04kind2\xbe\x07\n\rFiringService\x12x\n\tGetFiring\x12).tocsin.api.scheduler.v1.GetFiringRequest\x1a\x1f.tocsin.api.scheduler.v1.Firing\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/{name=firings/*}\x12\x8a\x01\n\x0bListFirings\x12+.tocsin.api.scheduler.v1.ListFiringsRequest\x1a,.tocsin.api.scheduler.v1.ListFiringsResponse\" \x90\x02\x01\x8a\xe7\x18\x06*\x04list\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/firings\x12\xa6\x01\n\x10SummarizeFirings\x12\x30.tocsin.api.scheduler.v1.SummarizeFiringsRequest\x1a\x31.tocsin.api.scheduler.v1.SummarizeFiringsResponse\"-\x90\x02\x01\x8a\xe7\x18\t*\x07\x63ompute\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/firings:summarize\x12\x9c\x01\n\x0cWatchFirings\x12,.tocsin.api.scheduler.v1.WatchFiringsRequest\x1a-.tocsin.api.scheduler.v1.WatchFiringsResponse\"-\x90\x02\x01\x8a\xe7\x18\r\n\x03\x08\x90\x1c*\x06stream\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/firings:watch0\x01\x12\x9a\x01\n\x0c\x41uditFirings\x12,.tocsin.api.scheduler.v1.AuditFiringsRequest\x1a-.tocsin.api.scheduler.v1.AuditFiringsResponse\"+\x90\x02\x01\x8a\xe7\x18\x0b\n\x03\x08\x90\x1c*\x04\x62ulk\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/firings:audit0\x01\x12\xa2\x01\n\x0cReplayFiring\x12,.tocsin.api.scheduler.v1.ReplayFiringRequest\x1a\x1f.tocsin.api.scheduler.v1.Firing\"C\x90\x02\x02\x8a\xe7\x18\x16\"\rfirings:write*\x05write\x82\xd3\xe4\x93\x02 \"\x1b/v1/{name=firings/*}:replay:\x01*\x1a\x1c\x8a\xe7\x18\x18\n\x02\x08\x05\"\x0c\x66irings:read*\x04readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,6 +47,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTFIRINGSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
   _globals['_LISTFIRINGSREQUEST'].fields_by_name['filter']._loaded_options = None
   _globals['_LISTFIRINGSREQUEST'].fields_by_name['filter']._serialized_options = b'\272H\005r\003\030\320\017'
+  _globals['_SUMMARIZEFIRINGSREQUEST'].fields_by_name['minutes']._loaded_options = None
+  _globals['_SUMMARIZEFIRINGSREQUEST'].fields_by_name['minutes']._serialized_options = b'\272H\007\032\005\030\340N(\000'
+  _globals['_SUMMARIZEFIRINGSREQUEST'].fields_by_name['alarm']._loaded_options = None
+  _globals['_SUMMARIZEFIRINGSREQUEST'].fields_by_name['alarm']._serialized_options = b'\272H\032r\0252\023^alarms/[^/]{1,64}$\330\001\001'
   _globals['_WATCHFIRINGSREQUEST'].fields_by_name['alarm']._loaded_options = None
   _globals['_WATCHFIRINGSREQUEST'].fields_by_name['alarm']._serialized_options = b'\272H\032r\0252\023^alarms/[^/]{1,64}$\330\001\001'
   _globals['_WATCHFIRINGSREQUEST'].fields_by_name['resume_token']._loaded_options = None
@@ -66,50 +71,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FIRINGSERVICE'].methods_by_name['GetFiring']._serialized_options = b'\220\002\001\202\323\344\223\002\026\022\024/v1/{name=firings/*}'
   _globals['_FIRINGSERVICE'].methods_by_name['ListFirings']._loaded_options = None
   _globals['_FIRINGSERVICE'].methods_by_name['ListFirings']._serialized_options = b'\220\002\001\212\347\030\006*\004list\202\323\344\223\002\r\022\013/v1/firings'
+  _globals['_FIRINGSERVICE'].methods_by_name['SummarizeFirings']._loaded_options = None
+  _globals['_FIRINGSERVICE'].methods_by_name['SummarizeFirings']._serialized_options = b'\220\002\001\212\347\030\t*\007compute\202\323\344\223\002\027\022\025/v1/firings:summarize'
   _globals['_FIRINGSERVICE'].methods_by_name['WatchFirings']._loaded_options = None
-  _globals['_FIRINGSERVICE'].methods_by_name['WatchFirings']._serialized_options = b'\220\002\001\212\347\030\020\n\003\010\220\034*\006stream\210\001\001\202\323\344\223\002\023\022\021/v1/firings:watch'
+  _globals['_FIRINGSERVICE'].methods_by_name['WatchFirings']._serialized_options = b'\220\002\001\212\347\030\r\n\003\010\220\034*\006stream\202\323\344\223\002\023\022\021/v1/firings:watch'
   _globals['_FIRINGSERVICE'].methods_by_name['AuditFirings']._loaded_options = None
   _globals['_FIRINGSERVICE'].methods_by_name['AuditFirings']._serialized_options = b'\220\002\001\212\347\030\013\n\003\010\220\034*\004bulk\202\323\344\223\002\023\022\021/v1/firings:audit'
   _globals['_FIRINGSERVICE'].methods_by_name['ReplayFiring']._loaded_options = None
   _globals['_FIRINGSERVICE'].methods_by_name['ReplayFiring']._serialized_options = b'\220\002\002\212\347\030\026\"\rfirings:write*\005write\202\323\344\223\002 \"\033/v1/{name=firings/*}:replay:\001*'
-  _globals['_FIRING']._serialized_start=299
-  _globals['_FIRING']._serialized_end=1317
-  _globals['_FIRING_ORIGIN']._serialized_start=988
-  _globals['_FIRING_ORIGIN']._serialized_end=1124
-  _globals['_FIRING_OUTCOME']._serialized_start=1126
-  _globals['_FIRING_OUTCOME']._serialized_end=1221
-  _globals['_FIRING_STATE']._serialized_start=1223
-  _globals['_FIRING_STATE']._serialized_end=1317
-  _globals['_DELIVERYSUMMARY']._serialized_start=1320
-  _globals['_DELIVERYSUMMARY']._serialized_end=1685
-  _globals['_DELIVERYSUMMARY_STATE']._serialized_start=1565
-  _globals['_DELIVERYSUMMARY_STATE']._serialized_end=1685
-  _globals['_FAILEDDELIVERY']._serialized_start=1687
-  _globals['_FAILEDDELIVERY']._serialized_end=1796
-  _globals['_GETFIRINGREQUEST']._serialized_start=1798
-  _globals['_GETFIRINGREQUEST']._serialized_end=1863
-  _globals['_LISTFIRINGSREQUEST']._serialized_start=1865
-  _globals['_LISTFIRINGSREQUEST']._serialized_end=1972
-  _globals['_LISTFIRINGSRESPONSE']._serialized_start=1974
-  _globals['_LISTFIRINGSRESPONSE']._serialized_end=2070
-  _globals['_WATCHFIRINGSREQUEST']._serialized_start=2072
-  _globals['_WATCHFIRINGSREQUEST']._serialized_end=2171
-  _globals['_WATCHFIRINGSRESPONSE']._serialized_start=2173
-  _globals['_WATCHFIRINGSRESPONSE']._serialized_end=2266
-  _globals['_REPLAYFIRINGREQUEST']._serialized_start=2268
-  _globals['_REPLAYFIRINGREQUEST']._serialized_end=2336
-  _globals['_AUDITFIRINGSREQUEST']._serialized_start=2339
-  _globals['_AUDITFIRINGSREQUEST']._serialized_end=2564
-  _globals['_AUDITFIRINGSRESPONSE']._serialized_start=2567
-  _globals['_AUDITFIRINGSRESPONSE']._serialized_end=3431
-  _globals['_AUDITFIRINGSRESPONSE_FINDING']._serialized_start=2740
-  _globals['_AUDITFIRINGSRESPONSE_FINDING']._serialized_end=3041
-  _globals['_AUDITFIRINGSRESPONSE_FINDING_KIND']._serialized_start=2950
-  _globals['_AUDITFIRINGSRESPONSE_FINDING_KIND']._serialized_end=3041
-  _globals['_AUDITFIRINGSRESPONSE_SUMMARY']._serialized_start=3044
-  _globals['_AUDITFIRINGSRESPONSE_SUMMARY']._serialized_end=3423
-  _globals['_AUDITFIRINGSRESPONSE_SUMMARY_OUTCOMESENTRY']._serialized_start=3376
-  _globals['_AUDITFIRINGSRESPONSE_SUMMARY_OUTCOMESENTRY']._serialized_end=3423
-  _globals['_FIRINGSERVICE']._serialized_start=3434
-  _globals['_FIRINGSERVICE']._serialized_end=4226
+  _globals['_FIRING']._serialized_start=331
+  _globals['_FIRING']._serialized_end=1349
+  _globals['_FIRING_ORIGIN']._serialized_start=1020
+  _globals['_FIRING_ORIGIN']._serialized_end=1156
+  _globals['_FIRING_OUTCOME']._serialized_start=1158
+  _globals['_FIRING_OUTCOME']._serialized_end=1253
+  _globals['_FIRING_STATE']._serialized_start=1255
+  _globals['_FIRING_STATE']._serialized_end=1349
+  _globals['_DELIVERYSUMMARY']._serialized_start=1352
+  _globals['_DELIVERYSUMMARY']._serialized_end=1717
+  _globals['_DELIVERYSUMMARY_STATE']._serialized_start=1597
+  _globals['_DELIVERYSUMMARY_STATE']._serialized_end=1717
+  _globals['_FAILEDDELIVERY']._serialized_start=1719
+  _globals['_FAILEDDELIVERY']._serialized_end=1828
+  _globals['_GETFIRINGREQUEST']._serialized_start=1830
+  _globals['_GETFIRINGREQUEST']._serialized_end=1895
+  _globals['_LISTFIRINGSREQUEST']._serialized_start=1897
+  _globals['_LISTFIRINGSREQUEST']._serialized_end=2004
+  _globals['_LISTFIRINGSRESPONSE']._serialized_start=2006
+  _globals['_LISTFIRINGSRESPONSE']._serialized_end=2102
+  _globals['_SUMMARIZEFIRINGSREQUEST']._serialized_start=2104
+  _globals['_SUMMARIZEFIRINGSREQUEST']._serialized_end=2204
+  _globals['_SUMMARIZEFIRINGSRESPONSE']._serialized_start=2207
+  _globals['_SUMMARIZEFIRINGSRESPONSE']._serialized_end=2682
+  _globals['_SUMMARIZEFIRINGSRESPONSE_OUTCOMECOUNT']._serialized_start=2515
+  _globals['_SUMMARIZEFIRINGSRESPONSE_OUTCOMECOUNT']._serialized_end=2604
+  _globals['_SUMMARIZEFIRINGSRESPONSE_LATENESSCOUNT']._serialized_start=2606
+  _globals['_SUMMARIZEFIRINGSRESPONSE_LATENESSCOUNT']._serialized_end=2682
+  _globals['_WATCHFIRINGSREQUEST']._serialized_start=2684
+  _globals['_WATCHFIRINGSREQUEST']._serialized_end=2783
+  _globals['_WATCHFIRINGSRESPONSE']._serialized_start=2785
+  _globals['_WATCHFIRINGSRESPONSE']._serialized_end=2878
+  _globals['_REPLAYFIRINGREQUEST']._serialized_start=2880
+  _globals['_REPLAYFIRINGREQUEST']._serialized_end=2948
+  _globals['_AUDITFIRINGSREQUEST']._serialized_start=2951
+  _globals['_AUDITFIRINGSREQUEST']._serialized_end=3176
+  _globals['_AUDITFIRINGSRESPONSE']._serialized_start=3179
+  _globals['_AUDITFIRINGSRESPONSE']._serialized_end=4043
+  _globals['_AUDITFIRINGSRESPONSE_FINDING']._serialized_start=3352
+  _globals['_AUDITFIRINGSRESPONSE_FINDING']._serialized_end=3653
+  _globals['_AUDITFIRINGSRESPONSE_FINDING_KIND']._serialized_start=3562
+  _globals['_AUDITFIRINGSRESPONSE_FINDING_KIND']._serialized_end=3653
+  _globals['_AUDITFIRINGSRESPONSE_SUMMARY']._serialized_start=3656
+  _globals['_AUDITFIRINGSRESPONSE_SUMMARY']._serialized_end=4035
+  _globals['_AUDITFIRINGSRESPONSE_SUMMARY_OUTCOMESENTRY']._serialized_start=3988
+  _globals['_AUDITFIRINGSRESPONSE_SUMMARY_OUTCOMESENTRY']._serialized_end=4035
+  _globals['_FIRINGSERVICE']._serialized_start=4046
+  _globals['_FIRINGSERVICE']._serialized_end=5004
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ Firings: the ledger, one row per occurrence."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -445,6 +446,128 @@ class ListFiringsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListFiringsResponse: _TypeAlias = ListFiringsResponse  # noqa: Y015
+
+@_typing.final
+class SummarizeFiringsRequest(_message.Message):
+    """Asks for a summary."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MINUTES_FIELD_NUMBER: _builtins.int
+    ALARM_FIELD_NUMBER: _builtins.int
+    minutes: _builtins.int
+    """How many minutes back from now; 1440 unless given, at most a week."""
+    alarm: _builtins.str
+    """Only firings of this alarm; all unless given."""
+    def __init__(
+        self,
+        *,
+        minutes: _builtins.int = ...,
+        alarm: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "minutes", b"minutes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SummarizeFiringsRequest: _TypeAlias = SummarizeFiringsRequest  # noqa: Y015
+
+@_typing.final
+class SummarizeFiringsResponse(_message.Message):
+    """What was due lately."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class OutcomeCount(_message.Message):
+        """Firings of one outcome."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        OUTCOME_FIELD_NUMBER: _builtins.int
+        FIRINGS_FIELD_NUMBER: _builtins.int
+        outcome: Global___Firing.Outcome.ValueType
+        """The outcome."""
+        firings: _builtins.int
+        """Firings."""
+        def __init__(
+            self,
+            *,
+            outcome: Global___Firing.Outcome.ValueType = ...,
+            firings: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["firings", b"firings", "outcome", b"outcome"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class LatenessCount(_message.Message):
+        """Firings of one step of lateness."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        AT_MOST_FIELD_NUMBER: _builtins.int
+        FIRINGS_FIELD_NUMBER: _builtins.int
+        firings: _builtins.int
+        """Firings that were later than the step before, and at most so late."""
+        @_builtins.property
+        def at_most(self) -> _duration_pb2.Duration:
+            """The longest of the step; unset in the last one, which has no end."""
+
+        def __init__(
+            self,
+            *,
+            at_most: _duration_pb2.Duration | None = ...,
+            firings: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["at_most", b"at_most"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["at_most", b"at_most", "firings", b"firings"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    COMPUTE_TIME_FIELD_NUMBER: _builtins.int
+    PARTIAL_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    LATENESS_FIELD_NUMBER: _builtins.int
+    partial: _builtins.bool
+    """Whether there were more than are counted: then only the latest are, and start_time is the first due time of them."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """The due times counted begin here."""
+
+    @_builtins.property
+    def compute_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was counted."""
+
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___SummarizeFiringsResponse.OutcomeCount]:
+        """Firings by outcome, in the order of their numbers; only those that there are."""
+
+    @_builtins.property
+    def lateness(self) -> _containers.RepeatedCompositeFieldContainer[Global___SummarizeFiringsResponse.LatenessCount]:
+        """Those that fired, by how late they did: every step, the shortest first."""
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        compute_time: _timestamp_pb2.Timestamp | None = ...,
+        partial: _builtins.bool = ...,
+        outcomes: _abc.Iterable[Global___SummarizeFiringsResponse.OutcomeCount] | None = ...,
+        lateness: _abc.Iterable[Global___SummarizeFiringsResponse.LatenessCount] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["compute_time", b"compute_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compute_time", b"compute_time", "lateness", b"lateness", "outcomes", b"outcomes", "partial", b"partial", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SummarizeFiringsResponse: _TypeAlias = SummarizeFiringsResponse  # noqa: Y015
 
 @_typing.final
 class WatchFiringsRequest(_message.Message):

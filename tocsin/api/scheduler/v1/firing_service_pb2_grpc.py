@@ -45,6 +45,11 @@ class FiringServiceStub:
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.ListFiringsRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.ListFiringsResponse.FromString,
                 _registered_method=True)
+        self.SummarizeFirings = channel.unary_unary(
+                '/tocsin.api.scheduler.v1.FiringService/SummarizeFirings',
+                request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.SummarizeFiringsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.SummarizeFiringsResponse.FromString,
+                _registered_method=True)
         self.WatchFirings = channel.unary_stream(
                 '/tocsin.api.scheduler.v1.FiringService/WatchFirings',
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.WatchFiringsRequest.SerializeToString,
@@ -75,6 +80,13 @@ class FiringServiceServicer:
 
     def ListFirings(self, request, context):
         """Lists firings, the latest due time first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SummarizeFirings(self, request, context):
+        """Counts what was due lately, by outcome and by how late it fired. Of very many firings the latest 20,000 are counted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -114,6 +126,11 @@ def add_FiringServiceServicer_to_server(servicer, server):
                     servicer.ListFirings,
                     request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.ListFiringsRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.ListFiringsResponse.SerializeToString,
+            ),
+            'SummarizeFirings': grpc.unary_unary_rpc_method_handler(
+                    servicer.SummarizeFirings,
+                    request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.SummarizeFiringsRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.SummarizeFiringsResponse.SerializeToString,
             ),
             'WatchFirings': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchFirings,
@@ -186,6 +203,33 @@ class FiringService:
             '/tocsin.api.scheduler.v1.FiringService/ListFirings',
             tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.ListFiringsRequest.SerializeToString,
             tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.ListFiringsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SummarizeFirings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.scheduler.v1.FiringService/SummarizeFirings',
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.SummarizeFiringsRequest.SerializeToString,
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2.SummarizeFiringsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,8 @@ class FiringServiceStub:
     """Reads one firing."""
     ListFirings: _grpc.UnaryUnaryMultiCallable[_firing_service_pb2.ListFiringsRequest, _firing_service_pb2.ListFiringsResponse]
     """Lists firings, the latest due time first."""
+    SummarizeFirings: _grpc.UnaryUnaryMultiCallable[_firing_service_pb2.SummarizeFiringsRequest, _firing_service_pb2.SummarizeFiringsResponse]
+    """Counts what was due lately, by outcome and by how late it fired. Of very many firings the latest 20,000 are counted."""
     WatchFirings: _grpc.UnaryStreamMultiCallable[_firing_service_pb2.WatchFiringsRequest, _firing_service_pb2.WatchFiringsResponse]
     """Streams every change of a firing from now on, or from a resume token on. A firing is sent again when it changes."""
     AuditFirings: _grpc.UnaryStreamMultiCallable[_firing_service_pb2.AuditFiringsRequest, _firing_service_pb2.AuditFiringsResponse]
@@ -55,6 +57,8 @@ class FiringServiceAsyncStub(FiringServiceStub):
     """Reads one firing."""
     ListFirings: _aio.UnaryUnaryMultiCallable[_firing_service_pb2.ListFiringsRequest, _firing_service_pb2.ListFiringsResponse]  # type: ignore[assignment]
     """Lists firings, the latest due time first."""
+    SummarizeFirings: _aio.UnaryUnaryMultiCallable[_firing_service_pb2.SummarizeFiringsRequest, _firing_service_pb2.SummarizeFiringsResponse]  # type: ignore[assignment]
+    """Counts what was due lately, by outcome and by how late it fired. Of very many firings the latest 20,000 are counted."""
     WatchFirings: _aio.UnaryStreamMultiCallable[_firing_service_pb2.WatchFiringsRequest, _firing_service_pb2.WatchFiringsResponse]  # type: ignore[assignment]
     """Streams every change of a firing from now on, or from a resume token on. A firing is sent again when it changes."""
     AuditFirings: _aio.UnaryStreamMultiCallable[_firing_service_pb2.AuditFiringsRequest, _firing_service_pb2.AuditFiringsResponse]  # type: ignore[assignment]
@@ -82,6 +86,14 @@ class FiringServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_firing_service_pb2.ListFiringsResponse, _abc.Awaitable[_firing_service_pb2.ListFiringsResponse]]:
         """Lists firings, the latest due time first."""
+
+    @_abc_1.abstractmethod
+    def SummarizeFirings(
+        self,
+        request: _firing_service_pb2.SummarizeFiringsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_firing_service_pb2.SummarizeFiringsResponse, _abc.Awaitable[_firing_service_pb2.SummarizeFiringsResponse]]:
+        """Counts what was due lately, by outcome and by how late it fired. Of very many firings the latest 20,000 are counted."""
 
     @_abc_1.abstractmethod
     def WatchFirings(
