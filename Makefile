@@ -18,7 +18,7 @@ BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --ve
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 WORKERS ?= $(JOBS)
 
-.PHONY: help setup gen fmt lint types arch test check up night bench peers chaos brokers browser operate pod corpus foreign hostile side-by-side simulate lock clean contract console console-check deps spell lock-check links metrics manifests workflows deploy-check console-pictures
+.PHONY: help setup gen fmt lint types arch test check up night bench peers chaos brokers browser operate pod corpus foreign hostile side-by-side simulate lock clean contract console console-check deps spell lock-check links metrics manifests workflows deploy-check console-pictures lighthouse
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -148,6 +148,9 @@ console: setup ## build the console from console/ into gateway/console, with the
 
 console-pictures: setup ## take a picture of every page of the console into docs/console (apt-get install chromium)
 	@$(BIN)/python -m tests.browser.pictures $(ARGS)
+
+lighthouse: setup ## install Lighthouse from npm, for `make bench ARGS=console`
+	@cd bench/lighthouse && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
 
 CLIENTS := tests/browser/clients
 

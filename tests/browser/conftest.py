@@ -1,8 +1,6 @@
 """A browser, a Tocsin to look at with it, a web server for the example's page, and a push server with a certificate."""
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Generator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from tests.browser.chromium import Chromium
-from tests.browser.console import DESK, HOSTILE_HTML, HOSTILE_NAME
+from tests.browser.console import DESK, HOSTILE_HTML, HOSTILE_NAME, sign_in_link
 from tests.integration.mailer.support import certificate
 from tocsin.testing.http import HttpSink, Reply
 from tocsin.testing.stack import RunningStack
@@ -85,7 +83,7 @@ async def browser(state: Path) -> AsyncIterator[Chromium]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def home(stack: RunningStack, browser: Chromium, state: Path) -> str:
     """Where the console is, with the browser signed in by the link that a start prints."""
-    link = await asyncio.to_thread(_link, state)
+    link = await asyncio.to_thread(sign_in_link, state / "state")
     page = await browser.open(link.replace("127.0.0.1", "localhost"), **DESK)
     await page.value("document.querySelector('button').click()")
     await page.until("!location.pathname.startsWith('/sign-in')")
@@ -102,8 +100,3 @@ def _people(client: httpx2.Client) -> None:
     client.post("/v1/templates", json=template).raise_for_status()
     message = {"recipients": ["recipients/hostile"], "template": "templates/hostile", "variables": {"name": "Ann"}}
     client.post("/v1/notifications", json=message).raise_for_status()
-
-
-def _link(state: Path) -> str:
-    command = [sys.executable, "-m", "tocsin.cli", "open", "--print", "--state", str(state / "state")]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout.strip()

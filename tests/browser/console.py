@@ -1,6 +1,9 @@
 """What the tests of the console have in common: sizes of screens, pages that are shown, buttons and keys that are pressed."""
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,3 +80,29 @@ async def type_anew(page: Page, text: str) -> None:
     """Replaces what the field with the focus holds."""
     await page.value("document.activeElement.select()")
     await page.call("Input.insertText", text=text)
+
+
+def sign_in_link(state: Path) -> str:
+    """A link that signs a browser in, once, at the stack of a folder."""
+    command = [sys.executable, "-m", "tocsin.cli", "open", "--print", "--state", str(state)]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout.strip()
+
+
+class Journey:
+    """What somebody does, and when it was done: a line for each step, and a picture at the end, in build/browser."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._started = time.monotonic()
+        self._lines: list[str] = []
+
+    def step(self, words: str) -> None:
+        """Notes that this was done, or seen."""
+        self._lines.append(f"{time.monotonic() - self._started:5.1f} s  {words}")
+
+    async def end(self, page: Page) -> None:
+        """Tells it (`pytest -s` shows it, and so does the file)."""
+        await page.screenshot(SHOTS / f"console-{self._name}.png")
+        text = "\n".join([self._name, *self._lines, ""])
+        (SHOTS / f"console-{self._name}.txt").write_text(text)
+        sys.stdout.write(text)

@@ -9,7 +9,6 @@ import base64
 import json
 import re
 import struct
-import subprocess
 import sys
 import tempfile
 import zlib
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.browser.chromium import Chromium, Page
+from tests.browser.console import sign_in_link
 from tests.browser.sample import Sample
 from tocsin.testing.stack import RunningStack
 
@@ -113,11 +113,6 @@ class Camera:
         sys.stdout.write(f"{name}  {len(data) / 1024:.0f} KiB\n")
 
 
-def _sign_in_link(state: Path) -> str:
-    command = [sys.executable, "-m", "tocsin.cli", "open", "--print", "--state", str(state)]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout.strip()
-
-
 async def take_all(folder: Path) -> None:
     """Starts a stack, fills it, and takes every picture."""
     source = APP.read_text()
@@ -125,7 +120,7 @@ async def take_all(folder: Path) -> None:
         async with stack.client() as client:
             await Sample(client).fill()
         async with Chromium(profile=Path(place) / "profile") as browser:
-            link = await asyncio.to_thread(_sign_in_link, Path(place) / "state")
+            link = await asyncio.to_thread(sign_in_link, Path(place) / "state")
             page = await browser.open(link.replace("127.0.0.1", "localhost"), width=1280, height=800)
             await page.value("document.querySelector('button').click()")
             await page.until("!location.pathname.startsWith('/sign-in')")

@@ -1,0 +1,190 @@
+"""The console when things go wrong: slow answers, refusals, a server that is gone or new, many tabs, wrong clocks, harmful names."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+import pytest
+import pytest_asyncio
+
+from tests.browser.chromium import Chromium, Page
+from tests.browser.console import DESK, PHONE, press, says, shown, sign_in_link
+from tests.browser.front import Fault, Front
+from tocsin.testing.stack import RunningStack
+from tocsin.testing.waiting import eventually
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="session")]
+
+RTL: Final = "\u202e\u0645\u0631\u062d\u0628\u0627\u2066"
+HOSTILE: Final = f"<img src=x onerror=alert(1)>{RTL} \U0001f514\U0001f468\u200d\U0001f469\u200d\U0001f467 {'x' * 200}"[:200]
+PAGES: Final = ("", "incidents", "alarms", "firings", "deliveries", "inbox", "audit", "access")
+HOUR_SLOW: Final = """
+const Real = Date;
+globalThis.Date = class extends Real {
+  constructor(...given) { given.length ? super(...given) : super(Real.now() - 3600000); }
+  static now() { return Real.now() - 3600000; }
+};
+"""
+UNDISTURBED: Final = "document.querySelector('.failure') === null"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def front(stack: RunningStack, browser: Chromium, state: Path) -> AsyncIterator[Front]:
+    """A stack with harmful names in it, behind a front that makes faults; the browser is signed in there."""
+    with Front(stack.info["http"]) as made:
+        with httpx2.Client(base_url=stack.info["http"], headers={"authorization": f"Bearer {stack.api_key}"}) as client:
+            fill(client)
+        link = await asyncio.to_thread(sign_in_link, state / "state")
+        page = await browser.open(made.origin + link[link.index("/sign-in") :], **DESK)
+        await page.value("document.querySelector('button').click()")
+        await page.until("!location.pathname.startsWith('/sign-in')")
+        await page.call("Page.close")
+        yield made
+
+
+def fill(client: httpx2.Client) -> None:
+    """Alarms, a mail, an incident and a key whose names want to do harm."""
+    notify = {"notify": {"to": ["ann@example.com"], "subject": HOSTILE, "text": HOSTILE}}
+    bodies: list[tuple[str, dict[str, Any]]] = [
+        ("/v1/alarms", {"displayName": HOSTILE, "trigger": {"every": "1s", "count": 3}, "action": notify}),
+        ("/v1/alarms", {"displayName": "Heart", "trigger": {"every": "2s"}, "action": {"task": {"handler": "noop"}}}),
+        ("/v1/incidents", {"title": HOSTILE, "severity": "CRITICAL"}),
+        ("/v1/apiKeys", {"displayName": HOSTILE[:100], "scopes": ["alarms:read"]}),
+    ]
+    for path, body in bodies:
+        answer = client.post(path, json=body)
+        assert answer.is_success, answer.text
+
+
+@pytest.fixture(autouse=True)
+def well_again(front: Front) -> None:
+    """Each test begins with a server that is well."""
+    front.faults.clear()
+    front.rewrite = None
+
+
+async def closed(*pages: Page) -> None:
+    """Closes pages, so that none holds the stream of the next test."""
+    for page in pages:
+        await page.call("Page.close")
+
+
+async def test_a_slow_server_shows_the_shape_of_what_comes(browser: Chromium, front: Front) -> None:
+    """Five seconds for each answer: the page stands at once and says that it loads; then everything is there, live changes included."""
+    front.faults.append(Fault(prefix="/v1/", delay=5))
+    page = await browser.open(f"{front.origin}/console/firings", **DESK)
+    await page.until("document.querySelector('main h1') !== null")
+    assert await page.value("document.querySelector('[aria-busy=true]') !== null")
+    await page.until("document.querySelector('.extent .row') !== null")
+    first = await page.value("document.querySelector('.extent .row time').title")
+    await page.until(f"document.querySelector('.extent .row time').title !== {json.dumps(first)}")
+    assert await page.value(UNDISTURBED)
+    await closed(page)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault(prefix="/v1/alarms", status=503), "A service is away: it is away"),
+        (Fault(prefix="/v1/alarms", status=429, headers={"retry-after": "1"}), "Too many requests."),
+        (Fault(prefix="/v1/alarms", gone=True), "The server cannot be reached."),
+    ],
+    ids=["503", "429", "gone"],
+)
+async def test_what_is_shown_stays_while_a_call_fails(browser: Chromium, front: Front, fault: Fault, words: str) -> None:
+    """The list stays, a line says why it is old; the page tries again by itself, and the line goes."""
+    page = await shown(browser, f"{front.origin}/console/alarms", **PHONE)
+    await page.until(says("Heart"))
+    front.faults.append(fault)
+    await page.until(f"document.querySelector('.stale')?.innerText.includes({json.dumps(words)})")
+    assert await page.value(says("Heart"))
+    front.faults.clear()
+    await page.until("document.querySelector('.stale') === null")
+    assert await page.value(says("Heart"))
+    await closed(page)
+
+
+async def test_too_many_requests_are_not_answered_with_more(browser: Chromium, front: Front) -> None:
+    """A 429 that asks for an hour is obeyed: nothing is asked again until something else changes the page."""
+    front.faults.append(Fault(prefix="/v1/deliveries", status=429, headers={"retry-after": "3600"}))
+    page = await browser.open(f"{front.origin}/console/deliveries", **DESK)
+    await page.until("document.querySelector('.failure') !== null")
+    front.asked.clear()
+    await page.value("new Promise((done) => setTimeout(done, 4000))")
+    assert [path for path in front.asked if path.startswith("/v1/deliveries?")] == []
+    await closed(page)
+
+
+async def test_gone_and_back_with_another_version(browser: Chromium, front: Front) -> None:
+    """What was typed stays; the page offers the new version, and does not take it by itself; loaded anew, the text is there."""
+    page = await shown(browser, f"{front.origin}/console/alarms/new", **DESK)
+    await page.value("document.querySelector('.form input').focus()")
+    await page.call("Input.insertText", text="Typed before the update")
+    front.faults.append(Fault(gone=True))
+    front.cut()
+    await page.until(says("Connecting"))
+    front.rewrite = lambda html: html.replace(b"/assets/index-", b"/assets/next-")
+    front.faults.clear()
+    await page.until(says("Tocsin was updated."))
+    assert await page.value("document.querySelector('.form input').value") == "Typed before the update"
+    front.rewrite = None
+    await press(page, "Load the new version")
+    await page.until("document.querySelector('.form input')?.value === 'Typed before the update'")
+    await closed(page)
+
+
+async def test_a_gap_in_the_stream_loses_nothing(browser: Chromium, front: Front) -> None:
+    """The stream is cut five times; the list shows every firing of the meantime, in order, without a hole."""
+    page = await shown(browser, f"{front.origin}/console/firings", **DESK)
+    for _ in range(5):
+        await page.until(says("Live"))
+        front.cut()
+    before = await page.value("document.querySelectorAll('.extent .row').length")
+    await page.until(
+        f"document.querySelectorAll('.extent .row').length > {before} || document.querySelectorAll('.extent .row').length > 15"
+    )
+    times = await page.value("[...document.querySelectorAll('.extent .row time time')].map((item) => Date.parse(item.dateTime))")
+    assert times == sorted(times, reverse=True)
+    await closed(page)
+
+
+@pytest.mark.parametrize("tabs", [2, 10])
+async def test_all_tabs_share_one_stream(browser: Chromium, front: Front, tabs: int) -> None:
+    """Each tab shows what changes; the server has one stream."""
+    pages = [await shown(browser, f"{front.origin}/console/firings", **DESK) for _ in range(tabs)]
+    await eventually(lambda: front.streams == 1, seconds=30, what="one stream")
+    newest = "document.querySelector('.extent .row time time').dateTime"
+    first = [await page.value(newest) for page in pages]
+    for page, before in zip(pages, first, strict=True):
+        await page.call("Page.bringToFront")
+        await page.until(f"{newest} > {json.dumps(before)}")
+    assert front.streams <= 1
+    await closed(*pages)
+
+
+async def test_a_clock_that_is_an_hour_slow(browser: Chromium, front: Front) -> None:
+    """Times are the server's: what fired a moment ago did, and an alarm in ten seconds counts down from ten."""
+    page = await browser.open(f"{front.origin}/console", script=HOUR_SLOW, **DESK)
+    await page.until(says("Heart"))
+    await press(page, "Ring me in 10 seconds")
+    await page.until(says("It rings in"))
+    left = await page.value("Number(/It rings in (\\d+) s/.exec(document.body.innerText)[1])")
+    assert 0 < left <= 11
+    assert not await page.value("/in 59 min|in 1 hr|hr\\. ago/.test([...document.querySelectorAll('section')].at(-1).innerText)")
+    await page.value("document.querySelector('a[href=\"/console/settings\"]').click()")
+    await page.until(says("This computer's clock is 3600 s slow.") + " || " + says("This computer's clock is 3599 s slow."))
+    await closed(page)
+
+
+async def test_names_that_want_to_do_harm(browser: Chromium, front: Front) -> None:
+    """Markup, text from right to left, emoji and 200 characters on every page: text, on its line, within the page."""
+    for size in (DESK, PHONE):
+        for path in PAGES:
+            page = await shown(browser, f"{front.origin}/console/{path}".rstrip("/"), **size)
+            assert await page.value("document.querySelector('main img') === null"), path
+            assert await page.value("document.documentElement.scrollWidth <= window.innerWidth"), path
+            assert await page.value("violations") == [], path
+            await closed(page)
