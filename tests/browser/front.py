@@ -1,6 +1,8 @@
 """Stands before a gateway and makes what goes wrong in the world: slow answers, refusals, no answers, another build, cut streams."""
 
+import contextlib
 import http.client
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -73,14 +75,15 @@ class Front:
 
     @property
     def streams(self) -> int:
-        """How many streams of changes are open."""
+        """How many streams of changes are open; one that its reader has left counts until something is written to it."""
         return len(self._streams)
 
     def cut(self) -> None:
         """Breaks every open stream."""
         for connection in list(self._streams):
-            if connection.sock is not None:
-                connection.sock.shutdown(2)
+            with contextlib.suppress(OSError):  # its far end was faster
+                if connection.sock is not None:
+                    connection.sock.shutdown(socket.SHUT_RDWR)
 
     def _handle(self, request: BaseHTTPRequestHandler) -> None:
         self.asked.append(request.path)
@@ -121,7 +124,9 @@ class Front:
     def _pass(self, request: BaseHTTPRequestHandler) -> None:
         connection = http.client.HTTPConnection(str(self._upstream.hostname), self._upstream.port, timeout=300)
         length = int(request.headers.get("content-length") or 0)
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in _OWN}
+        # A page that is to be changed is needed whole and as it is, whatever the browser has and takes.
+        left = _OWN if self.rewrite is None else _OWN | {"if-none-match", "accept-encoding"}
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in left}
         connection.request(request.command, request.path, body=request.rfile.read(length) or None, headers=headers)
         answer = connection.getresponse()
         is_stream = request.path.startswith(STREAM)

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from tests.browser.chromium import Chromium
-from tests.browser.console import AXE, DESK, PHONE, RUN_AXE, SHOTS, press, says, shown, strike
+from tests.browser.console import AXE, DESK, PHONE, RUN_AXE, SHOTS, Journey, press, says, shown, strike
 from tocsin.testing.stack import RunningStack
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="session")]
@@ -21,12 +21,17 @@ PAGES: Final = (
 
 async def test_the_first_minute(browser: Chromium, home: str) -> None:
     """One press: an alarm appears, counts down, rings, and its mail opens as the person sees it."""
+    journey = Journey("first-minute")
     page = await shown(browser, home, **DESK)
+    journey.step("the first page stands")
     await press(page, "Ring me in 10 seconds")
     await page.until(says("It rings in"))
+    journey.step("one press: the alarm is set and counts down")
     await page.until(says("It rang"))
+    journey.step("it rang")
     await page.until(says("The mail is here"))
-    await page.screenshot(SHOTS / "console-first-minute.png")
+    journey.step("the mail is here")
+    await journey.end(page)
     await page.value("[...document.querySelectorAll('a')].find((item) => item.innerText.startsWith('The mail is here')).click()")
     await page.until("location.pathname.startsWith('/console/inbox/') && document.querySelector('.panel h2')?.innerText === 'Ring ring'")
     assert await page.value("violations") == []
@@ -34,13 +39,18 @@ async def test_the_first_minute(browser: Chromium, home: str) -> None:
 
 async def test_a_bad_night_on_a_phone(browser: Chromium, home: str) -> None:
     """What is wrong comes first; one press says that somebody has it, with a way back, and the timeline tells who."""
+    journey = Journey("acknowledge-at-night")
     page = await shown(browser, home, **PHONE)
+    journey.step("the phone shows what is wrong first")
     await press(page, "Disk of db-1 is full")
     await page.until("document.querySelector('.panel') !== null")
+    journey.step("one press: what is wrong, since when, who was told")
     await press(page, "Acknowledge")
     await page.until(says("You have it."))
+    journey.step("one press: you have it, with a way back")
     await page.until("[...document.querySelectorAll('.timeline b')].some((item) => item.innerText === 'Acknowledged')")
-    await page.screenshot(SHOTS / "console-acknowledged.png")
+    journey.step("the timeline tells who")
+    await journey.end(page)
     assert await page.value("document.documentElement.scrollWidth <= window.innerWidth")
     assert await page.value("violations") == []
 

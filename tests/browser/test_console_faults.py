@@ -161,7 +161,7 @@ async def test_all_tabs_share_one_stream(browser: Chromium, front: Front, tabs: 
     for page, before in zip(pages, first, strict=True):
         await page.call("Page.bringToFront")
         await page.until(f"{newest} > {json.dumps(before)}")
-    assert front.streams <= 1
+    await eventually(lambda: front.streams == 1, seconds=30, what="one stream again")
     await closed(*pages)
 
 

@@ -101,7 +101,7 @@ function OpenIncidents() {
   const incidents = [...found.data.incidents].sort((one, other) => worst(one) - worst(other));
   return (
     <Section title={words().now.incidents}>
-      <ul class="plain">
+      <ul class="plain urgent">
         {incidents.map((incident, index) => (
           <li key={incident.name}>
             <State tone={incidentTone(incident)} word={words().incident.severities[incident.severity ?? ""] ?? ""} />

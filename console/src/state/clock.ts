@@ -16,7 +16,10 @@ document.addEventListener("visibilitychange", () => (now.value = Date.now() + _o
 export function told(date: string | null): void {
   if (!date) return;
   const difference = Date.parse(date) + 500 - Date.now();
-  if (Number.isFinite(difference)) _offset.value = Math.abs(difference) < 2000 ? 0 : difference;
+  if (!Number.isFinite(difference)) return;
+  const known = _offset.value;
+  _offset.value = Math.abs(difference) < 2000 ? 0 : difference;
+  if (Math.abs(_offset.value - known) > 2000) now.value = serverNow();
 }
 
 /** How far the browser's clock is behind the server's, in milliseconds; 0: as good as nothing. */
