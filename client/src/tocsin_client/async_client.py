@@ -1966,6 +1966,22 @@ class AsyncClient(AsyncCore):
         """
         return self._pages(contract.LIST_DELIVERIES, {"page_size": page_size, "page_token": page_token, "filter": filter}, "deliveries", timeout)
 
+    async def summarize_deliveries(
+        self,
+        *,
+        minutes: int | None = None,
+        timeout: float | None = None,
+    ) -> models.SummarizeDeliveriesResponse:
+        """Counts what was accepted lately, by state and channel. Of very many deliveries the newest 20,000 are counted.
+
+        Needs the scope ``deliveries:read``.
+
+        Args:
+            minutes: How many minutes back from now; 1440 unless given, at most a week.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return await self._call(contract.SUMMARIZE_DELIVERIES, {"minutes": minutes}, timeout=timeout)
+
     async def retry_delivery(
         self,
         name: str,
@@ -2212,6 +2228,24 @@ class AsyncClient(AsyncCore):
             timeout: seconds for one answer; what the contract says unless given.
         """
         return self._pages(contract.LIST_FIRINGS, {"page_size": page_size, "page_token": page_token, "filter": filter}, "firings", timeout)
+
+    async def summarize_firings(
+        self,
+        *,
+        minutes: int | None = None,
+        alarm: str | None = None,
+        timeout: float | None = None,
+    ) -> models.SummarizeFiringsResponse:
+        """Counts what was due lately, by outcome and by how late it fired. Of very many firings the latest 20,000 are counted.
+
+        Needs the scope ``firings:read``.
+
+        Args:
+            minutes: How many minutes back from now; 1440 unless given, at most a week.
+            alarm: Only firings of this alarm; all unless given.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return await self._call(contract.SUMMARIZE_FIRINGS, {"minutes": minutes, "alarm": alarm}, timeout=timeout)
 
     def watch_firings(
         self,

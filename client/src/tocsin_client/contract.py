@@ -1322,6 +1322,17 @@ LIST_DELIVERIES = Call(
     timeout=5,
 )
 
+SUMMARIZE_DELIVERIES = Call(
+    method="GET",
+    paths=("/v1/deliveries:summarize",),
+    params={
+        "minutes": Param("minutes", INTEGER),
+    },
+    answer=message("SummarizeDeliveriesResponse"),
+    repeat="always",
+    timeout=5,
+)
+
 RETRY_DELIVERY = Call(
     method="POST",
     paths=("/v1/{name=deliveries/*}:retry",),
@@ -1490,6 +1501,18 @@ LIST_FIRINGS = Call(
         "filter": Param("filter", TEXT),
     },
     answer=message("ListFiringsResponse"),
+    repeat="always",
+    timeout=5,
+)
+
+SUMMARIZE_FIRINGS = Call(
+    method="GET",
+    paths=("/v1/firings:summarize",),
+    params={
+        "minutes": Param("minutes", INTEGER),
+        "alarm": Param("alarm", TEXT),
+    },
+    answer=message("SummarizeFiringsResponse"),
     repeat="always",
     timeout=5,
 )

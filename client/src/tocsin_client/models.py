@@ -4224,6 +4224,68 @@ class StreamReadingsResponse(Model):
     """Of them, those that were known already."""
 
 
+class SummarizeDeliveriesResponse(Model):
+    """What was accepted lately."""
+
+    __slots__ = ()
+    start_time: datetime | None = _v.field("startTime", _v.TIME, default=None)
+    """Those counted were accepted since then."""
+    compute_time: datetime | None = _v.field("computeTime", _v.TIME, default=None)
+    """When it was counted."""
+    partial: bool = _v.field("partial", _v.BOOL, default=False)
+    """Whether there were more than are counted: then only the newest are, and start_time is when the first of them was accepted."""
+    counts: Sequence[SummarizeDeliveriesResponseStateCount] = _v.field("counts", _v.many(_v.message("SummarizeDeliveriesResponseStateCount")), default=())
+    """Deliveries by state and channel, in the order of states; only those that there are."""
+
+
+class SummarizeDeliveriesResponseStateCount(Model):
+    """Deliveries of one state and channel."""
+
+    __slots__ = ()
+    state: DeliveryState | None = _v.field("state", _v.ENUM, default=None)
+    """Where they stand now."""
+    channel: str = _v.field("channel", _v.TEXT, default="")
+    """The channel, such as "email"."""
+    deliveries: int = _v.field("deliveries", _v.INTEGER, default=0)
+    """Deliveries."""
+
+
+class SummarizeFiringsResponse(Model):
+    """What was due lately."""
+
+    __slots__ = ()
+    start_time: datetime | None = _v.field("startTime", _v.TIME, default=None)
+    """The due times counted begin here."""
+    compute_time: datetime | None = _v.field("computeTime", _v.TIME, default=None)
+    """When it was counted."""
+    partial: bool = _v.field("partial", _v.BOOL, default=False)
+    """Whether there were more than are counted: then only the latest are, and start_time is the first due time of them."""
+    outcomes: Sequence[SummarizeFiringsResponseOutcomeCount] = _v.field("outcomes", _v.many(_v.message("SummarizeFiringsResponseOutcomeCount")), default=())
+    """Firings by outcome, in the order of their numbers; only those that there are."""
+    lateness: Sequence[SummarizeFiringsResponseLatenessCount] = _v.field("lateness", _v.many(_v.message("SummarizeFiringsResponseLatenessCount")), default=())
+    """Those that fired, by how late they did: every step, the shortest first."""
+
+
+class SummarizeFiringsResponseLatenessCount(Model):
+    """Firings of one step of lateness."""
+
+    __slots__ = ()
+    at_most: timedelta | None = _v.field("atMost", _v.DURATION, default=None)
+    """The longest of the step; unset in the last one, which has no end."""
+    firings: int = _v.field("firings", _v.INTEGER, default=0)
+    """Firings that were later than the step before, and at most so late."""
+
+
+class SummarizeFiringsResponseOutcomeCount(Model):
+    """Firings of one outcome."""
+
+    __slots__ = ()
+    outcome: FiringOutcome | None = _v.field("outcome", _v.ENUM, default=None)
+    """The outcome."""
+    firings: int = _v.field("firings", _v.INTEGER, default=0)
+    """Firings."""
+
+
 class Suppression(Model):
     """An address that gets nothing."""
 
