@@ -178,7 +178,7 @@ ABOUT = {
     "checks": "HTTP checks of a local server at an even rate, each of an alarm of its own, with their readings recorded, by scheduler_svc "
     "and processor_svc as processes of their own.",
     "console": "The console in Chromium: what it weighs, its first page on a processor that is four times slower, 10,000 "
-    "rows scrolled in 300 frames, 1,000 changes a second beside somebody who types, and Lighthouse; `make lighthouse` first. Times are "
+    "rows scrolled in 200 frames, 1,000 changes a second beside somebody who types, and Lighthouse; `make lighthouse` first. Times are "
     "wall time; cpu is what the page's main thread computed.",
     "critical": "60 critical alarms due while 100,000 others, due at one instant, drain: when they were fired, and done; milliseconds.",
     "fire": "The firing path alone, from the time index into the ledger: an even stream, and all at once among few and many stored alarms.",
