@@ -25,6 +25,7 @@ from bench import (
     drain,
     escalations,
     fire,
+    gateways,
     intake,
     lists,
     mesh_tax,
@@ -32,6 +33,7 @@ from bench import (
     peers,
     recovery,
     rejected,
+    requests,
     rest,
     sidecars,
     smtp_drain,
@@ -132,6 +134,14 @@ async def _sidecars() -> dict[str, Any]:
     return await sidecars.measure()
 
 
+async def _gateways() -> dict[str, Any]:
+    return await gateways.measure()
+
+
+async def _requests() -> dict[str, Any]:
+    return await requests.measure()
+
+
 async def _watchers() -> dict[str, Any]:
     return await watchers.measure()
 
@@ -149,6 +159,8 @@ MEASUREMENTS: dict[str, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {
     "sidecars": _sidecars,
     "rejected": _rejected,
     "door": _door,
+    "gateways": _gateways,
+    "requests": _requests,
     "watchers": _watchers,
     "console": _console,
     "rest": _rest,
@@ -201,6 +213,10 @@ ABOUT = {
     "transcoding": "JSON to messages and back at the REST door, both ways in turns of one run; microseconds of CPU, the best of 30 turns.",
     "delivery": "A template filled in; mail beside two clients that store nothing, and webhooks, both through the whole "
     "mailer; one notification to many people with critical messages beside it; and what gates add to accepting a message.",
+    "gateways": "Gateways before the same service in Python, each on one event loop or with one worker: ours with tokens, scopes, limits, "
+    "deadlines and breakers on, Envoy's transcoder and FastAPI with a stub without them; CPU is the gateway's; `make peers` first.",
+    "requests": "What a request over REST takes of the processor in each process that serves it; SQLite, 32 connections: a record read by "
+    "its key, and an alarm made; microseconds by the kernel's account.",
     "watchers": "10,000 SSE streams of one tenant that hear nothing, at the gateway of a whole stack on SQLite: memory, the times of other "
     "calls beside them, and who missed a change.",
     "smtp": "Mails handed to the mailer, stored, and taken by a local SMTP server over 64 connections.",
@@ -254,6 +270,14 @@ AIMS = {
     "rejected: tasks left": "0",
     "rejected: threads left": "0",
     "rest: creates per second": "2,000",
+    **{
+        f"gateways: {what}, {number} connections: tocsin: {figure}": aim
+        for what in ("read", "create")
+        for number in (32, 256)
+        for figure, aim in {"times envoy": "over 1", "times fastapi": "over 2", "cpu us": "under 350"}.items()
+    },
+    "requests: read by key: gateway cpu us": "under 350",
+    "requests: read by key: processor svc cpu us": "under 500",
     "watchers: gateway mb": "under 300",
     "watchers: missed": "0",
     "rest: early": "0",

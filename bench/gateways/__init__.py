@@ -63,7 +63,10 @@ async def measure(*, calls: int = 6000, connections: tuple[int, ...] = (32, 256)
                 for _ in range(_ROUNDS):
                     for name, door in doors.items():
                         rounds[name].append(await _round(door, what, calls=calls, connections=number))
-                found[f"{what}, {number} connections"] = {name: _median(each) for name, each in rounds.items()}
+                medians = {name: _median(each) for name, each in rounds.items()}
+                rate = medians["tocsin"]["per_second"]
+                beside = {f"times_{name}": round(rate / each["per_second"], 2) for name, each in medians.items() if name != "tocsin"}
+                found[f"{what}, {number} connections"] = {**medians, "tocsin": {**medians["tocsin"], **beside}}
         return found
 
 
