@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, MetaData, Row, SmallInteger, String, 
 
 from processor_svc.domain import PolicyNotFound, Record, RecordNotFound, StoredPolicy, TooManyPolicies
 from tocsin.clock import to_micros
-from tocsin.database import Database, GroupCommit, RowOwners, TenantRows, purge_table, upsert
+from tocsin.database import Database, GroupCommit, Lookup, RowOwners, TenantRows, purge_table, upsert
 from tocsin.errors import TocsinError
 from tocsin.pii import readable
 from tocsin.stored import instant
@@ -59,7 +59,11 @@ OWNERS = RowOwners(
 """Whose the rows are."""
 
 _UPSERT = upsert(records, keys=("tenant", "key"), update=("value", "updated_at"))
-_GET = select(records).where(records.c.tenant == bindparam("in_tenant"), records.c.key == bindparam("in_key"))
+_GET = Lookup(
+    select(records.c.key, records.c.value, records.c.updated_at).where(
+        records.c.tenant == bindparam("in_tenant"), records.c.key == bindparam("in_key")
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +107,11 @@ class SqlRecordStore:
         Raises:
             RecordNotFound: the tenant has none under ``key``.
         """
-        async with self._database.read() as connection:
-            row = (await connection.execute(_GET, {"in_tenant": tenant, "in_key": key})).one_or_none()
-        if row is None:
+        found = await self._database.lookup(_GET, {"in_tenant": tenant, "in_key": key})
+        if not found:
             raise RecordNotFound
-        return Record(key=row.key, value=row.value, update_time=instant(row.updated_at))
+        name, value, updated = found[0]
+        return Record(key=name, value=value, update_time=instant(updated))
 
     async def list_records(self, *, tenant: str, after: str, limit: int) -> Sequence[Record]:
         """At most ``limit`` records whose keys follow ``after``, by key."""

@@ -9,6 +9,7 @@ from tocsin.database.connection import Database, Guard
 from tocsin.database.engine import ConnectionLimits
 from tocsin.database.errors import ConstraintBroken, DatabaseRefused, DatabaseUnavailable, DataRefused, SchemaTooNew, SchemaTooOld
 from tocsin.database.in_thread import DriverStatement
+from tocsin.database.lookup import Lookup
 from tocsin.database.migration import current, downgrade, migrate, run_migrations, schema_differences
 from tocsin.database.statements import copy_rows, insert_ignore, storable, upsert
 from tocsin.database.tenant_rows import RowOwners, TableNotAccountedFor, TenantRows, count_purged, purge_table
@@ -23,6 +24,7 @@ __all__ = [
     "DriverStatement",
     "GroupCommit",
     "Guard",
+    "Lookup",
     "RowOwners",
     "SchemaTooNew",
     "SchemaTooOld",

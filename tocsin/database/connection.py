@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +26,7 @@ from tocsin.database.engine import (
 )
 from tocsin.database.errors import DatabaseRefused, DatabaseUnavailable, connecting, translated
 from tocsin.database.in_thread import in_transaction
+from tocsin.database.lookup import Fields, Lookup, LookupThread
 from tocsin.database.migration import migrate
 from tocsin.database.pooler import refuse_pooler
 from tocsin.database.turns import WriterTurns
@@ -110,14 +111,17 @@ async def _terminate(connection: AsyncConnection) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Engines:
-    """What is open between start and stop: one pool, seen in three ways, and the writer that SQLite has beside it."""
+    """What is open between start and stop: one pool, seen in three ways, and what SQLite has beside it to write and to look up."""
 
     pool: AsyncEngine
     live: AsyncEngine
     snapshot: AsyncEngine
     writer: _Writer | None
+    lookups: LookupThread | None
 
     async def close(self) -> None:
+        if self.lookups is not None:
+            await self.lookups.close()
         if self.writer is not None:
             await self.writer.close()
         await self.pool.dispose()
@@ -238,13 +242,13 @@ class Database:
         except OSError as error:
             raise DatabaseRefused(f"The database file cannot be opened: {error}") from error
         live = pool.execution_options(**{NO_TRANSACTION: True})
-        return _Engines(pool, live=live, snapshot=pool, writer=_Writer(writing, WriterTurns()))
+        return _Engines(pool, live=live, snapshot=pool, writer=_Writer(writing, WriterTurns()), lookups=LookupThread(live))
 
     def _make_postgres(self) -> _Engines:
         pool = postgres_engine(self._url, schema=self._schema, limits=self._limits)
         live = pool.execution_options(isolation_level="AUTOCOMMIT")
         snapshot = pool.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        return _Engines(pool, live=live, snapshot=snapshot, writer=None)
+        return _Engines(pool, live=live, snapshot=snapshot, writer=None, lookups=None)
 
     async def stop(self) -> None:
         """Closes every connection, after a running SQLite transaction; may be called twice."""
@@ -317,6 +321,20 @@ class Database:
         """
         async with self._guarded(), self._reading(snapshot=snapshot) as connection:
             yield connection
+
+    async def lookup(self, query: Lookup, values: Mapping[str, Any]) -> Sequence[Fields]:
+        """What a query finds by an index: as `read`, for a fraction of its cost.
+
+        Raises:
+            DatabaseUnavailable: the database failed.
+        """
+        async with self._guarded():
+            lookups = self._opened().lookups
+            if lookups is None:
+                async with self._reading(snapshot=False) as connection:
+                    return await query.rows(connection, values)
+            with translated(writing=False):
+                return await lookups.rows(query, values)
 
     @asynccontextmanager
     async def _reading(self, *, snapshot: bool) -> AsyncGenerator[AsyncConnection]:

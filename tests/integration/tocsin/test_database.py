@@ -5,11 +5,21 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
-from sqlalchemy import func, select, text, update
+from sqlalchemy import bindparam, func, select, text, update
 
 from tests.integration.tocsin.databases import ROWS, ids, insert, opened
 from tocsin.clock import SystemClock
-from tocsin.database import ConstraintBroken, Database, DatabaseUnavailable, DataRefused, GroupCommit, copy_rows, insert_ignore, upsert
+from tocsin.database import (
+    ConstraintBroken,
+    Database,
+    DatabaseUnavailable,
+    DataRefused,
+    GroupCommit,
+    Lookup,
+    copy_rows,
+    insert_ignore,
+    upsert,
+)
 from tocsin.errors import InvalidInput
 
 
@@ -63,6 +73,37 @@ async def test_a_snapshot_streams(database: Database) -> None:
     await insert(database, *range(2500))
     async with database.read(snapshot=True) as connection, connection.stream(select(ROWS.c.id)) as result:
         assert sum([row.id async for row in result]) == sum(range(2500))
+
+
+BY_ID = Lookup(select(ROWS.c.id, ROWS.c.word).where(ROWS.c.id == bindparam("wanted")))
+
+
+async def test_a_lookup_finds_what_is_committed(database: Database) -> None:
+    """By many at a time, beside a transaction that is open; each sees the latest state, and who is cancelled leaves nothing behind."""
+    assert list(await database.lookup(BY_ID, {"wanted": 1})) == []
+    await insert(database, *range(50))
+    found = await asyncio.gather(*(database.lookup(BY_ID, {"wanted": number}) for number in range(60)))
+    assert [[tuple(row) for row in rows] for rows in found] == [[(number, f"w{number}")] if number < 50 else [] for number in range(60)]
+    async with database.transaction() as connection:
+        await connection.execute(ROWS.insert().values(id=99, word="w"))
+        assert list(await database.lookup(BY_ID, {"wanted": 99})) == []
+        left = asyncio.ensure_future(database.lookup(BY_ID, {"wanted": 99}))
+        await asyncio.sleep(0)
+        left.cancel()
+        await asyncio.gather(left, return_exceptions=True)
+    assert len(await database.lookup(BY_ID, {"wanted": 99})) == 1
+    await database.stop()
+    with pytest.raises(DatabaseUnavailable):
+        await database.lookup(BY_ID, {"wanted": 99})
+    await database.start()
+    assert len(await database.lookup(BY_ID, {"wanted": 99})) == 1
+
+
+async def test_a_lookup_of_what_cannot_be_is_the_callers_fault(database: Database) -> None:
+    """As of any statement: the next one works."""
+    with pytest.raises(DataRefused):
+        await database.lookup(BY_ID, {"wanted": 2**70})
+    assert list(await database.lookup(BY_ID, {"wanted": 1})) == []
 
 
 async def test_a_constraint_is_the_statements_fault(database: Database) -> None:
