@@ -62,7 +62,7 @@ class SharedWatches:
         self._methods = {rpc.path: rpc for rpc in contract.rpcs() if rpc.policy.shared}
         self._call = call
         self._background = Background(clock)
-        self._watches: dict[_Key, list[_Watch]] = {}
+        self._watches: dict[_Key, list[_SharedWatch]] = {}
 
     @property
     def open(self) -> int:
@@ -95,12 +95,12 @@ class SharedWatches:
             if place is not None and follower.method.is_young(watch):
                 follower.follow(watch, place)
                 return
-        watch = _Watch(token=follower.token, begun=asyncio.get_running_loop().time(), opener=follower)
+        watch = _SharedWatch(token=follower.token, begun=asyncio.get_running_loop().time(), opener=follower)
         watches.append(watch)
         follower.follow(watch, 0)
         watch.task = self._background.once("watch", partial(self._read, watch, follower.method, follower.key, follower.call))
 
-    def leave(self, follower: "_Follower", watch: "_Watch") -> None:
+    def leave(self, follower: "_Follower", watch: "_SharedWatch") -> None:
         """A follower is gone; a watch that nobody follows ends."""
         watch.followers.discard(follower)
         watch.moved_on.set()
@@ -108,14 +108,14 @@ class SharedWatches:
             self._forget(follower.key, watch)
             watch.task.cancel()
 
-    def _forget(self, key: _Key, watch: "_Watch") -> None:
+    def _forget(self, key: _Key, watch: "_SharedWatch") -> None:
         watches = self._watches.get(key, [])
         if watch in watches:
             watches.remove(watch)
             if not watches:
                 del self._watches[key]
 
-    async def _read(self, watch: "_Watch", method: "_Method", key: _Key, call: Call) -> None:
+    async def _read(self, watch: "_SharedWatch", method: "_Method", key: _Key, call: Call) -> None:
         """Tells what a service tells, until it ends, or until another watch tells the same."""
         stream: Stream | None = None
         error: TocsinError | None = Unavailable()
@@ -140,7 +140,7 @@ class SharedWatches:
             if stream is not None:
                 stream.cancel()
 
-    def _meets(self, watch: "_Watch", method: "_Method", key: _Key, token: str) -> bool:
+    def _meets(self, watch: "_SharedWatch", method: "_Method", key: _Key, token: str) -> bool:
         """Whether another watch has told this too, and everybody goes on there."""
         if not token or any(follower.place < watch.end for follower in watch.followers):
             return False
@@ -188,12 +188,12 @@ class _Method:
         except DecodeError:
             return ""
 
-    def is_young(self, watch: "_Watch") -> bool:
+    def is_young(self, watch: "_SharedWatch") -> bool:
         """Whether a watch has enough of its time left to be joined."""
         return asyncio.get_running_loop().time() - watch.begun < self.policy.timeout * _YOUNG
 
 
-class _Watch:
+class _SharedWatch:
     """One watch of a service: what it told last, and who follows it.
 
     Attributes:
@@ -303,14 +303,14 @@ class _Follower:
         self.is_slow = False
         """Whether a watch has waited for it once; none does so again."""
         self._shared = shared
-        self._watch: _Watch | None = None
+        self._watch: _SharedWatch | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._error: TocsinError | None = None
         self._again = True
         self._is_over = False
 
-    def follow(self, watch: _Watch, place: int) -> None:
+    def follow(self, watch: _SharedWatch, place: int) -> None:
         """Goes on with a watch, at a place."""
         self._watch, self.place = watch, place
         self.token = self.token or watch.latest
@@ -384,7 +384,7 @@ class _Follower:
             self._shared.leave(self, watch)
             self._shared.join(self)
 
-    def _goes_on_after(self, watch: _Watch, error: TocsinError) -> bool:
+    def _goes_on_after(self, watch: _SharedWatch, error: TocsinError) -> bool:
         """Whether the end of a watch is not its own: the watch was older than this, or opened with a credential that is another's."""
         if isinstance(error, DeadlineExceeded):
             return bool(self.token) and not self.method.is_young(watch)
