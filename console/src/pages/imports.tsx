@@ -109,7 +109,7 @@ export default function Imports() {
           ) : (
             <label class="field">
               {words().imports.pasted}
-              <textarea class="code" rows={12} spellcheck={false} dir="auto" wrap="off" value={text} readOnly={busy} placeholder={_EXAMPLES[kind]} onInput={(event) => setText(event.currentTarget.value)} />
+              <textarea class="code" rows={12} spellcheck={false} dir="ltr" wrap="off" value={text} readOnly={busy} placeholder={_EXAMPLES[kind]} onInput={(event) => setText(event.currentTarget.value)} />
             </label>
           )}
           {read && "problem" in read && (
@@ -182,7 +182,7 @@ function Result({ run, ready, again }: { run: Run; ready: Importable | null; aga
                   <td>{item.field}</td>
                   <td>{item.reason}</td>
                   <td class="wide">
-                    <code dir="auto">{lines.get(item.line)}</code>
+                    <code dir="ltr">{lines.get(item.line)}</code>
                   </td>
                 </tr>
               ))}

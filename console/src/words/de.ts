@@ -399,7 +399,7 @@ export const de: Words = {
       PROVIDER: "Der Anbieter stellt ihr nichts zu",
     },
     wants: "Was sie will",
-    changeWants: "Ändern",
+    changeWants: "Wünsche ändern",
     wantsSaved: "Gespeichert.",
     quiet: "Ruhezeiten",
     asTenant: "wie für alle",

@@ -402,7 +402,7 @@ export const en = {
       PROVIDER: "The provider does not deliver to it",
     } as Record<string, string>,
     wants: "What they want",
-    changeWants: "Change",
+    changeWants: "Change what they want",
     wantsSaved: "Saved.",
     quiet: "Quiet hours",
     asTenant: "as for everybody",
