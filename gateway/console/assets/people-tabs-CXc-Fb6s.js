@@ -1,1 +1,0 @@
-import{C as e,M as t,O as n}from"./basics-DoIncYhM.js";var r=[`recipients`,`groups`,`import`];function i({at:i}){return e(`div`,{class:`choice`,role:`group`,"aria-label":n().pages.people,children:r.filter(e=>e!==`import`||t(`recipients:write`)).map(t=>e(`a`,{class:`chip`,href:`/console/${t}`,"aria-current":t===i?`page`:void 0,children:n().person.tabs[t]},t))})}export{i as t};
