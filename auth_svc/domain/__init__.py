@@ -2,6 +2,16 @@
 
 from auth_svc.domain.account_mails import MOST_AN_HOUR, AccountLetter, AccountMail, AccountMailKind
 from auth_svc.domain.addresses import ADDRESS_CHANGES_AN_HOUR, ADDRESS_CHANGES_KEPT, AddressChange, TooManyAddressChanges
+from auth_svc.domain.alert_policy import (
+    ADMINS_READ,
+    DEFAULT_DELIVERIES,
+    MOST_ALERT_READERS,
+    OWNERS_READ,
+    AlertDelivery,
+    AlertPolicy,
+    AlertReader,
+    alert_lines,
+)
 from auth_svc.domain.audit import AuditHead, ChainState, StoredEntry
 from auth_svc.domain.errors import (
     AddressMissing,
@@ -164,8 +174,10 @@ __all__ = [
     "ADDRESS_CHANGES_AN_HOUR",
     "ADDRESS_CHANGES_KEPT",
     "ADMIN",
+    "ADMINS_READ",
     "BUILT_IN",
     "CHALLENGE_LIFETIME",
+    "DEFAULT_DELIVERIES",
     "DEFAULT_GROUPS_CLAIM",
     "DEFAULT_OIDC_SCOPES",
     "ENROLMENT_LIFETIME",
@@ -175,6 +187,7 @@ __all__ = [
     "INVITED_FOR",
     "LEAST",
     "LONGEST",
+    "MOST_ALERT_READERS",
     "MOST_AN_HOUR",
     "MOST_FACTORS",
     "MOST_INVITED_A_DAY",
@@ -184,6 +197,7 @@ __all__ = [
     "OPERATOR",
     "OWNER",
     "OWNERSHIP",
+    "OWNERS_READ",
     "PROFILE",
     "PROVIDERS_MOST",
     "QUOTA_NAMES",
@@ -197,7 +211,10 @@ __all__ = [
     "AddressChange",
     "AddressMissing",
     "AddressVerified",
+    "AlertDelivery",
     "AlertNotFound",
+    "AlertPolicy",
+    "AlertReader",
     "AlreadyMember",
     "ApiKey",
     "ApiKeyNotFound",
@@ -299,6 +316,7 @@ __all__ = [
     "UsernameTaken",
     "UsersOnly",
     "WrongPassword",
+    "alert_lines",
     "checked_domains",
     "checked_locale",
     "checked_name",

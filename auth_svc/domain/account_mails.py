@@ -23,6 +23,8 @@ class AccountMailKind(Enum):
     FACTOR_REMOVED = "FACTOR_REMOVED"
     RECOVERY_CODE_USED = "RECOVERY_CODE_USED"
     KEY_EXPIRY = "KEY_EXPIRY"
+    SECURITY_ALERT = "SECURITY_ALERT"
+    SECURITY_DIGEST = "SECURITY_DIGEST"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,6 +68,7 @@ class SecurityEvent(Enum):
     ADDRESS_CHANGE_REQUESTED = "auth.address.change_requested"
     ADDRESS_CHANGED = "auth.address.changed"
     ADDRESS_REVERTED = "auth.address.reverted"
+    ALERT_POLICY_SET = "auth.alert_policy.set"
     SESSIONS_REVOKED = "auth.sessions.revoked"
     LINK_CREATED = "auth.link.created"
     CHALLENGED = "auth.second_factor.challenged"

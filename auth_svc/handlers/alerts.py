@@ -5,13 +5,14 @@ from typing import Any
 
 import grpc
 
-from auth_svc.domain import StoredAlert
-from auth_svc.handlers.convert import instant_of, timestamp
-from auth_svc.service import AlertLog
+from auth_svc.domain import DEFAULT_DELIVERIES, AlertDelivery, AlertPolicy, StoredAlert
+from auth_svc.handlers.convert import caller, instant_of, timestamp
+from auth_svc.service import AlertLog, AlertPolicies
 from auth_svc.service.alerts import resume_token
 from tocsin.alerts import Alert, AlertKind, Severity
 from tocsin.api.auth.v1 import security_alert_service_pb2, security_alert_service_pb2_grpc
 from tocsin.clock import to_micros
+from tocsin.errors import InvalidInput
 from tocsin.listing import FilterField, FilterKind, parse_filter
 from tocsin.mesh.context import principal
 from tocsin.pages import Listing, list_page
@@ -33,8 +34,9 @@ _ALERT_FILTER = {
 class SecurityAlertHandlers(security_alert_service_pb2_grpc.SecurityAlertServiceServicer):
     """SecurityAlertService."""
 
-    def __init__(self, *, alerts: AlertLog) -> None:
+    def __init__(self, *, alerts: AlertLog, policies: AlertPolicies) -> None:
         self._alerts = alerts
+        self._policies = policies
 
     async def GetAlert(
         self, request: security_alert_service_pb2.GetAlertRequest, context: _Context
@@ -63,6 +65,18 @@ class SecurityAlertHandlers(security_alert_service_pb2_grpc.SecurityAlertService
         async for alert in self._alerts.watch(principal().tenant, token=request.resume_token):
             yield security_alert_service_pb2.WatchAlertsResponse(alert=_alert(alert), resume_token=resume_token(alert))
 
+    async def GetAlertPolicy(
+        self, request: security_alert_service_pb2.GetAlertPolicyRequest, context: _Context
+    ) -> security_alert_service_pb2.AlertPolicy:
+        """Shows who is told."""
+        return _policy_message(*await self._policies.get(principal().tenant))
+
+    async def SetAlertPolicy(
+        self, request: security_alert_service_pb2.SetAlertPolicyRequest, context: _Context
+    ) -> security_alert_service_pb2.AlertPolicy:
+        """Says who is told."""
+        return _policy_message(*await self._policies.put(caller(), _policy_of(request.policy)))
+
     async def ReportAlerts(
         self, request: security_alert_service_pb2.ReportAlertsRequest, context: _Context
     ) -> security_alert_service_pb2.ReportAlertsResponse:
@@ -70,6 +84,42 @@ class SecurityAlertHandlers(security_alert_service_pb2_grpc.SecurityAlertService
         known = [alert for each in request.alerts if (alert := _reported(each)) is not None]
         await self._alerts.report(known, request.request_id)
         return security_alert_service_pb2.ReportAlertsResponse()
+
+
+_Policy = security_alert_service_pb2.AlertPolicy
+_Alert = security_alert_service_pb2.SecurityAlert
+_BY_SEVERITY = {Severity.HIGH: "high", Severity.MEDIUM: "medium", Severity.LOW: "low"}
+
+
+def _policy_message(policy: AlertPolicy, reached: int) -> security_alert_service_pb2.AlertPolicy:
+    by_severity = {**DEFAULT_DELIVERIES, **policy.severities}
+    return _Policy(
+        name="security/alertPolicy",
+        to=policy.to,
+        kinds=[
+            _Policy.KindRule(kind=_Alert.Kind.Value(kind.value), delivery=_Policy.Delivery.Value(delivery.value))
+            for kind, delivery in policy.kinds.items()
+        ],
+        digest_hour=policy.digest_hour,
+        reached=reached,
+        **{field: _Policy.Delivery.Value(by_severity[severity].value) for severity, field in _BY_SEVERITY.items()},
+    )
+
+
+def _policy_of(message: security_alert_service_pb2.AlertPolicy) -> AlertPolicy:
+    given = {severity: getattr(message, field) for severity, field in _BY_SEVERITY.items()}
+    kinds: dict[AlertKind, AlertDelivery] = {}
+    for number, rule in enumerate(message.kinds):
+        kind = AlertKind(_Alert.Kind.Name(rule.kind))
+        if kind in kinds:
+            raise InvalidInput.at(f"policy.kinds[{number}].kind", "is given twice")
+        kinds[kind] = AlertDelivery(_Policy.Delivery.Name(rule.delivery))
+    return AlertPolicy(
+        to=tuple(message.to),
+        severities={severity: AlertDelivery(_Policy.Delivery.Name(value)) for severity, value in given.items() if value},
+        kinds=kinds,
+        digest_hour=message.digest_hour if message.HasField("digest_hour") else AlertPolicy().digest_hour,
+    )
 
 
 def _reported(message: security_alert_service_pb2.ReportedAlert) -> Alert | None:

@@ -5,6 +5,7 @@ from typing import Protocol
 from auth_svc.ports.account_mails import AccountMailStore, OneTimeStore, Postman
 from auth_svc.ports.accounts import AccountStore, Installation
 from auth_svc.ports.addresses import AddressChangeStore
+from auth_svc.ports.alert_policies import AlertPolicyStore, WriteAlertMails
 from auth_svc.ports.alerts import AlertFiles, AlertStore
 from auth_svc.ports.audit import AuditLogStore, HeadSigner
 from auth_svc.ports.credentials import ClientHistory, CredentialStore
@@ -25,6 +26,7 @@ __all__ = [
     "Admission",
     "AdmissionKind",
     "AlertFiles",
+    "AlertPolicyStore",
     "AlertStore",
     "AuditLogStore",
     "ClientHistory",
@@ -59,6 +61,7 @@ __all__ = [
     "StreamTokenCodec",
     "TenantStore",
     "TokenSigner",
+    "WriteAlertMails",
 ]
 
 
@@ -80,6 +83,7 @@ class Store(
     ServiceAccountStore,
     IdentityStore,
     AddressChangeStore,
+    AlertPolicyStore,
     Protocol,
 ):
     """All of it."""

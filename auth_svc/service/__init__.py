@@ -3,6 +3,7 @@
 from auth_svc.service.account_mails import AccountMails, AccountMailSender
 from auth_svc.service.accounts import Accounts
 from auth_svc.service.addresses import AddressChanges
+from auth_svc.service.alert_policies import AlertPolicies, AlertTelling
 from auth_svc.service.alerts import AlertLog
 from auth_svc.service.audit import AuditLog
 from auth_svc.service.authorizer import Authorizer
@@ -41,6 +42,8 @@ __all__ = [
     "AddressChanges",
     "AlertHousekeeper",
     "AlertLog",
+    "AlertPolicies",
+    "AlertTelling",
     "ApiKeys",
     "AuditHousekeeper",
     "AuditLog",

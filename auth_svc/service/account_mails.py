@@ -52,6 +52,8 @@ _FORMS: Final = {
     AccountMailKind.FACTOR_REMOVED: _Form("tocsin.factor-removed", timedelta(days=2)),
     AccountMailKind.RECOVERY_CODE_USED: _Form("tocsin.recovery-code-used", timedelta(days=2)),
     AccountMailKind.KEY_EXPIRY: _Form("tocsin.key-expiry", timedelta(days=1)),
+    AccountMailKind.SECURITY_ALERT: _Form("tocsin.security-alert", timedelta(days=1)),
+    AccountMailKind.SECURITY_DIGEST: _Form("tocsin.security-digest", timedelta(days=1)),
 }
 _TAKEN: Final = {AccountMailKind.VERIFY_ADDRESS: "tocsin.already-registered", AccountMailKind.CHANGE_ADDRESS: "tocsin.address-in-use"}
 """What an address gets that has an account, where the link would give it to somebody: whoever asked cannot tell the two apart."""

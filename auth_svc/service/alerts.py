@@ -29,14 +29,14 @@ _BATCH: Final = 100
 class AlertLog:
     """The alerts of every tenant."""
 
-    def __init__(self, *, store: AlertStore, clock: Clock, window: timedelta, written: Wake) -> None:
+    def __init__(self, *, store: AlertStore, clock: Clock, window: timedelta, written: Sequence[Wake]) -> None:
         """Makes the log.
 
         Args:
             store: keeps alerts.
             clock: says when.
             window: within which the same alert is one row.
-            written: woken when there is something to file.
+            written: woken when there are new ones.
         """
         self._store = store
         self._clock = clock
@@ -66,7 +66,8 @@ class AlertLog:
                 count=alert.count,
             )
         if new:
-            self._written.set()
+            for wake in self._written:
+                wake.set()
 
     def _identity(self, alert: Alert) -> str:
         """32 hexadecimal digits that come from what the alert is and the window that it happened in."""

@@ -3,6 +3,7 @@
 from auth_svc.store.account_mails import AccountMailQueries
 from auth_svc.store.accounts import AccountQueries
 from auth_svc.store.addresses import AddressChangeQueries
+from auth_svc.store.alert_policies import AlertPolicyQueries
 from auth_svc.store.alerts import AlertQueries
 from auth_svc.store.audit import AuditQueries
 from auth_svc.store.credentials import CredentialQueries
@@ -40,5 +41,6 @@ class AuthStore(
     ServiceAccountQueries,
     IdentityQueries,
     AddressChangeQueries,
+    AlertPolicyQueries,
 ):
     """Implements `auth_svc.ports.Store` on SQLite and PostgreSQL."""

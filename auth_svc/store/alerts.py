@@ -34,7 +34,7 @@ class AlertQueries(Queries):
                 values = _values(identity, alert, operator=operator, updated=to_micros(now))
                 row = (await connection.execute(_ADD, values)).mappings().one()
                 if row["count"] == alert.count:
-                    made.append(_alert_of(row))
+                    made.append(alert_of(row))
         return made
 
     async def get_alert(self, tenant: str, alert: str) -> StoredAlert:
@@ -44,7 +44,7 @@ class AlertQueries(Queries):
             row = (await connection.execute(query)).mappings().first()
         if row is None:
             raise AlertNotFound
-        return _alert_of(row)
+        return alert_of(row)
 
     async def list_alerts(
         self, tenant: str, *, conditions: Sequence[Condition], before: tuple[int, str] | None, limit: int
@@ -60,7 +60,7 @@ class AlertQueries(Queries):
         if before is not None:
             query = query.where(place < before)
         async with self._database.read() as connection:
-            return [_alert_of(row) for row in (await connection.execute(query)).mappings()]
+            return [alert_of(row) for row in (await connection.execute(query)).mappings()]
 
     async def changed_alerts(self, tenant: str, *, after: tuple[int, str], limit: int) -> Sequence[StoredAlert]:
         """Alerts of a tenant in the order in which they were last counted."""
@@ -71,13 +71,13 @@ class AlertQueries(Queries):
             .limit(limit)
         )
         async with self._database.read() as connection:
-            return [_alert_of(row) for row in (await connection.execute(query)).mappings()]
+            return [alert_of(row) for row in (await connection.execute(query)).mappings()]
 
     async def unfiled_alerts(self, *, limit: int) -> Sequence[StoredAlert]:
         """Alerts without a file, the oldest first."""
         query = select(security_alerts).where(security_alerts.c.filed == 0).order_by(security_alerts.c.first_at).limit(limit)
         async with self._database.read() as connection:
-            return [_alert_of(row) for row in (await connection.execute(query)).mappings()]
+            return [alert_of(row) for row in (await connection.execute(query)).mappings()]
 
     async def file_alerts(self, alerts: Sequence[str]) -> None:
         """Marks alerts as filed."""
@@ -115,6 +115,7 @@ def _values(identity: str, alert: Alert, *, operator: str, updated: int) -> dict
         "last_at": alert.last,
         "updated_at": updated,
         "filed": 0,
+        "told": 0,
     }
 
 
@@ -126,7 +127,8 @@ def _where(condition: Condition) -> ColumnElement[bool]:
     return column.op(condition.operator)(value)
 
 
-def _alert_of(row: RowMapping) -> StoredAlert:
+def alert_of(row: RowMapping) -> StoredAlert:
+    """The alert of a row."""
     alert = Alert(
         kind=known(AlertKind, row["kind"]),
         severity=known(Severity, row["severity"]),

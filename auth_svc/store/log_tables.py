@@ -1,6 +1,6 @@
 """The tables of what happened: security alerts and the audit log."""
 
-from sqlalchemy import BigInteger, Column, Index, SmallInteger, String, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, SmallInteger, String, Table, Text, text
 
 from auth_svc.store.tables import metadata
 
@@ -21,10 +21,12 @@ security_alerts = Table(
     Column("last_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("filed", SmallInteger, nullable=False),
+    Column("told", SmallInteger, nullable=False, server_default=text("2")),
     Index("security_alerts_tenant", "tenant", "first_at", "id"),
     Index("security_alerts_updated", "tenant", "updated_at", "id"),
     Index("security_alerts_filed", "filed", "first_at"),
     Index("security_alerts_last", "last_at"),
+    Index("security_alerts_untold", "tenant", "told", postgresql_where=text("told < 2"), sqlite_where=text("told < 2")),
 )
 
 # Batches of reports that were stored: one that comes again, because its answer was lost, is not counted twice.
@@ -34,6 +36,26 @@ alert_batches = Table(
     Column("id", String(64), primary_key=True),
     Column("created_at", BigInteger, nullable=False),
     Index("alert_batches_created", "created_at"),
+)
+
+# Who is told of alerts, of tenants that have said so: lists and objects are JSON.
+alert_policies = Table(
+    "alert_policies",
+    metadata,
+    Column("tenant_id", String(26), ForeignKey("tenants.id"), primary_key=True),
+    Column("recipients", Text, nullable=False),
+    Column("deliveries", Text, nullable=False),
+    Column("digest_hour", Integer, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+# Tenants with alerts that wait for the daily mail. No foreign key: alerts may be of a tenant that is gone.
+alert_digests = Table(
+    "alert_digests",
+    metadata,
+    Column("tenant_id", Text, primary_key=True),
+    Column("due_at", BigInteger, nullable=False),
+    Index("alert_digests_due", "due_at"),
 )
 
 # The audit log. Triggers refuse any change of an entry, and any deletion but that of what lies before the anchor of its chain.

@@ -43,7 +43,7 @@ def build(settings: AuthSettings, clock: Clock) -> App:
     hasher = _hasher(settings, telemetry)
 
     mailing = Mailing(settings, clock, store, mesh)
-    alerting = Alerting(settings, clock, store, telemetry)
+    alerting = Alerting(settings, clock, store, telemetry, mailing.mails)
     auditing = Auditing(settings, clock, store, keys, alerting.reporter, telemetry)
     journal = SecurityJournal(registry=telemetry.registry, alerts=alerting.reporter, audit=auditing.journal)
     shared: Shared = {"store": store, "authorizer": _authorizer(settings, clock, store), "log": journal, "clock": clock}
@@ -55,7 +55,9 @@ def build(settings: AuthSettings, clock: Clock) -> App:
     identities = Identities(shared, settings=settings, breakers=breakers, sessions=signing_in.sessions)
     tenants = TenantParts(settings, shared, database=database, keys=keys, members=members)
 
-    serving = (signing_in, proving, members, programs, tenants, alerting, auditing, identities)
+    serving = (signing_in, proving, members, programs, tenants, auditing, identities)
+    handlers = [each for part in serving for each in part.handlers]
+    handlers += [*alerting.handlers(journal), _stream_tokens(settings, clock, store, keys, journal)]
     server = MeshServer(
         service=settings.service_name,
         settings=settings,
@@ -65,7 +67,7 @@ def build(settings: AuthSettings, clock: Clock) -> App:
         verifier=token_verifier(settings, clock, keys),
         breakers=breakers,
         checks={"database": database.check, "audit log": auditing.journal.check},
-        handlers=[*(each for part in serving for each in part.handlers), _stream_tokens(settings, clock, store, keys, journal)],
+        handlers=handlers,
         tenants=tenants.book,
         journal=auditing.journal,
     )

@@ -6,7 +6,8 @@ from datetime import timedelta
 from auth_svc.config import AuthSettings
 from auth_svc.error_reports import ReportFolder
 from auth_svc.handlers import AuditLogHandlers, SecurityAlertHandlers
-from auth_svc.service import AlertHousekeeper, AlertLog, AuditHousekeeper, AuditLog
+from auth_svc.journal import SecurityJournal
+from auth_svc.service import AccountMails, AlertHousekeeper, AlertLog, AlertPolicies, AlertTelling, AuditHousekeeper, AuditLog
 from auth_svc.signing import SigningKeys
 from auth_svc.store import AuthStore
 from tocsin.alerts.reporter import AlertReporter
@@ -22,32 +23,38 @@ from tocsin.telemetry import Telemetry
 
 
 class Alerting:
-    """Security alerts; `handlers` serve them.
+    """Security alerts.
 
     Attributes:
         log: takes those of every service.
         reporter: gathers those of this one.
     """
 
-    def __init__(self, settings: AuthSettings, clock: Clock, store: AuthStore, telemetry: Telemetry) -> None:
-        written = Wake(clock)
-        self.log = AlertLog(store=store, clock=clock, window=timedelta(seconds=settings.alert_window_seconds), written=written)
+    def __init__(self, settings: AuthSettings, clock: Clock, store: AuthStore, telemetry: Telemetry, mails: AccountMails) -> None:
+        self._store, self._clock = store, clock
+        to_file, to_tell = Wake(clock), Wake(clock)
+        window = timedelta(seconds=settings.alert_window_seconds)
+        self.log = AlertLog(store=store, clock=clock, window=window, written=(to_file, to_tell))
         self.reporter = AlertReporter(send=self.log.report, clock=clock, registry=telemetry.registry)
         self._housekeeper = AlertHousekeeper(
             store=store,
             files=ReportFolder(folder=settings.state_dir / "error_reports", most=settings.alert_files),
             clock=clock,
             retention=timedelta(days=settings.alert_retention_days),
-            written=written,
+            written=to_file,
         )
-        self.handlers: Sequence[Handler] = (
-            (security_alert_service_pb2_grpc.add_SecurityAlertServiceServicer_to_server, SecurityAlertHandlers(alerts=self.log)),
-        )
+        self._telling = AlertTelling(store=store, mails=mails, clock=clock, written=to_tell)
+
+    def handlers(self, log: SecurityJournal) -> Sequence[Handler]:
+        """What serves them; ``log`` is told of changed policies."""
+        policies = AlertPolicies(store=self._store, log=log, clock=self._clock)
+        handlers = SecurityAlertHandlers(alerts=self.log, policies=policies)
+        return ((security_alert_service_pb2_grpc.add_SecurityAlertServiceServicer_to_server, handlers),)
 
     @property
     def parts(self) -> Sequence[Component]:
         """What runs, in the order of its start."""
-        return (self._housekeeper, self.reporter)
+        return (self._housekeeper, self._telling, self.reporter)
 
 
 class Auditing:

@@ -28,6 +28,8 @@ TEMPLATES: Final = frozenset(
         "password-changed",
         "password-reset",
         "recovery-code-used",
+        "security-alert",
+        "security-digest",
     )
 )
 _CHANNEL: Final = "email"

@@ -111,6 +111,7 @@ NATURALLY = {
         "auth.v1.BrowserSessionService/ExchangeBrowserSession",
         "auth.v1.InvitationService/RevokeInvitation",
         "auth.v1.RoleService/UpdateRole",
+        "auth.v1.SecurityAlertService/SetAlertPolicy",
         "auth.v1.ServiceAccountService/DeactivateServiceAccount",
         "auth.v1.ServiceAccountService/ReactivateServiceAccount",
         "auth.v1.ServiceAccountService/UpdateServiceAccount",

@@ -14,8 +14,9 @@ from tocsin.testing.smtp import SmtpSink
 from tocsin.testing.stack import RunningStack
 
 EMAIL: Final = "zoe@example.com"
+OTHER: Final = "zoe@other.example.com"
 FIRST, SECOND, THIRD = "correct horse battery staple", "an otter sleeps on its back", "seven hills and a quiet river"
-_LINK: Final = re.compile(r"http://127\.0\.0\.1:\d+/account/\w+/to_[\w-]+")
+_LINK: Final = re.compile(r"http://127\.0\.0\.1:\d+/account/[\w-]+/to_[\w-]+")
 
 
 async def accounts_by_mail(stack: RunningStack, mails: SmtpSink) -> None:
@@ -25,6 +26,7 @@ async def accounts_by_mail(stack: RunningStack, mails: SmtpSink) -> None:
         await _reset(anybody, mails)
         await _by_command(stack, anybody)
         await _second_factor(stack, anybody)
+        await _another_address(stack, anybody, mails)
     async with stack.client() as admin:
         await _by_link(admin)
 
@@ -110,6 +112,26 @@ async def _second_factor(stack: RunningStack, client: httpx2.AsyncClient) -> Non
     assert (await _sign_in(client, THIRD)).status_code == 200
 
 
+async def _another_address(stack: RunningStack, client: httpx2.AsyncClient, mails: SmtpSink) -> None:
+    """By command and the button of the mail; the address of before takes it back, and that is told to the owner by a security alert."""
+    token = (await _account(stack, "login", EMAIL, lines=[THIRD])).strip()
+    policy = await _run(stack, "security", "policy", "--low", "never", "--kind", "NEW_CLIENT=never", "--api-key", token)
+    assert ("owners" in policy, "NEW_CLIENT" in policy) == (True, True), policy
+    mails.clear()
+    assert "on its way" in await _account(stack, "address", OTHER, "--api-key", token)
+    link = await _link(mails, "Confirm your new address", to=OTHER)
+    mails.clear()
+    pressed = await client.post(link, data={"confirm": "yes"})
+    assert (pressed.status_code, "Your address is changed" in pressed.text) == (200, True), pressed.text
+    back = await _link(mails, "Your address was changed")
+    mails.clear()
+    pressed = await client.post(back, data={"confirm": "yes"})
+    assert (pressed.status_code, "has this address again" in pressed.text) == (200, True), pressed.text
+    assert (await _sign_in(client, THIRD)).status_code == 401
+    subjects = {mail.message["Subject"]: mail.recipients for mail in await mails.received(2)}
+    assert subjects == {"Reset your password": (EMAIL,), f"{EMAIL}: security alert": (EMAIL,)}
+
+
 async def _add_app(stack: RunningStack, token: str) -> tuple[str, list[str]]:
     """The secret of an app that is added by command, and the recovery codes."""
     line = [sys.executable, "-m", "tocsin.cli", "account", "totp", "--name", "phone", "--api-key", token, "--url", stack.info["http"]]
@@ -137,9 +159,9 @@ async def _sign_in(client: httpx2.AsyncClient, password: str) -> httpx2.Response
     return await client.post("/v1/auth:token", json={"email": EMAIL, "password": password})
 
 
-async def _link(mails: SmtpSink, subject: str) -> str:
+async def _link(mails: SmtpSink, subject: str, *, to: str = EMAIL) -> str:
     (mail,) = await mails.received(1)
-    assert (mail.recipients, mail.message["Subject"]) == ((EMAIL,), subject)
+    assert (mail.recipients, mail.message["Subject"]) == ((to,), subject)
     text: Any = mail.message.get_body(("plain",))
     found = _LINK.search(text.get_content())
     assert found, text.get_content()
@@ -148,7 +170,11 @@ async def _link(mails: SmtpSink, subject: str) -> str:
 
 async def _account(stack: RunningStack, *arguments: str, lines: list[str] | None = None, status: int = 0) -> str:
     """What `tocsin account` says, given lines on standard input."""
-    line = [sys.executable, "-m", "tocsin.cli", "account", *arguments, "--url", stack.info["http"]]
+    return await _run(stack, "account", *arguments, lines=lines, status=status)
+
+
+async def _run(stack: RunningStack, *arguments: str, lines: list[str] | None = None, status: int = 0) -> str:
+    line = [sys.executable, "-m", "tocsin.cli", *arguments, "--url", stack.info["http"]]
     done = await asyncio.to_thread(
         subprocess.run, line, input="".join(f"{each}\n" for each in lines or ()), capture_output=True, text=True, check=False, timeout=60
     )

@@ -21,6 +21,7 @@ GOOD: Final[Mapping[str, Mapping[str, Any]]] = {
     "IssueToken": {"email": "nobody@example.com", "password": "correct horse battery"},
     "RefreshToken": {"refresh_token": "none"},
     "RevokeToken": {"refresh_token": "none"},
+    "SetAlertPolicy": {"policy": {"to": ["owners"], "kinds": [{"kind": "NEW_CLIENT", "delivery": "NEVER"}], "digest_hour": 7}},
     "ChangeAddress": {"new_email": "other@example.com"},
     "ConfirmAddressChange": {"token": "none"},
     "RevertAddressChange": {"token": "none"},

@@ -1,6 +1,7 @@
-"""`tocsin security`: security alerts."""
+"""`tocsin security`: security alerts, and who is told of them."""
 
 import time
+from enum import StrEnum
 from itertools import islice
 from typing import Annotated, Any, Final
 
@@ -11,20 +12,82 @@ from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOpti
 from tocsin.client import Client
 from tocsin.errors import DeadlineExceeded, Unavailable
 
+_POLICY: Final = "/v1/security/alertPolicy"
 _RETRY_SECONDS: Final = 1.0
 _FILTER_HELP: Final = 'Conditions joined by AND, such as kind="PII_FOUND" AND severity="HIGH" (AIP-160).'
 
 
 def make_security() -> typer.Typer:
     """The group `tocsin security`."""
-    group = typer.Typer(no_args_is_help=True, help="Show security alerts.", epilog=EXIT_CODES)
-    group.callback()(_nothing)
+    group = typer.Typer(no_args_is_help=True, help="Show security alerts, and say who is told of them.", epilog=EXIT_CODES)
     group.command("alerts", epilog=EXIT_CODES)(alerts)
+    group.command("policy", epilog=EXIT_CODES)(policy)
     return group
 
 
-def _nothing() -> None:
-    """Without it, a group of one command would be that command."""
+class Telling(StrEnum):
+    """When people are told of an alert."""
+
+    AT_ONCE = "at-once"
+    DAILY = "daily"
+    NEVER = "never"
+
+    @property
+    def member(self) -> str:
+        """As the API has it."""
+        return self.name
+
+
+ToOption = Annotated[list[str] | None, typer.Option("--to", help='"owners", "admins", users/ID, an address; or "nobody". Repeatable.')]
+KindOption = Annotated[list[str] | None, typer.Option("--kind", metavar="KIND=WHEN", help="When a kind is told; KIND= as its severity.")]
+TellingOption = Annotated[Telling | None, typer.Option(help="When alerts of this severity are told.")]
+
+
+def policy(
+    to: ToOption = None,
+    high: TellingOption = None,
+    medium: TellingOption = None,
+    low: TellingOption = None,
+    kind: KindOption = None,
+    hour: Annotated[int | None, typer.Option("--hour", min=0, max=23, help="Hour of the daily mail, in the tenant's time zone.")] = None,
+    state: StateOption = STATE,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show who is told of security alerts by mail, and when; change what is given."""
+    with connect(state=state, url=url, api_key=api_key) as client:
+        found = client.call("GET", _POLICY)
+        given = {"high": high, "medium": medium, "low": low}
+        changed: dict[str, Any] = {name: when.member for name, when in given.items() if when is not None}
+        if hour is not None:
+            changed["digestHour"] = hour
+        if to:
+            changed["to"] = [] if to == ["nobody"] else to
+        if kind:
+            changed["kinds"] = _kinds(found.get("kinds", []), kind)
+        if changed:
+            found = client.call("PUT", _POLICY, body={**found, **changed})
+    if as_json:
+        write_json(found)
+        return
+    rows = [("to", ", ".join(found.get("to", [])) or "nobody"), *((name, found.get(name, "")) for name in given)]
+    rows += [(rule["kind"], rule["delivery"]) for rule in found.get("kinds", [])]
+    write_table(("", ""), [*rows, ("daily at", f"{found.get('digestHour', 0)}:00"), ("addresses", str(found.get("reached", 0)))], empty="")
+
+
+def _kinds(there: list[dict[str, str]], changes: list[str]) -> list[dict[str, str]]:
+    """The rules by kind, once ``changes`` ("KIND=WHEN") are made."""
+    rules = {rule["kind"]: rule["delivery"] for rule in there}
+    for change in changes:
+        kind, _, when = change.partition("=")
+        if when and when not in set(Telling):
+            msg = f"{change}: say KIND=at-once, KIND=daily, KIND=never, or KIND="
+            raise typer.BadParameter(msg)
+        rules.pop(kind, None)
+        if when:
+            rules[kind] = Telling(when).member
+    return [{"kind": kind, "delivery": delivery} for kind, delivery in rules.items()]
 
 
 def alerts(

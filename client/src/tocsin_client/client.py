@@ -1327,6 +1327,36 @@ class Client(Core):
         """
         return self._stream(contract.WATCH_ALERTS, {"resume_token": resume_token})
 
+    def get_alert_policy(
+        self,
+        *,
+        timeout: float | None = None,
+    ) -> models.AlertPolicy:
+        """Shows who is told of alerts by mail, of which, and when.
+
+        Needs the scope ``alerts:read``.
+
+        Args:
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._call(contract.GET_ALERT_POLICY, {}, timeout=timeout)
+
+    def set_alert_policy(
+        self,
+        policy: models.AlertPolicy | JsonObject,
+        *,
+        timeout: float | None = None,
+    ) -> models.AlertPolicy:
+        """Says who is told of alerts by mail, of which, and when; replaces what was said before.
+
+        Needs the scope ``alerts:write``.
+
+        Args:
+            policy: The policy.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._call(contract.SET_ALERT_POLICY, {"policy": policy}, timeout=timeout)
+
     def create_service_account(
         self,
         service_account: models.ServiceAccount | JsonObject,

@@ -897,6 +897,27 @@ WATCH_ALERTS = Call(
     timeout=3600,
 )
 
+GET_ALERT_POLICY = Call(
+    method="GET",
+    paths=("/v1/security/alertPolicy",),
+    params={},
+    answer=message("AlertPolicy"),
+    repeat="always",
+    timeout=5,
+)
+
+SET_ALERT_POLICY = Call(
+    method="PUT",
+    paths=("/v1/security/alertPolicy",),
+    params={
+        "policy": Param("policy", message("AlertPolicy")),
+    },
+    body="policy",
+    answer=message("AlertPolicy"),
+    repeat="always",
+    timeout=5,
+)
+
 CREATE_SERVICE_ACCOUNT = Call(
     method="POST",
     paths=("/v1/serviceAccounts",),

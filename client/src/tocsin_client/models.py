@@ -34,6 +34,19 @@ AlarmState: TypeAlias = Literal[
 - ``COMPLETED``: Its rule has no further due time.
 """
 
+AlertPolicyDelivery: TypeAlias = Literal[
+    "AT_ONCE",
+    "DAILY",
+    "NEVER",
+]
+"""When people are told of an alert.
+
+- ``AT_ONCE``: By a mail of its own, or with those that were raised at the same time. What one address gets more than five mails of in an
+hour is told daily.
+- ``DAILY``: By one mail a day, of days that had any.
+- ``NEVER``: Not by mail.
+"""
+
 AuditFiringsResponseFindingKind: TypeAlias = Literal[
     "MISSING",
     "UNEXPECTED",
@@ -897,6 +910,38 @@ class Alarm(Model):
     """Fields that are stored and that cannot be read, such as "trigger" or "action": they are left out. Give them anew to mend the alarm."""
     warnings: Sequence[Warning] = _v.field("warnings", _v.many(_v.message("Warning")), default=())
     """What to know about it, although it was taken: only in the answer to a create or an update."""
+
+
+class AlertPolicy(Model):
+    """Who is told of security alerts by mail, of which, and when. Users are told at an address that they have confirmed."""
+
+    __slots__ = ()
+    name: str = _v.field("name", _v.TEXT, default="")
+    """Resource name, "security/alertPolicy"."""
+    to: Sequence[str] = _v.field("to", _v.many(_v.TEXT), default=())
+    """Who is told: "owners", "admins", "users/{id}", or an address; nobody if it is empty. A tenant that has set nothing tells its owners."""
+    high: AlertPolicyDelivery | None = _v.field("high", _v.ENUM, default=None)
+    """When, of severity HIGH; at once unless given."""
+    medium: AlertPolicyDelivery | None = _v.field("medium", _v.ENUM, default=None)
+    """When, of severity MEDIUM; daily unless given."""
+    low: AlertPolicyDelivery | None = _v.field("low", _v.ENUM, default=None)
+    """When, of severity LOW; daily unless given."""
+    kinds: Sequence[AlertPolicyKindRule] = _v.field("kinds", _v.many(_v.message("AlertPolicyKindRule")), default=())
+    """When, of some kinds, whatever their severity; each once."""
+    digest_hour: int | None = _v.field("digestHour", _v.optional(_v.INTEGER), default=None)
+    """Hour of the day in the tenant's time zone at which the daily mail is sent; 8 unless given."""
+    reached: int = _v.field("reached", _v.INTEGER, default=0)
+    """How many addresses are told now; 0: nobody."""
+
+
+class AlertPolicyKindRule(Model):
+    """When people are told of alerts of a kind."""
+
+    __slots__ = ()
+    kind: SecurityAlertKind | None = _v.field("kind", _v.ENUM, default=None)
+    """The kind."""
+    delivery: AlertPolicyDelivery | None = _v.field("delivery", _v.ENUM, default=None)
+    """When."""
 
 
 class ApiKey(Model):

@@ -60,7 +60,7 @@ async def store(database_url: str, clock: FakeClock) -> AsyncGenerator[AuthStore
 @pytest.fixture
 def log(store: AuthStore, clock: FakeClock) -> AlertLog:
     """The use case on them."""
-    return AlertLog(store=store, clock=clock, window=WINDOW, written=Wake(clock))
+    return AlertLog(store=store, clock=clock, window=WINDOW, written=[Wake(clock)])
 
 
 async def rows(log: AlertLog, tenant: str = "t1") -> list[StoredAlert]:

@@ -30,13 +30,33 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/tocsin/api/auth/v1/security_alert_service.proto\x12\x12tocsin.api.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\x81\x06\n\rSecurityAlert\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x34\n\x04kind\x18\x02 \x01(\x0e\x32&.tocsin.api.auth.v1.SecurityAlert.Kind\x12<\n\x08severity\x18\x03 \x01(\x0e\x32*.tocsin.api.auth.v1.SecurityAlert.Severity\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\r\n\x05place\x18\x05 \x01(\t\x12\x0e\n\x06latest\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\x12\r\n\x05\x63ount\x18\x08 \x01(\x03\x12.\n\nfirst_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlast_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xfa\x02\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\r\n\tPII_FOUND\x10\x01\x12\x11\n\rTOKEN_INVALID\x10\x02\x12\x13\n\x0f\x41PI_KEY_INVALID\x10\x03\x12\x11\n\rSCOPE_REFUSED\x10\x04\x12\x15\n\x11SIGN_IN_THROTTLED\x10\x05\x12\x18\n\x14REFRESH_TOKEN_REUSED\x10\x06\x12\x13\n\x0f\x43\x41LLBACK_FORGED\x10\x07\x12\x16\n\x12\x41UDIT_CHAIN_BROKEN\x10\x14\x12\x12\n\x0e\x43LIENT_GUESSES\x10\x15\x12\x13\n\x0f\x41\x43\x43OUNT_GUESSED\x10\x16\x12\x14\n\x10TENANT_SUSPENDED\x10\x17\x12\x16\n\x12\x43REDENTIALS_FORGED\x10\x19\x12\x0e\n\nQUOTA_NEAR\x10\x1a\x12\x11\n\rQUOTA_REACHED\x10\x1b\x12\x14\n\x10\x41PI_KEY_EXPIRING\x10\x1e\x12\x0e\n\nNEW_CLIENT\x10#\x12\x14\n\x10\x41\x44\x44RESS_REVERTED\x10(\"C\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x07\n\x03LOW\x10\x01\x12\n\n\x06MEDIUM\x10\x02\x12\x08\n\x04HIGH\x10\x03\"J\n\x0fGetAlertRequest\x12\x37\n\x04name\x18\x01 \x01(\tB)\xe2\x41\x01\x02\xbaH\"r 2\x1e^security/alerts/[0-9a-f]{32}$\"j\n\x11ListAlertsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"`\n\x12ListAlertsResponse\x12\x31\n\x06\x61lerts\x18\x01 \x03(\x0b\x32!.tocsin.api.auth.v1.SecurityAlert\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"4\n\x12WatchAlertsRequest\x12\x1e\n\x0cresume_token\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"]\n\x13WatchAlertsResponse\x12\x30\n\x05\x61lert\x18\x01 \x01(\x0b\x32!.tocsin.api.auth.v1.SecurityAlert\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"}\n\x13ReportAlertsRequest\x12=\n\x06\x61lerts\x18\x01 \x03(\x0b\x32!.tocsin.api.auth.v1.ReportedAlertB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\x12\'\n\nrequest_id\x18\x02 \x01(\tB\x13\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"\xa0\x03\n\rReportedAlert\x12\x18\n\x06tenant\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12>\n\x04kind\x18\x02 \x01(\x0e\x32&.tocsin.api.auth.v1.SecurityAlert.KindB\x08\xbaH\x05\x82\x01\x02 \x00\x12\x46\n\x08severity\x18\x03 \x01(\x0e\x32*.tocsin.api.auth.v1.SecurityAlert.SeverityB\x08\xbaH\x05\x82\x01\x02 \x00\x12\x19\n\x07subject\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x17\n\x05place\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x18\n\x06latest\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x18\n\x06\x64\x65tail\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x16\n\x05\x63ount\x18\x08 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\x12\x36\n\nfirst_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x35\n\tlast_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"\x16\n\x14ReportAlertsResponse2\x80\x05\n\x14SecurityAlertService\x12{\n\x08GetAlert\x12#.tocsin.api.auth.v1.GetAlertRequest\x1a!.tocsin.api.auth.v1.SecurityAlert\"\'\x90\x02\x01\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/{name=security/alerts/*}\x12\x85\x01\n\nListAlerts\x12%.tocsin.api.auth.v1.ListAlertsRequest\x1a&.tocsin.api.auth.v1.ListAlertsResponse\"(\x90\x02\x01\x8a\xe7\x18\x06*\x04list\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/security/alerts\x12\x97\x01\n\x0bWatchAlerts\x12&.tocsin.api.auth.v1.WatchAlertsRequest\x1a\'.tocsin.api.auth.v1.WatchAlertsResponse\"5\x90\x02\x01\x8a\xe7\x18\r\n\x03\x08\x90\x1c*\x06stream\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/security/alerts:watch0\x01\x12\xab\x01\n\x0cReportAlerts\x12\'.tocsin.api.auth.v1.ReportAlertsRequest\x1a(.tocsin.api.auth.v1.ReportAlertsResponse\"H\x90\x02\x02\x8a\xe7\x18\x41\"\x00*\x08internal0\x03:\x07gateway:\rscheduler_svc:\rprocessor_svc:\nmailer_svc\x1a\x1b\x8a\xe7\x18\x17\n\x02\x08\x05\"\x0b\x61lerts:read*\x04readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/tocsin/api/auth/v1/security_alert_service.proto\x12\x12tocsin.api.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\x81\x06\n\rSecurityAlert\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x34\n\x04kind\x18\x02 \x01(\x0e\x32&.tocsin.api.auth.v1.SecurityAlert.Kind\x12<\n\x08severity\x18\x03 \x01(\x0e\x32*.tocsin.api.auth.v1.SecurityAlert.Severity\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\r\n\x05place\x18\x05 \x01(\t\x12\x0e\n\x06latest\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\x12\r\n\x05\x63ount\x18\x08 \x01(\x03\x12.\n\nfirst_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlast_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xfa\x02\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\r\n\tPII_FOUND\x10\x01\x12\x11\n\rTOKEN_INVALID\x10\x02\x12\x13\n\x0f\x41PI_KEY_INVALID\x10\x03\x12\x11\n\rSCOPE_REFUSED\x10\x04\x12\x15\n\x11SIGN_IN_THROTTLED\x10\x05\x12\x18\n\x14REFRESH_TOKEN_REUSED\x10\x06\x12\x13\n\x0f\x43\x41LLBACK_FORGED\x10\x07\x12\x16\n\x12\x41UDIT_CHAIN_BROKEN\x10\x14\x12\x12\n\x0e\x43LIENT_GUESSES\x10\x15\x12\x13\n\x0f\x41\x43\x43OUNT_GUESSED\x10\x16\x12\x14\n\x10TENANT_SUSPENDED\x10\x17\x12\x16\n\x12\x43REDENTIALS_FORGED\x10\x19\x12\x0e\n\nQUOTA_NEAR\x10\x1a\x12\x11\n\rQUOTA_REACHED\x10\x1b\x12\x14\n\x10\x41PI_KEY_EXPIRING\x10\x1e\x12\x0e\n\nNEW_CLIENT\x10#\x12\x14\n\x10\x41\x44\x44RESS_REVERTED\x10(\"C\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x07\n\x03LOW\x10\x01\x12\n\n\x06MEDIUM\x10\x02\x12\x08\n\x04HIGH\x10\x03\"\xf0\x04\n\x0b\x41lertPolicy\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1d\n\x02to\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x14\"\x07r\x05\x10\x01\x18\xfe\x01\x12@\n\x04high\x18\x03 \x01(\x0e\x32(.tocsin.api.auth.v1.AlertPolicy.DeliveryB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x42\n\x06medium\x18\x04 \x01(\x0e\x32(.tocsin.api.auth.v1.AlertPolicy.DeliveryB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12?\n\x03low\x18\x05 \x01(\x0e\x32(.tocsin.api.auth.v1.AlertPolicy.DeliveryB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x41\n\x05kinds\x18\x06 \x03(\x0b\x32(.tocsin.api.auth.v1.AlertPolicy.KindRuleB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12#\n\x0b\x64igest_hour\x18\x07 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x17(\x00H\x00\x88\x01\x01\x12\x15\n\x07reached\x18\x08 \x01(\x05\x42\x04\xe2\x41\x01\x03\x1a\x94\x01\n\x08KindRule\x12@\n\x04kind\x18\x01 \x01(\x0e\x32&.tocsin.api.auth.v1.SecurityAlert.KindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x46\n\x08\x64\x65livery\x18\x02 \x01(\x0e\x32(.tocsin.api.auth.v1.AlertPolicy.DeliveryB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\"G\n\x08\x44\x65livery\x12\x18\n\x14\x44\x45LIVERY_UNSPECIFIED\x10\x00\x12\x0b\n\x07\x41T_ONCE\x10\x01\x12\t\n\x05\x44\x41ILY\x10\x02\x12\t\n\x05NEVER\x10\x03\x42\x0e\n\x0c_digest_hour\"\x17\n\x15GetAlertPolicyRequest\"T\n\x15SetAlertPolicyRequest\x12;\n\x06policy\x18\x01 \x01(\x0b\x32\x1f.tocsin.api.auth.v1.AlertPolicyB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"J\n\x0fGetAlertRequest\x12\x37\n\x04name\x18\x01 \x01(\tB)\xe2\x41\x01\x02\xbaH\"r 2\x1e^security/alerts/[0-9a-f]{32}$\"j\n\x11ListAlertsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"`\n\x12ListAlertsResponse\x12\x31\n\x06\x61lerts\x18\x01 \x03(\x0b\x32!.tocsin.api.auth.v1.SecurityAlert\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"4\n\x12WatchAlertsRequest\x12\x1e\n\x0cresume_token\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"]\n\x13WatchAlertsResponse\x12\x30\n\x05\x61lert\x18\x01 \x01(\x0b\x32!.tocsin.api.auth.v1.SecurityAlert\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"}\n\x13ReportAlertsRequest\x12=\n\x06\x61lerts\x18\x01 \x03(\x0b\x32!.tocsin.api.auth.v1.ReportedAlertB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\x12\'\n\nrequest_id\x18\x02 \x01(\tB\x13\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\xe2\x8c\xcf\xd7\x08\x02\x08\x01\"\xa0\x03\n\rReportedAlert\x12\x18\n\x06tenant\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12>\n\x04kind\x18\x02 \x01(\x0e\x32&.tocsin.api.auth.v1.SecurityAlert.KindB\x08\xbaH\x05\x82\x01\x02 \x00\x12\x46\n\x08severity\x18\x03 \x01(\x0e\x32*.tocsin.api.auth.v1.SecurityAlert.SeverityB\x08\xbaH\x05\x82\x01\x02 \x00\x12\x19\n\x07subject\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x17\n\x05place\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x18\n\x06latest\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x18\n\x06\x64\x65tail\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x16\n\x05\x63ount\x18\x08 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\x12\x36\n\nfirst_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x35\n\tlast_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"\x16\n\x14ReportAlertsResponse2\xa9\x07\n\x14SecurityAlertService\x12{\n\x08GetAlert\x12#.tocsin.api.auth.v1.GetAlertRequest\x1a!.tocsin.api.auth.v1.SecurityAlert\"\'\x90\x02\x01\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/{name=security/alerts/*}\x12\x85\x01\n\nListAlerts\x12%.tocsin.api.auth.v1.ListAlertsRequest\x1a&.tocsin.api.auth.v1.ListAlertsResponse\"(\x90\x02\x01\x8a\xe7\x18\x06*\x04list\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/security/alerts\x12\x97\x01\n\x0bWatchAlerts\x12&.tocsin.api.auth.v1.WatchAlertsRequest\x1a\'.tocsin.api.auth.v1.WatchAlertsResponse\"5\x90\x02\x01\x8a\xe7\x18\r\n\x03\x08\x90\x1c*\x06stream\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/security/alerts:watch0\x01\x12\x81\x01\n\x0eGetAlertPolicy\x12).tocsin.api.auth.v1.GetAlertPolicyRequest\x1a\x1f.tocsin.api.auth.v1.AlertPolicy\"#\x90\x02\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/security/alertPolicy\x12\xa2\x01\n\x0eSetAlertPolicy\x12).tocsin.api.auth.v1.SetAlertPolicyRequest\x1a\x1f.tocsin.api.auth.v1.AlertPolicy\"D\x90\x02\x02\x8a\xe7\x18\x15\"\x0c\x61lerts:write*\x05write\x82\xd3\xe4\x93\x02\"\x1a\x18/v1/security/alertPolicy:\x06policy\x12\xab\x01\n\x0cReportAlerts\x12\'.tocsin.api.auth.v1.ReportAlertsRequest\x1a(.tocsin.api.auth.v1.ReportAlertsResponse\"H\x90\x02\x02\x8a\xe7\x18\x41\"\x00*\x08internal0\x03:\x07gateway:\rscheduler_svc:\rprocessor_svc:\nmailer_svc\x1a\x1b\x8a\xe7\x18\x17\n\x02\x08\x05\"\x0b\x61lerts:read*\x04readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tocsin.api.auth.v1.security_alert_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_ALERTPOLICY_KINDRULE'].fields_by_name['kind']._loaded_options = None
+  _globals['_ALERTPOLICY_KINDRULE'].fields_by_name['kind']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_ALERTPOLICY_KINDRULE'].fields_by_name['delivery']._loaded_options = None
+  _globals['_ALERTPOLICY_KINDRULE'].fields_by_name['delivery']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_ALERTPOLICY'].fields_by_name['to']._loaded_options = None
+  _globals['_ALERTPOLICY'].fields_by_name['to']._serialized_options = b'\272H\016\222\001\013\020\024\"\007r\005\020\001\030\376\001'
+  _globals['_ALERTPOLICY'].fields_by_name['high']._loaded_options = None
+  _globals['_ALERTPOLICY'].fields_by_name['high']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_ALERTPOLICY'].fields_by_name['medium']._loaded_options = None
+  _globals['_ALERTPOLICY'].fields_by_name['medium']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_ALERTPOLICY'].fields_by_name['low']._loaded_options = None
+  _globals['_ALERTPOLICY'].fields_by_name['low']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_ALERTPOLICY'].fields_by_name['kinds']._loaded_options = None
+  _globals['_ALERTPOLICY'].fields_by_name['kinds']._serialized_options = b'\272H\005\222\001\002\0202'
+  _globals['_ALERTPOLICY'].fields_by_name['digest_hour']._loaded_options = None
+  _globals['_ALERTPOLICY'].fields_by_name['digest_hour']._serialized_options = b'\272H\006\032\004\030\027(\000'
+  _globals['_ALERTPOLICY'].fields_by_name['reached']._loaded_options = None
+  _globals['_ALERTPOLICY'].fields_by_name['reached']._serialized_options = b'\342A\001\003'
+  _globals['_SETALERTPOLICYREQUEST'].fields_by_name['policy']._loaded_options = None
+  _globals['_SETALERTPOLICYREQUEST'].fields_by_name['policy']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_GETALERTREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETALERTREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\"r 2\036^security/alerts/[0-9a-f]{32}$'
   _globals['_LISTALERTSREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -79,6 +99,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SECURITYALERTSERVICE'].methods_by_name['ListAlerts']._serialized_options = b'\220\002\001\212\347\030\006*\004list\202\323\344\223\002\025\022\023/v1/security/alerts'
   _globals['_SECURITYALERTSERVICE'].methods_by_name['WatchAlerts']._loaded_options = None
   _globals['_SECURITYALERTSERVICE'].methods_by_name['WatchAlerts']._serialized_options = b'\220\002\001\212\347\030\r\n\003\010\220\034*\006stream\202\323\344\223\002\033\022\031/v1/security/alerts:watch'
+  _globals['_SECURITYALERTSERVICE'].methods_by_name['GetAlertPolicy']._loaded_options = None
+  _globals['_SECURITYALERTSERVICE'].methods_by_name['GetAlertPolicy']._serialized_options = b'\220\002\001\202\323\344\223\002\032\022\030/v1/security/alertPolicy'
+  _globals['_SECURITYALERTSERVICE'].methods_by_name['SetAlertPolicy']._loaded_options = None
+  _globals['_SECURITYALERTSERVICE'].methods_by_name['SetAlertPolicy']._serialized_options = b'\220\002\002\212\347\030\025\"\014alerts:write*\005write\202\323\344\223\002\"\032\030/v1/security/alertPolicy:\006policy'
   _globals['_SECURITYALERTSERVICE'].methods_by_name['ReportAlerts']._loaded_options = None
   _globals['_SECURITYALERTSERVICE'].methods_by_name['ReportAlerts']._serialized_options = b'\220\002\002\212\347\030A\"\000*\010internal0\003:\007gateway:\rscheduler_svc:\rprocessor_svc:\nmailer_svc'
   _globals['_SECURITYALERT']._serialized_start=259
@@ -87,22 +111,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SECURITYALERT_KIND']._serialized_end=959
   _globals['_SECURITYALERT_SEVERITY']._serialized_start=961
   _globals['_SECURITYALERT_SEVERITY']._serialized_end=1028
-  _globals['_GETALERTREQUEST']._serialized_start=1030
-  _globals['_GETALERTREQUEST']._serialized_end=1104
-  _globals['_LISTALERTSREQUEST']._serialized_start=1106
-  _globals['_LISTALERTSREQUEST']._serialized_end=1212
-  _globals['_LISTALERTSRESPONSE']._serialized_start=1214
-  _globals['_LISTALERTSRESPONSE']._serialized_end=1310
-  _globals['_WATCHALERTSREQUEST']._serialized_start=1312
-  _globals['_WATCHALERTSREQUEST']._serialized_end=1364
-  _globals['_WATCHALERTSRESPONSE']._serialized_start=1366
-  _globals['_WATCHALERTSRESPONSE']._serialized_end=1459
-  _globals['_REPORTALERTSREQUEST']._serialized_start=1461
-  _globals['_REPORTALERTSREQUEST']._serialized_end=1586
-  _globals['_REPORTEDALERT']._serialized_start=1589
-  _globals['_REPORTEDALERT']._serialized_end=2005
-  _globals['_REPORTALERTSRESPONSE']._serialized_start=2007
-  _globals['_REPORTALERTSRESPONSE']._serialized_end=2029
-  _globals['_SECURITYALERTSERVICE']._serialized_start=2032
-  _globals['_SECURITYALERTSERVICE']._serialized_end=2672
+  _globals['_ALERTPOLICY']._serialized_start=1031
+  _globals['_ALERTPOLICY']._serialized_end=1655
+  _globals['_ALERTPOLICY_KINDRULE']._serialized_start=1418
+  _globals['_ALERTPOLICY_KINDRULE']._serialized_end=1566
+  _globals['_ALERTPOLICY_DELIVERY']._serialized_start=1568
+  _globals['_ALERTPOLICY_DELIVERY']._serialized_end=1639
+  _globals['_GETALERTPOLICYREQUEST']._serialized_start=1657
+  _globals['_GETALERTPOLICYREQUEST']._serialized_end=1680
+  _globals['_SETALERTPOLICYREQUEST']._serialized_start=1682
+  _globals['_SETALERTPOLICYREQUEST']._serialized_end=1766
+  _globals['_GETALERTREQUEST']._serialized_start=1768
+  _globals['_GETALERTREQUEST']._serialized_end=1842
+  _globals['_LISTALERTSREQUEST']._serialized_start=1844
+  _globals['_LISTALERTSREQUEST']._serialized_end=1950
+  _globals['_LISTALERTSRESPONSE']._serialized_start=1952
+  _globals['_LISTALERTSRESPONSE']._serialized_end=2048
+  _globals['_WATCHALERTSREQUEST']._serialized_start=2050
+  _globals['_WATCHALERTSREQUEST']._serialized_end=2102
+  _globals['_WATCHALERTSRESPONSE']._serialized_start=2104
+  _globals['_WATCHALERTSRESPONSE']._serialized_end=2197
+  _globals['_REPORTALERTSREQUEST']._serialized_start=2199
+  _globals['_REPORTALERTSREQUEST']._serialized_end=2324
+  _globals['_REPORTEDALERT']._serialized_start=2327
+  _globals['_REPORTEDALERT']._serialized_end=2743
+  _globals['_REPORTALERTSRESPONSE']._serialized_start=2745
+  _globals['_REPORTALERTSRESPONSE']._serialized_end=2767
+  _globals['_SECURITYALERTSERVICE']._serialized_start=2770
+  _globals['_SECURITYALERTSERVICE']._serialized_end=3707
 # @@protoc_insertion_point(module_scope)

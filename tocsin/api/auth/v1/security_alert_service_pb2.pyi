@@ -193,6 +193,154 @@ class SecurityAlert(_message.Message):
 Global___SecurityAlert: _TypeAlias = SecurityAlert  # noqa: Y015
 
 @_typing.final
+class AlertPolicy(_message.Message):
+    """Who is told of security alerts by mail, of which, and when. Users are told at an address that they have confirmed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Delivery:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _DeliveryEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[AlertPolicy._Delivery.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        DELIVERY_UNSPECIFIED: AlertPolicy._Delivery.ValueType  # 0
+        """As for its severity unless given."""
+        AT_ONCE: AlertPolicy._Delivery.ValueType  # 1
+        """By a mail of its own, or with those that were raised at the same time. What one address gets more than five mails of in an hour is told daily."""
+        DAILY: AlertPolicy._Delivery.ValueType  # 2
+        """By one mail a day, of days that had any."""
+        NEVER: AlertPolicy._Delivery.ValueType  # 3
+        """Not by mail."""
+
+    class Delivery(_Delivery, metaclass=_DeliveryEnumTypeWrapper):
+        """When people are told of an alert."""
+
+    DELIVERY_UNSPECIFIED: AlertPolicy.Delivery.ValueType  # 0
+    """As for its severity unless given."""
+    AT_ONCE: AlertPolicy.Delivery.ValueType  # 1
+    """By a mail of its own, or with those that were raised at the same time. What one address gets more than five mails of in an hour is told daily."""
+    DAILY: AlertPolicy.Delivery.ValueType  # 2
+    """By one mail a day, of days that had any."""
+    NEVER: AlertPolicy.Delivery.ValueType  # 3
+    """Not by mail."""
+
+    @_typing.final
+    class KindRule(_message.Message):
+        """When people are told of alerts of a kind."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KIND_FIELD_NUMBER: _builtins.int
+        DELIVERY_FIELD_NUMBER: _builtins.int
+        kind: Global___SecurityAlert.Kind.ValueType
+        """The kind."""
+        delivery: Global___AlertPolicy.Delivery.ValueType
+        """When."""
+        def __init__(
+            self,
+            *,
+            kind: Global___SecurityAlert.Kind.ValueType = ...,
+            delivery: Global___AlertPolicy.Delivery.ValueType = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery", b"delivery", "kind", b"kind"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    MEDIUM_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    DIGEST_HOUR_FIELD_NUMBER: _builtins.int
+    REACHED_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name, "security/alertPolicy"."""
+    high: Global___AlertPolicy.Delivery.ValueType
+    """When, of severity HIGH; at once unless given."""
+    medium: Global___AlertPolicy.Delivery.ValueType
+    """When, of severity MEDIUM; daily unless given."""
+    low: Global___AlertPolicy.Delivery.ValueType
+    """When, of severity LOW; daily unless given."""
+    digest_hour: _builtins.int
+    """Hour of the day in the tenant's time zone at which the daily mail is sent; 8 unless given."""
+    reached: _builtins.int
+    """How many addresses are told now; 0: nobody."""
+    @_builtins.property
+    def to(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Who is told: "owners", "admins", "users/{id}", or an address; nobody if it is empty. A tenant that has set nothing tells its owners."""
+
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedCompositeFieldContainer[Global___AlertPolicy.KindRule]:
+        """When, of some kinds, whatever their severity; each once."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        to: _abc.Iterable[_builtins.str] | None = ...,
+        high: Global___AlertPolicy.Delivery.ValueType = ...,
+        medium: Global___AlertPolicy.Delivery.ValueType = ...,
+        low: Global___AlertPolicy.Delivery.ValueType = ...,
+        kinds: _abc.Iterable[Global___AlertPolicy.KindRule] | None = ...,
+        digest_hour: _builtins.int | None = ...,
+        reached: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_digest_hour", b"_digest_hour", "digest_hour", b"digest_hour"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_digest_hour", b"_digest_hour", "digest_hour", b"digest_hour", "high", b"high", "kinds", b"kinds", "low", b"low", "medium", b"medium", "name", b"name", "reached", b"reached", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__digest_hour: _TypeAlias = _typing.Literal["digest_hour"]  # noqa: Y015
+    _WhichOneofArgType__digest_hour: _TypeAlias = _typing.Literal["_digest_hour", b"_digest_hour"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__digest_hour) -> _WhichOneofReturnType__digest_hour | None: ...
+
+Global___AlertPolicy: _TypeAlias = AlertPolicy  # noqa: Y015
+
+@_typing.final
+class GetAlertPolicyRequest(_message.Message):
+    """Asks who is told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAlertPolicyRequest: _TypeAlias = GetAlertPolicyRequest  # noqa: Y015
+
+@_typing.final
+class SetAlertPolicyRequest(_message.Message):
+    """Says who is told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policy(self) -> Global___AlertPolicy:
+        """The policy."""
+
+    def __init__(
+        self,
+        *,
+        policy: Global___AlertPolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAlertPolicyRequest: _TypeAlias = SetAlertPolicyRequest  # noqa: Y015
+
+@_typing.final
 class GetAlertRequest(_message.Message):
     """Asks for one alert."""
 

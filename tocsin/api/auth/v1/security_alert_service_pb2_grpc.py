@@ -51,6 +51,16 @@ class SecurityAlertServiceStub:
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_security__alert__service__pb2.WatchAlertsRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_security__alert__service__pb2.WatchAlertsResponse.FromString,
                 _registered_method=True)
+        self.GetAlertPolicy = channel.unary_unary(
+                '/tocsin.api.auth.v1.SecurityAlertService/GetAlertPolicy',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_security__alert__service__pb2.GetAlertPolicyRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_security__alert__service__pb2.AlertPolicy.FromString,
+                _registered_method=True)
+        self.SetAlertPolicy = channel.unary_unary(
+                '/tocsin.api.auth.v1.SecurityAlertService/SetAlertPolicy',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_security__alert__service__pb2.SetAlertPolicyRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_security__alert__service__pb2.AlertPolicy.FromString,
+                _registered_method=True)
         self.ReportAlerts = channel.unary_unary(
                 '/tocsin.api.auth.v1.SecurityAlertService/ReportAlerts',
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_security__alert__service__pb2.ReportAlertsRequest.SerializeToString,
@@ -84,6 +94,20 @@ class SecurityAlertServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetAlertPolicy(self, request, context):
+        """Shows who is told of alerts by mail, of which, and when.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetAlertPolicy(self, request, context):
+        """Says who is told of alerts by mail, of which, and when; replaces what was said before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReportAlerts(self, request, context):
         """Takes what happened at a service. The same alert within a window of time is one row with a count.
         """
@@ -108,6 +132,16 @@ def add_SecurityAlertServiceServicer_to_server(servicer, server):
                     servicer.WatchAlerts,
                     request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_security__alert__service__pb2.WatchAlertsRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_security__alert__service__pb2.WatchAlertsResponse.SerializeToString,
+            ),
+            'GetAlertPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAlertPolicy,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_security__alert__service__pb2.GetAlertPolicyRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_security__alert__service__pb2.AlertPolicy.SerializeToString,
+            ),
+            'SetAlertPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAlertPolicy,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_security__alert__service__pb2.SetAlertPolicyRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_security__alert__service__pb2.AlertPolicy.SerializeToString,
             ),
             'ReportAlerts': grpc.unary_unary_rpc_method_handler(
                     servicer.ReportAlerts,
@@ -198,6 +232,60 @@ class SecurityAlertService:
             '/tocsin.api.auth.v1.SecurityAlertService/WatchAlerts',
             tocsin_dot_api_dot_auth_dot_v1_dot_security__alert__service__pb2.WatchAlertsRequest.SerializeToString,
             tocsin_dot_api_dot_auth_dot_v1_dot_security__alert__service__pb2.WatchAlertsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAlertPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.SecurityAlertService/GetAlertPolicy',
+            tocsin_dot_api_dot_auth_dot_v1_dot_security__alert__service__pb2.GetAlertPolicyRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_security__alert__service__pb2.AlertPolicy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAlertPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.SecurityAlertService/SetAlertPolicy',
+            tocsin_dot_api_dot_auth_dot_v1_dot_security__alert__service__pb2.SetAlertPolicyRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_security__alert__service__pb2.AlertPolicy.FromString,
             options,
             channel_credentials,
             insecure,

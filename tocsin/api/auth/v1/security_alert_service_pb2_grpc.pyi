@@ -41,6 +41,10 @@ class SecurityAlertServiceStub:
     """Lists alerts, the newest first."""
     WatchAlerts: _grpc.UnaryStreamMultiCallable[_security_alert_service_pb2.WatchAlertsRequest, _security_alert_service_pb2.WatchAlertsResponse]
     """Streams every alert that is made or counted from now on, or from a resume token on. One may come twice."""
+    GetAlertPolicy: _grpc.UnaryUnaryMultiCallable[_security_alert_service_pb2.GetAlertPolicyRequest, _security_alert_service_pb2.AlertPolicy]
+    """Shows who is told of alerts by mail, of which, and when."""
+    SetAlertPolicy: _grpc.UnaryUnaryMultiCallable[_security_alert_service_pb2.SetAlertPolicyRequest, _security_alert_service_pb2.AlertPolicy]
+    """Says who is told of alerts by mail, of which, and when; replaces what was said before."""
     ReportAlerts: _grpc.UnaryUnaryMultiCallable[_security_alert_service_pb2.ReportAlertsRequest, _security_alert_service_pb2.ReportAlertsResponse]
     """Takes what happened at a service. The same alert within a window of time is one row with a count."""
 
@@ -57,6 +61,10 @@ class SecurityAlertServiceAsyncStub(SecurityAlertServiceStub):
     """Lists alerts, the newest first."""
     WatchAlerts: _aio.UnaryStreamMultiCallable[_security_alert_service_pb2.WatchAlertsRequest, _security_alert_service_pb2.WatchAlertsResponse]  # type: ignore[assignment]
     """Streams every alert that is made or counted from now on, or from a resume token on. One may come twice."""
+    GetAlertPolicy: _aio.UnaryUnaryMultiCallable[_security_alert_service_pb2.GetAlertPolicyRequest, _security_alert_service_pb2.AlertPolicy]  # type: ignore[assignment]
+    """Shows who is told of alerts by mail, of which, and when."""
+    SetAlertPolicy: _aio.UnaryUnaryMultiCallable[_security_alert_service_pb2.SetAlertPolicyRequest, _security_alert_service_pb2.AlertPolicy]  # type: ignore[assignment]
+    """Says who is told of alerts by mail, of which, and when; replaces what was said before."""
     ReportAlerts: _aio.UnaryUnaryMultiCallable[_security_alert_service_pb2.ReportAlertsRequest, _security_alert_service_pb2.ReportAlertsResponse]  # type: ignore[assignment]
     """Takes what happened at a service. The same alert within a window of time is one row with a count."""
 
@@ -88,6 +96,22 @@ class SecurityAlertServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_security_alert_service_pb2.WatchAlertsResponse], _abc.AsyncIterator[_security_alert_service_pb2.WatchAlertsResponse]]:
         """Streams every alert that is made or counted from now on, or from a resume token on. One may come twice."""
+
+    @_abc_1.abstractmethod
+    def GetAlertPolicy(
+        self,
+        request: _security_alert_service_pb2.GetAlertPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_security_alert_service_pb2.AlertPolicy, _abc.Awaitable[_security_alert_service_pb2.AlertPolicy]]:
+        """Shows who is told of alerts by mail, of which, and when."""
+
+    @_abc_1.abstractmethod
+    def SetAlertPolicy(
+        self,
+        request: _security_alert_service_pb2.SetAlertPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_security_alert_service_pb2.AlertPolicy, _abc.Awaitable[_security_alert_service_pb2.AlertPolicy]]:
+        """Says who is told of alerts by mail, of which, and when; replaces what was said before."""
 
     @_abc_1.abstractmethod
     def ReportAlerts(

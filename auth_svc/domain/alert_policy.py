@@ -1,0 +1,84 @@
+"""Who is told of security alerts, of which, and when (pure)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from enum import Enum
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from tocsin.alerts import Alert, AlertKind, Severity
+
+OWNERS_READ: Final = "owners"
+ADMINS_READ: Final = "admins"
+MOST_ALERT_READERS: Final = 50
+"""Addresses that one policy leads to."""
+
+_LINES: Final = 20
+
+
+class AlertDelivery(Enum):
+    """When readers are told of an alert."""
+
+    AT_ONCE = "AT_ONCE"
+    DAILY = "DAILY"
+    NEVER = "NEVER"
+
+
+DEFAULT_DELIVERIES: Final = {
+    Severity.HIGH: AlertDelivery.AT_ONCE,
+    Severity.MEDIUM: AlertDelivery.DAILY,
+    Severity.LOW: AlertDelivery.DAILY,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertPolicy:
+    """The setting of a tenant.
+
+    Attributes:
+        to: who is told: "owners", "admins", "users/…", or an address.
+        severities: when, by severity; what is not named is as `DEFAULT_DELIVERIES` has it.
+        kinds: when, by kind; they win.
+        digest_hour: of the day in the tenant's time zone, at which the daily mail is sent.
+    """
+
+    to: Sequence[str] = (OWNERS_READ,)
+    severities: Mapping[Severity, AlertDelivery] = field(default_factory=dict[Severity, AlertDelivery])
+    kinds: Mapping[AlertKind, AlertDelivery] = field(default_factory=dict[AlertKind, AlertDelivery])
+    digest_hour: int = 8
+
+    def delivery(self, alert: Alert) -> AlertDelivery:
+        """When readers are told of an alert; of a kind or severity of a later version daily."""
+        by_severity = DEFAULT_DELIVERIES.get(alert.severity, AlertDelivery.DAILY)
+        return self.kinds.get(alert.kind) or self.severities.get(alert.severity) or by_severity
+
+    def next_digest(self, now: datetime, zone: ZoneInfo) -> datetime:
+        """When the daily mail after ``now`` is due."""
+        local = now.astimezone(zone)
+        today = datetime.combine(local.date(), time(self.digest_hour), zone)
+        due = today if today > local else datetime.combine(local.date() + timedelta(days=1), time(self.digest_hour), zone)
+        return due.astimezone(now.tzinfo)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertReader:
+    """An address that is told, and its language."""
+
+    address: str
+    locale: str = ""
+
+
+def alert_lines(alerts: Sequence[Alert], *, zone: ZoneInfo) -> str:
+    """Alerts as a mail lists them, a line each; those beyond the first are counted."""
+    lines = [_line(alert, zone) for alert in alerts[:_LINES]]
+    if more := len(alerts) - _LINES:
+        lines += [f"+ {more}"] if more > 0 else []
+    return "\n".join(lines)
+
+
+def _line(alert: Alert, zone: ZoneInfo) -> str:
+    at = datetime.fromtimestamp(alert.last / 1_000_000, zone)
+    kind, severity = (getattr(each, "value", str(each)) for each in (alert.kind, alert.severity))
+    parts = (f"{at:%Y-%m-%d %H:%M}", severity, f"{kind} x{alert.count}", alert.place, alert.detail, alert.subject)
+    return "  ".join(part for part in parts if part)

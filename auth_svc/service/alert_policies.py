@@ -1,0 +1,150 @@
+"""Telling people of security alerts: at once or by a daily mail, as the policy of their tenant says."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from auth_svc.domain import (
+    ADMINS_READ,
+    MOST_ALERT_READERS,
+    OWNERS_READ,
+    AccountMail,
+    AccountMailKind,
+    AlertPolicy,
+    AlertReader,
+    SecurityEvent,
+    Tenant,
+    TenantNotFound,
+    TokenCaller,
+    UserNotFound,
+    alert_lines,
+    normalize_email,
+)
+from auth_svc.ports import SecurityLog, Store
+from auth_svc.service.account_mails import AccountMails
+from tocsin.alerts import Alert
+from tocsin.background import Background, Wake, report_progress
+from tocsin.clock import Clock
+from tocsin.errors import InvalidInput
+
+_ROUND_SECONDS: Final = 5.0
+_BATCH: Final = 100
+
+
+class AlertPolicies:
+    """Shows and sets policies."""
+
+    def __init__(self, *, store: Store, log: SecurityLog, clock: Clock) -> None:
+        """Makes it; ``store`` keeps them."""
+        self._store = store
+        self._log = log
+        self._clock = clock
+
+    async def get(self, tenant: str) -> tuple[AlertPolicy, int]:
+        """The policy of a tenant, and how many addresses it leads to now."""
+        policy = await self._store.get_alert_policy(tenant) or AlertPolicy()
+        return policy, len(await self._store.alert_readers(tenant, policy.to, limit=MOST_ALERT_READERS))
+
+    async def put(self, caller: TokenCaller, policy: AlertPolicy) -> tuple[AlertPolicy, int]:
+        """Replaces the policy of the caller's tenant.
+
+        Raises:
+            InvalidInput: ``to`` names somebody who is no user of the tenant, or what is no address.
+        """
+        now = self._clock.now()
+        checked = AlertPolicy(
+            to=tuple(dict.fromkeys([await self._checked(caller.tenant, number, who) for number, who in enumerate(policy.to)])),
+            severities=policy.severities,
+            kinds=policy.kinds,
+            digest_hour=policy.digest_hour,
+        )
+        due = checked.next_digest(now, ZoneInfo((await self._store.get_tenant(caller.tenant)).time_zone))
+        await self._store.set_alert_policy(caller.tenant, checked, due=due, now=now)
+        self._log.record(SecurityEvent.ALERT_POLICY_SET, tenant=caller.tenant, by=caller.subject)
+        return await self.get(caller.tenant)
+
+    async def _checked(self, tenant: str, number: int, who: str) -> str:
+        field = f"policy.to[{number}]"
+        if who in (OWNERS_READ, ADMINS_READ):
+            return who
+        if "@" in who:
+            return normalize_email(who, field=field)
+        kind, _, user = who.partition("/")
+        if kind != "users":
+            raise InvalidInput.at(field, f'must be "{OWNERS_READ}", "{ADMINS_READ}", users/ID or an address')
+        try:
+            return (await self._store.get_user(tenant, user)).name
+        except UserNotFound:
+            raise InvalidInput.at(field, "is no user of this tenant") from None
+
+
+class AlertTelling:
+    """Looks for alerts that people are to be told of; a component."""
+
+    def __init__(self, *, store: Store, mails: AccountMails, clock: Clock, written: Wake) -> None:
+        """Makes it; ``written`` says that there are new alerts."""
+        self._store = store
+        self._mails = mails
+        self._clock = clock
+        self._written = written
+        self._background = Background(clock)
+
+    async def start(self) -> None:
+        """Begins, with what an earlier process left."""
+        if not self._background.running:
+            self._background.periodic("alert-telling", _ROUND_SECONDS, self.tell, wake=self._written, vital=False)
+
+    async def stop(self) -> None:
+        """Ends."""
+        await self._background.stop()
+
+    async def tell(self) -> None:
+        """Tells of everything that is due."""
+        while tenants := await self._store.tenants_to_tell(limit=_BATCH):
+            for tenant in tenants:
+                await self._tell_at_once(tenant)
+            report_progress()
+        while tenants := await self._store.due_digests(now=self._clock.now(), limit=_BATCH):
+            for tenant in tenants:
+                await self._tell_daily(tenant)
+            report_progress()
+
+    async def _tell_at_once(self, tenant: str) -> None:
+        policy, readers, owner = await self._of(tenant)
+        zone, now = ZoneInfo(owner.time_zone if owner else "UTC"), self._clock.now()
+        write = partial(self._mails_of, AccountMailKind.SECURITY_ALERT, owner, readers)
+        await self._store.tell_alerts(tenant, choose=policy.delivery, write=write, due=policy.next_digest(now, zone), limit=_BATCH)
+        self._mails.wake()
+
+    async def _tell_daily(self, tenant: str) -> None:
+        _, readers, owner = await self._of(tenant)
+        write = partial(self._mails_of, AccountMailKind.SECURITY_DIGEST, owner, readers)
+        await self._store.close_digest(tenant, write=write, now=self._clock.now())
+        self._mails.wake()
+
+    async def _of(self, tenant: str) -> tuple[AlertPolicy, Sequence[AlertReader], Tenant | None]:
+        policy = await self._store.get_alert_policy(tenant) or AlertPolicy()
+        try:
+            owner = await self._store.get_tenant(tenant)
+        except TenantNotFound:  # deleted, with everybody who could be told
+            return policy, (), None
+        return policy, await self._store.alert_readers(tenant, policy.to, limit=MOST_ALERT_READERS), owner
+
+    def _mails_of(
+        self, kind: AccountMailKind, owner: Tenant | None, readers: Sequence[AlertReader], alerts: Sequence[Alert]
+    ) -> Sequence[AccountMail]:
+        if owner is None:
+            return ()
+        facts = {
+            "count": str(len(alerts)),
+            "lines": alert_lines(alerts, zone=ZoneInfo(owner.time_zone)),
+            "tenant": owner.display_name,
+            "zone": owner.time_zone,
+        }
+        return [
+            self._mails.draft(
+                kind, address=reader.address, tenant=owner.id, subject=f"tenants/{owner.id}", locale=reader.locale, variables=facts
+            )
+            for reader in readers
+        ]
