@@ -82,6 +82,15 @@ class InvalidInput(TocsinError):
         return cls(f"{field}: {description}", violations=[FieldViolation(field, description)])
 
 
+class ConfigError(InvalidInput):
+    """The settings are not valid."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        """Takes every problem found: each a line that names the environment variable and the reason."""
+        self.problems = tuple(problems)
+        super().__init__("; ".join(self.problems))
+
+
 class MessageTooLarge(InvalidInput):
     """The request is larger than the method accepts."""
 

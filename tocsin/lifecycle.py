@@ -9,11 +9,9 @@ import contextlib
 import errno
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from enum import IntEnum
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
@@ -23,7 +21,9 @@ from tocsin.background import Backgrounds
 from tocsin.clock import Clock, SystemClock
 from tocsin.config import PREFIX, ConfigError, ServiceSettings, load
 from tocsin.errors import SettingsAtFault
+from tocsin.exit_codes import ExitCode as ExitCode
 from tocsin.garbage_collection import freeze_heap
+from tocsin.listening import can_listen as can_listen
 from tocsin.telemetry import Telemetry, configure_logging, get_logger
 
 _log = get_logger(__name__)
@@ -32,19 +32,6 @@ _log = get_logger(__name__)
 _PRIVATE: Final = 0o077
 """The umask of a service."""
 _LISTENING: Final = ("port", "http_port", "grpc_port", "metrics_port")
-
-
-class ExitCode(IntEnum):
-    """How a process of Tocsin ends; the numbers above 63 are those of BSD's sysexits.h."""
-
-    OK = 0
-    FAILED = 1
-    USAGE = 2
-    UNAVAILABLE = 69
-    SOFTWARE = 70
-    TEMPORARY = 75
-    DENIED = 77
-    CONFIG = 78
 
 
 class Component(Protocol):
@@ -337,15 +324,3 @@ def _taken(settings: ServiceSettings) -> str | None:
 def setting_name(settings: ServiceSettings, field: str) -> str:
     """The environment variable that sets ``field`` for this service alone."""
     return f"{PREFIX}{settings.service.upper()}_{field.upper()}"
-
-
-def can_listen(host: str, port: int) -> bool:
-    """Whether a server could listen on ``host:port`` now."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError:
-        return False
-    return True

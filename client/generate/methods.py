@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
@@ -12,6 +12,8 @@ from gateway.transcoding.routes import Route
 
 _KEY_ABOUT: Final = "a key of your own for this request; sent again with it, it does nothing more. One is made up unless given."
 _TIMEOUT_ABOUT: Final = "seconds for one answer; what the contract says unless given."
+_UNTYPED: Final = ("AuthService", "Forecast", "Oidc", "Simple", "StreamToken")
+"""Services that nobody calls by hand: tokens, the forms of earlier systems, and the forecast, which `tocsin forecast` draws."""
 _CALL_IMPORTS: Final = """
 from tocsin_client import models as models  # the messages are known by name once they are loaded
 from tocsin_client.calls import Call
@@ -123,6 +125,46 @@ class Method:
         else:
             name = self._source.names[self._reply.full_name]
         return f'message("{name}")', f"models.{name}"
+
+    def told(self) -> dict[str, Any] | None:
+        """What the command line knows of it.
+
+        None for what takes or gives bytes, or streams a body; for earlier systems' forms; and for what takes a secret, which has no place
+        in a command line.
+        """
+        service: str = self._rpc.descriptor.containing_service.name
+        secret = any(field.GetOptions().debug_redact for field in self._request.fields)
+        if self._route.uploads or self._raw or self._route.renderer.raw or secret or service.startswith(_UNTYPED):
+            return None
+        variables = {variable.field_path for variable in self._route.template.variables}
+        params = [
+            {
+                "name": each.name,
+                "json": each.json_name,
+                "kind": each.kind,
+                "about": " ".join(each.about.split()),
+                "place": "path" if each.name.rstrip("_") in variables else "body" if self._body in (each.name, "*") else "query",
+                "needed": each.needed,
+            }
+            for each in self._arguments
+            if each.name not in ("page_size", "page_token")
+        ]
+        within = [name.rpartition(".")[2] for name in sorted(variables) if "." in name]
+        named = [
+            {"name": name, "json": name, "kind": "TEXT", "about": "Its name, or its id.", "place": "path", "needed": False}
+            for name in within
+        ]
+        return {
+            "service": service,
+            "rpc": self._rpc.descriptor.name,
+            "method": self._route.http_method,
+            "paths": list(dict.fromkeys(route.template.text for route in self._routes)),
+            "about": self._source.about(self._rpc.descriptor.full_name),
+            "params": [*named, *params],
+            "body": self._body,
+            "items": "" if self._items is None else self._items.json_name,
+            "streams": self._route.streams,
+        }
 
     # -- the call ----------------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """What people read says what the code does: settings, commands, decisions. Each check is shown to fail on what it guards."""
 
+import functools
 import re
 import subprocess
 import sys
@@ -68,9 +69,15 @@ def commands(group: Any, prefix: str = "tocsin") -> Iterator[str]:
             yield from commands(command, f"{prefix} {name}")
 
 
+@functools.cache
+def all_commands() -> tuple[str, ...]:
+    """Every command, loaded once."""
+    return tuple(commands(typer.main.get_command(make_app())))
+
+
 def undocumented_commands(page: str) -> list[str]:
     """Commands that the page does not name."""
-    return [command for command in commands(typer.main.get_command(make_app())) if not re.search(rf"`{re.escape(command)}[` ]", page)]
+    return [command for command in all_commands() if not re.search(rf"`{re.escape(command)}[` ]", page)]
 
 
 def rpcs(service: str) -> list[str]:
@@ -130,7 +137,7 @@ def test_every_command_is_documented() -> None:
 def test_a_missing_command_is_found() -> None:
     """Each is taken out of the page."""
     page = (ROOT / "docs/cli.md").read_text("utf-8")
-    for command in commands(typer.main.get_command(make_app())):
+    for command in all_commands():
         assert command in undocumented_commands(re.sub(rf"`{re.escape(command)}[` ]", "` ", page))
 
 

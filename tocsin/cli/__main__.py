@@ -7,7 +7,7 @@ from typing import NoReturn
 from tocsin.cli.app import make_app
 from tocsin.cli.output import complain, exit_code
 from tocsin.errors import TocsinError
-from tocsin.lifecycle import ExitCode
+from tocsin.exit_codes import ExitCode
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         argv: the words behind `tocsin`; those of the process unless given.
     """
     try:
-        make_app()(args=argv)
+        make_app(sys.argv[1:] if argv is None else argv)(args=argv)
     except TocsinError as error:
         complain(error)
         sys.exit(exit_code(error))

@@ -1,116 +1,159 @@
-"""The command line: its commands and groups."""
+"""The command line: its commands and groups, each loaded when it is wanted.
 
-from collections.abc import Callable
+A command is a row of a table: what it is called, and where it is. `tocsin alarm list` loads what lists alarms, and nothing of what runs
+services; `tocsin --help` loads everything.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
-from tocsin.cli import deliveries
-from tocsin.cli.account import make_account
-from tocsin.cli.alarms import add, show
-from tocsin.cli.audit import audit, backfill
-from tocsin.cli.audit_log import make_audit_log
-from tocsin.cli.bench import bench
-from tocsin.cli.bulk import export_file, import_file
-from tocsin.cli.calendars import make_calendar
-from tocsin.cli.events import ping, send_event, send_reading
-from tocsin.cli.firings import watch
-from tocsin.cli.heartbeats import make_heartbeat, make_status_page
-from tocsin.cli.identity_providers import make_identity_provider
-from tocsin.cli.imports.commands import make_import
-from tocsin.cli.inbox import inbox
-from tocsin.cli.incident_rules import make_dependency, make_policy, make_route
-from tocsin.cli.incidents import make_incident
-from tocsin.cli.integrations import make_integration
-from tocsin.cli.members import make_invitation, make_role, make_user
-from tocsin.cli.mesh import make_mesh
-from tocsin.cli.notifications import make_notification, notify
 from tocsin.cli.output import EXIT_CODES, write_line
-from tocsin.cli.people import make_category, make_group, make_suppression
-from tocsin.cli.pii import make_pii
-from tocsin.cli.previews import preview, preview_offline
-from tocsin.cli.programs import make_key, make_service_account
-from tocsin.cli.providers import make_provider
-from tocsin.cli.recipients import make_recipient
-from tocsin.cli.rotations import make_rotation
-from tocsin.cli.security import make_security
-from tocsin.cli.services import migrate, serve
-from tocsin.cli.silences import make_silence
-from tocsin.cli.spool import make_spool
-from tocsin.cli.stack import down, open_browser, status, up
-from tocsin.cli.tasks import cancel_task, follow_task, run
-from tocsin.cli.templates import make_templates
-from tocsin.cli.tenants import make_tenant
-from tocsin.cli.views import forecast, replans, stats, usage
+from tocsin.cli.verbs import complete, contract, group_of
 
-_RUN: Final = (("mesh", make_mesh), ("spool", make_spool))
-_GROUPS: Final[tuple[tuple[str, str, dict[str, Callable[..., None]]], ...]] = (
-    ("alarm", "Create, list, preview and backfill alarms.", {"add": add, "list": show, "preview": preview, "backfill": backfill}),
-    ("task", "Follow and cancel tasks.", {"watch": follow_task, "cancel": cancel_task}),
-    ("event", "Publish events.", {"send": send_event}),
-    ("reading", "Record readings.", {"send": send_reading}),
-    ("delivery", "List, show and retry deliveries.", {"list": deliveries.show_all, "show": deliveries.show, "retry": deliveries.retry}),
-)
-_USE: Final = (
-    ("notification", make_notification),
-    ("incident", make_incident),
-    ("policy", make_policy),
-    ("route", make_route),
-    ("dependency", make_dependency),
-    ("silence", make_silence),
-    ("integration", make_integration),
-    ("heartbeat", make_heartbeat),
-    ("statuspage", make_status_page),
-    ("recipient", make_recipient),
-    ("group", make_group),
-    ("rotation", make_rotation),
-    ("category", make_category),
-    ("calendar", make_calendar),
-    ("suppression", make_suppression),
-    ("template", make_templates),
-    ("provider", make_provider),
-    ("security", make_security),
-    ("account", make_account),
-    ("user", make_user),
-    ("role", make_role),
-    ("invitation", make_invitation),
-    ("service-account", make_service_account),
-    ("key", make_key),
-    ("identity-provider", make_identity_provider),
-    ("tenant", make_tenant),
-    ("audit-log", make_audit_log),
-    ("pii", make_pii),
-)
+_RUN: Final = "Run Tocsin"
+_USE: Final = "Use Tocsin"
+_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "up": (_RUN, "tocsin.cli.stack:up"),
+    "down": (_RUN, "tocsin.cli.stack:down"),
+    "status": (_RUN, "tocsin.cli.stack:status"),
+    "serve": (_RUN, "tocsin.cli.services:serve"),
+    "migrate": (_RUN, "tocsin.cli.services:migrate"),
+    "bench": (_RUN, "tocsin.cli.bench:bench"),
+    "open": (_USE, "tocsin.cli.stack:open_browser"),
+    "login": (_USE, "tocsin.cli.login:login"),
+    "notify": (_USE, "tocsin.cli.notifications:notify"),
+    "preview": (_USE, "tocsin.cli.previews:preview_offline"),
+    "export": (_USE, "tocsin.cli.bulk:export_file"),
+    "inbox": (_USE, "tocsin.cli.inbox:inbox"),
+    "watch": (_USE, "tocsin.cli.firings:watch"),
+    "run": (_USE, "tocsin.cli.tasks:run"),
+    "ping": (_USE, "tocsin.cli.events:ping"),
+    "audit": (_USE, "tocsin.cli.audit:audit"),
+    "forecast": (_USE, "tocsin.cli.views:forecast"),
+    "stats": (_USE, "tocsin.cli.views:stats"),
+    "usage": (_USE, "tocsin.cli.views:usage"),
+    "replans": (_USE, "tocsin.cli.views:replans"),
+}
+"""Commands by name: their panel in the help, and where they are."""
+
+_GROUPS: Final[Mapping[str, tuple[str, str]]] = {
+    "mesh": (_RUN, "tocsin.cli.mesh:make_mesh"),
+    "spool": (_RUN, "tocsin.cli.spool:make_spool"),
+    "notification": (_USE, "tocsin.cli.notifications:make_notification"),
+    "incident": (_USE, "tocsin.cli.incidents:make_incident"),
+    "policy": (_USE, "tocsin.cli.incident_rules:make_policy"),
+    "route": (_USE, "tocsin.cli.incident_rules:make_route"),
+    "dependency": (_USE, "tocsin.cli.incident_rules:make_dependency"),
+    "silence": (_USE, "tocsin.cli.silences:make_silence"),
+    "integration": (_USE, "tocsin.cli.integrations:make_integration"),
+    "heartbeat": (_USE, "tocsin.cli.heartbeats:make_heartbeat"),
+    "statuspage": (_USE, "tocsin.cli.heartbeats:make_status_page"),
+    "recipient": (_USE, "tocsin.cli.recipients:make_recipient"),
+    "group": (_USE, "tocsin.cli.people:make_group"),
+    "rotation": (_USE, "tocsin.cli.rotations:make_rotation"),
+    "category": (_USE, "tocsin.cli.people:make_category"),
+    "calendar": (_USE, "tocsin.cli.calendars:make_calendar"),
+    "suppression": (_USE, "tocsin.cli.people:make_suppression"),
+    "template": (_USE, "tocsin.cli.templates:make_templates"),
+    "provider": (_USE, "tocsin.cli.providers:make_provider"),
+    "security": (_USE, "tocsin.cli.security:make_security"),
+    "account": (_USE, "tocsin.cli.account:make_account"),
+    "user": (_USE, "tocsin.cli.members:make_user"),
+    "role": (_USE, "tocsin.cli.members:make_role"),
+    "invitation": (_USE, "tocsin.cli.members:make_invitation"),
+    "service-account": (_USE, "tocsin.cli.programs:make_service_account"),
+    "key": (_USE, "tocsin.cli.programs:make_key"),
+    "identity-provider": (_USE, "tocsin.cli.identity_providers:make_identity_provider"),
+    "tenant": (_USE, "tocsin.cli.tenants:make_tenant"),
+    "audit-log": (_USE, "tocsin.cli.audit_log:make_audit_log"),
+    "pii": (_USE, "tocsin.cli.pii:make_pii"),
+    "context": (_USE, "tocsin.cli.login:make_context"),
+}
+"""Groups by name: their panel, and what makes each."""
+
+_PARTED: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
+    "alarm": (
+        "Make, list, preview, change and fire alarms.",
+        {
+            "add": "tocsin.cli.alarms:add",
+            "list": "tocsin.cli.alarm_list:show",
+            "preview": "tocsin.cli.previews:preview",
+            "backfill": "tocsin.cli.audit:backfill",
+        },
+    ),
+    "task": ("Follow and cancel tasks.", {"watch": "tocsin.cli.tasks:follow_task", "cancel": "tocsin.cli.tasks:cancel_task"}),
+    "event": ("Publish events.", {"send": "tocsin.cli.events:send_event"}),
+    "reading": ("Record readings.", {"send": "tocsin.cli.events:send_reading"}),
+    "delivery": (
+        "List, show and retry deliveries.",
+        {"list": "tocsin.cli.deliveries:show_all", "show": "tocsin.cli.deliveries:show", "retry": "tocsin.cli.deliveries:retry"},
+    ),
+}
+"""Groups whose commands are loaded one by one."""
 
 
-def make_app() -> typer.Typer:
-    """The `tocsin` command."""
+def make_app(words: Sequence[str] = ()) -> typer.Typer:
+    """The `tocsin` command, or as much of it as a command line needs.
+
+    Args:
+        words: those behind `tocsin`; where the first ones name a command, it alone is loaded.
+    """
     app = typer.Typer(
         name="tocsin", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=True, rich_markup_mode="rich", epilog=EXIT_CODES
     )
     app.callback(help="Self-hosted alarms and notifications. `tocsin up` runs Tocsin on this machine; the other commands are its clients.")(
         _root
     )
-    for command in (up, down, status, serve, migrate, bench):
-        app.command(epilog=EXIT_CODES, rich_help_panel="Run Tocsin")(command)
-    app.command("open", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(open_browser)
-    for name, make in _RUN:
-        app.add_typer(make(), name=name, rich_help_panel="Run Tocsin")
-    for name, about, commands in _GROUPS:
-        group = typer.Typer(no_args_is_help=True, help=about, epilog=EXIT_CODES)
-        for word, command in commands.items():
-            group.command(word, epilog=EXIT_CODES)(command)
-        app.add_typer(group, name=name, rich_help_panel="Use Tocsin")
-    for name, make in _USE:
-        app.add_typer(make(), name=name, rich_help_panel="Use Tocsin")
-    app.command("notify", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(notify)
-    app.command("preview", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(preview_offline)
-    app.add_typer(make_import(import_file), name="import", rich_help_panel="Use Tocsin")
-    app.command("export", epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(export_file)
-    for command in (inbox, watch, run, ping, audit, forecast, stats, usage, replans):
-        app.command(epilog=EXIT_CODES, rich_help_panel="Use Tocsin")(command)
+    first, second = (*words, "", "")[:2]
+    named = first in _names()
+    for name, (panel, place) in _COMMANDS.items():
+        if not named or name == first:
+            app.command(name, epilog=EXIT_CODES, rich_help_panel=panel)(_loaded(place))
+    for name in _groups():
+        if named and name != first:
+            continue
+        panel = _GROUPS[name][0] if name in _GROUPS else _USE
+        app.add_typer(_group(name, second if named else ""), name=name, rich_help_panel=panel)
+    if not named or first == "import":
+        app.add_typer(
+            _loaded("tocsin.cli.imports.commands:make_import")(_loaded("tocsin.cli.bulk:import_file")), name="import", rich_help_panel=_USE
+        )
     return app
+
+
+def _group(name: str, verb: str) -> typer.Typer:
+    """A group, or of one that is loaded in parts the command ``verb`` alone, where it has it."""
+    if name in _GROUPS:
+        return complete(_loaded(_GROUPS[name][1])(), name, verb)
+    if name not in _PARTED:
+        return group_of(name)
+    about, commands = _PARTED[name]
+    group = typer.Typer(no_args_is_help=True, help=about, epilog=EXIT_CODES)
+    if verb in contract().get(name, {}) and verb not in commands:
+        commands = {}
+    for word, place in commands.items():
+        if verb not in commands or word == verb:
+            group.command(word, epilog=EXIT_CODES)(_loaded(place))
+    return group if verb in commands else complete(group, name, verb)
+
+
+def _groups() -> list[str]:
+    """The names of all groups, in the order of the help."""
+    return list(dict.fromkeys([*_GROUPS, *_PARTED, *contract()]))
+
+
+def _names() -> set[str]:
+    return {*_COMMANDS, *_groups(), "import"}
+
+
+def _loaded(place: str) -> Any:
+    """What stands at ``module:name``."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
 
 
 def _version(wanted: bool) -> None:

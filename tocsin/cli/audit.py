@@ -11,7 +11,7 @@ from tocsin.cli.words import duration, instant, rfc3339
 from tocsin.client import Client
 from tocsin.clock import SystemClock
 from tocsin.errors import Internal
-from tocsin.lifecycle import ExitCode
+from tocsin.exit_codes import ExitCode
 from tocsin.resource_names import resource_path
 
 _AGO: Final = " ago"

@@ -18,7 +18,7 @@ from tocsin.cli.output import counted, write_json, write_line
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect, target_of
 from tocsin.cli.upload import Upload
 from tocsin.errors import TocsinError, Unavailable
-from tocsin.lifecycle import ExitCode
+from tocsin.exit_codes import ExitCode
 
 _PIECE: Final = 256 * 1024
 _PATIENCE: Final = 6

@@ -11,7 +11,7 @@ from tocsin.cli.loopback import LoopbackListener
 from tocsin.cli.output import EXIT_CODES, write_json, write_line, write_table
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
 from tocsin.client import Client, Resource
-from tocsin.lifecycle import ExitCode
+from tocsin.exit_codes import ExitCode
 
 _WAIT_SECONDS: Final = 600.0
 ProviderArgument = Annotated[str, typer.Argument(help="Id of the provider.")]

@@ -3,25 +3,26 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final, cast
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tocsin.config import ConfigError
 from tocsin.errors import (
     CircuitOpen,
+    ConfigError,
     DeadlineExceeded,
     PermissionDenied,
     TocsinError,
     Unauthenticated,
     Unavailable,
 )
-from tocsin.lifecycle import ExitCode
-from tocsin.stack.commands import PortsInUse
+from tocsin.exit_codes import ExitCode
+from tocsin.stack.layout import PortsInUse
 
 _PIPE_WIDTH: Final = 1000
+_COLUMNS: Final = 6
 EXIT_CODES: Final = (
     "Exit codes: 0 done; 1 the request was refused or failed; 2 invalid command line; 69 no answer, or not in time; "
     "70 internal error; 75 port in use; 77 API key missing or without permission; 78 invalid settings; 130 interrupted."
@@ -87,3 +88,33 @@ def write_table(headings: Sequence[str], rows: Iterable[Sequence[str | Text]], *
     if not console.is_terminal:
         console.width = _PIPE_WIDTH  # a program that reads lines wants whole ones
     console.print(table if table.row_count else Text(empty))
+
+
+def shown(value: Any, *, output: str, as_json: bool = False) -> None:
+    """Writes an answer as a table, as JSON or as YAML: a list by its most telling fields, one resource by all of them."""
+    if as_json or output == "json":
+        write_json(value)
+    elif output == "yaml":
+        import yaml  # it costs more than most commands, which need none
+
+        sys.stdout.write(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+        sys.stdout.flush()
+    elif len(value) == 1 and isinstance(items := next(iter(value.values())), list):
+        rows = [cast("dict[str, Any]", item) for item in cast("list[Any]", items) if isinstance(item, dict)]
+        heads = _telling(rows)
+        write_table(heads, [[_cell(row.get(head)) for head in heads] for row in rows], empty="None.")
+    else:
+        write_table(("field", "value"), [(key, _cell(each)) for key, each in value.items()], empty="Done.")
+
+
+def _telling(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The fields that a table has room for: the name, then plain ones, in the order in which resources have them."""
+    names = dict.fromkeys(key for row in rows for key, each in row.items() if not isinstance(each, dict | list))
+    ordered = sorted(names, key=lambda name: (name != "name", name != "displayName", name != "state"))
+    return ordered[:_COLUMNS] or list(dict.fromkeys(key for row in rows for key in row))[:_COLUMNS]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -7,7 +7,7 @@ import typer
 from tocsin.cli.output import EXIT_CODES, write_json, write_line, write_table
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
 from tocsin.cli.words import json_object
-from tocsin.lifecycle import ExitCode
+from tocsin.exit_codes import ExitCode
 
 _CONFIG_HELP: Final = 'Configuration of the kind as a JSON object; see "tocsin provider kinds". A secret that is left out stays as it is.'
 ProviderArgument = Annotated[str, typer.Argument(help="Name of the provider, or its id.")]

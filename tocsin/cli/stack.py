@@ -15,7 +15,7 @@ from rich.text import Text
 from tocsin.cli.output import write_json, write_line, write_table
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect, target_of
 from tocsin.clock import SystemClock
-from tocsin.lifecycle import ExitCode
+from tocsin.exit_codes import ExitCode
 from tocsin.stack import commands
 from tocsin.stack.sign_in import sign_in_link
 from tocsin.stack.stack_file import StackStatus, read_stack_file

@@ -4,10 +4,11 @@ import os
 import ssl
 import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 
+from tocsin.cli.contexts import chosen
 from tocsin.client import Client
 from tocsin.errors import Unauthenticated, Unavailable
 from tocsin.stack.stack_file import is_running, read_stack_file
@@ -25,6 +26,7 @@ KeyOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+OutputOption = Annotated[Literal["table", "json", "yaml"], typer.Option("--output", "-o", help="How the answer is written.")]
 
 
 def connect(*, state: Path, url: str | None, api_key: str | None) -> Client:
@@ -40,14 +42,15 @@ def connect(*, state: Path, url: str | None, api_key: str | None) -> Client:
 
 def trusted(*, state: Path, url: str | None) -> ssl.SSLContext | bool:
     """What is trusted to be the gateway: that of the state folder shows the certificate that its stack was given."""
-    picture = read_stack_file(state) if url is None else None
+    picture = read_stack_file(state) if url is None and (state != STATE or chosen() is None) else None
     return True if picture is None else picture.verify()
 
 
 def target_of(*, state: Path, url: str | None, api_key: str | None) -> tuple[str, str | None]:
-    """The gateway and the key for it.
+    """The gateway and the key for it: of the URL that was given, of the context in use, or of the stack on the state folder.
 
-    The folder's own key is sent to its own stack alone, never to a URL that was given.
+    The folder's own key is sent to its own stack alone, and a context's to its own gateway: never to a URL that was given. A state folder
+    that was named goes before the context.
 
     Raises:
         Unavailable: no URL is given and no stack runs there.
@@ -55,9 +58,11 @@ def target_of(*, state: Path, url: str | None, api_key: str | None) -> tuple[str
     """
     if url is not None:
         return url, api_key
+    if state == STATE and (context := chosen()) is not None:
+        return context.url, api_key or context.api_key
     picture = read_stack_file(state) if is_running(state) else None
     if picture is None:
-        msg = f"no stack runs on {os.fspath(state)}; start one with `tocsin up`, or give --url"
+        msg = f"no stack runs on {os.fspath(state)}; start one with `tocsin up`, sign in to another with `tocsin login`, or give --url"
         raise Unavailable(msg)
     return picture.http, api_key or _read_key(Path(picture.api_key_file))
 

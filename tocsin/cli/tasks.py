@@ -8,7 +8,7 @@ import typer
 from tocsin.cli.output import write_json, write_line
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
 from tocsin.cli.words import json_object
-from tocsin.lifecycle import ExitCode
+from tocsin.exit_codes import ExitCode
 
 TaskName = Annotated[str, typer.Argument(help="The task, tasks/… or its id.")]
 

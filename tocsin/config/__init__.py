@@ -8,7 +8,6 @@ Everything that is wrong is reported at once.
 
 from tocsin.config.environment import PREFIX, SERVICES, load
 from tocsin.config.settings import (
-    ConfigError,
     EgressSettings,
     MeshSettings,
     RedisSettings,
@@ -18,6 +17,7 @@ from tocsin.config.settings import (
     TelemetrySettings,
 )
 from tocsin.config.table import Row, describe
+from tocsin.errors import ConfigError
 
 __all__ = [
     "PREFIX",

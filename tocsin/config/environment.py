@@ -11,7 +11,8 @@ from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
-from tocsin.config.settings import ConfigError, EgressSettings, ServiceSettings, Settings, StoreSettings
+from tocsin.config.settings import EgressSettings, ServiceSettings, Settings, StoreSettings
+from tocsin.errors import ConfigError
 
 PREFIX: Final = "TOCSIN_"
 SERVICES: Final = ("gateway", "auth", "scheduler", "processor", "mailer")

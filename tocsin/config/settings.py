@@ -10,21 +10,11 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tocsin.egress.addresses import AllowedTargets
-from tocsin.errors import InvalidInput
 
 _FEWEST_SECRET = 32
 _URL = re.compile(r"[a-z]+://[A-Za-z0-9.:\[\]-]{1,253}(/[A-Za-z0-9._~/-]{0,200})?")
 _DATABASES = ("sqlite", "sqlite+aiosqlite", "postgresql", "postgresql+asyncpg")
 _REDIS = ("redis", "rediss", "unix")
-
-
-class ConfigError(InvalidInput):
-    """The settings are not valid."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        """Takes every problem found: each a line that names the environment variable and the reason."""
-        self.problems = tuple(problems)
-        super().__init__("; ".join(self.problems))
 
 
 class Settings(BaseSettings):

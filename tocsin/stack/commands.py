@@ -15,10 +15,10 @@ import httpx2
 
 from tocsin.client import Client
 from tocsin.clock import Clock
-from tocsin.errors import FailedPrecondition, ResourceExhausted, TocsinError, Unavailable
+from tocsin.errors import FailedPrecondition, TocsinError, Unavailable
 from tocsin.lifecycle import ExitCode
 from tocsin.stack.child import ChildState
-from tocsin.stack.layout import Layout, log_folder, plan, ports_in_use
+from tocsin.stack.layout import Layout, PortsInUse, log_folder, plan, ports_in_use
 from tocsin.stack.renewal import Certificates
 from tocsin.stack.sign_in import sign_in_link
 from tocsin.stack.stack_file import ServiceStatus, StackRunning, StackStatus, is_running, locked, read_stack_file, supervisor_of
@@ -31,10 +31,6 @@ _DYING_SECONDS: Final = 1.0
 _ORPHAN_SECONDS: Final = 3.0
 _POLL_SECONDS: Final = 0.1
 _HEALTH_SECONDS: Final = 5.0
-
-
-class PortsInUse(ResourceExhausted):
-    """A port that the stack needs is in use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

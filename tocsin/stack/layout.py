@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from tocsin.config import ConfigError
-from tocsin.lifecycle import can_listen
+from tocsin.errors import ConfigError, ResourceExhausted
+from tocsin.listening import can_listen
 
 GATEWAY: Final = "gateway"
 SERVICES: Final = ("auth_svc", "scheduler_svc", "processor_svc", "mailer_svc", GATEWAY)
@@ -42,6 +42,10 @@ _FIELDS: Final[Mapping[Kind, str]] = {"http": "HTTP_PORT", "grpc": "PORT", "metr
 def prefix(service: str) -> str:
     """The prefix of the service's own settings, such as ``TOCSIN_SCHEDULER_``."""
     return f"TOCSIN_{service.removesuffix('_svc').upper()}_"
+
+
+class PortsInUse(ResourceExhausted):
+    """A port that the stack needs is in use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,7 +52,9 @@ class AsyncCore:
         self._gateway = Gateway(url, api_key, timeout)
         self._rule = retry or RetryRule()
         self._sleep = sleep
-        self._http = httpx2.AsyncClient(headers=self._gateway.headers, verify=verify, transport=transport)
+        self._http = httpx2.AsyncClient(
+            headers=self._gateway.headers, verify=verify if self._gateway.secure else False, transport=transport
+        )
 
     @classmethod
     def from_environment(cls, **options: Any) -> Self:

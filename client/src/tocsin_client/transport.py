@@ -61,6 +61,11 @@ class Gateway:
         """The error of an answer whose body was read."""
         return of_answer(answer.status_code, answer.content, host=self.host, retry_after=answer.headers.get("retry-after"))
 
+    @property
+    def secure(self) -> bool:
+        """Whether it is spoken to by TLS: without, there is nobody to trust, and loading the authorities takes time."""
+        return self.url.startswith("https:")
+
     def __repr__(self) -> str:
         """The URL, without the credential."""
         return repr(self.url)

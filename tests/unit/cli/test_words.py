@@ -8,7 +8,8 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.cli.alarms import What, When, action_of, rule_words, trigger_of
+from tocsin.cli.alarm_list import rule_words
+from tocsin.cli.alarms import What, When, action_of, trigger_of
 from tocsin.cli.words import duration, instant, json_object, proto_duration, rfc3339, time_of_day
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

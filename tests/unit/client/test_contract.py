@@ -53,8 +53,8 @@ def test_both_clients_are_the_same_but_for_asyncio(source: Source) -> None:
 
 def test_what_is_stale_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A generated file that was edited, or is missing, fails the check; what is in the repository passes."""
-    for name in generator.generated():
-        shutil.copy(generator.TARGET / name, tmp_path / name)
+    for path in generator.generated():
+        shutil.copy(path, tmp_path / path.name)
     monkeypatch.setattr(generator, "TARGET", tmp_path)
     monkeypatch.setattr("sys.argv", ["generate", "--check"])
     assert generator.main() == 0

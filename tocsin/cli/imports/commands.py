@@ -23,7 +23,7 @@ from tocsin.cli.output import EXIT_CODES, write_json, write_line
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect, target_of
 from tocsin.cli.words import duration, zone_of
 from tocsin.clock import SystemClock
-from tocsin.lifecycle import ExitCode
+from tocsin.exit_codes import ExitCode
 
 _SYSTEM_FILES: Final = (Path("/etc/crontab"), Path("/etc/cron.d"))
 _OWN: Final = "file"
