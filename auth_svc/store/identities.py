@@ -39,6 +39,9 @@ from auth_svc.store.tables import installation, sessions, users
 from tocsin.clock import to_micros
 from tocsin.database import insert_ignore
 from tocsin.stored import instant
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 _SECOND: Final = timedelta(seconds=1)
 
@@ -69,14 +72,15 @@ class IdentityQueries(Queries):
         query = select(identity_providers).where(identity_providers.c.id == provider)
         async with self._database.read() as connection:
             row = (await connection.execute(query)).mappings().first()
-        return None if row is None else _provider_of(row)
+        return None if row is None else _readable(row)
 
     async def list_identity_providers(self, tenant: str, *, after: str, limit: int) -> Sequence[IdentityProvider]:
         """Providers of a tenant, by id."""
         mine = identity_providers.c.tenant_id == tenant
         query = select(identity_providers).where(mine, identity_providers.c.id > after).order_by(identity_providers.c.id).limit(limit)
         async with self._database.read() as connection:
-            return [_provider_of(row) for row in (await connection.execute(query)).mappings()]
+            rows = (await connection.execute(query)).mappings().all()
+        return [found for row in rows if (found := _readable(row)) is not None]
 
     async def listed_identity_providers(self) -> Sequence[IdentityProvider]:
         """Those of the sign-in page."""
@@ -87,7 +91,8 @@ class IdentityQueries(Queries):
             .order_by(identity_providers.c.display_name, identity_providers.c.id)
         )
         async with self._database.read() as connection:
-            return [_provider_of(row) for row in (await connection.execute(query)).mappings()]
+            rows = (await connection.execute(query)).mappings().all()
+        return [found for row in rows if (found := _readable(row)) is not None]
 
     async def change_identity_provider(self, provider: IdentityProvider, *, seen: datetime) -> bool:
         """Replaces a provider."""
@@ -290,6 +295,27 @@ def _provider_values(provider: IdentityProvider) -> dict[str, Any]:
     }
 
 
+def _readable(row: RowMapping) -> IdentityProvider | None:
+    """The provider of a row; one that cannot be read signs nobody in, and costs itself alone."""
+    try:
+        return _provider_of(row)
+    except (ValueError, TypeError) as error:
+        _log.error("identity provider unreadable", provider=row["id"], error=type(error).__name__)
+        return None
+
+
+def _texts(column: str) -> tuple[str, ...]:
+    """A list of texts in JSON.
+
+    Raises:
+        ValueError, TypeError: it holds something else.
+    """
+    found: object = json.loads(column)
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):  # pyright: ignore[reportUnknownVariableType]
+        raise TypeError
+    return tuple(found)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+
+
 def _provider_of(row: RowMapping) -> IdentityProvider:
     return IdentityProvider(
         id=row["id"],
@@ -298,11 +324,11 @@ def _provider_of(row: RowMapping) -> IdentityProvider:
         issuer=row["issuer"],
         client_id=row["client_id"],
         sealed_secret=row["client_secret"],
-        scopes=tuple(json.loads(row["scopes"])),
-        groups_claim=tuple(json.loads(row["groups_claim"])),
-        rules=tuple(GroupRole(group, role) for group, role in json.loads(row["role_rules"])),
+        scopes=_texts(row["scopes"]),
+        groups_claim=_texts(row["groups_claim"]),
+        rules=tuple(GroupRole(str(group), str(role)) for group, role in json.loads(row["role_rules"])),
         default_role=row["default_role"],
-        allowed_domains=tuple(json.loads(row["allowed_domains"])),
+        allowed_domains=_texts(row["allowed_domains"]),
         create_users=bool(row["create_users"]),
         link_by_email=bool(row["link_by_email"]),
         listed=bool(row["listed"]),

@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from auth_svc.domain import IdentityProvidersFull, ScopeNotHeld, TokenCaller
+from auth_svc.store.identity_tables import identity_providers
 from tests.integration.auth.oidc_office import OidcOffice
 from tocsin.errors import InvalidInput
 
@@ -89,3 +91,18 @@ async def test_a_tenant_has_so_many_providers(desk: OidcOffice) -> None:
         await desk.provider(f"p{number}")
     with pytest.raises(IdentityProvidersFull):
         await desk.provider("one-more")
+
+
+@pytest.mark.parametrize("column", ["scopes", "groups_claim", "role_rules", "allowed_domains"])
+async def test_a_row_that_cannot_be_read_costs_that_provider_alone(desk: OidcOffice, column: str) -> None:
+    """Neither the tenant's list nor the sign-in page breaks, nobody signs in by it, and it can be removed."""
+    await desk.provider(listed=True)
+    await desk.providers.create(desk.caller, desk.draft("other", listed=True))
+    store, tenant = desk.office.store, desk.owner.tenant
+    for spoilt in ("{", "null", "[1]", '{"a": 1}', '"text"'):
+        async with desk.office.database.transaction() as connection:
+            await connection.execute(update(identity_providers).where(identity_providers.c.id == "sso").values({column: spoilt}))
+        assert [each.id for each in await store.list_identity_providers(tenant, after="", limit=10)] == ["other"], spoilt
+        assert [each.id for each in await desk.sign_ins.listed()] == ["other"], spoilt
+        assert await store.find_identity_provider("sso") is None
+    await store.remove_identity_provider(tenant, "sso")
