@@ -67,10 +67,11 @@ clean: ## remove what the tools leave behind (keeps .venv and var)
 
 # -- code ----------------------------------------------------------------------------------------------------------------------
 
-gen: setup ## generate tocsin/api and the client from protos/, docs/metrics.md from the services, and the manifests of Kubernetes (offline)
+gen: setup ## generate tocsin/api and the client from protos/, docs/metrics.md from the services, the dashboards and the manifests of Kubernetes (offline)
 	@$(BIN)/python protos/gen.py
 	@$(BIN)/python -m client.generate
 	@$(BIN)/python .ci/metrics.py write
+	@$(BIN)/python -m deploy.dashboards write
 	@$(BIN)/python -m deploy.kubernetes write
 
 fmt: setup ## format Python and proto files, and apply the safe fixes of the linter
@@ -109,6 +110,7 @@ metrics: setup
 	@$(BIN)/python .ci/metrics.py check
 
 manifests: setup
+	@$(BIN)/python -m deploy.dashboards check
 	@$(BIN)/python -m deploy.kubernetes check
 
 workflows: setup

@@ -1,9 +1,11 @@
 """What Prometheus sees of the gateway: requests at both doors, and the spool."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from tocsin.telemetry.metrics import TenantCounter
 
 
 class HttpMetrics:
@@ -52,6 +54,8 @@ class ConnectionMetrics:
             ("why",),
             registry=registry,
         )
+        for why in ("all", "address", "slow"):
+            self._refused.labels(why)
 
     def watch(self, open_now: Callable[[], float]) -> None:
         """Reads the number of open connections at each scrape."""
@@ -110,6 +114,8 @@ class SpoolMetrics:
         gauge("tocsin_gateway_spool_oldest_seconds", "Age of the oldest call that waits.", oldest)
         gauge("tocsin_gateway_spool_set_aside", "Calls that failed for good, and wait for an operator.", set_aside)
         self._ends = Counter("tocsin_gateway_spool_forwarded", "Calls forwarded later, by how they ended.", ("end",), registry=registry)
+        for end in ("done", "refused", "set_aside"):
+            self._ends.labels(end)
 
     def ended(self, end: Literal["done", "refused", "set_aside"]) -> None:
         """Counts one call that waits no more."""
@@ -119,17 +125,31 @@ class SpoolMetrics:
 class LimitMetrics:
     """Calls that rate limits refused, and whether other gateways are counted with."""
 
-    def __init__(self, registry: CollectorRegistry, *, alone: Callable[[], bool]) -> None:
+    def __init__(self, registry: CollectorRegistry, *, alone: Callable[[], bool], limits: Iterable[tuple[str, str]] = ()) -> None:
+        """Registers the metrics.
+
+        Args:
+            registry: where.
+            alone: whether this gateway counts alone.
+            limits: every limit and whose it is; each count starts at 0.
+        """
         self._refused = Counter(
             "tocsin_gateway_rate_limited",
             "Calls refused by rate limits, by the limit and whose it is.",
             ("limit", "of"),
             registry=registry,
         )
+        for limit, of in limits:
+            self._refused.labels(limit, of)
+        self._calls = TenantCounter("tocsin_gateway_tenant_calls", "Calls of a tenant at both doors.", registry=registry)
         local = Gauge(
             "tocsin_gateway_rate_limits_local", "1 while this gateway counts alone because Redis is away, else 0.", registry=registry
         )
         local.set_function(lambda: float(alone()))
+
+    def called(self, tenant: str) -> None:
+        """Counts a call of a tenant, refused or not."""
+        self._calls.add(tenant)
 
     def refused(self, limit: str, of: Literal["tenant", "address"]) -> None:
         """Counts one refusal."""
@@ -146,6 +166,8 @@ class KeyMetrics:
             ("outcome",),
             registry=registry,
         )
+        for outcome in ("first", "replayed", "in_use", "reused"):
+            self._used.labels(outcome)
 
     def used(self, outcome: Literal["first", "replayed", "in_use", "reused"]) -> None:
         """Counts one request."""

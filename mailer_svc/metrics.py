@@ -1,11 +1,13 @@
 """What Prometheus sees of deliveries."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from mailer_svc.domain import DeliveryState, Priority
+from mailer_svc.domain.gates import GateReason
+from tocsin.errors import InvalidInput, ResourceExhausted, Unavailable
 
 _BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60)
 
@@ -29,7 +31,13 @@ class BounceMetrics:
 class DeliveryMetrics:
     """Counts deliveries by channel and outcome, attempts by provider, and the queue by channel and priority."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, *, channels: Iterable[str] = ()) -> None:
+        """Registers the metrics.
+
+        Args:
+            registry: where.
+            channels: those that messages leave by; each count of what failed for good starts at 0.
+        """
         self._deliveries = Counter(
             "tocsin_deliveries", "Changes of deliveries by channel and new state.", ("channel", "state"), registry=registry
         )
@@ -37,12 +45,8 @@ class DeliveryMetrics:
         self._suppressed = Counter(
             "tocsin_deliveries_suppressed", "Messages that the gates let nobody get, by reason.", ("reason",), registry=registry
         )
-        self._held = Counter(
-            "tocsin_deliveries_held",
-            "Messages that wait for the end of quiet hours or for a digest, by reason.",
-            ("reason",),
-            registry=registry,
-        )
+        held = "Messages that wait for the end of quiet hours or for a digest, by reason."
+        self._held = Counter("tocsin_deliveries_held", held, ("reason",), registry=registry)
         self._digests = Histogram(
             "tocsin_digest_messages",
             "Messages that went out together in a digest, by channel.",
@@ -64,12 +68,23 @@ class DeliveryMetrics:
             ("channel", "lane"),
             registry=registry,
         )
+        self._begin(channels)
         # What finds the one of these labels costs as much as all else that an attempt is counted by.
         self._attempts_of = cache(self._attempts.labels)
         self._deliveries_of = cache(self._deliveries.labels)
         self._sizes: list[Callable[[], float]] = []
         connections = Gauge("tocsin_smtp_connections", "Open connections to the SMTP server.", registry=registry)
         connections.set_function(lambda: sum(size() for size in self._sizes))
+
+    def _begin(self, channels: Iterable[str]) -> None:
+        """What is known beforehand starts at 0, so that the first one is an increase."""
+        for reason in GateReason:
+            self._suppressed.labels(reason.value)
+            self._held.labels(reason.value)
+        for reason in (InvalidInput.reason, ResourceExhausted.reason, Unavailable.reason):
+            self._refused.labels(reason)
+        for channel in channels:
+            self._dead.labels(channel)
 
     def watch_connections(self, size: Callable[[], float]) -> None:
         """Adds ``size``, at every scrape, to the number of connections to SMTP servers."""

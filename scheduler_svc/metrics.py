@@ -20,6 +20,7 @@ from scheduler_svc.ports import Fired, ProcessUsage, Shards
 from tocsin.clock import SECOND
 from tocsin.recurrence import Micros
 from tocsin.telemetry.distribution import Distribution
+from tocsin.telemetry.metrics import TenantCounter
 
 _LATENESS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 _BATCH: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -79,6 +80,9 @@ class SchedulerMetrics:
         self._ends = Counter(
             "tocsin_scheduler_attempts", "Ended attempts, by the state of the firing afterwards.", ("state",), registry=registry
         )
+        for state in FiringState:
+            self._ends.labels(state.name.lower())
+        self._of_tenant = TenantCounter("tocsin_scheduler_tenant_fires", "Firings that began, by tenant.", registry=registry)
         self._lost = Counter(
             "tocsin_scheduler_deliveries_lost", "Deliveries to a processor that ended without a result.", registry=registry
         )
@@ -96,6 +100,8 @@ class SchedulerMetrics:
         """Counts the rows by outcome, and observes how late each firing was."""
         for outcome, count in fired.outcomes.items():
             self._by_outcome[outcome].inc(count)
+        for tenant, count in CountOf(queued.tenant for queued in fired.queued_firings).items():
+            self._of_tenant.add(tenant, count)
         for late, count in CountOf(now - queued.due for queued in fired.queued_firings).items():
             self._late.add(late / SECOND, count)
         self._fire_seconds.observe(seconds)

@@ -17,11 +17,14 @@ from tocsin.clock import Clock
 from tocsin.config import RedisSettings
 from tocsin.errors import Unavailable
 from tocsin.telemetry import get_logger
+from tocsin.telemetry.distribution import Distribution, Series
+from tocsin.telemetry.metrics import CountsCollector
 
 _log = get_logger(__name__)
 
 if TYPE_CHECKING:
     import redis.asyncio as redis_client
+    from prometheus_client import CollectorRegistry
 
 Answer = TypeVar("Answer")
 
@@ -31,6 +34,7 @@ NAMESPACE = "tocsin:"
 _EVENTS = f"{NAMESPACE}events:"
 _ORIGIN_BYTES = 8
 _RETRY_SECONDS = 1.0
+_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _HEARTBEAT_SECONDS = 5.0
 _OUTBOX = 1_000
 _BACKLOG = 256
@@ -50,13 +54,14 @@ class RedisUnavailable(Unavailable):
 class Redis:
     """The connection to Redis, as far as there is one; a component of an `App`."""
 
-    def __init__(self, *, url: str | None, clock: Clock, timeout: float = 1.0) -> None:
+    def __init__(self, *, url: str | None, clock: Clock, timeout: float = 1.0, registry: "CollectorRegistry | None" = None) -> None:
         """Connects to nothing yet.
 
         Args:
             url: ``redis://host:port/db``; None: local fallbacks only.
             clock: paces the attempts to reach a Redis that is away.
             timeout: seconds to wait for a connection or an answer.
+            registry: takes its metrics, if anybody looks at them.
         """
         self._url = url
         self._clock = clock
@@ -64,12 +69,28 @@ class Redis:
         self._client: redis_client.Redis | None = None
         self._watcher = Background(clock)
         self._available = False
+        self._answered, self._failed, self._seconds = 0, 0, Series(_BUCKETS)
+        if registry is not None:
+            self._export(registry)
 
     @classmethod
-    def of(cls, settings: RedisSettings, *, clock: Clock) -> "Redis":
+    def of(cls, settings: RedisSettings, *, clock: Clock, registry: "CollectorRegistry | None" = None) -> "Redis":
         """The Redis that the settings name."""
         url = settings.redis_url.get_secret_value() if settings.redis_url is not None else None
-        return cls(url=url, clock=clock, timeout=settings.redis_timeout_seconds)
+        return cls(url=url, clock=clock, timeout=settings.redis_timeout_seconds, registry=registry)
+
+    def _export(self, registry: "CollectorRegistry") -> None:
+        from prometheus_client import Gauge
+
+        available = Gauge("tocsin_redis_available", "1 while Redis answers, 0 while it is away or there is none.", registry=registry)
+        available.set_function(lambda: self._available)
+        text = "Operations on Redis by their end: answered, or failed, for which there is a fallback."
+        counts = {"answered": lambda: self._answered, "failed": lambda: self._failed}
+        registry.register(CountsCollector("tocsin_redis_operations", text, "end", counts))
+        durations = Distribution(
+            "tocsin_redis_seconds", "Time of an operation on Redis that was answered.", registry=registry, bounds=_BUCKETS
+        )
+        self._seconds = durations.series()
 
     @property
     def configured(self) -> bool:
@@ -137,23 +158,32 @@ class Redis:
         client = self._client
         if client is None or not self._available:
             return fallback()
+        begun = self._clock.monotonic()
         try:
             async with asyncio.timeout(self._timeout):
-                return await operation(client)
+                answer = await operation(client)
         except _failures() as error:
+            self._failed += 1
             self._note(error)
             return fallback()
+        self._answered += 1
+        self._seconds.add(self._clock.monotonic() - begun)
+        return answer
 
     async def _ask(self) -> bool:
         client = self._client
         if client is None:
             return False
+        begun = self._clock.monotonic()
         try:
             async with asyncio.timeout(self._timeout):
                 await client.execute_command("PING")  # pyright: ignore[reportUnknownMemberType]  untyped
         except _failures() as error:
+            self._failed += 1
             self._note(error)
         else:
+            self._answered += 1
+            self._seconds.add(self._clock.monotonic() - begun)
             self._note(None)
         return self._available
 

@@ -54,6 +54,7 @@ class DoorLimits:
             rule = self._addresses.get(policy.rate_class) or self._addresses.get(PUBLIC)
             await self._take(rule, client_network(address), "address", tell)
         else:
+            self._metrics.called(principal.tenant)
             await self._take(self._tenants.get(policy.rate_class), principal.tenant, "tenant", tell)
 
     def check_credentials(self, address: str, *, tell: Tell) -> None:

@@ -60,7 +60,7 @@ def assemble(
     """The gateway of ``contract`` in front of ``services``, and of what ``mounts`` holds beside it until their files change."""
     mesh, telemetry = runtime.mesh, runtime.telemetry
     certificate = door_certificate(settings)
-    redis = Redis.of(settings, clock=clock)
+    redis = Redis.of(settings, clock=clock, registry=telemetry.registry)
     limiter = RateLimiter(shared=RedisLeases(redis=redis, clock=clock), local=LocalLeases(clock=clock), clock=clock)
     ingress = ingress_of(settings, clock, runtime=runtime, limiter=limiter)
     kept = KeptCalls(settings, clock, runtime=runtime, redis=redis)

@@ -45,7 +45,8 @@ def ingress_of(settings: GatewaySettings, clock: Clock, *, runtime: Runtime, lim
 
 
 def _limits(settings: GatewaySettings, limiter: RateLimiter, telemetry: Telemetry) -> DoorLimits:
-    metrics = LimitMetrics(telemetry.registry, alone=lambda: limiter.is_alone)
+    limits = [*((name, "tenant") for name in settings.tenant_limits), *((name, "address") for name in settings.address_limits)]
+    metrics = LimitMetrics(telemetry.registry, alone=lambda: limiter.is_alone, limits=limits)
     return DoorLimits(limiter=limiter, tenants=settings.tenant_limits, addresses=settings.address_limits, metrics=metrics)
 
 

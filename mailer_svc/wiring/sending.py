@@ -38,6 +38,7 @@ from mailer_svc.store import (
 )
 from mailer_svc.tracing import TracedProvider
 from mailer_svc.wiring.storage import MailStorage
+from tocsin.channels import CHANNELS
 from tocsin.clock import Clock
 from tocsin.lifecycle import Component
 from tocsin.node import Node
@@ -84,7 +85,7 @@ class Sending:
     """What sends messages, tells what became of them, and forgets them in the end."""
 
     def __init__(self, node: Node, settings: MailerSettings, clock: Clock, storage: MailStorage) -> None:
-        self.publisher = DeliveryPublisher(hints=storage.hints, meter=DeliveryMetrics(node.telemetry.registry))
+        self.publisher = DeliveryPublisher(hints=storage.hints, meter=DeliveryMetrics(node.telemetry.registry, channels=CHANNELS))
         self.far_ends = FarEnds(node, settings, clock, storage, self.publisher.meter)
         self.senders = _senders(node, settings, storage, self.far_ends, self.publisher, clock)
         self.channels = _channels(settings, self.senders, self.far_ends.lanes)

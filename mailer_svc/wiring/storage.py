@@ -48,7 +48,7 @@ class MailStorage:
 
     def __init__(self, node: Node, settings: MailerSettings, clock: Clock) -> None:
         self.database = node.database(settings)
-        self.redis = Redis.of(settings, clock=clock)
+        self.redis = Redis.of(settings, clock=clock, registry=node.telemetry.registry)
         self.hints = EventBus(redis=self.redis, clock=clock)
         self.order = ChangeOrder(self.database)
         quotas = MessageQuotas(node.tenants.book, alerts=QuotaAlerts(node.alerts))

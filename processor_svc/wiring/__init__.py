@@ -31,7 +31,7 @@ def build(settings: ProcessorSettings, clock: Clock, *, jwks: JwksSource | None 
     node = Node(settings=settings, clock=clock, jwks=jwks)
     database = node.database(settings)
     store = SqlRecordStore(database=database)
-    redis = Redis.of(settings, clock=clock)
+    redis = Redis.of(settings, clock=clock, registry=node.telemetry.registry)
     events = EventBus(redis=redis, clock=clock)
     progress = EventProgress(events=events)
     mailer = MailerStreams(

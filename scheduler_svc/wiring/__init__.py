@@ -111,7 +111,7 @@ class _Storage:
 
     def __init__(self, node: Node, settings: SchedulerSettings, clock: Clock, leases: Clock | None) -> None:
         self.database = node.database(settings, idle_transaction_timeout=settings.lease_seconds)
-        self.redis = Redis.of(settings, clock=clock)
+        self.redis = Redis.of(settings, clock=clock, registry=node.telemetry.registry)
         self.events = EventBus(redis=self.redis, clock=clock)
         self.lock = ProcessLock.of(settings.resolved_database_url, clock=clock)
         self.owner = str(ULID())

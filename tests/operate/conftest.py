@@ -11,17 +11,27 @@ import httpx2
 import pytest
 
 from tocsin.testing.process import free_port
+from tocsin.testing.redis import RedisServer
 from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually
 
 INSTALL = "apt-get install --yes --no-install-recommends prometheus-alertmanager"
+SMTP_PORT = free_port()
+"""Where mails go; a test that wants them taken has a server there."""
 _NAMES = ("prometheus-alertmanager", "alertmanager")
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningStack]:
-    """Five services as `tocsin up` runs them."""
-    with RunningStack(state=tmp_path_factory.mktemp("operate") / "state") as running:
+def stack(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer) -> Generator[RunningStack]:
+    """Five services as `tocsin up` runs them, with a Redis; what is counted now and then is counted every second."""
+    env = {
+        "TOCSIN_REDIS_URL": redis_server.url,
+        "TOCSIN_SCHEDULER_CLEANUP_INTERVAL_SECONDS": "1",
+        "TOCSIN_MAILER_SMTP_HOST": "127.0.0.1",
+        "TOCSIN_MAILER_SMTP_PORT": str(SMTP_PORT),
+        "TOCSIN_MAILER_SMTP_TLS": "none",
+    }
+    with RunningStack(state=tmp_path_factory.mktemp("operate") / "state", env=env) as running:
         yield running
 
 

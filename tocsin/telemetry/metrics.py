@@ -8,17 +8,22 @@ that the loop turns.
 import asyncio
 import gzip
 import json
-from collections.abc import Callable, Mapping
+import math
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib import metadata
+from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 _HEAD_LIMIT: Final = 16 * 1024
 _REQUEST_SECONDS: Final = 10.0
@@ -55,6 +60,63 @@ class BackgroundFailures:
     def failed(self, name: str) -> None:
         """One more."""
         self._failures.labels(name).inc()
+
+
+class CountsCollector(Collector):
+    """Shows counts that somebody else keeps, by one label."""
+
+    def __init__(self, name: str, documentation: str, label: str, counts: Mapping[str, Callable[[], float]]) -> None:
+        self._name = name
+        self._documentation = documentation
+        self._labelnames = (label,)
+        self._counts = dict(counts)
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Yields them."""
+        family = CounterMetricFamily(self._name, self._documentation, labels=self._labelnames)
+        for value, read in self._counts.items():
+            family.add_metric((value,), read())
+        yield family
+
+
+class TenantCounter:
+    """Counts by tenant. The first so many that a process saw have their names, all others are one: every value of a label costs memory."""
+
+    def __init__(self, name: str, documentation: str, *, registry: CollectorRegistry, most: int = 200) -> None:
+        self._counter = Counter(name, documentation, ("tenant",), registry=registry)
+        self._most = most
+        self._known: dict[str, Counter] = {}
+        self._others: Counter | None = None
+
+    def add(self, tenant: str, count: int = 1) -> None:
+        """``count`` more of ``tenant``."""
+        child = self._known.get(tenant)
+        if child is None:
+            child = self._first_of(tenant)
+        child.inc(count)
+
+    def _first_of(self, tenant: str) -> Counter:
+        if len(self._known) < self._most:
+            return self._known.setdefault(tenant, self._counter.labels(tenant))
+        if self._others is None:
+            self._others = self._counter.labels("(others)")
+        return self._others
+
+
+def export_disk(registry: CollectorRegistry, folder: Path) -> None:
+    """Shows how much room the disk below ``folder`` has; NaN while nobody can tell."""
+
+    def read(of_free: bool) -> float:
+        try:
+            usage = shutil.disk_usage(next(each for each in (folder, *folder.absolute().parents) if each.exists()))
+        except OSError:
+            return math.nan
+        return usage.free if of_free else usage.total
+
+    free = Gauge("tocsin_state_disk_free_bytes", "Free bytes of the disk with the state folder.", registry=registry)
+    free.set_function(lambda: read(True))
+    size = Gauge("tocsin_state_disk_size_bytes", "Size of the disk with the state folder in bytes.", registry=registry)
+    size.set_function(lambda: read(False))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from prometheus_client import Counter
+from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.parser import text_string_to_metric_families
 
 from tocsin.telemetry import (
@@ -27,6 +28,7 @@ from tocsin.telemetry import (
     trace_id_of,
     uncarry,
 )
+from tocsin.telemetry.metrics import TenantCounter, export_disk
 
 SAMPLED = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 NOT_SAMPLED = SAMPLED[:-1] + "0"
@@ -38,6 +40,7 @@ class Options:
     host: str = "127.0.0.1"
     metrics_port: int = 0
     loop_lag_warning_seconds: float = 0.1
+    state_dir: Path = Path()
     otlp_endpoint: str | None = None
     trace_sample_ratio: float = 1.0
 
@@ -291,3 +294,23 @@ async def test_a_trace_may_begin_with_an_id_that_is_known_before(exporter: InMem
     assert f"{fire.context.trace_id:032x}" == wanted
     assert [f"{link.context.trace_id:032x}" for link in fire.links] == [trace_id_of(cause)]
     assert inner.context.trace_id == fire.context.trace_id
+
+
+def test_tenants_beyond_a_bound_are_counted_as_one() -> None:
+    """Whoever makes tenants by the thousand does not fill the memory of every process and of Prometheus."""
+    registry = CollectorRegistry()
+    counter = TenantCounter("tocsin_calls", "Calls.", registry=registry, most=2)
+    for tenant in ("a", "b", "c", "d", "a"):
+        counter.add(tenant)
+    found = {tenant: registry.get_sample_value("tocsin_calls_total", {"tenant": tenant}) for tenant in ("a", "b", "c", "d", "(others)")}
+    assert found == {"a": 2, "b": 1, "c": None, "d": None, "(others)": 2}
+
+
+def test_the_disk_of_a_folder_that_is_not_made_yet_is_that_of_its_parent(tmp_path: Path) -> None:
+    """A service that has written nothing yet shows the room that it will have."""
+    registry = CollectorRegistry()
+    export_disk(registry, tmp_path / "a" / "b")
+    free, size = (registry.get_sample_value(f"tocsin_state_disk_{name}_bytes") for name in ("free", "size"))
+    assert free is not None
+    assert size is not None
+    assert 0 < free <= size
