@@ -1,7 +1,7 @@
 """Takes a picture of every page of the console, light, dark and on a phone, into docs/console: `make console-pictures`.
 
 It starts a stack of its own, fills it with `tests.browser.sample`, and signs a browser in. The pages are those of PLACES in
-console/src/app.tsx, and a few with something open. Each picture has 64 colours at most; a console has few.
+console/src/app.tsx, and a few with something open. Each picture has 256 colours at most; a console has few.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ OPEN: Final = {"incident": "incidents", "alarm": "alarms", "firing": "firings", 
 
 _PLACE: Final = re.compile(r'\{ path: "/console(?:/([a-z0-9-]+))?"')
 _READY: Final = "document.querySelector('main h1') !== null && document.querySelector('[aria-busy=true]') === null"
-# The 64 commonest colours, and for every other one the nearest of them.
+# The 256 commonest colours, and for every other one the nearest of them.
 _PALETTE: Final = """
 (async (source) => {
   const bitmap = await createImageBitmap(await (await fetch(source)).blob());
@@ -44,7 +44,7 @@ _PALETTE: Final = """
   const pixels = new Uint32Array(context.getImageData(0, 0, bitmap.width, bitmap.height).data.buffer);
   const counts = new Map();
   for (const pixel of pixels) counts.set(pixel, (counts.get(pixel) ?? 0) + 1);
-  const colours = [...counts].sort((one, other) => other[1] - one[1] || one[0] - other[0]).slice(0, 64).map(([pixel]) => pixel);
+  const colours = [...counts].sort((one, other) => other[1] - one[1] || one[0] - other[0]).slice(0, 256).map(([pixel]) => pixel);
   const place = new Map(colours.map((colour, index) => [colour, index]));
   const away = (one, other) => [0, 8, 16].reduce((sum, bits) => sum + (((one >> bits) & 255) - ((other >> bits) & 255)) ** 2, 0);
   const nearest = (pixel) => colours.reduce((best, colour, index) => (away(colour, pixel) < away(colours[best], pixel) ? index : best), 0);

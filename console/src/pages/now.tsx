@@ -34,7 +34,7 @@ export default function Now() {
         {may("firings:read") && <Dead />}
         {may("alarms:write") && <RingMe />}
         {may("alarms:read") && <Ahead />}
-        <div class="pair">
+        <div class="halves">
           {may("firings:read") && <Lateness />}
           {may("deliveries:read") && <Sent />}
         </div>
