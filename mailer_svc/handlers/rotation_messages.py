@@ -19,7 +19,7 @@ from mailer_svc.domain.rotations import (
 )
 from mailer_svc.domain.weeks import WeeklyWindow
 from mailer_svc.handlers.deliveries import timestamp
-from mailer_svc.service import OnCallAnswer
+from mailer_svc.service import OnCallAnswer, RotationSchedule
 from tocsin.api.mailer.v1 import rotation_service_pb2 as pb
 from tocsin.errors import InvalidInput
 from tocsin.stored import int32, known
@@ -228,3 +228,15 @@ def on_call_message(answer: OnCallAnswer) -> pb.OnCall:
         message.revision = int32(answer.interval.revision)
         message.interval.CopyFrom(interval_message(answer.rotation, answer.interval))
     return message
+
+
+def schedule_message(item: RotationSchedule) -> pb.RotationSchedule:
+    """The schedule of a rotation as clients see it."""
+    rotation = item.rotation
+    return pb.RotationSchedule(
+        rotation=f"rotations/{rotation.id}",
+        display_name=rotation.plan.display_name if rotation.plan else "",
+        time_zone=rotation.plan.time_zone if rotation.plan else "",
+        intervals=[interval_message(rotation.id, each) for each in item.intervals],
+        error=item.error,
+    )

@@ -16,8 +16,9 @@ from mailer_svc.handlers.rotation_messages import (
     override_message,
     override_of,
     rotation_message,
+    schedule_message,
 )
-from mailer_svc.service import OnCall, OnCallAnswer, Rotations
+from mailer_svc.service import OnCall, OnCallAnswer, Rotations, RotationSchedule
 from tocsin.api.mailer.v1 import rotation_service_pb2 as pb
 from tocsin.api.mailer.v1 import rotation_service_pb2_grpc as rpc
 from tocsin.masks import fields_to_change
@@ -115,6 +116,22 @@ class RotationHandlers(rpc.RotationServiceServicer):
             end=_instant(request.to, given=request.HasField("to")),
         )
         return pb.PreviewRotationResponse(intervals=[interval_message(rotation, each) for each in found])
+
+    async def PreviewOnCall(self, request: pb.PreviewOnCallRequest, context: Context) -> pb.PreviewOnCallResponse:
+        """Shows the schedules of all rotations."""
+        tenant = principal().tenant
+        given: Timestamp = getattr(request, "from")
+        asked = (_instant(given, given=request.HasField("from")), _instant(request.to, given=request.HasField("to")))
+        start, end = self._on_call.range(*asked)
+
+        async def read(behind: tuple[str] | None, most: int) -> tuple[Sequence[RotationSchedule], tuple[str] | None]:
+            rotations = await self._rotations.page(tenant=tenant, after=behind[0] if behind else "", limit=most)
+            found = await self._on_call.schedules(tenant=tenant, rotations=rotations, start=start, end=end)
+            return found, (found[-1].rotation.id,) if len(found) < len(rotations) else None
+
+        listing = Listing(f"schedules {tenant} {asked}", (str,))
+        found, token = await list_page(request, listing, read=read, show=schedule_message, place=lambda item: (item.rotation.id,))
+        return pb.PreviewOnCallResponse(schedules=found, next_page_token=token)
 
     async def CreateRotationOverride(self, request: pb.CreateRotationOverrideRequest, context: Context) -> pb.RotationOverride:
         """Makes an override."""

@@ -13,7 +13,7 @@ from mailer_svc.service.holding import DigestCloser, HoldReleaser
 from mailer_svc.service.housekeeping import DeliveryHousekeeper, Retention
 from mailer_svc.service.lanes import ChannelLanes, TenantLanes
 from mailer_svc.service.notifications import CountedNotification, NotificationChecks, Notifications
-from mailer_svc.service.on_call import OnCall, OnCallAnswer
+from mailer_svc.service.on_call import OnCall, OnCallAnswer, RotationSchedule
 from mailer_svc.service.people import Categories, Groups, RecipientPreferences, SuppressionList, SuppressionRules
 from mailer_svc.service.people_imports import PeopleImports
 from mailer_svc.service.providers import InstalledProvider, ProviderChange, Providers
@@ -69,6 +69,7 @@ __all__ = [
     "Recipients",
     "Reporter",
     "Retention",
+    "RotationSchedule",
     "Rotations",
     "SendingRule",
     "StatusCallbacks",

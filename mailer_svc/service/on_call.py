@@ -7,7 +7,7 @@ from typing import Final
 
 from mailer_svc.domain import RotationNotFound
 from mailer_svc.domain.rotation_schedules import SEEN, DutyInterval, DutyLabel, ScheduleTooLong, duty_at, duty_intervals
-from mailer_svc.domain.rotations import RotationHistory
+from mailer_svc.domain.rotations import Rotation, RotationHistory
 from mailer_svc.ports import RotationHistories
 from tocsin.clock import DAY, Clock
 from tocsin.errors import InvalidInput
@@ -18,6 +18,9 @@ USUAL_PREVIEW: Final = 28 * DAY
 """Microseconds that it shows unless somebody says."""
 MOST_CHANGES: Final = 2000
 """Revisions, and overrides, of a rotation in what one answer shows."""
+
+MOST_INTERVALS: Final = 5000
+"""Intervals of several rotations in one answer, or those of the first one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,15 @@ class OnCallTargets:
     at: int = 0
     people: Sequence[str] = ()
     nobody: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RotationSchedule:
+    """What a rotation comes to in a range of time; or why that cannot be shown."""
+
+    rotation: Rotation
+    intervals: Sequence[DutyInterval]
+    error: str = ""
 
 
 class OnCall:
@@ -73,12 +85,11 @@ class OnCall:
         there = [each for each in answers if each.interval is not None and (not recipient or recipient in each.interval.recipients)]
         return there, ids[-1] if len(ids) == limit else None
 
-    async def preview(self, *, tenant: str, rotation: str, start: int | None, end: int | None) -> list[DutyInterval]:
-        """The schedule from ``start`` (None: now) to before ``end`` (None: four weeks later).
+    def range(self, start: int | None, end: int | None) -> tuple[int, int]:
+        """The range of time that a preview shows: from ``start`` (None: now) to before ``end`` (None: four weeks later).
 
         Raises:
-            InvalidInput: the range is empty or too long, or has too many changes or intervals.
-            RotationNotFound: there is and was no such rotation.
+            InvalidInput: it is empty or too long.
         """
         start = self._clock.micros() if start is None else start
         end = start + USUAL_PREVIEW if end is None else end
@@ -86,12 +97,41 @@ class OnCall:
             raise InvalidInput.at("to", "must be after from")
         if end - start > LONGEST_PREVIEW:
             raise InvalidInput.at("to", f"must be at most {LONGEST_PREVIEW // DAY} days after from")
+        return start, end
+
+    async def preview(self, *, tenant: str, rotation: str, start: int | None, end: int | None) -> list[DutyInterval]:
+        """The schedule from ``start`` (None: now) to before ``end`` (None: four weeks later).
+
+        Raises:
+            InvalidInput: the range is empty or too long, or has too many changes or intervals.
+            RotationNotFound: there is and was no such rotation.
+        """
+        start, end = self.range(start, end)
         history = await self._histories.between(tenant=tenant, id=rotation, start=start, end=end, most=MOST_CHANGES)
         if history is None:
             raise ScheduleTooLong.at("to", f"more than {MOST_CHANGES} changes or overrides are in this range; ask for less time")
         if not history.revisions and not await self._histories.existed(tenant=tenant, id=rotation):
             raise RotationNotFound(f"There is no rotation rotations/{rotation}")
         return await self._labelled(tenant, await asyncio.to_thread(duty_intervals, history, start, end))
+
+    async def schedules(self, *, tenant: str, rotations: Sequence[Rotation], start: int, end: int) -> list[RotationSchedule]:
+        """The schedules of the first of some rotations, as many as come to about `MOST_INTERVALS` intervals, one at least.
+
+        One that cannot be shown says why.
+        """
+        found: list[RotationSchedule] = []
+        room = MOST_INTERVALS
+        for rotation in rotations:
+            if room <= 0:
+                break
+            try:
+                intervals = await self.preview(tenant=tenant, rotation=rotation.id, start=start, end=end)
+            except ScheduleTooLong as error:
+                found.append(RotationSchedule(rotation, (), str(error)))
+                continue
+            room -= len(intervals)
+            found.append(RotationSchedule(rotation, intervals))
+        return found
 
     async def behind(self, *, tenant: str, targets: Sequence[str], at: int) -> OnCallTargets:
         """Who is on call at an instant (0: now) in the rotations among ``targets`` and in their groups."""

@@ -249,6 +249,33 @@ async def test_previews_are_bounded(roster: Roster) -> None:
     assert count == 100 * 24
 
 
+async def test_all_schedules_are_shown_at_once(roster: Roster) -> None:
+    """Each rotation's as its own preview shows it, page by page; one that is too long says why and costs no other; a range is bounded."""
+    await roster.create("r", layer("ann", "bob"), display_name="Shop")
+    await roster.create("hours", *(layer("eve", "ann", turn_unit=HOURS) for _ in range(3)))
+    start, end = roster.now, roster.now + timedelta(days=14)
+    stub, call = roster.stub.PreviewOnCall, roster.people.call
+
+    async def page(end: datetime, **fields: Any) -> pb.PreviewOnCallResponse:
+        return await call(stub, pb.PreviewOnCallRequest(**{"from": _stamp(start)}, to=_stamp(end), **fields))
+
+    first = await page(end, page_size=1)
+    second = await page(end, page_size=1, page_token=first.next_page_token)
+    assert [[each.rotation for each in found.schedules] for found in (first, second)] == [["rotations/hours"], ["rotations/r"]]
+    (shop,) = second.schedules
+    assert (shop.display_name, shop.time_zone, list(shop.intervals)) == ("Shop", "Europe/Berlin", await roster.preview(start, end))
+    assert second.next_page_token == ""
+    long = await page(roster.now + timedelta(days=366))
+    assert [(each.rotation, bool(each.intervals), "less time" in each.error) for each in long.schedules] == [
+        ("rotations/hours", False, True),
+        ("rotations/r", True, False),
+    ]
+    for refused in (start, start + timedelta(days=367)):
+        with pytest.raises(InvalidInput):
+            await page(refused)
+    assert (await Roster(People(roster.rig, "t2")).people.call(stub, pb.PreviewOnCallRequest())).schedules == []
+
+
 async def test_everybody_on_call_is_found(roster: Roster) -> None:
     """In all rotations, or in those in which a recipient is; one who is gone is labelled."""
     for name, who in (("a", "ann"), ("b", "bob"), ("c", "ann+eve"), ("d", "eve")):

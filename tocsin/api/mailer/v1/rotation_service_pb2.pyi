@@ -882,6 +882,107 @@ class PreviewRotationResponse(_message.Message):
 Global___PreviewRotationResponse: _TypeAlias = PreviewRotationResponse  # noqa: Y015
 
 @_typing.final
+class PreviewOnCallRequest(_message.Message):
+    """Asks for the schedules of all rotations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FROM_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Most of them wanted; 50 unless given, at most 1000. A page with many intervals has fewer."""
+    page_token: _builtins.str
+    """next_page_token of the page before."""
+    @_builtins.property
+    def to(self) -> _timestamp_pb2.Timestamp:
+        """Where they end, at most 366 days later; four weeks later unless given."""
+
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        to: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "to", b"to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "page_size", b"page_size", "page_token", b"page_token", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewOnCallRequest: _TypeAlias = PreviewOnCallRequest  # noqa: Y015
+
+@_typing.final
+class PreviewOnCallResponse(_message.Message):
+    """The schedules of all rotations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEDULES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token for the next page; empty on the last one."""
+    @_builtins.property
+    def schedules(self) -> _containers.RepeatedCompositeFieldContainer[Global___RotationSchedule]:
+        """One for each rotation, by name."""
+
+    def __init__(
+        self,
+        *,
+        schedules: _abc.Iterable[Global___RotationSchedule] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "schedules", b"schedules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewOnCallResponse: _TypeAlias = PreviewOnCallResponse  # noqa: Y015
+
+@_typing.final
+class RotationSchedule(_message.Message):
+    """The schedule of a rotation in a range of time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROTATION_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    INTERVALS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    rotation: _builtins.str
+    """The rotation, "rotations/{id}"."""
+    display_name: _builtins.str
+    """Its name for people."""
+    time_zone: _builtins.str
+    """IANA time zone of its local times."""
+    error: _builtins.str
+    """Why it cannot be shown; it has no intervals then. Empty: it can."""
+    @_builtins.property
+    def intervals(self) -> _containers.RepeatedCompositeFieldContainer[Global___DutyInterval]:
+        """What it comes to, in order and without a hole; it begins with the rotation itself if that is younger."""
+
+    def __init__(
+        self,
+        *,
+        rotation: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+        intervals: _abc.Iterable[Global___DutyInterval] | None = ...,
+        error: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "error", b"error", "intervals", b"intervals", "rotation", b"rotation", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotationSchedule: _TypeAlias = RotationSchedule  # noqa: Y015
+
+@_typing.final
 class CreateRotationOverrideRequest(_message.Message):
     """A new override."""
 

@@ -81,6 +81,11 @@ class RotationServiceStub:
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewRotationRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewRotationResponse.FromString,
                 _registered_method=True)
+        self.PreviewOnCall = channel.unary_unary(
+                '/tocsin.api.mailer.v1.RotationService/PreviewOnCall',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewOnCallRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewOnCallResponse.FromString,
+                _registered_method=True)
         self.CreateRotationOverride = channel.unary_unary(
                 '/tocsin.api.mailer.v1.RotationService/CreateRotationOverride',
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.CreateRotationOverrideRequest.SerializeToString,
@@ -165,6 +170,13 @@ class RotationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewOnCall(self, request, context):
+        """Shows the schedules of all rotations in a range of time, by name: each as PreviewRotation shows it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateRotationOverride(self, request, context):
         """Makes an override. It counts from now on, also if it begins earlier.
         """
@@ -233,6 +245,11 @@ def add_RotationServiceServicer_to_server(servicer, server):
                     servicer.PreviewRotation,
                     request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewRotationRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewRotationResponse.SerializeToString,
+            ),
+            'PreviewOnCall': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewOnCall,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewOnCallRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewOnCallResponse.SerializeToString,
             ),
             'CreateRotationOverride': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateRotationOverride,
@@ -494,6 +511,33 @@ class RotationService:
             '/tocsin.api.mailer.v1.RotationService/PreviewRotation',
             tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewRotationRequest.SerializeToString,
             tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewRotationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewOnCall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mailer.v1.RotationService/PreviewOnCall',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewOnCallRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewOnCallResponse.FromString,
             options,
             channel_credentials,
             insecure,
