@@ -30,6 +30,11 @@ export function timeOfDay(instant: string | number, seconds = false): string {
   return _format({ hour: "2-digit", minute: "2-digit", ...(seconds ? { second: "2-digit" as const } : {}), hourCycle: "h23" }).format(new Date(instant));
 }
 
+/** Day and time without the year and seconds, for what is near. */
+export function brief(instant: string | number): string {
+  return _format({ weekday: "short", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(new Date(instant));
+}
+
 /** "in 5 minutes", "2 hours ago": in the largest unit of which there are two. */
 export function relative(instant: string | number): string {
   const away = new Date(instant).getTime() - now.value;
