@@ -42,5 +42,5 @@ export default defineConfig({
     reportCompressedSize: true,
   },
   // `npx vite` serves the sources in front of a gateway that runs: TOCSIN_URL, and TOCSIN_API_KEY in place of a sign-in.
-  server: { proxy: { "/v1": own, "/console/frame": own, "/health": own, "/session": key ? { ...own, rewrite: () => "/v1/auth:verify" } : own } },
+  server: { proxy: { "/v1": own, "/v2": own, "/ping": own, "/console/frame": own, "/health": own, "/session": key ? { ...own, rewrite: () => "/v1/auth:verify" } : own } },
 });

@@ -42,6 +42,14 @@ const People = lazy(() => import("./pages/people"));
 const Groups = lazy(() => import("./pages/groups"));
 const Imports = lazy(() => import("./pages/imports"));
 
+const OnCall = lazy(() => import("./pages/on-call"));
+const Policies = lazy(() => import("./pages/policies"));
+const OnCallSetup = lazy(() => import("./pages/on-call-setup"));
+const Integrations = lazy(() => import("./pages/integrations"));
+const Heartbeats = lazy(() => import("./pages/heartbeats"));
+const Readings = lazy(() => import("./pages/readings"));
+const Events = lazy(() => import("./pages/events"));
+
 /** All pages; within a group, in the order of the menu. */
 export const PLACES: readonly Place[] = [
   { path: "/console", scope: "", group: "watch", name: () => words().pages.now, page: Now },
@@ -54,6 +62,13 @@ export const PLACES: readonly Place[] = [
   { path: "/console/groups", scope: "recipients:read", group: "people", name: () => words().person.tabs.groups, page: Groups, under: "/console/recipients" },
   { path: "/console/import", scope: "recipients:write", group: "people", name: () => words().person.tabs.import, page: Imports, under: "/console/recipients" },
   { path: "/console/inbox", scope: "inbox:read", group: "watch", name: () => words().pages.inbox, page: Inbox },
+  { path: "/console/on-call", scope: "recipients:read", group: "watch", name: () => words().pages.onCall, page: OnCall },
+  { path: "/console/policies", scope: "incidents:read", group: "watch", name: () => words().pages.policies, page: Policies, under: "/console/on-call" },
+  { path: "/console/on-call-setup", scope: "recipients:write", group: "watch", name: () => words().setup.title, page: OnCallSetup, under: "/console/on-call" },
+  { path: "/console/integrations", scope: "incidents:read", group: "work", name: () => words().pages.integrations, page: Integrations },
+  { path: "/console/heartbeats", scope: "alarms:read", group: "work", name: () => words().pages.heartbeats, page: Heartbeats, under: "/console/integrations" },
+  { path: "/console/readings", scope: "alarms:read", group: "work", name: () => words().pages.readings, page: Readings, under: "/console/integrations" },
+  { path: "/console/events", scope: "events:read", group: "work", name: () => words().pages.events, page: Events, under: "/console/integrations" },
   { path: "/console/mesh", scope: "mesh:read", group: "run", name: () => words().pages.mesh, page: Mesh },
   { path: "/console/access", scope: "users:read", group: "run", name: () => words().pages.access, page: Access },
   { path: "/console/audit", scope: "audit:read", group: "run", name: () => words().pages.audit, page: Audit },

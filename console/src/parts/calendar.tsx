@@ -74,9 +74,9 @@ export function Calendar({
       {weeks.map((week, row) => (
         <div class="week" key={week[0]?.wall}>
           <div class="days">
-            {week.map((day, index) => (
+            {week.map((day) => (
               <span key={day.wall} class={now.value >= day.start && now.value < day.end ? "today" : ""}>
-                {_dayName(day.wall, (row === 0 && index === 0) || new Date(day.wall).getUTCDate() === 1)}
+                {_dayName(day.wall)}
                 {day.longer !== 0 && <em title={words().duty.clocks(day.longer / 3_600_000)}>{24 + day.longer / 3_600_000} h</em>}
               </span>
             ))}
@@ -146,9 +146,10 @@ function _says(duty: Duty): string {
   return [`${who}, ${brief(duty.start)} – ${brief(duty.end)}`, ...why.filter(Boolean)].join(" · ");
 }
 
-/** The date of a day, with its month where one begins. */
-function _dayName(wall: number, month: boolean): string {
-  return new Intl.DateTimeFormat(language.value, { weekday: "short", day: "numeric", ...(month ? { month: "short" as const } : {}), timeZone: "UTC" }).format(wall);
+/** The day of a week and its date; where a month begins, its name instead of the day's. */
+function _dayName(wall: number): string {
+  const first = new Date(wall).getUTCDate() === 1;
+  return new Intl.DateTimeFormat(language.value, { day: "numeric", ...(first ? { month: "short" as const } : { weekday: "short" as const }), timeZone: "UTC" }).format(wall);
 }
 
 /** The instant below a point of the screen, in the lane of a rotation; the nearest week where the point is outside of all. */

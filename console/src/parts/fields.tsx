@@ -1,7 +1,7 @@
 /** Forms: fields that say what is wrong with them, lists that are put in order, and people who are picked by name. */
 
-import type { ComponentChildren, JSX } from "preact";
-import { useId, useState } from "preact/hooks";
+import type { ComponentChildren, InputHTMLAttributes } from "preact";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { ApiError } from "../api/problem";
 import { called, entries } from "../state/directory";
 import { words } from "../words";
@@ -74,13 +74,33 @@ export function Field({ label, hint, error, children }: { label: string; hint?: 
   );
 }
 
-type Typed = Omit<JSX.InputHTMLAttributes<HTMLInputElement>, "value" | "onChange" | "label">;
+type Typed = Omit<InputHTMLAttributes<HTMLInputElement>, "value" | "onChange" | "label">;
 
 /** A line of text. */
-export function Text({ label, value, change, hint, error, ...rest }: { label: string; value: string; change: (value: string) => void; hint?: ComponentChildren; error?: string | undefined } & Typed) {
+export function Text({
+  label,
+  value,
+  change,
+  hint,
+  error,
+  first = false,
+  ...rest
+}: {
+  label: string;
+  value: string;
+  change: (value: string) => void;
+  hint?: ComponentChildren;
+  error?: string | undefined;
+  /** Whether it takes the focus when it appears. */
+  first?: boolean;
+} & Typed) {
+  const own = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    if (first) own.current?.focus();
+  }, []);
   return (
     <Field label={label} hint={hint} error={error}>
-      <input type="text" {...(rest as object)} value={value} onInput={(event) => change(event.currentTarget.value)} aria-invalid={error ? true : undefined} />
+      <input ref={own} type="text" {...(rest as object)} value={value} onInput={(event) => change(event.currentTarget.value)} aria-invalid={error ? true : undefined} />
     </Field>
   );
 }
@@ -137,8 +157,11 @@ export function Pick({
   change,
   error,
   hint,
+  bare = false,
 }: {
   label: string;
+  /** Whether the label stands in the field instead of above it. */
+  bare?: boolean;
   kinds: readonly string[];
   value: readonly string[];
   change: (value: string[]) => void;
@@ -164,7 +187,7 @@ export function Pick({
   };
   return (
     <div class="field">
-      <label for={id}>{label}</label>
+      {!bare && <label for={id}>{label}</label>}
       {value.length > 0 && (
         <ul class="chips">
           {value.map((name) => (
@@ -183,7 +206,8 @@ export function Pick({
         list={`${id}-names`}
         autocomplete="off"
         value={text}
-        placeholder={words().fields.pick}
+        placeholder={bare ? label : words().fields.pick}
+        aria-label={bare ? label : undefined}
         aria-invalid={error || unknown ? true : undefined}
         onInput={(event) => {
           setText(event.currentTarget.value);

@@ -1,20 +1,20 @@
-/** Pages that belong together. */
+/** Pages that belong together, as tabs: the places below one path that the session may see. */
 
 import { useLocation } from "preact-iso";
+import { PLACES } from "../app";
 import { may } from "../state/session";
 
-/** A page among others: its path, its name, and the scope that it needs. */
-export type Tab = readonly [path: string, name: string, scope: string];
-
-export function Tabs({ label, of }: { label: string; of: readonly Tab[] }) {
+export function Tabs({ of, first }: { of: string; first: string }) {
   const { path } = useLocation();
+  const places = PLACES.filter((place) => place.path === of || place.under === of).filter((place) => !place.scope || may(place.scope));
+  const here = places.filter((place) => path === place.path || path.startsWith(`${place.path}/`)).sort((one, other) => other.path.length - one.path.length)[0];
   return (
-    <div class="tabs" role="navigation" aria-label={label}>
-      {of
-        .filter(([, , scope]) => may(scope))
-        .map(([to, name]) => (
-          <a key={to} href={to} aria-current={path === to || path.startsWith(`${to}/`) ? "page" : undefined}>
-            {name}
+    <div class="tabs">
+      {places
+        .sort((one, other) => Number(other.path === of) - Number(one.path === of))
+        .map((place) => (
+          <a key={place.path} href={place.path} aria-current={place === here ? "page" : undefined}>
+            {place.path === of ? first : place.name()}
           </a>
         ))}
     </div>

@@ -1,0 +1,196 @@
+/** Where a payload says what: the paths, tried on a payload while they are typed. */
+
+import { useEffect, useState } from "preact/hooks";
+import { answer, api, idOf, type Schemas } from "../api/client";
+import { ApiError } from "../api/problem";
+import { incidentTone } from "../state/alarms";
+import { USUAL_MAPPING, type Integration, type Mapping } from "../state/intake";
+import { useKeptParts } from "../state/kept";
+import { words } from "../words";
+import { Form, Text } from "./fields";
+import { State } from "./mark";
+
+type Alert = Schemas["scheduler.v1.ReceivedAlert"];
+type Source = Schemas["scheduler.v1.ValueSource"];
+
+const _SOURCES = ["title", "description", "severity", "dedupKey", "state", "url"] as const;
+const _SETTLE_MS = 300;
+
+/** What is typed: for each field its paths, one after the other, and a value where none finds one. */
+interface Draft {
+  payload: string;
+  items: string;
+  paths: Record<string, string>;
+  defaults: Record<string, string>;
+  labels: string;
+  states: string;
+  severities: string;
+}
+
+function _draftOf(mapping: Mapping, payload: string): Draft {
+  const lines = (table: Record<string, string> | undefined) =>
+    Object.entries(table ?? {})
+      .map(([word, value]) => `${word}=${value}`)
+      .join("\n");
+  return {
+    payload,
+    items: mapping.items ?? "",
+    paths: Object.fromEntries(_SOURCES.map((name) => [name, (mapping[name]?.paths ?? []).join(", ")])),
+    defaults: Object.fromEntries(_SOURCES.map((name) => [name, mapping[name]?.default ?? ""])),
+    labels: lines(Object.fromEntries(Object.entries(mapping.labels ?? {}).map(([name, source]) => [name, source.paths?.join(", ") || JSON.stringify(source.default ?? "")]))),
+    states: lines(mapping.states),
+    severities: lines(mapping.severities),
+  };
+}
+
+function _table(text: string): [string, string][] {
+  return text.split("\n").flatMap((line) => {
+    const at = line.indexOf("=");
+    return at > 0 ? [[line.slice(0, at).trim(), line.slice(at + 1).trim()] as [string, string]] : [];
+  });
+}
+
+function _source(paths: string, value = ""): Source {
+  const found = paths.split(/,\s*/).filter(Boolean);
+  return { ...(found.length > 0 ? { paths: found } : {}), ...(value ? { default: value } : {}) };
+}
+
+function _mappingOf(draft: Draft): Mapping {
+  const sources = _SOURCES.flatMap((name) => {
+    const source = _source(draft.paths[name] ?? "", draft.defaults[name]);
+    return Object.keys(source).length > 0 || name === "title" ? [[name, source] as const] : [];
+  });
+  const label = (text: string): Source => (text.startsWith('"') ? { default: text.replace(/^"|"$/g, "") } : _source(text));
+  return {
+    ...(draft.items ? { items: draft.items } : {}),
+    ...(Object.fromEntries(sources) as { title: Source }),
+    labels: Object.fromEntries(_table(draft.labels).map(([name, text]) => [name, label(text)])),
+    states: Object.fromEntries(_table(draft.states)) as NonNullable<Mapping["states"]>,
+    severities: Object.fromEntries(_table(draft.severities)) as NonNullable<Mapping["severities"]>,
+  };
+}
+
+/** Tries a payload, and, of an integration that has one, its mapping; saves the mapping. */
+export function Try({ integration, payload, saved }: { integration: Integration; payload: string; saved: (integration: Integration) => void }) {
+  const mapped = integration.kind === "GENERIC" || integration.kind === "CLOUDEVENTS";
+  const first = _draftOf(integration.mapping ?? (integration.kind === "GENERIC" ? USUAL_MAPPING : ({} as Mapping)), payload);
+  const [draft, keep, forget] = useKeptParts<Draft>(`try.${integration.name}.${integration.etag}`, first);
+  const uses = mapped && (integration.kind === "GENERIC" || Object.values(draft.paths).some(Boolean));
+  const mapping = uses ? _mappingOf(draft) : undefined;
+  const said = useTried(integration, draft.payload, mapping);
+  const wrong = (field: string) => (said instanceof ApiError ? said.fields.find((item) => item.field === `mapping.${field}` || item.field.startsWith(`mapping.${field}.`) || item.field.startsWith(`mapping.${field}[`))?.description : undefined);
+  const save = async () => {
+    const call = api.PATCH("/v1/integrations/{integration}", { params: { path: { integration: idOf(integration.name) }, query: { updateMask: "mapping" } }, body: { ...integration, ...(mapping ? { mapping } : {}) } });
+    const now = await answer(call, "PATCH /v1/integrations/{integration}");
+    forget();
+    saved(now);
+  };
+  const fields = (
+    <>
+      <label class="field">
+        {words().integration.payload}
+        <textarea rows={8} class="code" spellcheck={false} value={draft.payload} onInput={(event) => keep({ payload: event.currentTarget.value })} />
+        {said instanceof ApiError && said.of("body") && <span class="wrong">{said.of("body")}</span>}
+      </label>
+      <Tried said={said} />
+      {mapped && (
+        <fieldset class="field mapping">
+          <legend>{words().integration.mapping}</legend>
+          <Text label={words().integration.items} placeholder="alerts" value={draft.items} change={(items) => keep({ items })} error={wrong("items")} />
+          {_SOURCES.map((name) => (
+            <div class="pair" key={name}>
+              <Text
+                label={words().integration.sources[name] ?? name}
+                placeholder="$.monitor.name"
+                value={draft.paths[name] ?? ""}
+                change={(paths) => keep({ paths: { ...draft.paths, [name]: paths } })}
+                error={wrong(name)}
+              />
+              <Text label={words().integration.otherwise} value={draft.defaults[name] ?? ""} change={(value) => keep({ defaults: { ...draft.defaults, [name]: value } })} />
+            </div>
+          ))}
+          <Lines label={words().integration.labels} hint="team=$.monitor.tags[0]" value={draft.labels} change={(labels) => keep({ labels })} error={wrong("labels")} />
+          <Lines label={words().integration.states} hint="down=TRIGGER, up=RESOLVE" value={draft.states} change={(states) => keep({ states })} error={wrong("states")} />
+          <Lines label={words().integration.severities} hint="P1=CRITICAL, P3=WARNING" value={draft.severities} change={(severities) => keep({ severities })} error={wrong("severities")} />
+        </fieldset>
+      )}
+    </>
+  );
+  if (!mapped) return <div class="form">{fields}</div>;
+  return (
+    <Form submit={save} label={words().integration.saveMapping}>
+      {() => fields}
+    </Form>
+  );
+}
+
+/** Lines of "word=value". */
+function Lines({ label, hint, value, change, error }: { label: string; hint: string; value: string; change: (value: string) => void; error: string | undefined }) {
+  return (
+    <label class="field">
+      {label}
+      <textarea rows={Math.min(6, Math.max(2, value.split("\n").length))} class="code" spellcheck={false} value={value} onInput={(event) => change(event.currentTarget.value)} />
+      <small class="dim">{hint}</small>
+      {error && <span class="wrong">{error}</span>}
+    </label>
+  );
+}
+
+type Said = Schemas["scheduler.v1.TryIntegrationResponse"] | ApiError | null;
+
+/** What the service says of a payload, a moment after typing ends. */
+function useTried(integration: Integration, payload: string, mapping: Mapping | undefined): Said {
+  const [said, setSaid] = useState<Said>(null);
+  const id = JSON.stringify([payload, mapping]);
+  useEffect(() => {
+    if (!payload.trim()) return setSaid(null);
+    const stop = new AbortController();
+    const timer = window.setTimeout(() => {
+      const body = { payload, ...(mapping ? { mapping } : {}) };
+      const call = api.POST("/v1/integrations/{integration}:try", { params: { path: { integration: idOf(integration.name) } }, body, signal: stop.signal });
+      answer(call, "POST :try").then(setSaid, (error: unknown) => error instanceof ApiError && setSaid(error));
+    }, _SETTLE_MS);
+    return () => {
+      window.clearTimeout(timer);
+      stop.abort();
+    };
+  }, [id]);
+  return said;
+}
+
+function Tried({ said }: { said: Said }) {
+  return (
+    <div class="preview" aria-live="polite">
+      {said === null && <p class="dim">{words().integration.tryHint}</p>}
+      {said instanceof ApiError && (
+        <p class="wrong">
+          <State tone="bad" word={words().integration.refused} />: {words().failed(said)}
+        </p>
+      )}
+      {said && !(said instanceof ApiError) && (
+        <>
+          <p class="dim">{words().integration.would(said.total ?? 0)}</p>
+          <ul class="plain">
+            {said.alerts?.slice(0, 10).map((alert, index) => <Received key={index} alert={alert} />)}
+          </ul>
+        </>
+      )}
+    </div>
+  );
+}
+
+/** What an alert would do. */
+function Received({ alert }: { alert: Alert }) {
+  const labels = Object.entries(alert.labels ?? {})
+    .map(([name, value]) => `${name}=${value}`)
+    .join(" ");
+  return (
+    <li>
+      <State tone={alert.event === "RESOLVE" ? "good" : alert.event === "ACKNOWLEDGE" ? "busy" : incidentTone({ title: "", ...(alert.severity ? { severity: alert.severity } : {}) })} word={words().integration.events[alert.event ?? ""] ?? ""} />
+      <span class="grow wraps">
+        <b>{alert.title}</b> <span class="dim">{[words().incident.severities[alert.severity ?? ""], alert.dedupKey, labels, alert.url].filter(Boolean).join(" · ")}</span>
+        {alert.description && <span class="dim"> {alert.description.slice(0, 300)}</span>}
+      </span>
+    </li>
+  );
+}
