@@ -3,7 +3,7 @@
 import { useLocation } from "preact-iso";
 import { useEffect } from "preact/hooks";
 import { AsOf, Empty, Failure, Head, Section, Shape } from "../parts/basics";
-import { Calendar } from "../parts/calendar";
+import { Calendar, minute } from "../parts/calendar";
 import { Mark } from "../parts/mark";
 import { OverrideForm } from "../parts/override-form";
 import { Panel } from "../parts/panel";
@@ -12,7 +12,7 @@ import { RotationPanel } from "../parts/rotation-panel";
 import { Tabs } from "../parts/tabs";
 import { When, brief } from "../parts/when";
 import { mondayOf, turned, wallOf, weeksOf, type View } from "../state/calendar";
-import { now, ownZone, zone } from "../state/clock";
+import { inSeconds, ownZone, zone } from "../state/clock";
 import { called, lookUp, useDirectory } from "../state/directory";
 import { dutiesOf, gapsOf, loadsOf, standingOf, type Duty, type Schedule } from "../state/duty";
 import { lasting } from "../state/lasting";
@@ -36,14 +36,13 @@ export default function OnCall({ params }: { params?: { id?: string } }) {
   useDirectory();
   const id = params?.id ?? "";
   const view: View = query["view"] === "month" ? "month" : "weeks";
-  const today = wallOf(now.value, zone.value);
+  const today = wallOf(minute.value, zone.value);
   const at = Date.parse(`${query["at"] ?? ""}T00:00Z`) || mondayOf(today);
   const person = query["person"] ?? "";
   const keep = { view: view === "month" ? "month" : undefined, at: query["at"], person: person || undefined };
   const weeks = weeksOf(view, at, zone.value);
   const [start, end] = [weeks[0]?.[0]?.start ?? 0, weeks.at(-1)?.at(-1)?.end ?? 0];
-  const minute = Math.floor(now.value / 60_000) * 60_000;
-  const ahead = useLoaded((signal) => schedules(minute, minute + _AHEAD, signal), []);
+  const ahead = useLoaded((signal) => schedules(Date.parse(inSeconds(0)), minute.value + _AHEAD, signal), []);
   const seen = useLoaded((signal) => schedules(start, end, signal), [start, end]);
   const again = () => (ahead.again(), seen.again());
   useEffect(() => void lookUp((seen.data ?? []).flatMap((schedule) => (schedule.intervals ?? []).flatMap((interval) => interval.recipients ?? []))), [seen.data]);
@@ -158,14 +157,14 @@ type Keep = Record<string, string | undefined>;
 /** Where an override of a time is made. */
 function _override(rotation: string, span: { start: number; end: number }, keep: Keep, write: boolean): string {
   const id = rotation.slice(10);
-  if (!write || span.end <= now.value) return onCallAt(id, keep);
-  const [from, to] = [Math.max(span.start, Math.ceil(now.value / 60_000) * 60_000), span.end];
+  if (!write || span.end <= minute.value) return onCallAt(id, keep);
+  const [from, to] = [Math.max(span.start, minute.value + 60_000), span.end];
   return onCallAt(id, { ...keep, override: "", from: new Date(from).toISOString(), to: new Date(to).toISOString() });
 }
 
 /** Times at which nobody is on call, the soonest first; or one quiet line. */
 function Gaps({ all, keep }: { all: readonly Schedule[]; keep: Keep }) {
-  const gaps = gapsOf(all).filter((gap) => gap.end > now.value);
+  const gaps = gapsOf(all).filter((gap) => gap.end > minute.value);
   const unknown = all.filter((schedule) => schedule.intervals?.some((interval) => interval.labels?.includes("UNKNOWN_RECIPIENT")));
   const failed = all.filter((schedule) => schedule.error);
   if (gaps.length + unknown.length + failed.length === 0) {
@@ -182,7 +181,7 @@ function Gaps({ all, keep }: { all: readonly Schedule[]; keep: Keep }) {
           <li key={`${gap.rotation} ${gap.start}`}>
             <Mark tone="bad" />
             <span class="grow wraps" title={`${brief(gap.start)} – ${brief(gap.end)}`}>
-              <b>{called(gap.rotation)}</b> {gap.start <= now.value ? words().duty.gapNow(brief(gap.end)) : `${brief(gap.start)} – ${brief(gap.end)}`} <span class="dim">{lasting(gap.end - gap.start)}</span>
+              <b>{called(gap.rotation)}</b> {gap.start <= minute.value ? words().duty.gapNow(brief(gap.end)) : `${brief(gap.start)} – ${brief(gap.end)}`} <span class="dim">{lasting(gap.end - gap.start)}</span>
             </span>
             {may("recipients:write") && (
               <a class="button" href={_override(gap.rotation, gap, keep, true)} aria-label={words().duty.coverOf(called(gap.rotation), brief(gap.start))}>
@@ -226,7 +225,7 @@ function Now({ all, open, keep }: { all: readonly Schedule[]; open: string; keep
         </thead>
         <tbody>
           {all.map((schedule) => {
-            const { now: has, next, until } = standingOf(schedule, now.value);
+            const { now: has, next, until } = standingOf(schedule, Math.max(minute.value, Date.parse(schedule.intervals?.[0]?.startTime ?? "") || 0));
             return (
               <tr key={schedule.rotation} class={schedule.rotation === `rotations/${open}` ? "open" : ""}>
                 <td>

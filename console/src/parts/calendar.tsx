@@ -1,5 +1,6 @@
 /** Who is on call, as a calendar: weeks of seven days, in each a lane for every rotation. Dragging over a lane chooses a time; arrows go from shift to shift. */
 
+import { computed } from "@preact/signals";
 import { useRef, useState } from "preact/hooks";
 import { instantAt, piecesOf, placeIn, type Span, type Week } from "../state/calendar";
 import { now } from "../state/clock";
@@ -16,6 +17,9 @@ export interface Lane {
   /** Why its schedule cannot be shown. */
   error: string;
 }
+
+/** The minute that it is, in milliseconds since 1970: a calendar need not be drawn each second. */
+export const minute = computed(() => Math.floor(now.value / 60_000) * 60_000);
 
 const _FEW_PX = 4; // less than this is a click
 const _LEAST_MS = 3_600_000;
@@ -75,7 +79,7 @@ export function Calendar({
         <div class="week" key={week[0]?.wall}>
           <div class="days">
             {week.map((day) => (
-              <span key={day.wall} class={now.value >= day.start && now.value < day.end ? "today" : ""}>
+              <span key={day.wall} class={minute.value >= day.start && minute.value < day.end ? "today" : ""}>
                 {_dayName(day.wall)}
                 {day.longer !== 0 && <em title={words().duty.clocks(day.longer / 3_600_000)}>{24 + day.longer / 3_600_000} h</em>}
               </span>
@@ -104,7 +108,7 @@ export function Calendar({
                 ))}
                 {chosen?.rotation === lane.rotation &&
                   piecesOf(week, [chosen]).map(({ from, width }) => <i key="chosen" class="chosen" style={{ left: `${from * 100}%`, width: `${width * 100}%` }} />)}
-                {_isNow(week) && <i class="now" style={{ left: `${placeIn(week, now.value) * 100}%` }} />}
+                {_isNow(week) && <i class="now" style={{ left: `${placeIn(week, minute.value) * 100}%` }} />}
               </div>
             </div>
           ))}
@@ -120,7 +124,7 @@ function _shown(week: Week, lane: Lane) {
 }
 
 function _isNow(week: Week): boolean {
-  return now.value >= (week[0]?.start ?? 0) && now.value < (week.at(-1)?.end ?? 0);
+  return minute.value >= (week[0]?.start ?? 0) && minute.value < (week.at(-1)?.end ?? 0);
 }
 
 function _key(row: number, duty: Duty): string {

@@ -1,1 +1,0 @@
-import{G as e,U as t,V as n,et as r,t as i}from"./app-D-Qrc2rE.js";await Promise.all([t(),e()]),r(n(i,{}),document.getElementById(`app`));
