@@ -3750,6 +3750,28 @@ class Client(Core):
         """
         return self._call(contract.PREVIEW_ROTATION, {"name": name, "from_": from_, "to": to}, timeout=timeout)
 
+    def preview_on_call(
+        self,
+        *,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        from_: datetime | str | None = None,
+        to: datetime | str | None = None,
+        timeout: float | None = None,
+    ) -> Pages[models.PreviewOnCallResponse, models.RotationSchedule]:
+        """Shows the schedules of all rotations in a range of time, by name: each as PreviewRotation shows it.
+
+        Needs the scope ``recipients:read``.
+
+        Args:
+            page_size: Most of them wanted; 50 unless given, at most 1000. A page with many intervals has fewer.
+            page_token: next_page_token of the page before.
+            from_: Where they begin; now unless given.
+            to: Where they end, at most 366 days later; four weeks later unless given.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._pages(contract.PREVIEW_ON_CALL, {"page_size": page_size, "page_token": page_token, "from_": from_, "to": to}, "schedules", timeout)
+
     def create_rotation_override(
         self,
         parent: str,

@@ -2534,6 +2534,20 @@ PREVIEW_ROTATION = Call(
     timeout=10,
 )
 
+PREVIEW_ON_CALL = Call(
+    method="GET",
+    paths=("/v1/onCall:preview",),
+    params={
+        "page_size": Param("pageSize", INTEGER),
+        "page_token": Param("pageToken", TEXT),
+        "from_": Param("from", TIME),
+        "to": Param("to", TIME),
+    },
+    answer=message("PreviewOnCallResponse"),
+    repeat="always",
+    timeout=10,
+)
+
 CREATE_ROTATION_OVERRIDE = Call(
     method="POST",
     paths=("/v1/{parent=rotations/*}/overrides",),

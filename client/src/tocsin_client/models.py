@@ -3271,6 +3271,16 @@ class PreviewAlarmResponse(Model):
     """In order. Those that would not fire are among them, with their label, and are not counted."""
 
 
+class PreviewOnCallResponse(Model):
+    """The schedules of all rotations."""
+
+    __slots__ = ()
+    schedules: Sequence[RotationSchedule] = _v.field("schedules", _v.many(_v.message("RotationSchedule")), default=())
+    """One for each rotation, by name."""
+    next_page_token: str = _v.field("nextPageToken", _v.TEXT, default="")
+    """Token for the next page; empty on the last one."""
+
+
 class PreviewRotationResponse(Model):
     """The schedule of a rotation."""
 
@@ -3803,6 +3813,22 @@ class RotationOverride(Model):
     """Who made it: "users/{id}" or "apiKeys/{id}"."""
     create_time: datetime | None = _v.field("createTime", _v.TIME, default=None)
     """When it was made."""
+
+
+class RotationSchedule(Model):
+    """The schedule of a rotation in a range of time."""
+
+    __slots__ = ()
+    rotation: str = _v.field("rotation", _v.TEXT, default="")
+    """The rotation, "rotations/{id}"."""
+    display_name: str = _v.field("displayName", _v.TEXT, default="")
+    """Its name for people."""
+    time_zone: str = _v.field("timeZone", _v.TEXT, default="")
+    """IANA time zone of its local times."""
+    intervals: Sequence[DutyInterval] = _v.field("intervals", _v.many(_v.message("DutyInterval")), default=())
+    """What it comes to, in order and without a hole; it begins with the rotation itself if that is younger."""
+    error: str = _v.field("error", _v.TEXT, default="")
+    """Why it cannot be shown; it has no intervals then. Empty: it can."""
 
 
 class RouteMiss(Model):
