@@ -1,1 +1,0 @@
-import{G as e,U as t,V as n,t as r,tt as i}from"./app-B7uc4jzp.js";await Promise.all([t(),e()]),i(n(r,{}),document.getElementById(`app`));
