@@ -37,6 +37,7 @@ KEYS: Final = {
     "Tab": {"code": "Tab", "windowsVirtualKeyCode": 9},
     "Enter": {"code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"},
     "Escape": {"code": "Escape", "windowsVirtualKeyCode": 27},
+    "ArrowRight": {"code": "ArrowRight", "windowsVirtualKeyCode": 39},
     "ArrowDown": {"code": "ArrowDown", "windowsVirtualKeyCode": 40},
 }
 """Keys as `Input.dispatchKeyEvent` takes them."""

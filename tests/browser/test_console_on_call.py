@@ -1,4 +1,4 @@
-"""On call and integrations in the console, in a real Chromium: set up by keyboard alone, overrides by form and by dragging, payloads that would do harm."""
+"""On call and integrations in the console, in a real Chromium: by keyboard alone, by dragging, and with payloads that would do harm."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -40,17 +40,14 @@ def asked(api: httpx2.Client, path: str) -> Any:
 
 async def write(page: Page, label: str, text: str) -> None:
     """Goes to the field of that label by Tab, and types."""
-    await tab_to(
-        page,
-        f"({FOCUS}.closest('label') ?? document.querySelector('label[for=\"' + {FOCUS}.id + '\"]'))?.innerText.startsWith({json.dumps(label)})",
-    )
+    await tab_to(page, f"{FOCUS}.labels?.[0]?.innerText.startsWith({json.dumps(label)})")
     await page.call("Input.insertText", text=text)
 
 
 async def fill(page: Page, selector: str, text: str) -> None:
     """Puts a text into a field, as typing it would."""
     await page.until(f"document.querySelector({json.dumps(selector)}) !== null")
-    await page.value(f"(({{ set }}, field) => {{ field.focus(); field.select(); }})({{}}, document.querySelector({json.dumps(selector)}))")
+    await page.value(f"document.querySelector({json.dumps(selector)}).focus(); {FOCUS}.select()")
     await page.call("Input.insertText", text=text)
 
 
@@ -62,7 +59,7 @@ async def drag(page: Page, start: tuple[float, float], end: tuple[float, float])
 
 
 async def test_on_call_is_set_up_by_keyboard_alone(browser: Chromium, home: str, stack: RunningStack) -> None:
-    """A team, somebody new, Enter: rotation, policy, integration and the incident of the test alert are there, though an answer was lost."""
+    """A team, somebody new, Enter: rotation, policy, integration and the test's incident are there once, though an answer was lost."""
     page = await browser.open(f"{home}/on-call-setup", script=WATCH_VIOLATIONS + LOSES_AN_ANSWER, **DESK)
     await page.until(f"{FOCUS}?.closest('label')?.innerText.startsWith('Name of the team')")
     await page.call("Input.insertText", text="Night \U0001f319 <i>watch</i>")
@@ -97,9 +94,9 @@ async def test_on_call_is_set_up_by_keyboard_alone(browser: Chromium, home: str,
 
 async def test_an_override_by_form_is_taken_back_by_undo(browser: Chromium, home: str, stack: RunningStack) -> None:
     """By keyboard: a shift is opened by Enter, somebody is picked by a part of the name; undo takes it back."""
-    page = await shown(browser, f"{home}/on-call", **DESK)
+    page = await shown(browser, f"{home}/on-call/shop", **DESK)
     await tab_to(page, f"{FOCUS}.matches('.calendar .shift')")
-    await strike(page, "ArrowDown")
+    await strike(page, "ArrowRight")
     await strike(page, "Enter")
     await page.until("location.search.includes('override') && document.querySelector('.panel form') !== null")
     await write(page, "Who", "eve")
@@ -121,15 +118,14 @@ async def test_an_override_by_form_is_taken_back_by_undo(browser: Chromium, home
 
 
 async def test_an_override_by_dragging_over_the_calendar(browser: Chromium, home: str, stack: RunningStack) -> None:
-    """From noon of a day in the second week to noon of the next: the form has these times, in a day with a change of the clocks as well."""
+    """From noon of a day to the evening of the next, on which the clocks change: the form has these times, and so has the override."""
     page = await shown(browser, f"{home}/on-call?at=2027-03-22", **DESK)
-    await page.value(
-        "(select => { select.value = 'Europe/Berlin'; select.dispatchEvent(new Event('change', { bubbles: true })); })(document.querySelector('.bar select'))"
-    )
+    zones = "document.querySelector('.bar select')"
+    await page.value(f"{zones}.value = 'Europe/Berlin'; {zones}.dispatchEvent(new Event('change', {{ bubbles: true }}))")
     await page.until(says("The clocks go forward on Sunday"))
-    await page.value("document.querySelector('[data-track=\"rotations/shop\"]').scrollIntoView({ block: 'center' })")
-    box = "(({ left, top, width, height }) => [left, top, width, height])(document.querySelector('[data-track=\"rotations/shop\"]').getBoundingClientRect())"
-    left, top, width, height = await page.value(box)
+    lane = "document.querySelector('[data-track=\"rotations/shop\"]')"
+    await page.value(f"{lane}.scrollIntoView({{ block: 'center' }})")
+    left, top, width, height = await page.value(f"(({{ x, y, width, height }}) => [x, y, width, height])({lane}.getBoundingClientRect())")
     noon, evening = left + width * 5.5 / 7, left + width * (6 + 18 / 23) / 7
     await drag(page, (noon, top + height / 2), (evening, top + height / 2))
     await page.until("document.querySelector('.panel form') !== null")

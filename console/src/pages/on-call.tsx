@@ -1,7 +1,7 @@
 /** On call: what is not covered, who has it now, and the calendar of everybody. */
 
 import { useLocation } from "preact-iso";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { AsOf, Empty, Failure, Head, Section, Shape } from "../parts/basics";
 import { Calendar, minute } from "../parts/calendar";
 import { Mark } from "../parts/mark";
@@ -46,7 +46,9 @@ export default function OnCall({ params }: { params?: { id?: string } }) {
   const seen = useLoaded((signal) => schedules(start, end, signal), [start, end]);
   const again = () => (ahead.again(), seen.again());
   useEffect(() => void lookUp((seen.data ?? []).flatMap((schedule) => (schedule.intervals ?? []).flatMap((interval) => interval.recipients ?? []))), [seen.data]);
-  const all = seen.data ?? [];
+  const last = useRef<readonly Schedule[]>([]);
+  if (seen.data) last.current = seen.data;
+  const all = seen.error && !seen.data ? [] : last.current; // other weeks come without the lanes going away meanwhile
   const mine = id ? all.filter((schedule) => schedule.rotation === `rotations/${id}`) : all;
   const write = may("recipients:write");
   const panel = id !== "" || query["add"] !== undefined || query["override"] !== undefined;
@@ -75,7 +77,7 @@ export default function OnCall({ params }: { params?: { id?: string } }) {
       {seen.error && !seen.data && <Failure error={seen.error} again={again} />}
       <div class={panel ? "beside" : "alone"}>
         <div class="stack whole">
-          {!seen.data && !seen.error && <Shape />}
+          {!seen.data && !seen.error && all.length === 0 && <Shape />}
           {seen.data && all.length === 0 && (
             <Empty sentence={words().rotation.none} line="tocsin rotation apply shop.yaml">
               {write && (
