@@ -70,6 +70,7 @@ async def stack(state: Path) -> AsyncIterator[RunningStack]:
             client.post("/v1/alarms", json=alarm).raise_for_status()
             client.post("/v1/incidents", json={"title": "Disk of db-1 is full", "severity": "CRITICAL"}).raise_for_status()
             _people(client)
+            _on_call(client)
         yield running
 
 
@@ -100,3 +101,34 @@ def _people(client: httpx2.Client) -> None:
     client.post("/v1/templates", json=template).raise_for_status()
     message = {"recipients": ["recipients/hostile"], "template": "templates/hostile", "variables": {"name": "Ann"}}
     client.post("/v1/notifications", json=message).raise_for_status()
+
+
+def _on_call(client: httpx2.Client) -> None:
+    """Two rotations, a policy, an integration with a payload, a heartbeat, a limit and an event; some with names that would do harm."""
+    for name in ("ann", "bob", "eve"):
+        address = {"channel": "email", "value": f"{name}@example.com", "state": "ACTIVE"}
+        person = {"name": f"recipients/{name}", "displayName": f"{name.title()} Example", "addresses": [address]}
+        client.post("/v1/recipients", json=person).raise_for_status()
+    daily = {"turnUnit": "DAYS", "turnCount": 1, "handOverTime": "09:00", "start": "2026-01-01T09:00"}
+    for rotation, label, people in (("shop", "Shop", ("ann", "bob")), ("hostile", HOSTILE_NAME, ("hostile", "eve"))):
+        layer = {"displayName": label[:100], "participants": [{"recipients": [f"recipients/{name}"]} for name in people], **daily}
+        given = {"name": f"rotations/{rotation}", "displayName": label, "timeZone": "Europe/Berlin", "layers": [layer]}
+        client.post("/v1/rotations", json=given).raise_for_status()
+    policy = {
+        "name": "escalationPolicies/hostile",
+        "displayName": HOSTILE_NAME,
+        "steps": [{"targets": ["rotations/hostile"], "wait": "300s"}],
+    }
+    client.post("/v1/escalationPolicies", json=policy).raise_for_status()
+    mapping = {"title": {"paths": ["name"]}, "dedupKey": {"paths": ["id"]}, "state": {"paths": ["state"], "default": "firing"}}
+    integration = {"name": "integrations/hostile", "displayName": HOSTILE_NAME, "kind": "GENERIC", "mapping": mapping}
+    key = client.post("/v1/integrations", json=integration).raise_for_status().json()["key"]
+    client.post(f"/v1/integrations/{key}/generic", json={"name": HOSTILE_NAME, "id": 1}).raise_for_status()
+    for trigger in (
+        {"heartbeat": {"every": "3600s"}},
+        {"threshold": {"metric": "cellar.temperature", "comparison": "GREATER_THAN", "value": 24}},
+    ):
+        alarm = {"displayName": HOSTILE_NAME, "trigger": trigger, "action": {"task": {"handler": "noop"}}}
+        client.post("/v1/alarms", json=alarm).raise_for_status()
+    client.post("/v1/readings", json={"metric": "cellar.temperature", "value": 21.5, "source": HOSTILE_NAME}).raise_for_status()
+    client.post("/v1/events", json={"topic": "orders.paid", "data": {"who": HOSTILE_NAME}, "source": HOSTILE_NAME}).raise_for_status()

@@ -16,6 +16,10 @@ PAGES: Final = (
     "", "incidents", "alarms", "alarms/new", "firings", "deliveries", "inbox", "mesh", "access", "audit", "settings",
     "templates", "templates?new", "templates/hostile", "templates/hostile?edit", "recipients", "recipients?new", "recipients/hostile",
     "recipients/hostile?edit", "groups", "groups?new", "groups/hostile", "import",
+    "on-call", "on-call?view=month", "on-call?add", "on-call/hostile", "on-call/hostile?edit", "on-call/shop?override", "on-call-setup",
+    "policies", "policies?add", "policies/hostile", "policies/hostile?edit",
+    "integrations", "integrations?add", "integrations/hostile", "integrations/hostile?edit", "integrations/hostile?try",
+    "heartbeats", "heartbeats?add", "heartbeats?key", "readings", "readings?add", "events",
 )  # fmt: skip
 
 

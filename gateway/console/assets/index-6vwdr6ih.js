@@ -1,1 +1,0 @@
-import{O as e,Y as t,j as n,w as r}from"./basics-CHtFKpwd.js";import{t as i}from"./app-ChjZNZSN.js";await Promise.all([e(),n()]),t(r(i,{}),document.getElementById(`app`));
