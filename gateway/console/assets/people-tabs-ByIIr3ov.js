@@ -1,1 +1,0 @@
-import{N as e,k as t,w as n}from"./basics-Z8Ubi7pw.js";var r=[`recipients`,`groups`,`import`];function i({at:i}){return n(`div`,{class:`choice`,role:`group`,"aria-label":t().pages.people,children:r.filter(t=>t!==`import`||e(`recipients:write`)).map(e=>n(`a`,{class:`chip`,href:`/console/${e}`,"aria-current":e===i?`page`:void 0,children:t().person.tabs[e]},e))})}export{i as t};
