@@ -104,6 +104,9 @@ async def test_no_alarm_is_lost_or_doubled_while_shards_move(stores: Stores, sta
         replicas.append(await start(name))
         processors.append(Processor(replicas[-1]))
     await steadily(stores, clock, 2, lambda: shares(*replicas) == [64] * 4)
+    # As the service does: what processors have in hand is settled before the shards go.
+    replicas[1].dispatcher.drain()
+    await steadily(stores, clock, 0, lambda: len(replicas[1].dispatcher.leases) == 0)
     await replicas[1].stop()
     await steadily(stores, clock, 6, lambda: all_done(stores, 600))
     got = [queued.alarm for processor in processors for queued, _ in processor.got]
