@@ -10,6 +10,7 @@ from auth_svc.handlers.identity_providers import IdentityProviderHandlers, OidcH
 from auth_svc.handlers.invitations import InvitationHandlers
 from auth_svc.handlers.keys import ApiKeyHandlers
 from auth_svc.handlers.pages import AccountPageHandlers
+from auth_svc.handlers.profiles import ProfileHandlers
 from auth_svc.handlers.roles import RoleHandlers
 from auth_svc.handlers.service_accounts import ServiceAccountHandlers
 from auth_svc.handlers.sessions import SessionHandlers
@@ -28,6 +29,7 @@ __all__ = [
     "IdentityProviderHandlers",
     "InvitationHandlers",
     "OidcHandlers",
+    "ProfileHandlers",
     "RoleHandlers",
     "SecurityAlertHandlers",
     "ServiceAccountHandlers",

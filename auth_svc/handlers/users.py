@@ -38,11 +38,11 @@ class UserHandlers(user_service_pb2_grpc.UserServiceServicer):
             display_name=request.display_name,
             role=_role_name(request, field="roleName") or OPERATOR.name,
         )
-        return _user(user)
+        return user_message(user)
 
     async def GetUser(self, request: user_service_pb2.GetUserRequest, context: _Context) -> user_service_pb2.User:
         """Reads a user."""
-        return _user(await self._people.user(caller(), request.name.removeprefix("users/")))
+        return user_message(await self._people.user(caller(), request.name.removeprefix("users/")))
 
     async def ListUsers(self, request: user_service_pb2.ListUsersRequest, context: _Context) -> user_service_pb2.ListUsersResponse:
         """Lists users."""
@@ -52,7 +52,7 @@ class UserHandlers(user_service_pb2_grpc.UserServiceServicer):
             return await self._people.users(who, after=behind[0] if behind else "", limit=most), None
 
         listing = Listing(f"users of {who.tenant}", (str,))
-        users, token = await list_page(request, listing, read=read, show=_user, place=lambda user: (user.id,))
+        users, token = await list_page(request, listing, read=read, show=user_message, place=lambda user: (user.id,))
         return user_service_pb2.ListUsersResponse(users=users, next_page_token=token)
 
     async def UpdateUser(self, request: user_service_pb2.UpdateUserRequest, context: _Context) -> user_service_pb2.User:
@@ -68,15 +68,15 @@ class UserHandlers(user_service_pb2_grpc.UserServiceServicer):
             role=role,
             locale=given.locale if "locale" in fields else None,
         )
-        return _user(changed)
+        return user_message(changed)
 
     async def DeactivateUser(self, request: user_service_pb2.DeactivateUserRequest, context: _Context) -> user_service_pb2.User:
         """Deactivates a user."""
-        return _user(await self._people.deactivate_user(caller(), request.name.removeprefix("users/")))
+        return user_message(await self._people.deactivate_user(caller(), request.name.removeprefix("users/")))
 
     async def ReactivateUser(self, request: user_service_pb2.ReactivateUserRequest, context: _Context) -> user_service_pb2.User:
         """Activates a user again."""
-        return _user(await self._people.reactivate_user(caller(), request.name.removeprefix("users/")))
+        return user_message(await self._people.reactivate_user(caller(), request.name.removeprefix("users/")))
 
     async def DeleteUser(self, request: user_service_pb2.DeleteUserRequest, context: _Context) -> empty_pb2.Empty:
         """Removes a user."""
@@ -100,7 +100,8 @@ def _role_name(given: "user_service_pb2.User | user_service_pb2.CreateUserReques
     return name
 
 
-def _user(user: User) -> user_service_pb2.User:
+def user_message(user: User) -> user_service_pb2.User:
+    """A user as the API shows it."""
     return user_service_pb2.User(
         name=user.name,
         email=user.email,

@@ -14,6 +14,7 @@ from auth_svc.ports.factors import FactorStore, Passkeys
 from auth_svc.ports.identities import Admission, AdmissionKind, CodeProof, IdentityStore, IssuerReport, Issuers
 from auth_svc.ports.keys import HeldKey, KeyStore, KeyUse
 from auth_svc.ports.members import InvitationStore, RoleStore, ServiceAccountStore
+from auth_svc.ports.names import NameStore
 from auth_svc.ports.new_tenants import NewTenantStore
 from auth_svc.ports.security import PasswordCheck, PasswordHasher, PublicKeys, SecurityLog, StreamTokenCodec, TokenSigner
 from auth_svc.ports.sessions import RefreshRefusal, Refused, Rotated, SessionStore
@@ -43,6 +44,7 @@ __all__ = [
     "Issuers",
     "KeyStore",
     "KeyUse",
+    "NameStore",
     "NewTenantStore",
     "OneTimeStore",
     "Passkeys",
@@ -84,6 +86,7 @@ class Store(
     IdentityStore,
     AddressChangeStore,
     AlertPolicyStore,
+    NameStore,
     Protocol,
 ):
     """All of it."""

@@ -23,6 +23,7 @@ from auth_svc.service.one_time import OneTimeTokens
 from auth_svc.service.open_sessions import OpenSessions
 from auth_svc.service.opening import SessionOpening, SessionRule, TokenPair
 from auth_svc.service.own_sessions import SessionList
+from auth_svc.service.profiles import Profiles
 from auth_svc.service.reauthentication import Reauthentication
 from auth_svc.service.registering import Registering, RegistrationRule
 from auth_svc.service.roles import Roles
@@ -65,6 +66,7 @@ __all__ = [
     "OidcSignIns",
     "OneTimeTokens",
     "OpenSessions",
+    "Profiles",
     "ProviderDraft",
     "Reauthentication",
     "Registering",

@@ -12,6 +12,7 @@ from auth_svc.store.factors import FactorQueries
 from auth_svc.store.identities import IdentityQueries
 from auth_svc.store.invitations import InvitationQueries
 from auth_svc.store.keys import KeyQueries
+from auth_svc.store.names import NameQueries
 from auth_svc.store.new_tenants import NewTenantQueries
 from auth_svc.store.one_time import OneTimeQueries
 from auth_svc.store.roles import RoleQueries
@@ -42,5 +43,6 @@ class AuthStore(
     IdentityQueries,
     AddressChangeQueries,
     AlertPolicyQueries,
+    NameQueries,
 ):
     """Implements `auth_svc.ports.Store` on SQLite and PostgreSQL."""

@@ -8,6 +8,7 @@ from auth_svc.handlers import (
     AccountPageHandlers,
     ApiKeyHandlers,
     InvitationHandlers,
+    ProfileHandlers,
     RoleHandlers,
     ServiceAccountHandlers,
     UserHandlers,
@@ -18,6 +19,7 @@ from auth_svc.service import (
     Invitations,
     KeyUses,
     KeyWarnings,
+    Profiles,
     Roles,
     ServiceAccounts,
     Users,
@@ -31,6 +33,7 @@ from tocsin.api.auth.v1 import (
     account_service_pb2_grpc,
     api_key_service_pb2_grpc,
     invitation_service_pb2_grpc,
+    profile_service_pb2_grpc,
     role_service_pb2_grpc,
     service_account_service_pb2_grpc,
     user_service_pb2_grpc,
@@ -52,6 +55,10 @@ class MemberParts:
             (
                 invitation_service_pb2_grpc.add_InvitationServiceServicer_to_server,
                 InvitationHandlers(invitations=self.invitations),
+            ),
+            (
+                profile_service_pb2_grpc.add_ProfileServiceServicer_to_server,
+                ProfileHandlers(profiles=Profiles(store=shared["store"], log=shared["log"])),
             ),
             (account_service_pb2_grpc.add_AccountPageServiceServicer_to_server, pages),
         )

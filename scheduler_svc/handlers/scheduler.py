@@ -51,6 +51,10 @@ class SchedulerHandlers(scheduler_service_pb2_grpc.SchedulerServiceServicer):
         """Shows what the tenant uses of its quotas."""
         return scheduler_service_pb2.Usage(quotas=map(_quota, await self._usage.of(caller().tenant)))
 
+    async def InspectUsage(self, request: scheduler_service_pb2.InspectUsageRequest, context: Context) -> scheduler_service_pb2.Usage:
+        """Shows what any tenant uses of its quotas."""
+        return scheduler_service_pb2.Usage(quotas=map(_quota, await self._usage.of(request.tenant.removeprefix("tenants/"))))
+
     async def FindTemplateUses(
         self, request: scheduler_service_pb2.FindTemplateUsesRequest, context: Context
     ) -> scheduler_service_pb2.FindTemplateUsesResponse:

@@ -129,6 +129,7 @@ NATURALLY = {
         "auth.v1.TenantService/UpdateTenant",
         "auth.v1.UserService/DeactivateUser",
         "auth.v1.UserService/ReactivateUser",
+        "auth.v1.ProfileService/UpdateProfile",
         "auth.v1.UserService/UpdateUser",
         "mailer.v1.AnswerService/AnswerByLink",
         "mailer.v1.DeliveryService/RetryDelivery",

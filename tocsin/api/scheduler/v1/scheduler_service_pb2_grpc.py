@@ -50,6 +50,11 @@ class SchedulerServiceStub:
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.GetUsageRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.Usage.FromString,
                 _registered_method=True)
+        self.InspectUsage = channel.unary_unary(
+                '/tocsin.api.scheduler.v1.SchedulerService/InspectUsage',
+                request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.InspectUsageRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.Usage.FromString,
+                _registered_method=True)
         self.FindTemplateUses = channel.unary_unary(
                 '/tocsin.api.scheduler.v1.SchedulerService/FindTemplateUses',
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.FindTemplateUsesRequest.SerializeToString,
@@ -82,6 +87,13 @@ class SchedulerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def InspectUsage(self, request, context):
+        """Shows what any tenant uses of its quotas. For the operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FindTemplateUses(self, request, context):
         """Finds alarms that use a template and could not fill it in, so that a change of the template does not break them unnoticed. Internal.
         """
@@ -105,6 +117,11 @@ def add_SchedulerServiceServicer_to_server(servicer, server):
             'GetUsage': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUsage,
                     request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.GetUsageRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.Usage.SerializeToString,
+            ),
+            'InspectUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.InspectUsage,
+                    request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.InspectUsageRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.Usage.SerializeToString,
             ),
             'FindTemplateUses': grpc.unary_unary_rpc_method_handler(
@@ -194,6 +211,33 @@ class SchedulerService:
             target,
             '/tocsin.api.scheduler.v1.SchedulerService/GetUsage',
             tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.GetUsageRequest.SerializeToString,
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.Usage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InspectUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.scheduler.v1.SchedulerService/InspectUsage',
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.InspectUsageRequest.SerializeToString,
             tocsin_dot_api_dot_scheduler_dot_v1_dot_scheduler__service__pb2.Usage.FromString,
             options,
             channel_credentials,

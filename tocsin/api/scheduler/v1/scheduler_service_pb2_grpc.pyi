@@ -39,6 +39,8 @@ class SchedulerServiceStub:
     """Lists the recomputations that a new version of the time-zone database brought, the newest first."""
     GetUsage: _grpc.UnaryUnaryMultiCallable[_scheduler_service_pb2.GetUsageRequest, _scheduler_service_pb2.Usage]
     """Shows what the tenant uses of its quotas."""
+    InspectUsage: _grpc.UnaryUnaryMultiCallable[_scheduler_service_pb2.InspectUsageRequest, _scheduler_service_pb2.Usage]
+    """Shows what any tenant uses of its quotas. For the operator."""
     FindTemplateUses: _grpc.UnaryUnaryMultiCallable[_scheduler_service_pb2.FindTemplateUsesRequest, _scheduler_service_pb2.FindTemplateUsesResponse]
     """Finds alarms that use a template and could not fill it in, so that a change of the template does not break them unnoticed. Internal."""
 
@@ -53,6 +55,8 @@ class SchedulerServiceAsyncStub(SchedulerServiceStub):
     """Lists the recomputations that a new version of the time-zone database brought, the newest first."""
     GetUsage: _aio.UnaryUnaryMultiCallable[_scheduler_service_pb2.GetUsageRequest, _scheduler_service_pb2.Usage]  # type: ignore[assignment]
     """Shows what the tenant uses of its quotas."""
+    InspectUsage: _aio.UnaryUnaryMultiCallable[_scheduler_service_pb2.InspectUsageRequest, _scheduler_service_pb2.Usage]  # type: ignore[assignment]
+    """Shows what any tenant uses of its quotas. For the operator."""
     FindTemplateUses: _aio.UnaryUnaryMultiCallable[_scheduler_service_pb2.FindTemplateUsesRequest, _scheduler_service_pb2.FindTemplateUsesResponse]  # type: ignore[assignment]
     """Finds alarms that use a template and could not fill it in, so that a change of the template does not break them unnoticed. Internal."""
 
@@ -82,6 +86,14 @@ class SchedulerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_scheduler_service_pb2.Usage, _abc.Awaitable[_scheduler_service_pb2.Usage]]:
         """Shows what the tenant uses of its quotas."""
+
+    @_abc_1.abstractmethod
+    def InspectUsage(
+        self,
+        request: _scheduler_service_pb2.InspectUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scheduler_service_pb2.Usage, _abc.Awaitable[_scheduler_service_pb2.Usage]]:
+        """Shows what any tenant uses of its quotas. For the operator."""
 
     @_abc_1.abstractmethod
     def FindTemplateUses(
