@@ -1,7 +1,7 @@
 """The settings of auth_svc."""
 
 import re
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import ClassVar, Final, Literal
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from tocsin.errors import InvalidInput
 from tocsin.tenants import Quotas
 
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]{1,253}(?::[0-9]{1,5})?")
+_LOCALHOST: Final = "localhost"
 _SCOPE: Final = re.compile(r"[a-z][a-z0-9_-]*:[a-z][a-z0-9_-]*\Z")
 
 
@@ -57,8 +58,8 @@ class AuthSettings(ServiceSettings, StoreSettings, EgressSettings):
     passkey_rp_id: str = Field(
         "",
         max_length=253,
-        description="Domain that passkeys are of (WebAuthn's relying party id); empty: the host of TOCSIN_PUBLIC_URL. Who changes it loses "
-        "every passkey.",
+        description="Domain that passkeys are of (WebAuthn's relying party id); empty: the host of TOCSIN_PUBLIC_URL, and "
+        "localhost where that is an address of this machine. Who changes it loses every passkey.",
     )
     passkey_origins: tuple[str, ...] = Field(
         (), description="Origins of pages that may use passkeys, such as https://console.example.com; none: that of TOCSIN_PUBLIC_URL."
@@ -141,15 +142,23 @@ class AuthSettings(ServiceSettings, StoreSettings, EgressSettings):
 
     @property
     def relying_party(self) -> str:
-        """The domain that passkeys are of; empty if there is none: an IP address is no domain."""
+        """The domain that passkeys are of; empty if there is none: an IP address is no domain, but this machine has a name."""
         host = self.passkey_rp_id or (urlsplit(self.public_url).hostname or "")
-        return "" if _is_ip_address(host) else host
+        address = _ip_address_of(host)
+        if address is None:
+            return host
+        return _LOCALHOST if address.is_loopback else ""
 
     @property
     def relying_origins(self) -> tuple[str, ...]:
         """The origins of pages that may use passkeys."""
         url = urlsplit(self.public_url)
-        return self.passkey_origins or ((f"{url.scheme}://{url.netloc}".lower(),) if url.netloc else ())
+        if self.passkey_origins or not url.netloc:
+            return self.passkey_origins
+        address = _ip_address_of(url.hostname or "")
+        if address is None or not address.is_loopback:
+            return (f"{url.scheme}://{url.netloc}".lower(),)
+        return (f"{url.scheme}://{_LOCALHOST}{'' if url.port is None else f':{url.port}'}",)
 
     @property
     def default_quotas(self) -> Quotas:
@@ -162,9 +171,8 @@ class AuthSettings(ServiceSettings, StoreSettings, EgressSettings):
         )
 
 
-def _is_ip_address(host: str) -> bool:
+def _ip_address_of(host: str) -> IPv4Address | IPv6Address | None:
     try:
-        ip_address(host)
+        return ip_address(host)
     except ValueError:
-        return False
-    return True
+        return None

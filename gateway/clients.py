@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf import json_format
 
 from gateway.domain import Circuit, Dependency, HealthLevel, ReplicaStatus, ServiceView
-from gateway.ports import BegunOidc, CompletedOidc, IssuedTokens, OidcReturn, OpenedSession, ServerStream, Unary
+from gateway.ports import BegunOidc, BegunPasskey, CompletedOidc, IssuedTokens, OidcReturn, OpenedSession, ServerStream, Unary
 from tocsin.api.auth.v1 import (
     api_key_service_pb2,
     api_key_service_pb2_grpc,
@@ -130,6 +130,14 @@ class MeshBrowserSessions:
         except json_format.ParseError as error:
             raise InvalidInput(f"The body is no sign-in: {error}") from error
         return await self._auth.IssueToken(request)
+
+    async def begin_passkey(self, challenge: str, device: str) -> BegunPasskey:
+        """What a browser asks a passkey by.
+
+        Raises:
+            TocsinError: the challenge works no more, or there are no passkeys here.
+        """
+        return await self._auth.BeginPasskey(auth_service_pb2.BeginPasskeyRequest(challenge=challenge, device_token=device))
 
     async def sign_in_by_link(self, token: str) -> IssuedTokens:
         """Signs in by a one-time link.

@@ -109,6 +109,20 @@ class IssuedTokens(Protocol):
         ...
 
 
+class BegunPasskey(Protocol):
+    """What a browser asks a passkey by (auth_svc's BeginPasskeyResponse)."""
+
+    @property
+    def challenge(self) -> str:
+        """What goes along with the answer."""
+        ...
+
+    @property
+    def options(self) -> str:
+        """PublicKeyCredentialRequestOptionsJSON (WebAuthn, 5.5)."""
+        ...
+
+
 class OpenedSession(NamedTuple):
     """A session of a browser: the secret of its cookie, and when it ends at the latest."""
 
@@ -142,6 +156,15 @@ class SessionKeeper(Protocol):
         Raises:
             InvalidInput: a field is unknown, or its value is not of its type.
             Unauthenticated: what was shown is wrong, or not enough.
+        """
+        ...
+
+    async def begin_passkey(self, challenge: str, device: str) -> BegunPasskey:
+        """What a browser asks a passkey by.
+
+        Args:
+            challenge: of a sign-in whose password was right; empty for a sign-in by a passkey alone.
+            device: the device token of the browser; or empty.
         """
         ...
 

@@ -13,6 +13,7 @@ from gateway.ports import IssuedTokens, SessionKeeper
 from gateway.sessions.browser import BrowserSessions, local_path
 from gateway.sessions.cookies import InsecureSite
 from gateway.sessions.pages import SignInButton, SignInPages
+from gateway.sessions.passkeys import passkey_endpoints
 from gateway.transcoding.problems import Problem, ProblemDetails, UnsupportedMediaType, headers_of, http_status, problem
 from gateway.transcoding.rendering import JSON_TYPE
 from tocsin.errors import InvalidInput, ResourceExhausted, TocsinError, Unauthenticated, Unavailable
@@ -25,12 +26,18 @@ _EXCHANGE: Final = "/tocsin.api.auth.v1.AuthService/ExchangeLink"
 _SECOND_FACTOR: Final = "SECOND_FACTOR_REQUIRED"
 _WRONG_CODE: Final = "SECOND_FACTOR_REFUSED"
 _LATE_CODE: Final = "CHALLENGE_VOID"
-_FIELDS: Final = ("username", "password", "grantType", "challenge", "code")
+_FIELDS: Final = ("username", "password", "grantType", "challenge", "code", "passkeyResponse")
+_POLICY: Final = (
+    b"default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; "
+    b"base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+"""A page runs the one script that it names, which asks this gateway alone."""
 HTML: Final = (
     (b"content-type", b"text/html; charset=utf-8"),
     # With no-referrer a browser names no Origin when it sends a form.
-    *(item for item in AS_A_PAGE if item[0] != b"referrer-policy"),
+    *(item for item in AS_A_PAGE if item[0] not in (b"referrer-policy", b"content-security-policy")),
     (b"referrer-policy", b"same-origin"),
+    (b"content-security-policy", _POLICY),
 )
 """Headers of these pages."""
 
@@ -71,6 +78,7 @@ def session_endpoints(
             ),
         ),
         ("POST", PageEndpoint(template="/sign-out", page=pages.sign_out)),
+        *passkey_endpoints(sessions=sessions, keeper=keeper, rule=rule),
     )
 
 
@@ -129,7 +137,9 @@ async def _by_fields(keeper: SessionKeeper, rule: BodyRule, exchange: Exchange, 
     try:
         return await keeper.sign_in(fields)
     except TocsinError as error:
-        if error.error_reason == _WRONG_CODE:  # the challenge may be answered again: the page asks for it once more
+        if (
+            error.error_reason == _WRONG_CODE and fields.get("grantType") == "second_factor"
+        ):  # it may be answered again: the page asks once more
             error.metadata["challenge"] = str(fields.get("challenge", ""))
         raise
 
@@ -210,9 +220,12 @@ def error_page(exchange: Exchange, by_link: bool, error: TocsinError, trace_id: 
     pages, wait = pages_for(exchange), error.retry_after
     fields = tuple(item for item in headers_of(error) if item[0] != b"www-authenticate")
     if error.error_reason == _SECOND_FACTOR:
-        body = pages.second_factor(challenge=error.metadata.get("challenge", ""))
+        body = pages.second_factor(challenge=error.metadata.get("challenge", ""), passkey=has_passkey(error))
+    elif error.error_reason == _WRONG_CODE and "challenge" in error.metadata:
+        passkey = b"passkey=1" in exchange.query_string.split(b"&")
+        body = pages.second_factor(challenge=error.metadata["challenge"], passkey=passkey, why=pages.word("wrong_code"))
     elif error.error_reason == _WRONG_CODE:
-        body = pages.second_factor(challenge=error.metadata["challenge"], why=pages.word("wrong_code"))
+        body = pages.sign_in(why=pages.word("wrong_passkey"))
     elif error.error_reason == _LATE_CODE:
         body = pages.sign_in(why=pages.word("wrong_code"))
     elif by_link and isinstance(error, Unauthenticated | InvalidInput):
@@ -228,6 +241,11 @@ def error_page(exchange: Exchange, by_link: bool, error: TocsinError, trace_id: 
     else:
         body = pages.refused(f"{error.message} ({trace_id})" if trace_id else error.message)
     return ProblemDetails(status=http_status(error), headers=(*HTML, *fields), body=body)
+
+
+def has_passkey(error: TocsinError) -> bool:
+    """Whether a passkey answers the challenge of SECOND_FACTOR_REQUIRED."""
+    return "passkey" in error.metadata.get("methods", "").split(",")
 
 
 def _page(body: bytes, *, status: int = 200) -> Answer:

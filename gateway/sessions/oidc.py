@@ -14,7 +14,7 @@ from gateway.http.headers import NOT_STORED
 from gateway.ports import OidcReturn, SignInProviders
 from gateway.sessions.browser import BrowserSessions, local_path
 from gateway.sessions.cookies import CookieAmbiguous, InsecureSite, Site, set_cookie, shown_secret
-from gateway.sessions.endpoints import HTML, Buttons, asked_return_to, error_page, pages_for
+from gateway.sessions.endpoints import HTML, Buttons, asked_return_to, error_page, has_passkey, pages_for
 from gateway.sessions.pages import SignInButton
 from gateway.transcoding.problems import HeadersInvalid, Problem, ProblemDetails, headers_of, http_status
 from tocsin.errors import InvalidInput, NotFound, TocsinError, Unauthenticated
@@ -171,7 +171,7 @@ def _error_page(exchange: Exchange, error: TocsinError, trace_id: str) -> Proble
     word = _DENIALS.get(error.metadata.get("why", "")) if error.error_reason == "NOT_ADMITTED" else _REASONS.get(error.error_reason)
     if error.error_reason == _SECOND_FACTOR:
         pages = pages_for(exchange, return_to=local_path(error.metadata.get("returnTo", "")))
-        body = pages.second_factor(challenge=error.metadata.get("challenge", ""))
+        body = pages.second_factor(challenge=error.metadata.get("challenge", ""), passkey=has_passkey(error))
     elif word is not None:
         body = pages.refused(pages.word(word))
     elif isinstance(error, NotFound):

@@ -1,4 +1,4 @@
-"""The pages that sign in and out: they need no script and nothing from elsewhere."""
+"""The pages that sign in and out: they need no script, but for passkeys, and nothing from elsewhere."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -21,6 +21,10 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "name": "E-mail or username",
         "password": "Password",
         "code": "Code",
+        "passkey": "Sign in with a passkey",
+        "use_passkey": "Use a passkey",
+        "no_passkey": "No passkey was shown, or there is none for this site. Try again, or sign in another way.",
+        "wrong_passkey": "This passkey does not open an account here.",
         "second": "A second proof",
         "second_text": "Enter the code that your app shows, or one of your recovery codes.",
         "with": "Sign in with {name}",
@@ -56,6 +60,10 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "name": "E-Mail oder Benutzername",
         "password": "Passwort",
         "code": "Code",
+        "passkey": "Mit einem Passkey anmelden",
+        "use_passkey": "Passkey benutzen",
+        "no_passkey": "Es wurde kein Passkey gezeigt, oder für diese Seite gibt es keinen. Noch einmal, oder melden Sie sich anders an.",
+        "wrong_passkey": "Dieser Passkey öffnet hier kein Konto.",
         "second": "Ein zweiter Nachweis",
         "second_text": "Geben Sie den Code ein, den Ihre App zeigt, oder einen Ihrer Wiederherstellungscodes.",
         "with": "Anmelden mit {name}",
@@ -104,6 +112,15 @@ _CODE_FORM: Final = """
 <label>{code} <input name="code" autocomplete="one-time-code" required autofocus></label>
 <button type="submit">{sign_in}</button>
 </form>"""
+_PASSKEY_FORM: Final = """
+<form class="ways" method="post" action="/session{query}" data-passkey="{challenge}" hidden>
+<input type="hidden" name="grantType" value="{grant}">
+<input type="hidden" name="challenge">
+<input type="hidden" name="passkeyResponse">
+<button type="submit">{label}</button>
+<p role="alert" hidden>{no_passkey}</p>
+</form>
+<script src="/sign-in/passkeys.js" defer></script>"""
 _BUTTON_FORM: Final = """
 <form method="post"{action}>
 <button type="submit">{label}</button>
@@ -123,12 +140,15 @@ class SignInPages:
         """The form; ``why`` says what was wrong, as a word of these pages or a text."""
         form = _NAME_FORM.format_map({**self._words, "query": self._query()})
         ways = "".join(f'<p><a href="{escape(way.path)}{self._query()}">{self._with(way)}</a></p>' for way in buttons)
-        return self._page("sign_in", self._alert(why) + form + (f'<div class="ways">{ways}</div>' if ways else ""))
+        passkey = self._passkey("passkey", grant="passkey", query=self._query())
+        return self._page("sign_in", self._alert(why) + form + passkey + (f'<div class="ways">{ways}</div>' if ways else ""))
 
-    def second_factor(self, *, challenge: str, why: str = "") -> bytes:
-        """The form for a code, after a password that was right."""
-        form = _CODE_FORM.format_map({**self._words, "query": self._query(), "challenge": escape(challenge)})
-        return self._page("second", f"<p>{self._words['second_text']}</p>{self._alert(why)}{form}")
+    def second_factor(self, *, challenge: str, passkey: bool = False, why: str = "") -> bytes:
+        """The form for a code, after a password that was right; and the button for a passkey of who has one."""
+        query = self._query(**({"passkey": "1"} if passkey else {}))
+        form = _CODE_FORM.format_map({**self._words, "query": query, "challenge": escape(challenge)})
+        other = self._passkey("use_passkey", grant="second_factor", query=query, challenge=challenge) if passkey else ""
+        return self._page("second", f"<p>{self._words['second_text']}</p>{self._alert(why)}{form}{other}")
 
     def link(self) -> bytes:
         """The button of a link: to look at a link, as programs do that read mails, does nothing."""
@@ -159,8 +179,13 @@ class SignInPages:
     def _with(self, way: SignInButton) -> str:
         return self._words["with"].format(name=escape(way.name))
 
-    def _query(self) -> str:
-        return "" if self._return_to == "/" else f"?{urlencode({'returnTo': self._return_to})}"
+    def _passkey(self, label: str, *, grant: str, query: str, challenge: str = "") -> str:
+        given = {"label": self._words[label], "grant": grant, "query": query, "challenge": escape(challenge)}
+        return _PASSKEY_FORM.format_map({**self._words, **given})
+
+    def _query(self, **more: str) -> str:
+        given = {} if self._return_to == "/" else {"returnTo": self._return_to}
+        return f"?{escape(urlencode(given | more))}" if given or more else ""
 
     def _alert(self, why: str) -> str:
         return f'<p role="alert"><b>{escape(why)}</b></p>' if why else ""

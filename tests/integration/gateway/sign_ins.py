@@ -36,13 +36,25 @@ class SignInsOfTests(auth_service_pb2_grpc.AuthServiceServicer):
             if request.code != "123456":
                 raise Unauthenticated("The code is wrong.", reason="SECOND_FACTOR_REFUSED")
             return self._pair("users/bob")
+        if request.grant_type == "passkey":
+            if request.passkey_response == "{}":
+                raise Unauthenticated("The passkey is wrong.", reason="SECOND_FACTOR_REFUSED")
+            return self._pair("users/ann")
         if request.password != "right":
             raise Unauthenticated("The name or the password is wrong.", reason="INVALID_CREDENTIALS")
         if request.username == "bob":
             raise Unauthenticated(
                 "A second factor is required.", reason="SECOND_FACTOR_REQUIRED", metadata={"challenge": 'c"1', "methods": "totp"}
             )
+        if request.username == "cay":
+            methods = {"challenge": "c3", "methods": "passkey,recovery_code"}
+            raise Unauthenticated("A second factor is required.", reason="SECOND_FACTOR_REQUIRED", metadata=methods)
         return self._pair("users/ann", device="" if request.device_token else "td_" + "d" * 43)
+
+    async def BeginPasskey(self, request: Any, context: Any) -> Any:
+        self.asked.append(request)
+        challenge = request.challenge or "c2"
+        return auth_service_pb2.BeginPasskeyResponse(challenge=challenge, options=f'{{"challenge": "{challenge}"}}')
 
     async def ExchangeLink(self, request: Any, context: Any) -> Any:
         if request.token not in self.links:
@@ -57,7 +69,7 @@ class SignInsOfTests(auth_service_pb2_grpc.AuthServiceServicer):
     async def _unused(self, request: Any, context: Any) -> Any:
         raise Unimplemented
 
-    Register = RefreshToken = VerifyToken = GetJwks = BeginPasskey = _unused
+    Register = RefreshToken = VerifyToken = GetJwks = _unused
 
 
 class BrowserSessionsOfTests(browser_session_service_pb2_grpc.BrowserSessionServiceServicer):
