@@ -4,7 +4,8 @@ from collections.abc import Mapping, Set
 
 from sqlalchemy import ColumnElement, String, Table, case, literal, select
 
-from auth_svc.store.tables import Queries, api_keys, service_accounts, users
+from auth_svc.store.rows import Queries
+from auth_svc.store.tables import api_keys, service_accounts, users
 
 
 class NameQueries(Queries):

@@ -7,9 +7,9 @@ import { listen, liveness } from "./api/live";
 import { Question } from "./parts/ask";
 import { Mark } from "./parts/mark";
 import { Notices } from "./parts/notices";
+import { Proof } from "./parts/proof";
 import { Palette, openPalette } from "./parts/palette";
 import Alarms from "./pages/alarms";
-import Access from "./pages/access";
 import Audit from "./pages/audit";
 import Deliveries from "./pages/deliveries";
 import Firings from "./pages/firings";
@@ -17,7 +17,6 @@ import Inbox from "./pages/inbox";
 import Incidents from "./pages/incidents";
 import Mesh from "./pages/mesh";
 import Now from "./pages/now";
-import Settings from "./pages/settings";
 import { SignedOut } from "./pages/signed-out";
 import { unread } from "./state/inbox";
 import { may, session } from "./state/session";
@@ -49,6 +48,9 @@ const Integrations = lazy(() => import("./pages/integrations"));
 const Heartbeats = lazy(() => import("./pages/heartbeats"));
 const Readings = lazy(() => import("./pages/readings"));
 const Events = lazy(() => import("./pages/events"));
+/** A page of settings and administration, which are loaded when one of them is opened. */
+const _load = () => import("./pages/run");
+const _run = (name: keyof typeof import("./pages/run")) => lazy(() => _load().then((pages) => pages[name]));
 
 /** All pages; within a group, in the order of the menu. */
 export const PLACES: readonly Place[] = [
@@ -70,9 +72,18 @@ export const PLACES: readonly Place[] = [
   { path: "/console/readings", scope: "alarms:read", group: "work", name: () => words().pages.readings, page: Readings, under: "/console/integrations" },
   { path: "/console/events", scope: "events:read", group: "work", name: () => words().pages.events, page: Events, under: "/console/integrations" },
   { path: "/console/mesh", scope: "mesh:read", group: "run", name: () => words().pages.mesh, page: Mesh },
-  { path: "/console/access", scope: "users:read", group: "run", name: () => words().pages.access, page: Access },
+  { path: "/console/access/roles", under: "/console/access", scope: "users:read", group: "run", name: () => words().pages.roles, page: _run("Roles") },
+  { path: "/console/access/programs", under: "/console/access", scope: "users:read", group: "run", name: () => words().pages.programs, page: _run("Programs") },
+  { path: "/console/access/keys", under: "/console/access", scope: "keys:read", group: "run", name: () => words().pages.keys, page: _run("AllKeys") },
+  { path: "/console/access/sign-in", under: "/console/access", scope: "identities:read", group: "run", name: () => words().pages.issuers, page: _run("IdentityProviders") },
+  { path: "/console/access", scope: "users:read", group: "run", name: () => words().pages.access, page: _run("Access") },
   { path: "/console/audit", scope: "audit:read", group: "run", name: () => words().pages.audit, page: Audit },
-  { path: "/console/settings", scope: "", group: "run", name: () => words().pages.settings, page: Settings },
+  { path: "/console/tenants", scope: "tenants:read", group: "run", name: () => words().pages.tenants, page: _run("Tenants") },
+  { path: "/console/providers", scope: "providers:read", group: "run", name: () => words().pages.providers, page: _run("Providers") },
+  { path: "/console/settings/security", under: "/console/settings", scope: "account:read", group: "run", name: () => words().pages.security, page: _run("Security") },
+  { path: "/console/settings/tenant", under: "/console/settings", scope: "tenant:read", group: "run", name: () => words().pages.tenant, page: _run("OwnTenant") },
+  { path: "/console/settings/pii", under: "/console/settings", scope: "pii:read", group: "run", name: () => words().pages.pii, page: _run("Pii") },
+  { path: "/console/settings", scope: "", group: "run", name: () => words().pages.settings, page: _run("Settings") },
 ];
 
 /** Whether `path` is below `place`, or below a page that stands under it. */
@@ -177,6 +188,7 @@ export function App() {
       </main>
       <Palette />
       <Question />
+      <Proof />
       <Notices />
     </LocationProvider>
   );

@@ -2,6 +2,7 @@ import "./style/base.css";
 import "./style/parts.css";
 import "./style/people.css";
 import "./style/duty.css";
+import "./style/settings.css";
 import { render } from "preact";
 import { App } from "./app";
 import { ask } from "./state/session";

@@ -20,6 +20,9 @@ PAGES: Final = (
     "policies", "policies?add", "policies/hostile", "policies/hostile?edit",
     "integrations", "integrations?add", "integrations/hostile", "integrations/hostile?edit", "integrations/hostile?try",
     "heartbeats", "heartbeats?add", "heartbeats?key", "readings", "readings?add", "events",
+    "access/invite", "access/roles", "access/roles/new", "access/roles/operator", "access/programs", "access/programs/new", "access/keys",
+    "access/sign-in", "access/sign-in/new", "tenants", "tenants/new", "providers", "providers/new?kind=smtp", "providers/slack",
+    "settings/security", "settings/tenant", "settings/pii", "settings/pii/new",
 )  # fmt: skip
 
 

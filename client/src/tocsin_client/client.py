@@ -1188,6 +1188,220 @@ class Client(Core):
         """
         return self._call(contract.ACCEPT_INVITATION, {"token": token, "display_name": display_name, "password": password, "username": username}, timeout=timeout)
 
+    def create_user(
+        self,
+        *,
+        password: str,
+        email: str | None = None,
+        display_name: str | None = None,
+        role: models.UserRole | None = None,
+        username: str | None = None,
+        role_name: str | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> models.User:
+        """Adds a user to the caller's tenant.
+
+        Needs the scope ``users:write``.
+
+        Args:
+            email: Address that signs in; unique in the platform, whatever its case.
+            password: Password: 15 to 128 characters unless the settings say otherwise, counted after NFKC; none of the commonest, nor
+                one made of the other fields.
+            display_name: Name of the person.
+            role: What the user may do, for clients that know no role_name; neither of the two is roles/operator.
+            username: Name that signs in, such as "ann" or "build-7"; unique in the platform, whatever its case.
+            role_name: Name of the role: what the user may do, such as "roles/viewer".
+            idempotency_key: a key of your own for this request; sent again with it, it does nothing more. One is made up unless given.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._call(contract.CREATE_USER, {"email": email, "password": password, "display_name": display_name, "role": role, "username": username, "role_name": role_name}, timeout=timeout, key=idempotency_key)
+
+    def get_user(
+        self,
+        name: str,
+        *,
+        timeout: float | None = None,
+    ) -> models.User:
+        """Reads one user.
+
+        Needs the scope ``users:read``.
+
+        Args:
+            name: Resource name.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._call(contract.GET_USER, {"name": name}, timeout=timeout)
+
+    def list_users(
+        self,
+        *,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        timeout: float | None = None,
+    ) -> Pages[models.ListUsersResponse, models.User]:
+        """Lists the users, the oldest first.
+
+        Needs the scope ``users:read``.
+
+        Args:
+            page_size: Most users wanted; 50 unless given, at most 1000.
+            page_token: next_page_token of the page before.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._pages(contract.LIST_USERS, {"page_size": page_size, "page_token": page_token}, "users", timeout)
+
+    def update_user(
+        self,
+        user: models.User | JsonObject,
+        *,
+        update_mask: Sequence[str] | str | None = None,
+        timeout: float | None = None,
+    ) -> models.User:
+        """Changes a user. A role has to be one whose scopes the caller has; only an owner changes owners, and the last active one stays.
+        What the user may no longer do ends: keys within a minute, sessions at their next refresh.
+
+        Needs the scope ``users:write``.
+
+        Args:
+            user: New values, and the resource name.
+            update_mask: Fields to change: "display_name", "role_name" (or "role"), "locale"; all that are set unless given.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._call(contract.UPDATE_USER, {"user": user, "update_mask": update_mask}, timeout=timeout)
+
+    def deactivate_user(
+        self,
+        name: str,
+        *,
+        timeout: float | None = None,
+    ) -> models.User:
+        """Lets a user do nothing any more: its sessions end, its API keys do not work, it cannot sign in. The last active owner stays.
+
+        Needs the scope ``users:write``.
+
+        Args:
+            name: Resource name.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._call(contract.DEACTIVATE_USER, {"name": name}, timeout=timeout)
+
+    def reactivate_user(
+        self,
+        name: str,
+        *,
+        timeout: float | None = None,
+    ) -> models.User:
+        """Lets a user sign in again. Refused if the user has scopes that the caller lacks.
+
+        Needs the scope ``users:write``.
+
+        Args:
+            name: Resource name.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._call(contract.REACTIVATE_USER, {"name": name}, timeout=timeout)
+
+    def delete_user(
+        self,
+        name: str,
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Removes a user, and ends the sessions and API keys that it has. Only an owner removes owners, and the last active one stays.
+
+        Needs the scope ``users:write``.
+
+        Args:
+            name: Resource name.
+            idempotency_key: a key of your own for this request; sent again with it, it does nothing more. One is made up unless given.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._call(contract.DELETE_USER, {"name": name}, timeout=timeout, key=idempotency_key)
+
+    def get_tenant(
+        self,
+        *,
+        timeout: float | None = None,
+    ) -> models.Tenant:
+        """Reads the caller's tenant.
+
+        Needs the scope ``tenant:read``.
+
+        Args:
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._call(contract.GET_TENANT, {}, timeout=timeout)
+
+    def update_tenant(
+        self,
+        tenant: models.Tenant | JsonObject,
+        *,
+        update_mask: Sequence[str] | str | None = None,
+        timeout: float | None = None,
+    ) -> models.Tenant:
+        """Changes the caller's tenant. A new time zone counts for tokens issued from then on.
+
+        Needs the scope ``tenant:write``.
+
+        Args:
+            tenant: New values.
+            update_mask: Fields to change: "display_name", "time_zone", "password_off", "require_second_factor"; all that are set unless
+                given.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._call(contract.UPDATE_TENANT, {"tenant": tenant, "update_mask": update_mask}, timeout=timeout)
+
+    def get_profile(
+        self,
+        *,
+        timeout: float | None = None,
+    ) -> models.User:
+        """Reads the user who asks.
+
+        Needs the scope ``account:read``.
+
+        Args:
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._call(contract.GET_PROFILE, {}, timeout=timeout)
+
+    def update_profile(
+        self,
+        profile: models.User | JsonObject,
+        *,
+        update_mask: Sequence[str] | str | None = None,
+        timeout: float | None = None,
+    ) -> models.User:
+        """Changes the name, or the language of mails, of the user who asks.
+
+        Needs the scope ``account:write``.
+
+        Args:
+            profile: New values.
+            update_mask: Fields to change: "display_name", "locale"; all that are set unless given.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._call(contract.UPDATE_PROFILE, {"profile": profile, "update_mask": update_mask}, timeout=timeout)
+
+    def batch_get_names(
+        self,
+        *,
+        names: Sequence[str],
+        timeout: float | None = None,
+    ) -> models.BatchGetNamesResponse:
+        """Tells what people and programs of the tenant are called, up to a hundred at a time. Those that are gone, or never were, are left
+        out.
+
+        Needs the scope ``profile:read``.
+
+        Args:
+            names: Resource names, such as "users/{id}", "serviceAccounts/{id}" or "apiKeys/{id}".
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._call(contract.BATCH_GET_NAMES, {"names": names}, timeout=timeout)
+
     def create_role(
         self,
         role: models.Role | JsonObject,
@@ -1602,171 +1816,6 @@ class Client(Core):
             timeout: seconds for one answer; what the contract says unless given.
         """
         return self._call(contract.CREATE_STREAM_TOKEN, {"path": path}, timeout=timeout, key=idempotency_key)
-
-    def create_user(
-        self,
-        *,
-        password: str,
-        email: str | None = None,
-        display_name: str | None = None,
-        role: models.UserRole | None = None,
-        username: str | None = None,
-        role_name: str | None = None,
-        idempotency_key: str | None = None,
-        timeout: float | None = None,
-    ) -> models.User:
-        """Adds a user to the caller's tenant.
-
-        Needs the scope ``users:write``.
-
-        Args:
-            email: Address that signs in; unique in the platform, whatever its case.
-            password: Password: 15 to 128 characters unless the settings say otherwise, counted after NFKC; none of the commonest, nor
-                one made of the other fields.
-            display_name: Name of the person.
-            role: What the user may do, for clients that know no role_name; neither of the two is roles/operator.
-            username: Name that signs in, such as "ann" or "build-7"; unique in the platform, whatever its case.
-            role_name: Name of the role: what the user may do, such as "roles/viewer".
-            idempotency_key: a key of your own for this request; sent again with it, it does nothing more. One is made up unless given.
-            timeout: seconds for one answer; what the contract says unless given.
-        """
-        return self._call(contract.CREATE_USER, {"email": email, "password": password, "display_name": display_name, "role": role, "username": username, "role_name": role_name}, timeout=timeout, key=idempotency_key)
-
-    def get_user(
-        self,
-        name: str,
-        *,
-        timeout: float | None = None,
-    ) -> models.User:
-        """Reads one user.
-
-        Needs the scope ``users:read``.
-
-        Args:
-            name: Resource name.
-            timeout: seconds for one answer; what the contract says unless given.
-        """
-        return self._call(contract.GET_USER, {"name": name}, timeout=timeout)
-
-    def list_users(
-        self,
-        *,
-        page_size: int | None = None,
-        page_token: str | None = None,
-        timeout: float | None = None,
-    ) -> Pages[models.ListUsersResponse, models.User]:
-        """Lists the users, the oldest first.
-
-        Needs the scope ``users:read``.
-
-        Args:
-            page_size: Most users wanted; 50 unless given, at most 1000.
-            page_token: next_page_token of the page before.
-            timeout: seconds for one answer; what the contract says unless given.
-        """
-        return self._pages(contract.LIST_USERS, {"page_size": page_size, "page_token": page_token}, "users", timeout)
-
-    def update_user(
-        self,
-        user: models.User | JsonObject,
-        *,
-        update_mask: Sequence[str] | str | None = None,
-        timeout: float | None = None,
-    ) -> models.User:
-        """Changes a user. A role has to be one whose scopes the caller has; only an owner changes owners, and the last active one stays.
-        What the user may no longer do ends: keys within a minute, sessions at their next refresh.
-
-        Needs the scope ``users:write``.
-
-        Args:
-            user: New values, and the resource name.
-            update_mask: Fields to change: "display_name", "role_name" (or "role"), "locale"; all that are set unless given.
-            timeout: seconds for one answer; what the contract says unless given.
-        """
-        return self._call(contract.UPDATE_USER, {"user": user, "update_mask": update_mask}, timeout=timeout)
-
-    def deactivate_user(
-        self,
-        name: str,
-        *,
-        timeout: float | None = None,
-    ) -> models.User:
-        """Lets a user do nothing any more: its sessions end, its API keys do not work, it cannot sign in. The last active owner stays.
-
-        Needs the scope ``users:write``.
-
-        Args:
-            name: Resource name.
-            timeout: seconds for one answer; what the contract says unless given.
-        """
-        return self._call(contract.DEACTIVATE_USER, {"name": name}, timeout=timeout)
-
-    def reactivate_user(
-        self,
-        name: str,
-        *,
-        timeout: float | None = None,
-    ) -> models.User:
-        """Lets a user sign in again. Refused if the user has scopes that the caller lacks.
-
-        Needs the scope ``users:write``.
-
-        Args:
-            name: Resource name.
-            timeout: seconds for one answer; what the contract says unless given.
-        """
-        return self._call(contract.REACTIVATE_USER, {"name": name}, timeout=timeout)
-
-    def delete_user(
-        self,
-        name: str,
-        *,
-        idempotency_key: str | None = None,
-        timeout: float | None = None,
-    ) -> None:
-        """Removes a user, and ends the sessions and API keys that it has. Only an owner removes owners, and the last active one stays.
-
-        Needs the scope ``users:write``.
-
-        Args:
-            name: Resource name.
-            idempotency_key: a key of your own for this request; sent again with it, it does nothing more. One is made up unless given.
-            timeout: seconds for one answer; what the contract says unless given.
-        """
-        return self._call(contract.DELETE_USER, {"name": name}, timeout=timeout, key=idempotency_key)
-
-    def get_tenant(
-        self,
-        *,
-        timeout: float | None = None,
-    ) -> models.Tenant:
-        """Reads the caller's tenant.
-
-        Needs the scope ``tenant:read``.
-
-        Args:
-            timeout: seconds for one answer; what the contract says unless given.
-        """
-        return self._call(contract.GET_TENANT, {}, timeout=timeout)
-
-    def update_tenant(
-        self,
-        tenant: models.Tenant | JsonObject,
-        *,
-        update_mask: Sequence[str] | str | None = None,
-        timeout: float | None = None,
-    ) -> models.Tenant:
-        """Changes the caller's tenant. A new time zone counts for tokens issued from then on.
-
-        Needs the scope ``tenant:write``.
-
-        Args:
-            tenant: New values.
-            update_mask: Fields to change: "display_name", "time_zone", "password_off", "require_second_factor"; all that are set unless
-                given.
-            timeout: seconds for one answer; what the contract says unless given.
-        """
-        return self._call(contract.UPDATE_TENANT, {"tenant": tenant, "update_mask": update_mask}, timeout=timeout)
 
     def create_tenant(
         self,
@@ -5663,6 +5712,22 @@ class Client(Core):
             timeout: seconds for one answer; what the contract says unless given.
         """
         return self._call(contract.GET_USAGE, {}, timeout=timeout)
+
+    def inspect_usage(
+        self,
+        tenant: str,
+        *,
+        timeout: float | None = None,
+    ) -> models.Usage:
+        """Shows what any tenant uses of its quotas. For the operator.
+
+        Needs the scope ``tenants:read``.
+
+        Args:
+            tenant: Resource name of the tenant.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._call(contract.INSPECT_USAGE, {"tenant": tenant}, timeout=timeout)
 
     def publish_event(
         self,

@@ -804,6 +804,148 @@ ACCEPT_INVITATION = Call(
     timeout=5,
 )
 
+CREATE_USER = Call(
+    method="POST",
+    paths=("/v1/users",),
+    params={
+        "email": Param("email", TEXT),
+        "password": Param("password", TEXT),
+        "display_name": Param("displayName", TEXT),
+        "role": Param("role", ENUM),
+        "username": Param("username", TEXT),
+        "role_name": Param("roleName", TEXT),
+    },
+    body="*",
+    answer=message("User"),
+    repeat="key",
+    timeout=5,
+)
+
+GET_USER = Call(
+    method="GET",
+    paths=("/v1/{name=users/*}",),
+    params={
+        "name": Param("name", TEXT),
+    },
+    answer=message("User"),
+    repeat="always",
+    timeout=5,
+)
+
+LIST_USERS = Call(
+    method="GET",
+    paths=("/v1/users",),
+    params={
+        "page_size": Param("pageSize", INTEGER),
+        "page_token": Param("pageToken", TEXT),
+    },
+    answer=message("ListUsersResponse"),
+    repeat="always",
+    timeout=5,
+)
+
+UPDATE_USER = Call(
+    method="PATCH",
+    paths=("/v1/{user.name=users/*}",),
+    params={
+        "user": Param("user", message("User")),
+        "update_mask": Param("updateMask", MASK),
+    },
+    body="user",
+    answer=message("User"),
+    repeat="always",
+    timeout=5,
+)
+
+DEACTIVATE_USER = Call(
+    method="POST",
+    paths=("/v1/{name=users/*}:deactivate",),
+    params={
+        "name": Param("name", TEXT),
+    },
+    body="*",
+    answer=message("User"),
+    repeat="always",
+    timeout=5,
+)
+
+REACTIVATE_USER = Call(
+    method="POST",
+    paths=("/v1/{name=users/*}:reactivate",),
+    params={
+        "name": Param("name", TEXT),
+    },
+    body="*",
+    answer=message("User"),
+    repeat="always",
+    timeout=5,
+)
+
+DELETE_USER = Call(
+    method="DELETE",
+    paths=("/v1/{name=users/*}",),
+    params={
+        "name": Param("name", TEXT),
+    },
+    repeat="key",
+    timeout=5,
+)
+
+GET_TENANT = Call(
+    method="GET",
+    paths=("/v1/tenant",),
+    params={},
+    answer=message("Tenant"),
+    repeat="always",
+    timeout=5,
+)
+
+UPDATE_TENANT = Call(
+    method="PATCH",
+    paths=("/v1/tenant",),
+    params={
+        "tenant": Param("tenant", message("Tenant")),
+        "update_mask": Param("updateMask", MASK),
+    },
+    body="tenant",
+    answer=message("Tenant"),
+    repeat="always",
+    timeout=5,
+)
+
+GET_PROFILE = Call(
+    method="GET",
+    paths=("/v1/profile",),
+    params={},
+    answer=message("User"),
+    repeat="always",
+    timeout=5,
+)
+
+UPDATE_PROFILE = Call(
+    method="PATCH",
+    paths=("/v1/profile",),
+    params={
+        "profile": Param("profile", message("User")),
+        "update_mask": Param("updateMask", MASK),
+    },
+    body="profile",
+    answer=message("User"),
+    repeat="always",
+    timeout=5,
+)
+
+BATCH_GET_NAMES = Call(
+    method="GET",
+    paths=("/v1/names:batchGet",),
+    params={
+        "names": Param("names", many(TEXT)),
+    },
+    answer=message("BatchGetNamesResponse"),
+    repeat="always",
+    timeout=5,
+)
+
 CREATE_ROLE = Call(
     method="POST",
     paths=("/v1/roles",),
@@ -1078,115 +1220,6 @@ CREATE_STREAM_TOKEN = Call(
     body="*",
     answer=message("CreateStreamTokenResponse"),
     repeat="key",
-    timeout=5,
-)
-
-CREATE_USER = Call(
-    method="POST",
-    paths=("/v1/users",),
-    params={
-        "email": Param("email", TEXT),
-        "password": Param("password", TEXT),
-        "display_name": Param("displayName", TEXT),
-        "role": Param("role", ENUM),
-        "username": Param("username", TEXT),
-        "role_name": Param("roleName", TEXT),
-    },
-    body="*",
-    answer=message("User"),
-    repeat="key",
-    timeout=5,
-)
-
-GET_USER = Call(
-    method="GET",
-    paths=("/v1/{name=users/*}",),
-    params={
-        "name": Param("name", TEXT),
-    },
-    answer=message("User"),
-    repeat="always",
-    timeout=5,
-)
-
-LIST_USERS = Call(
-    method="GET",
-    paths=("/v1/users",),
-    params={
-        "page_size": Param("pageSize", INTEGER),
-        "page_token": Param("pageToken", TEXT),
-    },
-    answer=message("ListUsersResponse"),
-    repeat="always",
-    timeout=5,
-)
-
-UPDATE_USER = Call(
-    method="PATCH",
-    paths=("/v1/{user.name=users/*}",),
-    params={
-        "user": Param("user", message("User")),
-        "update_mask": Param("updateMask", MASK),
-    },
-    body="user",
-    answer=message("User"),
-    repeat="always",
-    timeout=5,
-)
-
-DEACTIVATE_USER = Call(
-    method="POST",
-    paths=("/v1/{name=users/*}:deactivate",),
-    params={
-        "name": Param("name", TEXT),
-    },
-    body="*",
-    answer=message("User"),
-    repeat="always",
-    timeout=5,
-)
-
-REACTIVATE_USER = Call(
-    method="POST",
-    paths=("/v1/{name=users/*}:reactivate",),
-    params={
-        "name": Param("name", TEXT),
-    },
-    body="*",
-    answer=message("User"),
-    repeat="always",
-    timeout=5,
-)
-
-DELETE_USER = Call(
-    method="DELETE",
-    paths=("/v1/{name=users/*}",),
-    params={
-        "name": Param("name", TEXT),
-    },
-    repeat="key",
-    timeout=5,
-)
-
-GET_TENANT = Call(
-    method="GET",
-    paths=("/v1/tenant",),
-    params={},
-    answer=message("Tenant"),
-    repeat="always",
-    timeout=5,
-)
-
-UPDATE_TENANT = Call(
-    method="PATCH",
-    paths=("/v1/tenant",),
-    params={
-        "tenant": Param("tenant", message("Tenant")),
-        "update_mask": Param("updateMask", MASK),
-    },
-    body="tenant",
-    answer=message("Tenant"),
-    repeat="always",
     timeout=5,
 )
 
@@ -3797,6 +3830,17 @@ GET_USAGE = Call(
     method="GET",
     paths=("/v1/usage",),
     params={},
+    answer=message("Usage"),
+    repeat="always",
+    timeout=5,
+)
+
+INSPECT_USAGE = Call(
+    method="GET",
+    paths=("/v1/{tenant=tenants/*}/usage",),
+    params={
+        "tenant": Param("tenant", TEXT),
+    },
     answer=message("Usage"),
     repeat="always",
     timeout=5,

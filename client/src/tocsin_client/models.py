@@ -1098,6 +1098,14 @@ class BackfillAlarmResponse(Model):
     """When there are more than the limit, the first one that was left; call again with it as start_time."""
 
 
+class BatchGetNamesResponse(Model):
+    """The names."""
+
+    __slots__ = ()
+    names: Sequence[CalledName] = _v.field("names", _v.many(_v.message("CalledName")), default=())
+    """Those that are known, in no order."""
+
+
 class BeginOidcSignInResponse(Model):
     """Where the browser has to go."""
 
@@ -1170,6 +1178,16 @@ class Calendar(Model):
     """When it changed last."""
     etag: str = _v.field("etag", _v.TEXT, default="")
     """Changes with every change of it (AIP-154). Given in an update or a delete, it must match."""
+
+
+class CalledName(Model):
+    """What somebody is called."""
+
+    __slots__ = ()
+    name: str = _v.field("name", _v.TEXT, default="")
+    """Resource name."""
+    display_name: str = _v.field("displayName", _v.TEXT, default="")
+    """The name; of a person without one the username, or the address for callers with the scope users:read."""
 
 
 class CatchUp(Model):

@@ -12,11 +12,18 @@ export type Schemas = components["schemas"];
 export const api = createClient<paths>({ baseUrl: "/", credentials: "same-origin" });
 
 api.use({
-  onResponse({ response }) {
+  async onResponse({ response }) {
     told(response.headers.get("date"));
-    if (response.status === 401) ended();
+    if (response.status === 401 && !_WRONG_PROOFS.has(await _reasonOf(response.clone()))) ended();
   },
 });
+
+/** Reasons of answers of 401 to a proof that was wrong, and not to a session that is none. */
+const _WRONG_PROOFS = new Set(["SECOND_FACTOR_REFUSED", "CHALLENGE_VOID"]);
+
+async function _reasonOf(response: Response): Promise<string> {
+  return problemOf("", response, await response.json().catch(() => undefined)).reason;
+}
 
 /** The answer of a call.
  *

@@ -1,202 +1,292 @@
-/** Who may come in: people with their roles, invitations that wait, and keys of programs. */
+/** Who may come in: people with their roles, and invitations that wait. */
 
 import { useState } from "preact/hooks";
+import { useLocation } from "preact-iso";
 import { answer, api, idOf, type Schemas } from "../api/client";
-import { ApiError } from "../api/problem";
 import { sure } from "../parts/ask";
-import { Button, Copy, Empty, Failure, Head, Section, Shape } from "../parts/basics";
+import { AsOf, Button, CommandLine, Copy, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
+import { Form } from "../parts/form";
+import { List, type Column } from "../parts/list";
 import { State } from "../parts/mark";
+import { Once } from "../parts/once";
+import { Panel } from "../parts/panel";
+import { Tabs } from "../parts/tabs";
 import { When } from "../parts/when";
 import { act } from "../state/act";
 import { useLoaded } from "../state/loaded";
+import { notify } from "../state/notices";
+import { useParts } from "../state/pages";
+import { renamed } from "../state/who";
+import { programOf } from "../state/programs";
+import { roleOffers, useRoles, type Role } from "../state/roles";
 import { may, session } from "../state/session";
 import { words } from "../words";
 
 type User = Schemas["auth.v1.User"];
+const _BACK = "/console/access";
 
-export default function Access() {
+const _nameOf = (user: User) => user.displayName || user.email || user.username || idOf(user.name);
+const _tone = (user: User) => (user.deactivateTime ? "idle" : "good");
+const _word = (user: User) => (user.deactivateTime ? words().access.inactive : words().access.active);
+
+const _columns = (): Column<User>[] => [
+  { name: words().settings.name, width: "minmax(8rem, 2fr)", show: _nameOf },
+  { name: words().state, width: "minmax(6rem, 1fr)", show: (row) => <State tone={_tone(row)} word={_word(row)} /> },
+  { name: words().access.role, width: "minmax(6rem, 1fr)", show: (row) => idOf(row.roleName) },
+  { name: words().settings.address, width: "minmax(10rem, 2fr)", wide: true, show: (row) => row.email || row.username || "" },
+  { name: words().alarm.made, width: "minmax(6rem, 1fr)", wide: true, show: (row) => <When at={row.createTime} /> },
+];
+
+export default function Access({ params }: { params?: { id?: string } }) {
+  const list = useParts(
+    async (pageToken, signal) => {
+      const found = await answer(api.GET("/v1/users", { params: { query: { pageSize: 200, pageToken } }, signal }), "GET /v1/users");
+      return { rows: found.users, next: found.nextPageToken ?? "" };
+    },
+    [],
+    [],
+    (row) => row.name ?? "",
+  );
+  const roles = useRoles();
+  const id = params?.id;
   return (
     <>
-      <Head title={words().pages.access} />
-      <div class="stack">
-        {may("users:read") && <People />}
-        {may("keys:read") && <Keys />}
+      <Head title={words().pages.access}>
+        {may("users:write") && (
+          <a class="button main" href={`${_BACK}/invite`}>
+            {words().access.invite}
+          </a>
+        )}
+      </Head>
+      <Tabs of="/console/access" first={words().access.people} />
+      <Waiting key={id} />
+      <AsOf at={list.at} error={list.data ? list.error : null} />
+      {list.error && !list.data && <Failure error={list.error} again={list.again} />}
+      <div class={id ? "beside" : "alone"}>
+        {!list.data && !list.error && <Shape rows={3} />}
+        {list.rows.length > 0 && (
+          <List
+            label={words().access.people}
+            rows={list.rows}
+            columns={_columns()}
+            id={(row) => row.name ?? ""}
+            href={(row) => `${_BACK}/${idOf(row.name)}`}
+            open={id && `users/${id}`}
+            more={list.more}
+          />
+        )}
+        {id === "invite" && roles.data && <Invite roles={roles.data.roles} />}
+        {id && id !== "invite" && roles.data && <One key={id} id={id} roles={roles.data.roles} changed={list.again} />}
       </div>
     </>
   );
 }
 
-function useRoles() {
-  return useLoaded((signal) => answer(api.GET("/v1/roles", { params: { query: { pageSize: 1000 } }, signal }), "GET /v1/roles"), []);
-}
-
-function People() {
-  const people = useLoaded((signal) => answer(api.GET("/v1/users", { params: { query: { pageSize: 1000 } }, signal }), "GET /v1/users"), []);
-  const invited = useLoaded((signal) => answer(api.GET("/v1/invitations", { params: { query: { pageSize: 1000 } }, signal }), "GET /v1/invitations"), []);
-  const roles = useRoles();
-  const names = roles.data?.roles.map((role) => role.name ?? "") ?? [];
-  const give = (user: User, roleName: string) =>
-    act(async () => {
-      await answer(api.PATCH("/v1/users/{user}", { params: { path: { user: idOf(user.name) } }, body: { roleName } }), "PATCH /v1/users/{user}");
-      people.again();
-    }, words().access.given(user.email || user.username || "", idOf(roleName)));
-  const close = async (user: User) => {
-    const who = user.email || user.username || "";
-    if (!(await sure(words().access.reallyClose(who), words().access.close))) return;
-    await act(
-      async () => {
-        await answer(api.POST("/v1/users/{user}:deactivate", { params: { path: { user: idOf(user.name) } }, body: {} }), "POST :deactivate");
-        people.again();
-      },
-      words().access.closed(who),
-      () => open(user),
-    );
-  };
-  const open = (user: User) =>
-    act(async () => {
-      await answer(api.POST("/v1/users/{user}:reactivate", { params: { path: { user: idOf(user.name) } }, body: {} }), "POST :reactivate");
-      people.again();
-    }, words().access.opened(user.email || user.username || ""));
+/** Invitations that nobody has accepted yet; none is nothing. */
+function Waiting() {
+  const found = useLoaded((signal) => answer(api.GET("/v1/invitations", { params: { query: { pageSize: 1000 } }, signal }), "GET /v1/invitations"), []);
+  const waiting = found.data?.invitations.filter((item) => item.state === "OPEN") ?? [];
   const revoke = (name: string) =>
     act(async () => {
       await answer(api.POST("/v1/invitations/{invitation}:revoke", { params: { path: { invitation: idOf(name) } }, body: {} }), "POST :revoke");
-      invited.again();
+      found.again();
     }, words().access.revoked);
-  const waiting = invited.data?.invitations.filter((item) => item.state === "OPEN") ?? [];
+  const resend = (name: string) =>
+    act(async () => {
+      await answer(api.POST("/v1/invitations/{invitation}:resend", { params: { path: { invitation: idOf(name) } }, body: {} }), "POST :resend");
+      found.again();
+    }, words().access.resent);
+  if (waiting.length === 0) return null;
   return (
-    <Section title={words().access.people} note={people.data && words().rows(people.data.users.length, false)}>
-      {people.error && !people.data && <Failure error={people.error} again={people.again} />}
-      {!people.data && !people.error && <Shape rows={3} />}
-      <ul class="plain">
-        {people.data?.users.map((user) => (
-          <li key={user.name}>
-            <State tone={user.deactivateTime ? "idle" : "good"} word={user.deactivateTime ? words().access.inactive : words().access.active} />
-            <span class="grow">
-              {user.displayName || user.email || user.username} <span class="dim">{user.displayName ? user.email || user.username : ""}</span>
-            </span>
-            {may("users:write") && user.name !== session.value?.subject ? (
-              <>
-                <select class="narrow" aria-label={words().access.roleOf(user.email ?? "")} value={user.roleName} onChange={(event) => void give(user, event.currentTarget.value)}>
-                  {[...new Set([user.roleName ?? "", ...names])].map((name) => (
-                    <option key={name} value={name}>
-                      {idOf(name)}
-                    </option>
-                  ))}
-                </select>
-                {user.deactivateTime ? <Button onPress={() => open(user)}>{words().access.open}</Button> : <Button onPress={() => close(user)}>{words().access.close}</Button>}
-              </>
-            ) : (
-              <span class="dim">{idOf(user.roleName)}</span>
-            )}
-          </li>
-        ))}
-        {waiting.map((item) => (
-          <li key={item.name}>
-            <State tone="busy" word={words().access.invited} />
-            <span class="grow">{item.email}</span>
-            <span class="dim">
-              {idOf(item.role)} · {words().access.until} <When at={item.expireTime} />
-            </span>
-            {may("users:write") && <Button onPress={() => revoke(item.name ?? "")}>{words().access.revoke}</Button>}
-          </li>
-        ))}
-      </ul>
-      {may("users:write") && <Invite roles={names} done={invited.again} />}
+    <ul class="plain">
+      {waiting.map((item) => (
+        <li key={item.name}>
+          <State tone="busy" word={words().access.invited} />
+          <span class="grow">{item.email}</span>
+          <span class="dim">
+            {idOf(item.role)} · {words().access.until} <When at={item.expireTime} />
+          </span>
+          {may("users:write") && (
+            <>
+              <Button onPress={() => resend(item.name ?? "")}>{words().access.resend}</Button>
+              <Button onPress={() => revoke(item.name ?? "")}>{words().access.revoke}</Button>
+            </>
+          )}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Invite({ roles }: { roles: readonly Role[] }) {
+  const { route } = useLocation();
+  const send = async (body: { email: string; role: string }) => {
+    await answer(api.POST("/v1/invitations", { body }), "POST /v1/invitations");
+    notify({ text: words().access.invitedNow(body.email) });
+    route(_BACK);
+  };
+  return (
+    <Panel title={words().access.invite} back={_BACK}>
+      <Form id="invite" first={{ email: "", role: "roles/operator" }} send={send} name={words().access.invite}>
+        {(field) => (
+          <>
+            {field.text("email", words().access.address, { type: "email", required: true, placeholder: "ann@example.com", hint: words().access.inviteHint })}
+            {field.choice("role", words().access.role, roleOffers(roles))}
+          </>
+        )}
+      </Form>
+    </Panel>
+  );
+}
+
+function One({ id, roles, changed }: { id: string; roles: readonly Role[]; changed: () => void }) {
+  const { route } = useLocation();
+  const at = { params: { path: { user: id } } };
+  const found = useLoaded((signal) => answer(api.GET("/v1/users/{user}", { ...at, signal }), "GET /v1/users/{user}"), [id]);
+  const [link, setLink] = useState("");
+  const user = found.data;
+  const name = user ? _nameOf(user) : words().access.person;
+  const mine = session.value?.subject === `users/${id}`;
+  const after = (now: User) => {
+    renamed(now.name);
+    found.put(() => now);
+    changed();
+  };
+  const save = async (body: { displayName: string; roleName: string }) => {
+    after(await answer(api.PATCH("/v1/users/{user}", { params: { ...at.params, query: { updateMask: "displayName,roleName" } }, body }), "PATCH /v1/users/{user}"));
+    notify({ text: words().settings.saved });
+  };
+  const open = async () => after(await answer(api.POST("/v1/users/{user}:reactivate", { ...at, body: {} }), "POST :reactivate"));
+  const close = async () => after(await answer(api.POST("/v1/users/{user}:deactivate", { ...at, body: {} }), "POST :deactivate"));
+  const deactivate = async () => {
+    if (await sure(words().access.reallyClose(name), words().access.close)) await act(close, words().access.closed(name), () => act(open, words().access.opened(name)));
+  };
+  const remove = async () => {
+    if (!(await sure(words().access.reallyRemovePerson(name), words().alarm.remove))) return;
+    if (!(await act(() => answer(api.DELETE("/v1/users/{user}", at), "DELETE /v1/users/{user}"), words().alarm.removed))) return;
+    changed();
+    route(_BACK);
+  };
+  const makeLink = () =>
+    act(async () => {
+      const made = await answer(api.POST("/v1/users/{user}:createSignInLink", { ...at, body: {} }), "POST :createSignInLink");
+      setLink(`${location.origin}/sign-in/link/${made.token}`);
+    }, words().access.linkMade);
+  return (
+    <Panel title={name} back={_BACK}>
+      {found.error && !user && <Failure error={found.error} again={found.again} />}
+      {!user && !found.error && <Shape rows={5} />}
+      {user && (
+        <>
+          <p class="large">
+            <State tone={_tone(user)} word={_word(user)} />
+          </p>
+          {may("users:write") && !mine && (
+            <div class="actions">
+              {user.deactivateTime ? <Button onPress={() => act(open, words().access.opened(name))}>{words().access.open}</Button> : <Button onPress={deactivate}>{words().access.close}</Button>}
+              {!user.deactivateTime && <Button onPress={makeLink}>{words().access.link}</Button>}
+              <Button kind="risky" onPress={remove}>
+                {words().alarm.remove}
+              </Button>
+            </div>
+          )}
+          {link && <Once title={words().access.linkOf(name)} lines={[link]} done={() => setLink("")} />}
+          <Facts>
+            <Fact name={words().settings.address}>{user.email}</Fact>
+            <Fact name={words().settings.username}>{user.username}</Fact>
+            <Fact name={words().access.confirmed}>{user.email && (user.verifyTime ? <When at={user.verifyTime} /> : words().access.notYet)}</Fact>
+            {mine && <Fact name={words().access.role}>{idOf(user.roleName)}</Fact>}
+            <Fact name={words().alarm.made}>
+              <When at={user.createTime} />
+            </Fact>
+            <Fact name={words().access.roleId}>
+              <Copy text={user.name ?? ""} />
+            </Fact>
+          </Facts>
+          {mine && <a href="/console/settings">{words().access.thatIsYou}</a>}
+          {may("users:write") && !mine && (
+            <Form id={user.name ?? ""} first={{ displayName: user.displayName ?? "", roleName: user.roleName ?? "" }} send={save} name={words().save}>
+              {(field) => (
+                <>
+                  {field.text("displayName", words().settings.name, { max: 100 })}
+                  {field.choice("roleName", words().access.role, roleOffers(roles))}
+                </>
+              )}
+            </Form>
+          )}
+          {!mine && <Proofs id={id} name={name} />}
+          {!mine && <SignedIn id={id} />}
+          <CommandLine line={`tocsin user show ${id}`} />
+        </>
+      )}
+    </Panel>
+  );
+}
+
+/** The second factors of somebody else: to see that there are some, and to take them away from who has lost them. */
+function Proofs({ id, name }: { id: string; name: string }) {
+  const at = { params: { path: { user: id } } };
+  const found = useLoaded((signal) => answer(api.GET("/v1/users/{user}/factors", { ...at, signal }), "GET /v1/users/{user}/factors"), [id]);
+  const factors = found.data?.factors ?? [];
+  const reset = async () => {
+    if (!(await sure(words().factors.reallyReset(name), words().factors.reset))) return;
+    await act(async () => {
+      await answer(api.POST("/v1/users/{user}/factors:reset", { ...at, body: {} }), "POST factors:reset");
+      found.again();
+    }, words().factors.wasReset);
+  };
+  if (!found.data) return null;
+  return (
+    <Section title={words().factors.title}>
+      {factors.length === 0 && <p class="dim">{words().factors.hasNone}</p>}
+      {factors.length > 0 && (
+        <ul class="plain">
+          {factors.map((factor) => (
+            <li key={factor.name}>
+              <State tone="good" word={words().factors.kinds[factor.kind ?? ""] ?? ""} />
+              <span class="grow">{factor.displayName}</span>
+              <span class="dim">{factor.lastUseTime ? <When at={factor.lastUseTime} /> : words().access.unused}</span>
+            </li>
+          ))}
+        </ul>
+      )}
+      {factors.length > 0 && may("users:write") && (
+        <div class="actions">
+          <Button kind="risky" onPress={reset}>
+            {words().factors.reset}
+          </Button>
+        </div>
+      )}
     </Section>
   );
 }
 
-function Invite({ roles, done }: { roles: readonly string[]; done: () => void }) {
-  const [email, setEmail] = useState("");
-  const [role, setRole] = useState("roles/operator");
-  const [error, setError] = useState<ApiError | null>(null);
-  const send = async () => {
-    try {
-      await answer(api.POST("/v1/invitations", { body: { email, role } }), "POST /v1/invitations");
-      setEmail("");
-      setError(null);
-      done();
-    } catch (failure) {
-      if (!(failure instanceof ApiError)) throw failure;
-      setError(failure);
-    }
-  };
-  return (
-    <form
-      class="note"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void send();
-      }}
-    >
-      <input type="email" required value={email} onInput={(event) => setEmail(event.currentTarget.value)} placeholder="ann@example.com" aria-label={words().access.address} />
-      <select class="narrow" value={role} onChange={(event) => setRole(event.currentTarget.value)} aria-label={words().access.role}>
-        {roles.map((name) => (
-          <option key={name} value={name}>
-            {idOf(name)}
-          </option>
-        ))}
-      </select>
-      <button type="submit" class="button">
-        {words().access.invite}
-      </button>
-      {error && <span class="wrong">{error.of("email") || words().failed(error)}</span>}
-    </form>
-  );
-}
-
-function Keys() {
-  const found = useLoaded((signal) => answer(api.GET("/v1/apiKeys", { params: { query: { pageSize: 1000 } }, signal }), "GET /v1/apiKeys"), []);
-  const [made, setMade] = useState("");
-  const [name, setName] = useState("");
-  const make = () =>
+function SignedIn({ id }: { id: string }) {
+  const at = { params: { path: { user: id } } };
+  const found = useLoaded((signal) => answer(api.GET("/v1/users/{user}/sessions", { ...at, signal }), "GET /v1/users/{user}/sessions"), [id]);
+  const sessions = found.data?.sessions ?? [];
+  const end = () =>
     act(async () => {
-      const key = await answer(api.POST("/v1/apiKeys", { body: { displayName: name, scopes: session.value?.scopes ?? [] } }), "POST /v1/apiKeys");
-      setMade(key.secret ?? "");
-      setName("");
+      await answer(api.POST("/v1/users/{user}/sessions:revokeAll", { ...at, body: {} }), "POST sessions:revokeAll");
       found.again();
-    }, words().access.keyMade);
-  const remove = async (key: Schemas["auth.v1.ApiKey"]) => {
-    if (!(await sure(words().access.reallyDelete(key.displayName || (key.name ?? "")), words().alarm.remove))) return;
-    await act(async () => {
-      await answer(api.DELETE("/v1/apiKeys/{apiKey}", { params: { path: { apiKey: idOf(key.name) } } }), "DELETE /v1/apiKeys/{apiKey}");
-      found.again();
-    }, words().alarm.removed);
-  };
+    }, words().settings.everywhereDone);
+  if (sessions.length === 0) return null;
   return (
-    <Section title={words().access.keys}>
-      {found.error && !found.data && <Failure error={found.error} again={found.again} />}
-      {!found.data && !found.error && <Shape rows={2} />}
-      {found.data?.apiKeys.length === 0 && <Empty sentence={words().access.noKeys} />}
+    <Section title={words().access.signedIn}>
       <ul class="plain">
-        {found.data?.apiKeys.map((key) => (
-          <li key={key.name}>
-            <span class="grow">{key.displayName || key.name}</span>
+        {sessions.map((item) => (
+          <li key={item.name}>
+            <span class="grow">{item.userAgent ? programOf(item.userAgent) : words().settings.unknownClient}</span>
             <span class="dim">
-              {words().access.scopes(key.scopes?.length ?? 0)} · {key.expireTime ? words().access.until : words().alarm.made} <When at={key.expireTime ?? key.createTime} />
+              {item.clientAddress} · <When at={item.lastUseTime ?? item.createTime} />
             </span>
-            {may("keys:write") && <Button onPress={() => remove(key)}>{words().alarm.remove}</Button>}
           </li>
         ))}
       </ul>
-      {made && (
-        <div class="said" role="status">
-          {words().access.shownOnce} <Copy text={made} />
+      {may("users:write") && (
+        <div class="actions">
+          <Button onPress={end}>{words().settings.everywhere}</Button>
         </div>
-      )}
-      {may("keys:write") && (
-        <form
-          class="note"
-          onSubmit={(event) => {
-            event.preventDefault();
-            void make();
-          }}
-        >
-          <input type="text" required maxLength={100} value={name} onInput={(event) => setName(event.currentTarget.value)} placeholder={words().access.keyName} aria-label={words().access.keyName} />
-          <button type="submit" class="button">
-            {words().access.makeKey}
-          </button>
-        </form>
       )}
     </Section>
   );

@@ -10,6 +10,7 @@ import { Panel } from "../parts/panel";
 import { When } from "../parts/when";
 import { useLoaded } from "../state/loaded";
 import { useParts } from "../state/pages";
+import { who } from "../state/who";
 import { may } from "../state/session";
 import { words } from "../words";
 
@@ -22,7 +23,7 @@ const _columns = (): Column<Entry>[] => [
   { name: words().audit.what, width: "minmax(12rem, 2fr)", show: (row) => row.method?.replace("/", " ") ?? "" },
   { name: words().state, width: "minmax(7rem, 1fr)", show: (row) => <State tone={_tone(row)} word={_word(row)} /> },
   { name: words().audit.when, width: "minmax(6rem, 1fr)", show: (row) => <When at={row.time} /> },
-  { name: words().audit.who, width: "minmax(8rem, 1fr)", wide: true, show: (row) => row.subject ?? "" },
+  { name: words().audit.who, width: "minmax(8rem, 1fr)", wide: true, show: (row) => who(row.subject) },
   { name: words().audit.resource, width: "minmax(8rem, 1fr)", wide: true, show: (row) => row.resource ?? "" },
   { name: words().audit.from, width: "minmax(6rem, 1fr)", wide: true, show: (row) => row.clientAddress ?? "" },
 ];
@@ -85,7 +86,7 @@ function One({ id, back }: { id: string; back: string }) {
             <Fact name={words().audit.when}>
               <When at={entry.time} full />
             </Fact>
-            <Fact name={words().audit.who}>{entry.subject && <Copy text={entry.subject} />}</Fact>
+            <Fact name={words().audit.who}>{entry.subject && <Copy text={entry.subject} shown={who(entry.subject)} />}</Fact>
             <Fact name={words().audit.resource}>{entry.resource && <Copy text={entry.resource} />}</Fact>
             <Fact name={words().audit.from}>{entry.clientAddress}</Fact>
             <Fact name={words().audit.program}>{entry.userAgent}</Fact>
@@ -113,7 +114,7 @@ function Alerts() {
         {found.data.alerts.map((alert) => (
           <li key={alert.name}>
             <State tone={tones[alert.severity ?? ""] ?? "warn"} word={words().audit.kinds[alert.kind ?? ""] ?? alert.kind ?? ""} />
-            <span class="grow">{alert.latest || alert.detail || alert.subject}</span>
+            <span class="grow">{alert.latest || alert.detail || who(alert.subject)}</span>
             <span class="dim">
               {words().audit.times(Number(alert.count ?? 1))} · <When at={alert.lastTime} />
             </span>

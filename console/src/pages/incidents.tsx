@@ -13,6 +13,7 @@ import { act } from "../state/act";
 import { incidentTone, type Incident } from "../state/alarms";
 import { useLoaded } from "../state/loaded";
 import { useParts } from "../state/pages";
+import { who } from "../state/who";
 import { may } from "../state/session";
 import { words } from "../words";
 
@@ -21,7 +22,7 @@ const _columns = (): Column<Incident>[] => [
   { name: words().state, width: "minmax(8rem, 1fr)", show: (row) => <State tone={incidentTone(row)} word={words().incident.states[row.state ?? ""] ?? ""} /> },
   { name: words().incident.since, width: "minmax(6rem, 1fr)", show: (row) => <When at={row.createTime} /> },
   { name: words().incident.severity, width: "6rem", wide: true, show: (row) => words().incident.severities[row.severity ?? ""] ?? "" },
-  { name: words().incident.who, width: "minmax(6rem, 1fr)", wide: true, show: (row) => row.acknowledgedBy?.replace("recipients/", "") ?? "" },
+  { name: words().incident.who, width: "minmax(6rem, 1fr)", wide: true, show: (row) => who(row.acknowledgedBy) },
   { name: words().incident.alerts, width: "5rem", wide: true, number: true, show: (row) => row.openAlertCount || row.triggerCount || 1 },
 ];
 
@@ -127,7 +128,7 @@ function One({ id, back }: { id: string; back: string }) {
             <Fact name={words().incident.since}>
               <When at={incident.createTime} full />
             </Fact>
-            <Fact name={words().incident.who}>{incident.acknowledgedBy}</Fact>
+            <Fact name={words().incident.who}>{who(incident.acknowledgedBy)}</Fact>
             <Fact name={words().incident.next}>{open && incident.nextStepTime && <When at={incident.nextStepTime} full />}</Fact>
             <Fact name={words().incident.snoozedUntil}>{incident.snoozedUntil && <When at={incident.snoozedUntil} full />}</Fact>
             <Fact name={words().incident.held}>{incident.heldBy}</Fact>
@@ -157,7 +158,7 @@ function One({ id, back }: { id: string; back: string }) {
                     {timeOfDay(event.time ?? "", true)}
                   </time>
                   <div>
-                    <b>{words().incident.events[event.kind ?? ""] ?? event.kind}</b> {event.actor && <span>{event.actor}</span>}
+                    <b>{words().incident.events[event.kind ?? ""] ?? event.kind}</b> {event.actor && <span title={event.actor}>{who(event.actor)}</span>}
                     {event.text && <p>{event.text}</p>}
                   </div>
                 </li>

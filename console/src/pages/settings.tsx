@@ -1,23 +1,74 @@
-/** Settings: how this browser shows things, and who is signed in where. */
+/** Settings: one's own profile, and how this browser shows things. */
 
-import { answer, api } from "../api/client";
-import { Button, Failure, Head, Section, Shape } from "../parts/basics";
+import { answer, api, type Schemas } from "../api/client";
+import { Button, Copy, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
+import { Form } from "../parts/form";
+import { Tabs } from "../parts/tabs";
 import { When } from "../parts/when";
-import { act } from "../state/act";
 import { clockOffset, ownZone, zone } from "../state/clock";
 import { useLoaded } from "../state/loaded";
+import { notify } from "../state/notices";
+import { renamed, who } from "../state/who";
 import { address, session } from "../state/session";
 import { LANGUAGES, language, speak, words, type Language } from "../words";
 
 export default function Settings() {
   return (
     <>
-      <Head title={words().pages.settings} note={address.value || session.value?.subject} />
+      <Head title={words().pages.settings} note={address.value || who(session.value?.subject)} />
+      <Tabs of="/console/settings" first={words().settings.you} />
       <div class="stack">
+        {session.value?.subject?.startsWith("users/") && <Profile />}
         <Browser />
-        <Sessions />
       </div>
     </>
+  );
+}
+
+function Profile() {
+  const found = useLoaded((signal) => answer(api.GET("/v1/profile", { signal }), "GET /v1/profile"), []);
+  const user = found.data;
+  const save = async (profile: { displayName: string; locale: string }) => {
+    const query = { updateMask: "displayName,locale" };
+    const changed = await answer(api.PATCH("/v1/profile", { params: { query }, body: profile }), "PATCH /v1/profile");
+    renamed(changed.name);
+    found.put(() => changed);
+    notify({ text: words().settings.saved });
+  };
+  return (
+    <Section title={words().settings.profile}>
+      {found.error && !user && <Failure error={found.error} again={found.again} />}
+      {!user && !found.error && <Shape rows={4} />}
+      {user && (
+        <>
+          <Facts>
+            <Fact name={words().settings.address}>{user.email}</Fact>
+            <Fact name={words().settings.username}>{user.username}</Fact>
+            <Fact name={words().access.role}>{user.roleName?.replace("roles/", "")}</Fact>
+            <Fact name={words().alarm.made}>
+              <When at={user.createTime} />
+            </Fact>
+            <Fact name={words().access.roleId}>
+              <Copy text={user.name ?? ""} />
+            </Fact>
+          </Facts>
+          <ProfileForm key={user.name} user={user} save={save} />
+        </>
+      )}
+    </Section>
+  );
+}
+
+function ProfileForm({ user, save }: { user: Schemas["auth.v1.User"]; save: (profile: { displayName: string; locale: string }) => Promise<void> }) {
+  return (
+    <Form id="profile" first={{ displayName: user.displayName ?? "", locale: user.locale ?? "" }} send={save} name={words().save}>
+      {(field) => (
+        <>
+          {field.text("displayName", words().settings.name, { max: 100, autocomplete: "name" })}
+          {field.choice("locale", words().settings.mails, [...new Set([user.locale ?? "", "", ...Object.keys(LANGUAGES)])].map((id) => [id, LANGUAGES[id as Language] ?? (id || words().settings.standard)] as const))}
+        </>
+      )}
+    </Form>
   );
 }
 
@@ -54,33 +105,6 @@ function Browser() {
           <Button onPress={signOut}>{words().settings.signOut}</Button>
         </div>
       </div>
-    </Section>
-  );
-}
-
-function Sessions() {
-  const found = useLoaded((signal) => answer(api.GET("/v1/sessions", { signal }), "GET /v1/sessions"), []);
-  const end = (id: string) =>
-    act(async () => {
-      await answer(api.DELETE("/v1/sessions/{session}", { params: { path: { session: id } } }), "DELETE /v1/sessions/{session}");
-      found.again();
-    }, words().settings.sessionEnded);
-  return (
-    <Section title={words().settings.sessions}>
-      {found.error && !found.data && <Failure error={found.error} again={found.again} />}
-      {!found.data && !found.error && <Shape rows={2} />}
-      {found.data?.sessions.length === 0 && <p class="dim">{words().settings.noSessions}</p>}
-      <ul class="plain">
-        {found.data?.sessions.map((item) => (
-          <li key={item.name}>
-            <span>{item.userAgent || words().settings.unknownClient}</span>
-            <span class="dim">
-              {item.clientAddress} · <When at={item.lastUseTime ?? item.createTime} />
-            </span>
-            <Button onPress={() => end((item.name ?? "").replace("sessions/", ""))}>{words().settings.endSession}</Button>
-          </li>
-        ))}
-      </ul>
     </Section>
   );
 }

@@ -23,15 +23,20 @@ export async function ask(): Promise<void> {
   if (user.ok) address.value = ((await user.json()) as { email?: string }).email ?? "";
 }
 
+/** What the last session was, so that a page stays as it is while nobody is signed in. */
+let _last: Session = {};
+
 /** The session is over: the page stays, so that nothing typed is lost, and asks to sign in again. */
 export function ended(): void {
-  if (session.value) session.value = null;
+  if (!session.value) return;
+  _last = session.value;
+  session.value = null;
 }
 
 /** The person's address; empty until it is known, and where it may not be read. */
 export const address = signal("");
 
-/** Whether the session may do what needs `scope`. */
+/** Whether the session, or the one that has just ended, may do what needs `scope`. */
 export function may(scope: string): boolean {
-  return session.value?.scopes?.includes(scope) ?? false;
+  return (session.value ?? _last).scopes?.includes(scope) ?? false;
 }

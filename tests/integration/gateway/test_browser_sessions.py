@@ -285,7 +285,7 @@ async def test_the_pages_need_no_script(rig: Rig, stranger: httpx2.AsyncClient) 
     assert ("Anmelden" in page.text, 'action="/session?returnTo=%2Fv1%2Fbooks%3Fa%3Db"' in page.text) == (True, True)
     assert page.text.count("<script") == page.text.count('<script src="/sign-in/passkeys.js" defer></script>') == 1
     assert "script-src 'self';" in page.headers["content-security-policy"]
-    assert "data-passkey=\"\" hidden" in page.text
+    assert 'data-passkey="" hidden' in page.text
     assert "form-action 'self'" in page.headers["content-security-policy"]
     assert page.headers["referrer-policy"] == "same-origin"
     form = {"username": "ann", "password": "wrong", "unknown": "x"}

@@ -17,7 +17,7 @@ from gateway.http.cors import Cors
 from gateway.http.endpoints import Answer, Endpoint, PageEndpoint
 from gateway.http.exchange import Exchange
 from gateway.ingress import Ingress
-from gateway.ports import IssuedTokens, OpenedSession
+from gateway.ports import BegunPasskey, IssuedTokens, OpenedSession
 from gateway.sessions import BrowserSessions
 from gateway.stream_tokens import StreamTokenDoor, StreamTokenRefused
 from gateway.transcoding.router import Router
@@ -48,6 +48,10 @@ class NoSessions:
     """Signs nobody in."""
 
     async def sign_in(self, fields: Mapping[str, object]) -> IssuedTokens:
+        """Refuses it."""
+        raise Unauthenticated
+
+    async def begin_passkey(self, challenge: str, device: str) -> BegunPasskey:
         """Refuses it."""
         raise Unauthenticated
 

@@ -1,0 +1,73 @@
+/** The tenant itself: its name and zone, how its people sign in, and what it uses. */
+
+import { answer, api, type Schemas } from "../api/client";
+import { Copy, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
+import { Form } from "../parts/form";
+import { Tabs } from "../parts/tabs";
+import { UsageBars } from "../parts/usage";
+import { When } from "../parts/when";
+import { useLoaded } from "../state/loaded";
+import { notify } from "../state/notices";
+import { may } from "../state/session";
+import { words } from "../words";
+
+type Tenant = Schemas["auth.v1.Tenant"];
+
+export default function OwnTenant() {
+  const found = useLoaded((signal) => answer(api.GET("/v1/tenant", { signal }), "GET /v1/tenant"), []);
+  const tenant = found.data;
+  return (
+    <>
+      <Head title={words().pages.settings} />
+      <Tabs of="/console/settings" first={words().settings.you} />
+      <div class="stack">
+        {found.error && !tenant && <Failure error={found.error} again={found.again} />}
+        {!tenant && !found.error && <Shape rows={5} />}
+        {tenant && (
+          <>
+            <Section title={tenant.displayName || words().pages.tenant}>
+              {tenant.suspendReason && <p class="said">{tenant.suspendReason}</p>}
+              <Facts>
+                <Fact name={words().alarm.made}>
+                  <When at={tenant.createTime} />
+                </Fact>
+                <Fact name={words().access.roleId}>
+                  <Copy text={tenant.name ?? ""} />
+                </Fact>
+                {!may("tenant:write") && <Fact name={words().alarm.zone}>{tenant.timeZone}</Fact>}
+              </Facts>
+              {may("tenant:write") && <TenantForm tenant={tenant} done={(now) => found.put(() => now)} />}
+            </Section>
+            {may("alarms:read") && <UsageBars limits={tenant.quotas} />}
+          </>
+        )}
+      </div>
+    </>
+  );
+}
+
+function TenantForm({ tenant, done }: { tenant: Tenant; done: (tenant: Tenant) => void }) {
+  const first = {
+    displayName: tenant.displayName ?? "",
+    timeZone: tenant.timeZone ?? "UTC",
+    requireSecondFactor: tenant.requireSecondFactor ?? false,
+    passwordOff: tenant.passwordOff ?? false,
+  };
+  const save = async (body: typeof first) => {
+    const query = { updateMask: "displayName,timeZone,requireSecondFactor,passwordOff" };
+    done(await answer(api.PATCH("/v1/tenant", { params: { query }, body }), "PATCH /v1/tenant"));
+    notify({ text: words().settings.saved });
+  };
+  return (
+    <Form id="tenant" first={first} send={save} name={words().save}>
+      {(field) => (
+        <>
+          {field.text("displayName", words().settings.name, { required: true, max: 100 })}
+          {field.text("timeZone", words().alarm.zone, { max: 64, hint: words().tenants.zoneHint })}
+          {field.tick("requireSecondFactor", words().tenants.requireSecond, words().tenants.requireSecondHint)}
+          {field.tick("passwordOff", words().tenants.passwordOff, words().tenants.passwordOffHint)}
+        </>
+      )}
+    </Form>
+  );
+}
