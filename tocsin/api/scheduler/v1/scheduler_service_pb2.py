@@ -26,10 +26,11 @@ from tocsin.api import validate as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tocsin.api.mesh.v1 import http_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_http__pb2
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/tocsin/api/scheduler/v1/scheduler_service.proto\x12\x17tocsin.api.scheduler.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\x11\n\x0fGetUsageRequest\"F\n\x13InspectUsageRequest\x12/\n\x06tenant\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^tenants/[^/]{1,64}$\"<\n\x05Usage\x12\x33\n\x06quotas\x18\x01 \x03(\x0b\x32#.tocsin.api.scheduler.v1.QuotaUsage\"g\n\nQuotaUsage\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04used\x18\x02 \x01(\x03\x12\r\n\x05limit\x18\x03 \x01(\x03\x12.\n\nreset_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa9\x01\n\x17\x46indTemplateUsesRequest\x12\x17\n\x06tenant\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12>\n\x08template\x18\x02 \x01(\tB,\xbaH)r\'2%^templates/[a-z0-9][a-z0-9_.-]{0,62}$\x12\x1a\n\x08required\x18\x03 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12\x19\n\x07\x61llowed\x18\x04 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\"8\n\x18\x46indTemplateUsesResponse\x12\x0e\n\x06\x61larms\x18\x01 \x03(\t\x12\x0c\n\x04more\x18\x02 \x01(\x08\"\x1a\n\x18GetSchedulerStatsRequest\"\xe0\x08\n\x0eSchedulerStats\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07replica\x18\x02 \x01(\t\x12\x43\n\x06\x61larms\x18\x03 \x03(\x0b\x32\x33.tocsin.api.scheduler.v1.SchedulerStats.AlarmsEntry\x12G\n\x08outcomes\x18\x04 \x03(\x0b\x32\x35.tocsin.api.scheduler.v1.SchedulerStats.OutcomesEntry\x12\x43\n\x06queued\x18\x05 \x03(\x0b\x32\x33.tocsin.api.scheduler.v1.SchedulerStats.QueuedEntry\x12\x0e\n\x06leased\x18\x06 \x01(\x03\x12\x12\n\nprocessors\x18\x07 \x01(\x05\x12\x14\n\x0cindex_alarms\x18\x08 \x01(\x03\x12\x17\n\x0fhorizon_seconds\x18\t \x01(\x01\x12\x44\n\x0cindex_spread\x18\n \x03(\x0b\x32..tocsin.api.scheduler.v1.SchedulerStats.Bucket\x12H\n\x08lateness\x18\x0b \x03(\x0b\x32\x36.tocsin.api.scheduler.v1.SchedulerStats.LatenessBucket\x12\x1e\n\x16oldest_overdue_seconds\x18\x0c \x01(\x01\x12\x41\n\x08replicas\x18\r \x03(\x0b\x32/.tocsin.api.scheduler.v1.SchedulerStats.Replica\x12\x13\n\x0b\x66ree_shards\x18\x0e \x01(\x05\x12\x14\n\x0cmemory_bytes\x18\x0f \x01(\x03\x12\x13\n\x0b\x63pu_seconds\x18\x10 \x01(\x01\x12\x16\n\x0etzdata_version\x18\x11 \x01(\t\x12.\n\nstart_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a-\n\x0b\x41larmsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a/\n\rOutcomesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a-\n\x0bQueuedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a(\n\x06\x42ucket\x12\x0e\n\x06second\x18\x01 \x01(\x05\x12\x0e\n\x06\x61larms\x18\x02 \x01(\x03\x1a\x38\n\x0eLatenessBucket\x12\x17\n\x0f\x61t_most_seconds\x18\x01 \x01(\x01\x12\r\n\x05\x66ires\x18\x02 \x01(\x03\x1a\x7f\n\x07Replica\x12\r\n\x05owner\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0e\n\x06shards\x18\x03 \x01(\t\x12\x13\n\x0bshard_count\x18\x04 \x01(\x05\x12/\n\x0blease_until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Q\n\x12ListReplansRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"`\n\x13ListReplansResponse\x12\x30\n\x07replans\x18\x01 \x03(\x0b\x32\x1f.tocsin.api.scheduler.v1.Replan\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xcd\x01\n\x06Replan\x12\r\n\x05\x61larm\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rtzdata_before\x18\x03 \x01(\t\x12\x14\n\x0ctzdata_after\x18\x04 \x01(\t\x12.\n\ndue_before\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tdue_after\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\x95\x06\n\x10SchedulerService\x12\xa7\x01\n\x11GetSchedulerStats\x12\x31.tocsin.api.scheduler.v1.GetSchedulerStatsRequest\x1a\'.tocsin.api.scheduler.v1.SchedulerStats\"6\x90\x02\x01\x8a\xe7\x18\x14\"\tmesh:read*\x07\x63ompute\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/scheduler/stats\x12\x94\x01\n\x0bListReplans\x12+.tocsin.api.scheduler.v1.ListReplansRequest\x1a,.tocsin.api.scheduler.v1.ListReplansResponse\"*\x90\x02\x01\x8a\xe7\x18\x06*\x04list\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/scheduler/replans\x12j\n\x08GetUsage\x12(.tocsin.api.scheduler.v1.GetUsageRequest\x1a\x1e.tocsin.api.scheduler.v1.Usage\"\x14\x90\x02\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/usage\x12\x97\x01\n\x0cInspectUsage\x12,.tocsin.api.scheduler.v1.InspectUsageRequest\x1a\x1e.tocsin.api.scheduler.v1.Usage\"9\x90\x02\x01\x8a\xe7\x18\x0e\"\x0ctenants:read\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/{tenant=tenants/*}/usage\x12\x9c\x01\n\x10\x46indTemplateUses\x12\x30.tocsin.api.scheduler.v1.FindTemplateUsesRequest\x1a\x31.tocsin.api.scheduler.v1.FindTemplateUsesResponse\"#\x90\x02\x01\x8a\xe7\x18\x1c\n\x02\x08\x03\"\x00*\x08internal:\nmailer_svc\x1a\x1b\x8a\xe7\x18\x17\n\x02\x08\x05\"\x0b\x61larms:read*\x04readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/tocsin/api/scheduler/v1/scheduler_service.proto\x12\x17tocsin.api.scheduler.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtocsin/api/mesh/v1/http.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\x11\n\x0fGetUsageRequest\"F\n\x13InspectUsageRequest\x12/\n\x06tenant\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^tenants/[^/]{1,64}$\"<\n\x05Usage\x12\x33\n\x06quotas\x18\x01 \x03(\x0b\x32#.tocsin.api.scheduler.v1.QuotaUsage\"g\n\nQuotaUsage\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04used\x18\x02 \x01(\x03\x12\r\n\x05limit\x18\x03 \x01(\x03\x12.\n\nreset_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa9\x01\n\x17\x46indTemplateUsesRequest\x12\x17\n\x06tenant\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12>\n\x08template\x18\x02 \x01(\tB,\xbaH)r\'2%^templates/[a-z0-9][a-z0-9_.-]{0,62}$\x12\x1a\n\x08required\x18\x03 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12\x19\n\x07\x61llowed\x18\x04 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\"8\n\x18\x46indTemplateUsesResponse\x12\x0e\n\x06\x61larms\x18\x01 \x03(\t\x12\x0c\n\x04more\x18\x02 \x01(\x08\"\x1a\n\x18GetSchedulerStatsRequest\"\xe0\x08\n\x0eSchedulerStats\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07replica\x18\x02 \x01(\t\x12\x43\n\x06\x61larms\x18\x03 \x03(\x0b\x32\x33.tocsin.api.scheduler.v1.SchedulerStats.AlarmsEntry\x12G\n\x08outcomes\x18\x04 \x03(\x0b\x32\x35.tocsin.api.scheduler.v1.SchedulerStats.OutcomesEntry\x12\x43\n\x06queued\x18\x05 \x03(\x0b\x32\x33.tocsin.api.scheduler.v1.SchedulerStats.QueuedEntry\x12\x0e\n\x06leased\x18\x06 \x01(\x03\x12\x12\n\nprocessors\x18\x07 \x01(\x05\x12\x14\n\x0cindex_alarms\x18\x08 \x01(\x03\x12\x17\n\x0fhorizon_seconds\x18\t \x01(\x01\x12\x44\n\x0cindex_spread\x18\n \x03(\x0b\x32..tocsin.api.scheduler.v1.SchedulerStats.Bucket\x12H\n\x08lateness\x18\x0b \x03(\x0b\x32\x36.tocsin.api.scheduler.v1.SchedulerStats.LatenessBucket\x12\x1e\n\x16oldest_overdue_seconds\x18\x0c \x01(\x01\x12\x41\n\x08replicas\x18\r \x03(\x0b\x32/.tocsin.api.scheduler.v1.SchedulerStats.Replica\x12\x13\n\x0b\x66ree_shards\x18\x0e \x01(\x05\x12\x14\n\x0cmemory_bytes\x18\x0f \x01(\x03\x12\x13\n\x0b\x63pu_seconds\x18\x10 \x01(\x01\x12\x16\n\x0etzdata_version\x18\x11 \x01(\t\x12.\n\nstart_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a-\n\x0b\x41larmsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a/\n\rOutcomesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a-\n\x0bQueuedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a(\n\x06\x42ucket\x12\x0e\n\x06second\x18\x01 \x01(\x05\x12\x0e\n\x06\x61larms\x18\x02 \x01(\x03\x1a\x38\n\x0eLatenessBucket\x12\x17\n\x0f\x61t_most_seconds\x18\x01 \x01(\x01\x12\r\n\x05\x66ires\x18\x02 \x01(\x03\x1a\x7f\n\x07Replica\x12\r\n\x05owner\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0e\n\x06shards\x18\x03 \x01(\t\x12\x13\n\x0bshard_count\x18\x04 \x01(\x05\x12/\n\x0blease_until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Q\n\x12ListReplansRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"`\n\x13ListReplansResponse\x12\x30\n\x07replans\x18\x01 \x03(\x0b\x32\x1f.tocsin.api.scheduler.v1.Replan\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xcd\x01\n\x06Replan\x12\r\n\x05\x61larm\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rtzdata_before\x18\x03 \x01(\t\x12\x14\n\x0ctzdata_after\x18\x04 \x01(\t\x12.\n\ndue_before\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tdue_after\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xdd\x06\n\x10SchedulerService\x12\xef\x01\n\x11GetSchedulerStats\x12\x31.tocsin.api.scheduler.v1.GetSchedulerStatsRequest\x1a\'.tocsin.api.scheduler.v1.SchedulerStats\"~\x90\x02\x01\x8a\xe7\x18\x14\"\tmesh:read*\x07\x63ompute\x92\xe7\x18\x44*\"\n /scheduler/debug/scheduler-stats*\x1e\n\x1c/scheduler/debug/performance\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/scheduler/stats\x12\x94\x01\n\x0bListReplans\x12+.tocsin.api.scheduler.v1.ListReplansRequest\x1a,.tocsin.api.scheduler.v1.ListReplansResponse\"*\x90\x02\x01\x8a\xe7\x18\x06*\x04list\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/scheduler/replans\x12j\n\x08GetUsage\x12(.tocsin.api.scheduler.v1.GetUsageRequest\x1a\x1e.tocsin.api.scheduler.v1.Usage\"\x14\x90\x02\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/usage\x12\x97\x01\n\x0cInspectUsage\x12,.tocsin.api.scheduler.v1.InspectUsageRequest\x1a\x1e.tocsin.api.scheduler.v1.Usage\"9\x90\x02\x01\x8a\xe7\x18\x0e\"\x0ctenants:read\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/{tenant=tenants/*}/usage\x12\x9c\x01\n\x10\x46indTemplateUses\x12\x30.tocsin.api.scheduler.v1.FindTemplateUsesRequest\x1a\x31.tocsin.api.scheduler.v1.FindTemplateUsesResponse\"#\x90\x02\x01\x8a\xe7\x18\x1c\n\x02\x08\x03\"\x00*\x08internal:\nmailer_svc\x1a\x1b\x8a\xe7\x18\x17\n\x02\x08\x05\"\x0b\x61larms:read*\x04readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -59,7 +60,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCHEDULERSERVICE']._loaded_options = None
   _globals['_SCHEDULERSERVICE']._serialized_options = b'\212\347\030\027\n\002\010\005\"\013alarms:read*\004read'
   _globals['_SCHEDULERSERVICE'].methods_by_name['GetSchedulerStats']._loaded_options = None
-  _globals['_SCHEDULERSERVICE'].methods_by_name['GetSchedulerStats']._serialized_options = b'\220\002\001\212\347\030\024\"\tmesh:read*\007compute\202\323\344\223\002\025\022\023/v1/scheduler/stats'
+  _globals['_SCHEDULERSERVICE'].methods_by_name['GetSchedulerStats']._serialized_options = b'\220\002\001\212\347\030\024\"\tmesh:read*\007compute\222\347\030D*\"\n /scheduler/debug/scheduler-stats*\036\n\034/scheduler/debug/performance\202\323\344\223\002\025\022\023/v1/scheduler/stats'
   _globals['_SCHEDULERSERVICE'].methods_by_name['ListReplans']._loaded_options = None
   _globals['_SCHEDULERSERVICE'].methods_by_name['ListReplans']._serialized_options = b'\220\002\001\212\347\030\006*\004list\202\323\344\223\002\027\022\025/v1/scheduler/replans'
   _globals['_SCHEDULERSERVICE'].methods_by_name['GetUsage']._loaded_options = None
@@ -68,40 +69,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCHEDULERSERVICE'].methods_by_name['InspectUsage']._serialized_options = b'\220\002\001\212\347\030\016\"\014tenants:read\202\323\344\223\002\036\022\034/v1/{tenant=tenants/*}/usage'
   _globals['_SCHEDULERSERVICE'].methods_by_name['FindTemplateUses']._loaded_options = None
   _globals['_SCHEDULERSERVICE'].methods_by_name['FindTemplateUses']._serialized_options = b'\220\002\001\212\347\030\034\n\002\010\003\"\000*\010internal:\nmailer_svc'
-  _globals['_GETUSAGEREQUEST']._serialized_start=234
-  _globals['_GETUSAGEREQUEST']._serialized_end=251
-  _globals['_INSPECTUSAGEREQUEST']._serialized_start=253
-  _globals['_INSPECTUSAGEREQUEST']._serialized_end=323
-  _globals['_USAGE']._serialized_start=325
-  _globals['_USAGE']._serialized_end=385
-  _globals['_QUOTAUSAGE']._serialized_start=387
-  _globals['_QUOTAUSAGE']._serialized_end=490
-  _globals['_FINDTEMPLATEUSESREQUEST']._serialized_start=493
-  _globals['_FINDTEMPLATEUSESREQUEST']._serialized_end=662
-  _globals['_FINDTEMPLATEUSESRESPONSE']._serialized_start=664
-  _globals['_FINDTEMPLATEUSESRESPONSE']._serialized_end=720
-  _globals['_GETSCHEDULERSTATSREQUEST']._serialized_start=722
-  _globals['_GETSCHEDULERSTATSREQUEST']._serialized_end=748
-  _globals['_SCHEDULERSTATS']._serialized_start=751
-  _globals['_SCHEDULERSTATS']._serialized_end=1871
-  _globals['_SCHEDULERSTATS_ALARMSENTRY']._serialized_start=1501
-  _globals['_SCHEDULERSTATS_ALARMSENTRY']._serialized_end=1546
-  _globals['_SCHEDULERSTATS_OUTCOMESENTRY']._serialized_start=1548
-  _globals['_SCHEDULERSTATS_OUTCOMESENTRY']._serialized_end=1595
-  _globals['_SCHEDULERSTATS_QUEUEDENTRY']._serialized_start=1597
-  _globals['_SCHEDULERSTATS_QUEUEDENTRY']._serialized_end=1642
-  _globals['_SCHEDULERSTATS_BUCKET']._serialized_start=1644
-  _globals['_SCHEDULERSTATS_BUCKET']._serialized_end=1684
-  _globals['_SCHEDULERSTATS_LATENESSBUCKET']._serialized_start=1686
-  _globals['_SCHEDULERSTATS_LATENESSBUCKET']._serialized_end=1742
-  _globals['_SCHEDULERSTATS_REPLICA']._serialized_start=1744
-  _globals['_SCHEDULERSTATS_REPLICA']._serialized_end=1871
-  _globals['_LISTREPLANSREQUEST']._serialized_start=1873
-  _globals['_LISTREPLANSREQUEST']._serialized_end=1954
-  _globals['_LISTREPLANSRESPONSE']._serialized_start=1956
-  _globals['_LISTREPLANSRESPONSE']._serialized_end=2052
-  _globals['_REPLAN']._serialized_start=2055
-  _globals['_REPLAN']._serialized_end=2260
-  _globals['_SCHEDULERSERVICE']._serialized_start=2263
-  _globals['_SCHEDULERSERVICE']._serialized_end=3052
+  _globals['_GETUSAGEREQUEST']._serialized_start=265
+  _globals['_GETUSAGEREQUEST']._serialized_end=282
+  _globals['_INSPECTUSAGEREQUEST']._serialized_start=284
+  _globals['_INSPECTUSAGEREQUEST']._serialized_end=354
+  _globals['_USAGE']._serialized_start=356
+  _globals['_USAGE']._serialized_end=416
+  _globals['_QUOTAUSAGE']._serialized_start=418
+  _globals['_QUOTAUSAGE']._serialized_end=521
+  _globals['_FINDTEMPLATEUSESREQUEST']._serialized_start=524
+  _globals['_FINDTEMPLATEUSESREQUEST']._serialized_end=693
+  _globals['_FINDTEMPLATEUSESRESPONSE']._serialized_start=695
+  _globals['_FINDTEMPLATEUSESRESPONSE']._serialized_end=751
+  _globals['_GETSCHEDULERSTATSREQUEST']._serialized_start=753
+  _globals['_GETSCHEDULERSTATSREQUEST']._serialized_end=779
+  _globals['_SCHEDULERSTATS']._serialized_start=782
+  _globals['_SCHEDULERSTATS']._serialized_end=1902
+  _globals['_SCHEDULERSTATS_ALARMSENTRY']._serialized_start=1532
+  _globals['_SCHEDULERSTATS_ALARMSENTRY']._serialized_end=1577
+  _globals['_SCHEDULERSTATS_OUTCOMESENTRY']._serialized_start=1579
+  _globals['_SCHEDULERSTATS_OUTCOMESENTRY']._serialized_end=1626
+  _globals['_SCHEDULERSTATS_QUEUEDENTRY']._serialized_start=1628
+  _globals['_SCHEDULERSTATS_QUEUEDENTRY']._serialized_end=1673
+  _globals['_SCHEDULERSTATS_BUCKET']._serialized_start=1675
+  _globals['_SCHEDULERSTATS_BUCKET']._serialized_end=1715
+  _globals['_SCHEDULERSTATS_LATENESSBUCKET']._serialized_start=1717
+  _globals['_SCHEDULERSTATS_LATENESSBUCKET']._serialized_end=1773
+  _globals['_SCHEDULERSTATS_REPLICA']._serialized_start=1775
+  _globals['_SCHEDULERSTATS_REPLICA']._serialized_end=1902
+  _globals['_LISTREPLANSREQUEST']._serialized_start=1904
+  _globals['_LISTREPLANSREQUEST']._serialized_end=1985
+  _globals['_LISTREPLANSRESPONSE']._serialized_start=1987
+  _globals['_LISTREPLANSRESPONSE']._serialized_end=2083
+  _globals['_REPLAN']._serialized_start=2086
+  _globals['_REPLAN']._serialized_end=2291
+  _globals['_SCHEDULERSERVICE']._serialized_start=2294
+  _globals['_SCHEDULERSERVICE']._serialized_end=3155
 # @@protoc_insertion_point(module_scope)
