@@ -1,1 +1,0 @@
-import{i as e,t}from"./jsxRuntime-BY_AK3X-.js";import{t as n}from"./app-CvicmBxF.js";import{E as r,k as i}from"./basics-CG7HUHKw.js";await Promise.all([r(),i()]),e(t(n,{}),document.getElementById(`app`));
