@@ -1,1 +1,0 @@
-import{M as e,T as t,X as n,k as r}from"./basics-rzCKl_WI.js";import{t as i}from"./app-CxSe13E5.js";window.addEventListener(`vite:preloadError`,()=>{let e=Number(sessionStorage.getItem(`tocsin.reloaded`));Date.now()-e<3e4||(sessionStorage.setItem(`tocsin.reloaded`,String(Date.now())),location.reload())}),await Promise.all([r(),e()]),n(t(i,{}),document.getElementById(`app`));

@@ -1,1 +1,0 @@
-import{A as e,P as t,T as n}from"./basics-rzCKl_WI.js";var r=[`recipients`,`groups`,`import`];function i({at:i}){return n(`div`,{class:`choice`,role:`group`,"aria-label":e().pages.people,children:r.filter(e=>e!==`import`||t(`recipients:write`)).map(t=>n(`a`,{class:`chip`,href:`/console/${t}`,"aria-current":t===i?`page`:void 0,children:e().person.tabs[t]},t))})}export{i as t};
