@@ -35,7 +35,7 @@ OPEN: Final = {"incident": "incidents", "alarm": "alarms", "firing": "firings", 
 
 _PLACE: Final = re.compile(r'\{ path: "/console(?:/([a-z0-9-]+))?"')
 _READY: Final = "document.querySelector('main h1') !== null && document.querySelector('[aria-busy=true]') === null"
-# The 256 commonest colours, and for every other one the nearest of them.
+# The 256 commonest colours, bright ones before greys, as marks of states are small; and for every other one the nearest of them.
 _PALETTE: Final = """
 (async (source) => {
   const bitmap = await createImageBitmap(await (await fetch(source)).blob());
@@ -44,7 +44,10 @@ _PALETTE: Final = """
   const pixels = new Uint32Array(context.getImageData(0, 0, bitmap.width, bitmap.height).data.buffer);
   const counts = new Map();
   for (const pixel of pixels) counts.set(pixel, (counts.get(pixel) ?? 0) + 1);
-  const colours = [...counts].sort((one, other) => other[1] - one[1] || one[0] - other[0]).slice(0, 256).map(([pixel]) => pixel);
+  const parts = (pixel) => [0, 8, 16].map((bits) => (pixel >> bits) & 255);
+  const chroma = (pixel) => Math.max(...parts(pixel)) - Math.min(...parts(pixel));
+  const worth = ([pixel, count]) => count * (1 + chroma(pixel));
+  const colours = [...counts].sort((one, other) => worth(other) - worth(one) || one[0] - other[0]).slice(0, 256).map(([pixel]) => pixel);
   const place = new Map(colours.map((colour, index) => [colour, index]));
   const away = (one, other) => [0, 8, 16].reduce((sum, bits) => sum + (((one >> bits) & 255) - ((other >> bits) & 255)) ** 2, 0);
   const nearest = (pixel) => colours.reduce((best, colour, index) => (away(colour, pixel) < away(colours[best], pixel) ? index : best), 0);
