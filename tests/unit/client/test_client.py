@@ -2,56 +2,20 @@
 
 import json
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import httpx2
 import pytest
 
-from tocsin_client import AsyncClient, Client, RetryRule, errors, models
+from tests.unit.client.gateway import ALARM, KEY, Gateway, problem, sent
+from tocsin_client import Client, RetryRule, errors, models
 from tocsin_client.calls import Attempts
-from tocsin_client.streams import EventReader
 
 Handler = Callable[[httpx2.Request], httpx2.Response]
 
-KEY = "tk_0123456789secret"
 TYPES = "type.googleapis.com/google.rpc."
-ALARM = {"trigger": {"every": "60s"}, "action": {"task": {"handler": "noop"}}}
-
-
-class Gateway:
-    """Answers requests in order, the last answer for all that follow, and keeps what it was sent and how long was slept."""
-
-    def __init__(self, *answers: httpx2.Response | Exception) -> None:
-        self._answers = list(answers) or [httpx2.Response(200, json={})]
-        self.seen: list[httpx2.Request] = []
-        self.slept: list[float] = []
-
-    def __call__(self, request: httpx2.Request) -> httpx2.Response:
-        request.read()
-        self.seen.append(request)
-        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def client(self, rule: RetryRule | None = None) -> Client:
-        return Client("http://gateway/tocsin/", KEY, transport=httpx2.MockTransport(self), sleep=self.slept.append, retry=rule)
-
-
-def problem(status: int, code: str, *details: dict, retry_after: str | None = None, instance: str = "") -> httpx2.Response:
-    """A problem document as the gateway writes it."""
-    headers = {"retry-after": retry_after} if retry_after else {}
-    return httpx2.Response(
-        status, json={"code": code, "detail": "it failed", "details": list(details), "instance": instance}, headers=headers
-    )
-
-
-def sent(*answers: httpx2.Response) -> tuple[Gateway, Client]:
-    """A gateway and its client."""
-    gateway = Gateway(*answers)
-    return gateway, gateway.client()
 
 
 @pytest.mark.parametrize(
@@ -342,107 +306,3 @@ def test_waits_grow_and_have_an_end() -> None:
     attempts = Attempts(RetryRule(attempts=10, first_wait=1, longest_wait=4, patience=12), draw=lambda: 1.0)
     error = errors.Unavailable()
     assert [attempts.wait(error, "always") for _ in range(6)] == [1, 2, 4, 4, None, None]
-
-
-# -- lists and streams -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_list_reads_a_page_when_it_is_wanted() -> None:
-    """And ends when a page names none, or itself."""
-    first = httpx2.Response(200, json={"alarms": [{"name": "alarms/1"}, {"name": "alarms/2"}], "nextPageToken": "t"})
-    gateway, client = sent(first, httpx2.Response(200, json={"alarms": [{"name": "alarms/3"}]}))
-    found = iter(client.list_alarms(page_size=2))
-    assert gateway.seen == []
-    assert [next(found).name, next(found).name] == ["alarms/1", "alarms/2"]
-    assert len(gateway.seen) == 1
-    assert [alarm.name for alarm in found] == ["alarms/3"]
-    assert dict(gateway.seen[1].url.params) == {"pageSize": "2", "pageToken": "t"}
-    _, circling = sent(first)
-    with pytest.raises(errors.UnexpectedAnswer, match="itself"):
-        list(circling.list_alarms())
-
-
-def events(*items: object, error: dict | None = None) -> httpx2.Response:
-    """A stream with these messages."""
-    text = "retry: 1000\n\n" + "".join(f": alive\n\nid: x\ndata: {json.dumps(item)}\n\n" for item in items)
-    if error is not None:
-        text += f"event: error\ndata: {json.dumps(error)}\n\n"
-    return httpx2.Response(200, text=text, headers={"content-type": "text/event-stream"})
-
-
-def change(number: int) -> dict:
-    """A change of a firing."""
-    return {"firing": {"name": f"firings/{number}"}, "resumeToken": f"t{number}"}
-
-
-STOPPING = {"code": "UNAVAILABLE", "detail": "stopping", "details": []}
-
-
-def test_a_watch_goes_on_where_it_was() -> None:
-    """After an error that passes, after a refused connection; from the last token, not from the first."""
-    gateway = Gateway(events(change(1), change(2), error=STOPPING), httpx2.ConnectError("refused"), events(change(3)))
-    with gateway.client().watch_firings(alarm="alarms/1", resume_token="t0") as changes:
-        assert [each.firing.name for each in changes if each.firing] == ["firings/1", "firings/2", "firings/3"]
-        assert changes.resume_token == "t3"
-    assert [request.url.params["resumeToken"] for request in gateway.seen] == ["t0", "t2", "t2"]
-    assert {request.headers["accept"] for request in gateway.seen} == {"text/event-stream"}
-
-
-def test_a_watch_gives_up_when_nothing_comes_any_more() -> None:
-    """After as many attempts as every call has, counted anew from each message; and at once where it cannot be resumed."""
-    gateway = Gateway(events(change(1), error=STOPPING), problem(503, "UNAVAILABLE"))
-    with pytest.raises(errors.Unavailable):
-        list(gateway.client().watch_firings())
-    assert len(gateway.seen) == 4
-    gateway = Gateway(events({"task": {"name": "tasks/1"}}, error=STOPPING))
-    with pytest.raises(errors.Unavailable, match="stopping"):
-        list(gateway.client().watch_task("tasks/1"))
-    assert len(gateway.seen) == 1
-    denied = Gateway(problem(403, "PERMISSION_DENIED"))
-    with pytest.raises(errors.PermissionDenied):
-        list(denied.client().watch_firings())
-
-
-def test_events_are_read_however_they_are_cut() -> None:
-    """Byte by byte, with CR LF, with data on several lines, and other fields between."""
-    text = b": hi\r\n\r\nid: 1\r\ndata: {\r\ndata: }\r\n\r\nevent: error\ndata:x\n\nretry: 5\n\n"
-    reader = EventReader()
-    found = [event for byte in text for event in reader.feed(bytes([byte]))]
-    assert [(event.kind, event.data) for event in found] == [("", b"{\n}"), ("error", b"x")]
-
-
-# -- with asyncio ----------------------------------------------------------------------------------------------------------------
-
-
-async def test_the_client_for_asyncio_does_the_same() -> None:
-    """Calls, attempts, lists, streams, uploads."""
-    slept: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-
-    def lines() -> Iterator[dict]:
-        yield {"topic": "a"}
-        yield {"topic": "b"}
-
-    pages = [httpx2.Response(200, json={"alarms": [{"name": "alarms/1"}], "nextPageToken": "t"}), httpx2.Response(200, json={"alarms": []})]
-    watch = [events(change(1), error=STOPPING), events(change(2))]
-    gateway = Gateway(
-        problem(503, "UNAVAILABLE", retry_after="3"),
-        httpx2.Response(200, json=ALARM),
-        *pages,
-        *watch,
-        httpx2.Response(200, json={"accepted": "2"}),
-    )
-    async with AsyncClient("http://gateway", KEY, transport=httpx2.MockTransport(gateway), sleep=sleep) as client:
-        made = await client.create_alarm(ALARM)
-        assert made.trigger is not None
-        assert slept == [3]
-        assert [alarm.name async for alarm in client.list_alarms()] == ["alarms/1"]
-        async with client.watch_firings() as changes:
-            assert [each.resume_token async for each in changes] == ["t1", "t2"]
-        assert (await client.stream_events(lines())).accepted == 2
-        with pytest.raises(errors.NameInvalid):
-            await client.delete_alarm("records/k1")
-        assert KEY not in repr(client)
-    assert [json.loads(line) for line in gateway.seen[-1].content.splitlines()] == [{"event": {"topic": "a"}}, {"event": {"topic": "b"}}]
