@@ -33,7 +33,7 @@ LOOKS: Final[dict[str, tuple[int, int, str]]] = {
 OPEN: Final = {"incident": "incidents", "alarm": "alarms", "firing": "firings", "delivery": "deliveries", "mail": "inbox"}
 """Pages with the first row open, by the name of the picture."""
 
-_PLACE: Final = re.compile(r'\{ path: "/console(?:/([a-z0-9-]+))?"')
+_PLACE: Final = re.compile(r'\{ path: "/console(?:/([a-z0-9/-]+))?"')
 _READY: Final = "document.querySelector('main h1') !== null && document.querySelector('[aria-busy=true]') === null"
 # The 256 commonest colours, bright ones before greys, as marks of states are small; and for every other one the nearest of them.
 _PALETTE: Final = """
@@ -65,9 +65,13 @@ def places(source: str) -> list[str]:
     return [found[1] or "" for found in _PLACE.finditer(source)]
 
 
+def _name(place: str) -> str:
+    return place.replace("/", "-") or "now"
+
+
 def names(source: str) -> list[str]:
     """The pictures that there must be, without what tells their look."""
-    return [*(place or "now" for place in places(source)), *OPEN, "new-alarm", "status-page"]
+    return [*(_name(place) for place in places(source)), *OPEN, "new-alarm", "status-page"]
 
 
 def palette_png(width: int, height: int, colours: list[int], indexes: bytes) -> bytes:
@@ -130,7 +134,7 @@ async def take_all(folder: Path) -> None:
             origin = stack.info["http"].replace("127.0.0.1", "localhost")
             camera = Camera(browser, await browser.open("about:blank", width=1280, height=800), folder)
             for path in places(source):
-                await camera.take(path or "now", f"{origin}/console/{path}".rstrip("/"))
+                await camera.take(_name(path), f"{origin}/console/{path}".rstrip("/"))
             for name, path in OPEN.items():
                 await camera.take(name, f"{origin}/console/{path}", first=True)
             await camera.take("new-alarm", f"{origin}/console/alarms/new")
