@@ -12,13 +12,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Self
 
 import httpx2
 
 from tocsin import errors
 from tocsin.clock import Clock, SystemClock
-from tocsin.errors import FieldViolation, TocsinError, Unauthenticated
+from tocsin.errors import Unauthenticated
+from tocsin.problems import error_of, members, problem_error
 from tocsin.resource_names import resource_path, segment
 
 Resource = dict[str, Any]
@@ -30,35 +31,6 @@ _LONGEST_POLL_SECONDS: Final = 1.0
 _PAGE_SIZE: Final = 200
 _DONE: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 # google.rpc.Code, as the problem's member "code" names it.
-_ERRORS: Final[Mapping[str, type[TocsinError]]] = {
-    "CANCELLED": errors.Cancelled,
-    "INVALID_ARGUMENT": errors.InvalidInput,
-    "DEADLINE_EXCEEDED": errors.DeadlineExceeded,
-    "NOT_FOUND": errors.NotFound,
-    "ALREADY_EXISTS": errors.AlreadyExists,
-    "PERMISSION_DENIED": errors.PermissionDenied,
-    "RESOURCE_EXHAUSTED": errors.ResourceExhausted,
-    "FAILED_PRECONDITION": errors.FailedPrecondition,
-    "ABORTED": errors.Aborted,
-    "OUT_OF_RANGE": errors.OutOfRange,
-    "UNIMPLEMENTED": errors.Unimplemented,
-    "INTERNAL": errors.Internal,
-    "UNAVAILABLE": errors.Unavailable,
-    "DATA_LOSS": errors.DataLoss,
-    "UNAUTHENTICATED": errors.Unauthenticated,
-}
-# For answers that are not problem documents, such as a proxy's.
-_STATUSES: Final[Mapping[int, str]] = {
-    400: "INVALID_ARGUMENT",
-    401: "UNAUTHENTICATED",
-    403: "PERMISSION_DENIED",
-    404: "NOT_FOUND",
-    409: "ABORTED",
-    429: "RESOURCE_EXHAUSTED",
-    502: "UNAVAILABLE",
-    503: "UNAVAILABLE",
-    504: "DEADLINE_EXCEEDED",
-}
 
 
 class Client:
@@ -327,32 +299,6 @@ def _given(**fields: object) -> Resource:
     return {name: value for name, value in fields.items() if value}
 
 
-def error_of(answer: httpx2.Response) -> TocsinError:
-    """The error of an answer: of a problem document (RFC 9457), or else of the status code."""
-    try:
-        problem = _members(answer.json())
-    except ValueError:
-        problem = _members(None)
-    if "code" not in problem:
-        code = _STATUSES.get(answer.status_code, "INTERNAL")
-        return _ERRORS[code](f"{answer.request.url.host} answered {answer.status_code} {answer.reason_phrase}")
-    return problem_error(problem, retry_after=_seconds(answer.headers.get("retry-after")))
-
-
-def problem_error(problem: Mapping[str, Any], *, retry_after: float | None = None) -> TocsinError:
-    """The error of a problem document."""
-    details = {str(item.get("@type", "")).rpartition(".")[2]: item for item in problem.get("details", ())}
-    info = details.get("ErrorInfo", {})
-    violations = details.get("BadRequest", {}).get("fieldViolations", ())
-    return _ERRORS.get(str(problem.get("code")), TocsinError)(
-        str(problem.get("detail") or problem.get("message") or problem.get("title") or "the request failed"),
-        violations=[FieldViolation(str(item.get("field", "")), str(item.get("description", ""))) for item in violations],
-        retry_after=retry_after,
-        metadata=info.get("metadata"),
-        reason=info.get("reason"),
-    )
-
-
 def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """The lines of a text that comes in pieces. Only LF ends one: JSON may hold what else Python takes for the end of a line."""
     rest = b""
@@ -364,15 +310,10 @@ def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 def _item(line: Resource) -> Resource:
     """One message of a stream; raises the error of a problem document."""
-    problem = _members(line.get("error", line))
+    problem = members(line.get("error", line))
     if "code" in problem and "details" in problem:
         raise problem_error(problem)
     return line
-
-
-def _members(value: object) -> Mapping[str, Any]:
-    """The members of a JSON object; none of anything else."""
-    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _json(answer: httpx2.Response) -> Resource:
@@ -380,10 +321,6 @@ def _json(answer: httpx2.Response) -> Resource:
         return answer.json()
     except ValueError as error:
         raise errors.Internal(f"{answer.request.url.host} did not answer with JSON: it may not be a Tocsin gateway") from error
-
-
-def _seconds(value: str | None) -> float | None:
-    return float(value) if value and value.isdigit() else None
 
 
 def authorization(credential: str) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from auth_svc.domain import (
     ADMINS_READ,
@@ -27,6 +26,7 @@ from tocsin.alerts import Alert
 from tocsin.background import Background, Wake, report_progress
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
+from tocsin.zones import zone as zone_of
 
 _ROUND_SECONDS: Final = 5.0
 _BATCH: Final = 100
@@ -59,7 +59,7 @@ class AlertPolicies:
             kinds=policy.kinds,
             digest_hour=policy.digest_hour,
         )
-        due = checked.next_digest(now, ZoneInfo((await self._store.get_tenant(caller.tenant)).time_zone))
+        due = checked.next_digest(now, zone_of((await self._store.get_tenant(caller.tenant)).time_zone))
         await self._store.set_alert_policy(caller.tenant, checked, due=due, now=now)
         self._log.record(SecurityEvent.ALERT_POLICY_SET, tenant=caller.tenant, by=caller.subject)
         return await self.get(caller.tenant)
@@ -112,7 +112,7 @@ class AlertTelling:
 
     async def _tell_at_once(self, tenant: str) -> None:
         policy, readers, owner = await self._of(tenant)
-        zone, now = ZoneInfo(owner.time_zone if owner else "UTC"), self._clock.now()
+        zone, now = zone_of(owner.time_zone if owner else "UTC"), self._clock.now()
         write = partial(self._mails_of, AccountMailKind.SECURITY_ALERT, owner, readers)
         await self._store.tell_alerts(tenant, choose=policy.delivery, write=write, due=policy.next_digest(now, zone), limit=_BATCH)
         self._mails.wake()
@@ -138,7 +138,7 @@ class AlertTelling:
             return ()
         facts = {
             "count": str(len(alerts)),
-            "lines": alert_lines(alerts, zone=ZoneInfo(owner.time_zone)),
+            "lines": alert_lines(alerts, zone=zone_of(owner.time_zone)),
             "tenant": owner.display_name,
             "zone": owner.time_zone,
         }

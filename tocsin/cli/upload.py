@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 import h11
 
 from tocsin import __name__ as _agent
-from tocsin.client import authorization, problem_error
+from tocsin.client import authorization
 from tocsin.errors import Internal, TocsinError, Unavailable
+from tocsin.problems import problem_error
 
 _CONNECT_SECONDS: Final = 10.0
 _MOST_HEAD: Final = 64 * 1024

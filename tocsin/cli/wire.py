@@ -12,7 +12,7 @@ import typer
 
 from tocsin.resource_names import NameInvalid, path_segments, segment
 
-_VARIABLE: Final = re.compile(r"\{([a-z0-9_.]+)(?:=([^}]*))?\}")
+_VARIABLE: Final = re.compile(r"\{([a-z0-9_.]+)(?:=([^{}]*))?\}")
 _PART: Final = re.compile(r"[^/\x00-\x1f\x7f]+")
 
 

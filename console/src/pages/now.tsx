@@ -210,7 +210,7 @@ function Ahead() {
   const next = useLoaded((signal) => answer(api.GET("/v1/alarms", { params: { query: { pageSize: 200, filter: 'state="ACTIVE"' } }, signal }), "GET /v1/alarms"), [], ["firing"]);
   if (!found.data) return found.error ? <Failure error={found.error} again={found.again} /> : <Shape rows={3} />;
   const hours = Array.from({ length: 24 }, () => 0);
-  const start = Date.parse(found.data.computeTime ?? "") || Date.now();
+  const start = Math.floor((Date.parse(found.data.computeTime ?? "") || Date.now()) / 60_000) * 60_000; // the first minute has begun
   for (const minute of found.data.minutes ?? []) {
     const hour = Math.floor((Date.parse(minute.startTime ?? "") - start) / 3_600_000);
     if (hour >= 0 && hour < 24) hours[hour] = (hours[hour] ?? 0) + Number(minute.fires ?? 0);

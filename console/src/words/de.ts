@@ -82,7 +82,7 @@ export const de: Words = {
     noDead: "Keine Auslösung ist endgültig gescheitert.",
     ahead: "Die nächsten 24 Stunden",
     planned: (count) => `${count.toLocaleString("de")} geplant`,
-    busiest: (count, time) => `die meisten um ${time}: ${count}`,
+    busiest: (count, time) => `die meisten in der Minute ${time}: ${count}`,
     fires: "Auslösungen",
     recent: "Letzte Auslösungen",
     latest: (time) => `höchstens ${time} zu spät`,

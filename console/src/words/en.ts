@@ -85,7 +85,7 @@ export const en = {
     noDead: "No firing has failed for good.",
     ahead: "The next 24 hours",
     planned: (count: number) => `${count.toLocaleString("en")} planned`,
-    busiest: (count: number, time: string) => `most at ${time}: ${count}`,
+    busiest: (count: number, time: string) => `most in the minute of ${time}: ${count}`,
     fires: "firings",
     recent: "Last firings",
     latest: (time: string) => `at most ${time} late`,

@@ -73,7 +73,7 @@ def copied(folder: Path) -> Path:
     for name in filter(None, listed.stdout.split("\0")):
         if (ROOT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+            shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
     (folder / ".venv").symlink_to(ROOT / ".venv")
     who = ("-c", "user.name=a", "-c", "user.email=a@example.com")
     for line in (("init", "--quiet"), ("add", "."), (*who, "commit", "--quiet", "--message", "before")):
