@@ -110,8 +110,10 @@ metrics: setup
 	@$(BIN)/python .ci/metrics.py check
 
 manifests: setup
-	@$(BIN)/python -m deploy.dashboards check
-	@$(BIN)/python -m deploy.kubernetes check
+	@failed=0; \
+	  $(BIN)/python -m deploy.dashboards check || failed=1; \
+	  $(BIN)/python -m deploy.kubernetes check || failed=1; \
+	  exit $$failed
 
 workflows: setup
 	@said="$$($(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml 2>&1)" || { echo "$$said" >&2; exit 1; }

@@ -207,7 +207,7 @@ async def test_a_status_page_shows_what_it_was_told_to(stranger: httpx2.AsyncCli
     """Nothing before it is asked for; then those named and labelled, with texts that can do nothing, and who has it gets 304."""
     up = await heartbeat(stranger, displayName=EVIL, labels={"team": "web"})
     down = await heartbeat(stranger, displayName="Nightly backup", cron="H 3 * * *", slug="nightly")
-    await heartbeat(stranger, displayName="hidden")
+    await heartbeat(stranger, displayName="not to be seen")
     await stranger.post(f"/ping/{key_of(up)}")
     await stranger.post(f"/ping/{key_of(down)}/fail")
     slug = f"acme-{secrets.token_hex(4)}"
@@ -220,7 +220,7 @@ async def test_a_status_page_shows_what_it_was_told_to(stranger: httpx2.AsyncCli
         assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
         assert "<script" not in page.text
         assert "&lt;script&gt;" in page.text
-        assert "hidden" not in page.text
+        assert "not to be seen" not in page.text
         assert "Something is down" in page.text
         again = await nobody.get(f"/status/{slug}", headers={"if-none-match": page.headers["etag"]})
         assert (again.status_code, page.headers["cache-control"]) == (304, "public, max-age=30")
