@@ -28,7 +28,9 @@ GARBAGE: Final[Mapping[str, Sequence[Any]]] = {
 }
 """What a column is set to, by what its type can hold on either database: an older version, a newer one, or a foreign hand wrote it."""
 _AFFINITIES: Final = {"CHAR": "TEXT", "TEXT": "TEXT", "CLOB": "TEXT", "BLOB": "BLOB", "REAL": "REAL", "FLOA": "REAL", "DOUBLE": "REAL"}
-STRUCTURE: Final = frozenset({"tenant", "id", "name", "shard", "seq", "change"})
+OWNERS: Final = ("tenant", "tenant_id")
+"""Columns that say whose a row is, one of which a table of tenants has."""
+STRUCTURE: Final = frozenset({*OWNERS, "id", "name", "shard", "seq", "change"})
 """Columns that say whose a row is and where it lies: another value there is another row."""
 LISTS: Final = (
     "/v1/alarms",
@@ -54,6 +56,16 @@ LISTS: Final = (
     "/v1/silences",
     "/v1/incidentRoutes",
     "/v1/incidentDependencies",
+    "/v1/profile",
+    "/v1/roles",
+    "/v1/serviceAccounts",
+    "/v1/invitations",
+    "/v1/identityProviders",
+    "/v1/sessions",
+    "/v1/security/alerts",
+    "/v1/security/alertPolicy",
+    "/v1/auditLogs",
+    "/v1/usage",
 )
 _PUT: Final = ("/v1/records", "/v1/statusPage", "/v1/pingKey")
 
@@ -67,6 +79,7 @@ class Column:
     name: str
     kind: str
     key: tuple[str, ...]
+    owner: str
 
     def __str__(self) -> str:
         """For a report."""
@@ -76,7 +89,7 @@ class Column:
         """What it holds, each time with the key of the row behind it."""
         with closing(sqlite3.connect(self.database, timeout=30)) as connection:
             fields = ", ".join((self.name, *self.key))
-            return connection.execute(f"SELECT {fields} FROM {self.table} WHERE tenant = ?", (tenant,)).fetchall()  # noqa: S608
+            return connection.execute(f"SELECT {fields} FROM {self.table} WHERE {self.owner} = ?", (tenant,)).fetchall()  # noqa: S608
 
     def write(self, rows: list[tuple[Any, ...]]) -> bool:
         """Sets it; False when a constraint of the table forbids that."""
@@ -99,9 +112,11 @@ def columns(state: Path) -> Iterator[Column]:
                 found = connection.execute(f'PRAGMA table_info("{table}")').fetchall()
                 names = [name for _, name, *_ in found]
                 key = tuple(name for _, name, _, _, _, place in found if place)
-                if "tenant" in names:
+                for owner in set(names).intersection(OWNERS):
                     yield from (
-                        Column(database, table, name, _affinity(kind), key) for _, name, kind, *_ in found if name not in STRUCTURE | {*key}
+                        Column(database, table, name, _affinity(kind), key, owner)
+                        for _, name, kind, *_ in found
+                        if name not in STRUCTURE | {*key}
                     )
 
 
@@ -191,6 +206,10 @@ async def _populate(client: httpx2.AsyncClient) -> Sequence[str]:
         ("/v1/pingKey", {}),
         *_INCIDENTS,
         ("/v1/apiKeys", {"displayName": "k", "scopes": ["alarms:read"]}),
+        ("/v1/roles", {"name": "roles/r", "scopes": ["alarms:read"]}),
+        ("/v1/serviceAccounts", {"displayName": "s", "role": "roles/r"}),
+        ("/v1/invitations", {"email": f"{os.urandom(6).hex()}@example.com", "role": "roles/r"}),
+        ("/v1/identityProviders", {"displayName": "i", "issuer": "https://id.example.com", "clientId": "c", "defaultRole": "roles/r"}),
         ("/v1/users", {"email": f"{os.urandom(6).hex()}@example.com", "password": "correct horse battery"}),
     ]
     for path, body in bodies:
