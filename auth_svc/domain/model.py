@@ -1,14 +1,17 @@
 """Who there is: users, sessions, API keys, and what their tokens say (pure)."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
+from typing import Final
 
 from auth_svc.domain.errors import UsersOnly
 from auth_svc.domain.factors import FRESH, Proof
 from auth_svc.domain.roles import Role
 from auth_svc.domain.tenants import Tenant
 from tocsin.alerts import Alert
+
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class SecurityEvent(Enum):
@@ -187,7 +190,7 @@ class Session:
 
     def end(self, longest: timedelta) -> datetime:
         """When it ends, however often it is continued; ``longest`` is how long any session lasts."""
-        latest = self.created + longest
+        latest = self.created + min(longest, _LAST - self.created)  # a stored row may say any time
         return latest if self.ends is None else min(latest, self.ends)
 
 

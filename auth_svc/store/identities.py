@@ -299,7 +299,7 @@ def _readable(row: RowMapping) -> IdentityProvider | None:
     """The provider of a row; one that cannot be read signs nobody in, and costs itself alone."""
     try:
         return _provider_of(row)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         _log.error("identity provider unreadable", provider=row["id"], error=type(error).__name__)
         return None
 

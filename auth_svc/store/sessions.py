@@ -116,7 +116,7 @@ class SessionQueries(Queries):
         session, end = found.session, found.session.end(longest)
         if end <= now:
             return None
-        if session.last_used is None or session.last_used + noted <= now:
+        if session.last_used is None or session.last_used <= now - noted:
             async with self._database.transaction() as connection:
                 # The session first, as everywhere: two that take locks in other orders would stop each other.
                 used = {"last_used_at": to_micros(now)}

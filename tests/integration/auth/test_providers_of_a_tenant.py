@@ -93,13 +93,13 @@ async def test_a_tenant_has_so_many_providers(desk: OidcOffice) -> None:
         await desk.provider("one-more")
 
 
-@pytest.mark.parametrize("column", ["scopes", "groups_claim", "role_rules", "allowed_domains"])
+@pytest.mark.parametrize("column", ["scopes", "groups_claim", "role_rules", "allowed_domains", "session_seconds"])
 async def test_a_row_that_cannot_be_read_costs_that_provider_alone(desk: OidcOffice, column: str) -> None:
     """Neither the tenant's list nor the sign-in page breaks, nobody signs in by it, and it can be removed."""
     await desk.provider(listed=True)
     await desk.providers.create(desk.caller, desk.draft("other", listed=True))
     store, tenant = desk.office.store, desk.owner.tenant
-    for spoilt in ("{", "null", "[1]", '{"a": 1}', '"text"'):
+    for spoilt in (2**62, -(2**62)) if column == "session_seconds" else ("{", "null", "[1]", '{"a": 1}', '"text"'):
         async with desk.office.database.transaction() as connection:
             await connection.execute(update(identity_providers).where(identity_providers.c.id == "sso").values({column: spoilt}))
         assert [each.id for each in await store.list_identity_providers(tenant, after="", limit=10)] == ["other"], spoilt

@@ -22,6 +22,7 @@ from auth_svc.domain import (
     Role,
     ScopeNotHeld,
     Scopes,
+    Session,
     Tenant,
     checked_name,
     checked_zone,
@@ -258,3 +259,10 @@ def test_key_expires(seconds: int, expired: bool) -> None:
     """A key works until its time, not at it."""
     assert _key(set(), NOW + timedelta(seconds=seconds)).expired(NOW) == expired
     assert not _key(set()).expired(NOW)
+
+
+def test_a_session_that_began_at_the_end_of_time_ends() -> None:
+    """A stored row may say any instant, and the list of sessions is shown all the same."""
+    began = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    session = Session(id="s", tenant="t", user="u", scopes=frozenset(), created=began)
+    assert session.end(timedelta(days=90)) == datetime.max.replace(tzinfo=UTC)
