@@ -85,7 +85,7 @@ class InvalidInput(TocsinError):
 class ConfigError(InvalidInput):
     """The settings are not valid."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    def __init__(self, problems: Sequence[str] = ()) -> None:
         """Takes every problem found: each a line that names the environment variable and the reason."""
         self.problems = tuple(problems)
         super().__init__("; ".join(self.problems))
