@@ -72,12 +72,15 @@ document.querySelector(".filter input").focus();
 
 
 def sizes() -> dict[str, float]:
-    """What the build weighs, in KB as gzip and as brotli sends it; the English console, and all of it."""
-    found = {"javascript_gz_kb": 0.0, "css_gz_kb": 0.0, "javascript_br_kb": 0.0, "css_br_kb": 0.0}
+    """What the build weighs, in KB as gzip and as brotli sends it: all pages and languages, and what comes before the first page."""
+    found: dict[str, float] = {}
+    index = (BUILD / "index.html").read_text("utf-8")
     for suffix, name in ((".js", "javascript"), (".css", "css")):
         files = sorted((BUILD / "assets").glob(f"*{suffix}"))
-        found[f"{name}_gz_kb"] = round(sum(len(gzip.compress(file.read_bytes(), 9)) for file in files) / 1000, 1)
-        found[f"{name}_br_kb"] = round(sum(file.with_name(f"{file.name}.br").stat().st_size for file in files) / 1000, 1)
+        first = [file for file in files if f"assets/{file.name}" in index]
+        for part, chosen in (("first", first), ("all", files)):
+            found[f"{name}_{part}_gz_kb"] = round(sum(len(gzip.compress(file.read_bytes(), 9)) for file in chosen) / 1000, 1)
+            found[f"{name}_{part}_br_kb"] = round(sum(file.with_name(f"{file.name}.br").stat().st_size for file in chosen) / 1000, 1)
     return found
 
 

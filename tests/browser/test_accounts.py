@@ -320,3 +320,21 @@ async def test_a_policy_on_personal_data(place: Installation) -> None:
     await press(page, "Undo")
     await page.until("document.querySelector('[data-row=\"pii/policies/cards\"]') !== null")
     assert await page.value("violations") == []
+
+
+async def test_who_is_told_of_security_alerts(place: Installation) -> None:
+    """A wrong address is named and what was typed stays; what is saved is what the API has."""
+    page = await place.open("/console/settings/tenant")
+    submit = "document.querySelector('form:has(textarea)').requestSubmit()"
+    await fill(page, "Told by mail", "owners\nnot@an@address")
+    await page.value(submit)
+    await page.until("document.querySelector('form:has(textarea) [role=alert]') !== null")
+    assert await page.value("document.querySelector('textarea').value") == "owners\nnot@an@address"
+    await fill(page, "Told by mail", "owners\nsecurity@example.com")
+    await fill(page, "Low severity", "NEVER")
+    await page.value(submit)
+    await page.until(says("Saved."))
+    async with place.stack.client() as client:
+        policy = (await client.get("/v1/security/alertPolicy")).json()
+    assert (policy["to"], policy["low"]) == (["owners", "security@example.com"], "NEVER")
+    assert await page.value("violations") == []

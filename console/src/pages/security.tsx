@@ -14,7 +14,7 @@ import { When } from "../parts/when";
 import { act } from "../state/act";
 import { useLoaded } from "../state/loaded";
 import { notify } from "../state/notices";
-import { PasskeyRefused, makePasskey, passkeysHere } from "../state/passkeys";
+import { PasskeyRefused, atAddress, makePasskey, passkeysHere } from "../state/passkeys";
 import { programOf } from "../state/programs";
 import { proven } from "../state/proof";
 import { may, session } from "../state/session";
@@ -110,6 +110,7 @@ function Factors() {
           {factors.length > 0 && <Button onPress={renew}>{words().factors.renew}</Button>}
         </div>
       )}
+      {found.data && adding === "" && atAddress() && <p class="hint">{words().factors.atAddress}</p>}
       {adding === "app" && <App done={enrolled} cancel={() => setAdding("")} />}
       {adding === "passkey" && <NewPasskey done={enrolled} cancel={() => setAdding("")} />}
     </Section>

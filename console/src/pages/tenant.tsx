@@ -2,7 +2,7 @@
 
 import { answer, api, type Schemas } from "../api/client";
 import { Copy, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
-import { Form } from "../parts/form";
+import { Form, listOf } from "../parts/form";
 import { Tabs } from "../parts/tabs";
 import { UsageBars } from "../parts/usage";
 import { When } from "../parts/when";
@@ -38,6 +38,7 @@ export default function OwnTenant() {
               </Facts>
               {may("tenant:write") && <TenantForm tenant={tenant} done={(now) => found.put(() => now)} />}
             </Section>
+            {may("alerts:read") && <Alerts />}
             {may("alarms:read") && <UsageBars limits={tenant.quotas} />}
           </>
         )}
@@ -66,6 +67,44 @@ function TenantForm({ tenant, done }: { tenant: Tenant; done: (tenant: Tenant) =
           {field.text("timeZone", words().alarm.zone, { max: 64, hint: words().tenants.zoneHint })}
           {field.tick("requireSecondFactor", words().tenants.requireSecond, words().tenants.requireSecondHint)}
           {field.tick("passwordOff", words().tenants.passwordOff, words().tenants.passwordOffHint)}
+        </>
+      )}
+    </Form>
+  );
+}
+
+/** Who is told of security alerts, and when. */
+function Alerts() {
+  const found = useLoaded((signal) => answer(api.GET("/v1/security/alertPolicy", { signal }), "GET /v1/security/alertPolicy"), []);
+  const policy = found.data;
+  return (
+    <Section title={words().alertPolicy.title} note={policy && words().alertPolicy.reached(policy.reached ?? 0)}>
+      {found.error && !policy && <Failure error={found.error} again={found.again} />}
+      {!policy && !found.error && <Shape rows={4} />}
+      {policy && (may("alerts:write") ? <AlertForm policy={policy} done={(now) => found.put(() => now)} /> : <p>{(policy.to ?? []).join(", ")}</p>)}
+    </Section>
+  );
+}
+
+type AlertPolicy = Schemas["auth.v1.AlertPolicy"];
+const _SEVERITIES = ["high", "medium", "low"] as const;
+
+function AlertForm({ policy, done }: { policy: AlertPolicy; done: (policy: AlertPolicy) => void }) {
+  const when = { high: policy.high ?? "AT_ONCE", medium: policy.medium ?? "DAILY", low: policy.low ?? "DAILY" };
+  const first = { to: (policy.to ?? []).join("\n"), digestHour: String(policy.digestHour ?? 8), ...when };
+  const save = async ({ to, digestHour, high, medium, low }: typeof first) => {
+    const body = { to: listOf(to), digestHour: Number(digestHour), high, medium, low, kinds: policy.kinds ?? [] };
+    done(await answer(api.PUT("/v1/security/alertPolicy", { body }), "PUT /v1/security/alertPolicy"));
+    notify({ text: words().settings.saved });
+  };
+  const deliveries = Object.entries(words().alertPolicy.deliveries);
+  return (
+    <Form id="alert-policy" first={first} send={save} name={words().save}>
+      {(field) => (
+        <>
+          {field.area("to", words().alertPolicy.to, { hint: words().alertPolicy.toHint })}
+          {_SEVERITIES.map((severity) => field.choice(severity, words().alertPolicy.severities[severity], deliveries))}
+          {field.text("digestHour", words().alertPolicy.hour, { type: "number", required: true })}
         </>
       )}
     </Form>

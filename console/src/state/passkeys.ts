@@ -1,7 +1,12 @@
 /** Passkeys: what the browser makes and shows of them, in JSON as the API has it (WebAuthn, 5.1.10). */
 
 /** Whether this browser can make and use passkeys, and read and write their JSON. */
-export const passkeysHere = typeof PublicKeyCredential === "function" && "parseCreationOptionsFromJSON" in PublicKeyCredential;
+export const passkeysHere = typeof PublicKeyCredential === "function" && "parseCreationOptionsFromJSON" in PublicKeyCredential && !atAddress();
+
+/** Whether the page is of an IP address: a passkey belongs to a name (WebAuthn, 5.1.3), and browsers refuse it here. */
+export function atAddress(): boolean {
+  return /^[\d.]+$|^\[/.test(location.hostname);
+}
 
 /** The person said no, or took too long; or the device has the passkey already. */
 export class PasskeyRefused extends Error {}

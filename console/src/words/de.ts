@@ -942,6 +942,7 @@ export const de: Words = {
     kinds: { TOTP: "App", PASSKEY: "Passkey" },
     left: (count) => (count === 1 ? "noch 1 Wiederherstellungscode" : `noch ${count} Wiederherstellungscodes`),
     addApp: "App hinzufügen",
+    atAddress: "Ein Passkey gehört zu einem Namen: Öffnen Sie diese Seite unter localhost oder unter dem Namen der Installation, um einen hinzuzufügen.",
     addPasskey: "Passkey hinzufügen",
     added: (name) => `${name} ist jetzt ein zweiter Faktor.`,
     phone: "Telefon",
@@ -972,6 +973,15 @@ export const de: Words = {
     reset: "Alle Faktoren entfernen",
     wasReset: "Das Passwort allein öffnet das Konto jetzt.",
     reallyReset: (who) => `Jeden zweiten Faktor und Wiederherstellungscode von ${who} entfernen? Nur für jemanden, der sie verloren hat und den Sie sicher erkennen.`,
+  },
+  alertPolicy: {
+    title: "Wer von Sicherheitsmeldungen erfährt",
+    reached: (count) => (count === 0 ? "erreicht niemanden" : count === 1 ? "erreicht 1 Adresse" : `erreicht ${count} Adressen`),
+    to: "Per E-Mail benachrichtigt",
+    toHint: "Je Zeile: owners, admins, users/ID oder eine Adresse. Leer: niemand.",
+    severities: { high: "Hoher Schweregrad", medium: "Mittlerer Schweregrad", low: "Niedriger Schweregrad" },
+    deliveries: { AT_ONCE: "sofort", DAILY: "einmal am Tag", NEVER: "nie" },
+    hour: "Stunde der täglichen E-Mail",
   },
   tenants: {
     add: "Neuer Mandant",

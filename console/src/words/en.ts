@@ -946,6 +946,7 @@ export const en = {
     kinds: { TOTP: "App", PASSKEY: "Passkey" } as Record<string, string>,
     left: (count: number) => (count === 1 ? "1 recovery code left" : `${count} recovery codes left`),
     addApp: "Add an app",
+    atAddress: "A passkey belongs to a name: open this page at localhost, or at the name of the installation, to add one.",
     addPasskey: "Add a passkey",
     added: (name: string) => `${name} is a second factor now.`,
     phone: "phone",
@@ -976,6 +977,15 @@ export const en = {
     reset: "Remove all factors",
     wasReset: "The password alone opens the account now.",
     reallyReset: (who: string) => `Remove every second factor and recovery code of ${who}? Do this only for somebody who has lost them, and whom you know to be it.`,
+  },
+  alertPolicy: {
+    title: "Who is told of security alerts",
+    reached: (count: number) => (count === 0 ? "reaches nobody" : count === 1 ? "reaches 1 address" : `reaches ${count} addresses`),
+    to: "Told by mail",
+    toHint: "One a line: owners, admins, users/ID, or an address. Nobody if it is empty.",
+    severities: { high: "High severity", medium: "Medium severity", low: "Low severity" },
+    deliveries: { AT_ONCE: "at once", DAILY: "once a day", NEVER: "never" },
+    hour: "Hour of the daily mail",
   },
   tenants: {
     add: "New tenant",
