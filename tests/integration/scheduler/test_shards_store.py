@@ -144,7 +144,9 @@ async def test_sqlite_has_a_clock_too(sqlite_url: str, clock: FakeClock) -> None
 
 async def test_a_transaction_that_stands_still_is_ended(postgres_url: str, clock: FakeClock) -> None:
     """What a frozen process has locked is free again after a lease, and the process, if it wakes, is told."""
-    await Stores(postgres_url, clock).start()
+    made = Stores(postgres_url, clock)
+    await made.start()
+    await made.database.stop()
     frozen = Database(url=postgres_url, clock=clock, schema="scheduler_svc", limits=ConnectionLimits(idle_transaction_timeout=0.2))
     await frozen.start()
     other = Stores(postgres_url, clock)
