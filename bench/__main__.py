@@ -17,6 +17,7 @@ from typing import Any, cast
 import uvloop
 
 from bench import (
+    balance,
     bulk,
     checks,
     console,
@@ -57,6 +58,10 @@ ALERTS = 5000
 
 async def _mesh() -> dict[str, Any]:
     return await mesh_tax.measure()
+
+
+async def _balance() -> dict[str, Any]:
+    return await balance.measure()
 
 
 async def _door() -> dict[str, Any]:
@@ -157,6 +162,7 @@ async def _recovery() -> dict[str, Any]:
 
 MEASUREMENTS: dict[str, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {
     "mesh": _mesh,
+    "balance": _balance,
     "sidecars": _sidecars,
     "rejected": _rejected,
     "door": _door,

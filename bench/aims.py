@@ -1,6 +1,8 @@
 """What each measurement of `make bench` tells about, and what its figures should be."""
 
 ABOUT = {
+    "balance": "Calls from 32 callers to three replicas that answer in 20 ms, then with one that takes 50 times as long, by least request "
+    "(peak-EWMA) and in turn; and one of two killed under calls that are not idempotent.",
     "bulk": "Alarms imported as NDJSON over gRPC and mTLS by scheduler_svc as a process of its own; once more, unchanged; and exported.",
     "checks": "HTTP checks of a local server at an even rate, each of an alarm of its own, with their readings recorded, by scheduler_svc "
     "and processor_svc as processes of their own.",
@@ -37,6 +39,9 @@ ABOUT = {
     "smtp": "Mails handed to the mailer, stored, and taken by a local SMTP server over 64 connections.",
 }
 AIMS = {
+    "balance: p99 ratio: least request": "under 2",
+    "balance: one killed: refused by a circuit": "0",
+    "balance: one killed: longest without an answer ms": "under 100",
     "bulk: postgresql: imported: per second": "25,000",
     "checks: sqlite: percent of a core: processor": "under 20",
     "checks: postgresql: percent of a core: processor": "under 20",

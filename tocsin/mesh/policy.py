@@ -65,6 +65,13 @@ class Criticality(enum.IntEnum):
     SHEDDABLE = 3
 
 
+class Balance(enum.IntEnum):
+    """Which of several replicas gets an attempt."""
+
+    LEAST_REQUEST = 1
+    ROUND_ROBIN = 2
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodPolicy:
     """What the mesh does for one method.
@@ -87,6 +94,7 @@ class MethodPolicy:
         delegates: services that may call for a tenant without its token.
         hedged: a second attempt is made beside a slow one.
         hedge_delay: seconds before it; None for what most calls take.
+        balance: which replica gets an attempt; streams go in turn, whatever it says.
         idempotent: marked IDEMPOTENT or NO_SIDE_EFFECTS.
         side_effect_free: marked NO_SIDE_EFFECTS.
         max_request_bytes: most bytes of a request from outside, as it is sent; of each message, when requests stream.
@@ -114,6 +122,7 @@ class MethodPolicy:
     delegates: frozenset[str]
     hedged: bool
     hedge_delay: float | None
+    balance: Balance
     idempotent: bool
     side_effect_free: bool
     max_request_bytes: int
@@ -241,6 +250,7 @@ def _method_policy(
         delegates=frozenset(options.delegates),
         hedged=options.hedge.enabled,
         hedge_delay=_seconds(options.hedge.delay) if options.hedge.HasField("delay") else None,
+        balance=Balance(options.balance or Balance.LEAST_REQUEST),
         idempotent=level in _IDEMPOTENT,
         side_effect_free=level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS,
         max_request_bytes=options.max_request_bytes or MAX_REQUEST_BYTES,

@@ -1,6 +1,7 @@
 """A small contract of its own, with every kind of method and policy, and servers and clients that speak it over real sockets."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
 from tocsin.mesh.identity import ensure_pki
 from tocsin.mesh.jwks import JwksCache
-from tocsin.mesh.policy import read
+from tocsin.mesh.policy import Balance, read
 from tocsin.mesh.server import MeshServer
 from tocsin.mesh.tokens import TokenVerifier
 from tocsin.telemetry import Telemetry
@@ -75,6 +76,7 @@ FILE = text_format.Parse(_CONTRACT, descriptor_pb2.FileDescriptorProto())
 descriptor_pool.Default().Add(FILE)
 Note: Any = message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName("tocsin.test.v1.Note"))
 METHODS = read(descriptor_pb2.FileDescriptorSet(file=[FILE]), package="tocsin.test.")
+IN_TURN = {path: replace(policy, balance=Balance.ROUND_ROBIN) for path, policy in METHODS.items()}
 
 Unary = Callable[[Any, grpc.aio.ServicerContext], Awaitable[Any]]
 
@@ -240,9 +242,10 @@ class Rig:
         *,
         telemetry: Any = None,
         breakers: BreakerRegistry | None = None,
+        in_turn: bool = False,
         **values: Any,
     ) -> Mesh:
-        """The client side of ``service``."""
+        """The client side of ``service``; with ``in_turn`` replicas take turns, whatever they cost."""
         settings = self.settings(service, **values)
         mesh = Mesh(
             service=service,
@@ -250,7 +253,7 @@ class Rig:
             clock=self.clock,
             telemetry=telemetry or Telemetry(service=service, settings=settings),
             breakers=breakers or BreakerRegistry(clock=self.clock),
-            methods=METHODS,
+            methods=IN_TURN if in_turn else METHODS,
             targets=self.targets,
         )
         self._parts.append(mesh)

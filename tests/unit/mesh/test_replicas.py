@@ -42,7 +42,9 @@ class Service:
 
     def __init__(self) -> None:
         self.connections = {name: Connection(name) for name in ("a:1", "b:1")}
-        self._replicas = Replicas(endpoints=self._endpoints, channel=self.connections.__getitem__, fixed=tuple(self.connections))
+        self._replicas = Replicas(
+            endpoints=self._endpoints, channel=self.connections.__getitem__, fixed=tuple(self.connections), now=lambda: 0.0
+        )
 
     async def _endpoints(self) -> Sequence[str]:
         return tuple(self.connections)

@@ -117,7 +117,7 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
             except grpc.aio.AioRpcError as error:
                 raise method.failed(permit, error, _now() - started, timeout) from error
             except BaseException:
-                method.abandoned(permit)
+                method.abandoned(permit, _now() - started)
                 raise
             method.succeeded(permit, _now() - started)
             return value

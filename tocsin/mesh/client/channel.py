@@ -8,11 +8,12 @@ from typing import Any, Final, Self
 
 import grpc
 
+from tocsin.mesh.client.balancing import EndpointLoad
 from tocsin.mesh.client.calls import StreamStream, StreamUnary, UnaryStream, UnaryUnary
 from tocsin.mesh.client.method import Method, Pick, Picker, Target, Wire
 from tocsin.mesh.client.recovery import Recovery
 from tocsin.mesh.client.replicas import Replicas
-from tocsin.mesh.policy import MethodKind, MethodPolicy, PolicyError
+from tocsin.mesh.policy import Balance, MethodKind, MethodPolicy, PolicyError
 
 Dial = Callable[[bool], grpc.aio.Channel]
 """Makes gRPC's own channel; the argument says whether endpoints must report SERVING."""
@@ -53,7 +54,13 @@ class MeshChannel(grpc.aio.Channel):
     """
 
     def __init__(
-        self, *, target: Target, methods: Mapping[str, MethodPolicy], dial: Dial, replicas: "Replicas[MeshChannel] | None"
+        self,
+        *,
+        target: Target,
+        methods: Mapping[str, MethodPolicy],
+        dial: Dial,
+        replicas: "Replicas[MeshChannel] | None",
+        now: Callable[[], float],
     ) -> None:
         """Connects nothing.
 
@@ -62,7 +69,9 @@ class MeshChannel(grpc.aio.Channel):
             methods: the policies.
             dial: makes connections.
             replicas: of the service, with a channel each; None for a channel to one of them.
+            now: monotonic seconds.
         """
+        self._now = now
         self._target = target
         self._replicas = replicas
         self._methods = methods
@@ -120,7 +129,8 @@ class MeshChannel(grpc.aio.Channel):
             if policy is None:
                 raise PolicyError([f"{key[1]}: the contract has no policy for it"])
             use = _Use.of(policy)
-            method = Method(policy=policy, target=self._target, recovery=self._recoveries[use])
+            load = EndpointLoad(self._now) if use is _Use.CALLS and self._replicas is None else None
+            method = Method(policy=policy, target=self._target, recovery=self._recoveries[use], load=load)
             found = self._picks[key] = Pick(method, self._wire_of(*key, use=use))
         return found
 
@@ -259,7 +269,10 @@ class _ReplicaPicker(Picker):
         return self._replicas.balanced
 
     async def pick(self, tried: set[str]) -> Pick:
-        found = await self._replicas.pick(tried, connection=self._connection, admits=self._admits)
+        policy = self.shared.method.policy
+        weighed = policy.kind is MethodKind.UNARY_UNARY and policy.balance is Balance.LEAST_REQUEST
+        cost = self._cost if weighed else None
+        found = await self._replicas.pick(tried, connection=self._connection, admits=self._admits, cost=cost)
         return self.shared if found is None else found.way(self._key)
 
     def _connection(self, replica: MeshChannel) -> "_Connection":
@@ -267,6 +280,10 @@ class _ReplicaPicker(Picker):
 
     def _admits(self, replica: MeshChannel) -> bool:
         return replica.way(self._key).method.admits
+
+    def _cost(self, replica: MeshChannel) -> float:
+        load = replica.way(self._key).method.load
+        return 0.0 if load is None else load.cost()
 
 
 async def _connected(channel: grpc.aio.Channel) -> bool:

@@ -133,6 +133,7 @@ class Mesh:
             methods=self._methods,
             dial=lambda checked: self._dial(service, address, checked=checked),
             replicas=self._replicas(service) if endpoint is None else None,
+            now=self._clock.monotonic,
         )
 
     @property
@@ -180,6 +181,7 @@ class Mesh:
             endpoints=endpoints,
             channel=lambda address: self.channel(service, endpoint=address),
             fixed=fixed_endpoints(self._target(service)),
+            now=self._clock.monotonic,
         )
 
     def _target(self, service: str) -> str:

@@ -13,9 +13,10 @@ import grpc
 from opentelemetry.trace import Span, SpanKind
 from prometheus_client import Counter
 
-from tocsin.errors import CircuitOpen, DeadlineExceeded, TocsinError
+from tocsin.errors import CircuitOpen, DeadlineExceeded, ResourceExhausted, TocsinError
 from tocsin.mesh import status
 from tocsin.mesh.breaker import Breaker, BreakerRegistry, CallOutcome, CircuitState, Permit
+from tocsin.mesh.client.balancing import EndpointLoad
 from tocsin.mesh.client.foreign import ForeignService
 from tocsin.mesh.client.hedge import Hedger
 from tocsin.mesh.client.recovery import Recovery
@@ -24,6 +25,7 @@ from tocsin.mesh.context import CLIENT_ADDRESS, TENANT, USER_AGENT, current
 from tocsin.mesh.metrics import ClientMetrics, Durations
 from tocsin.mesh.policy import MethodPolicy
 from tocsin.mesh.retry import Retrier, RetryBudget, retryable
+from tocsin.mesh.shedding import Overloaded
 from tocsin.mesh.spans import rpc_span
 from tocsin.telemetry import Telemetry, current_traceparent, is_sampled
 
@@ -62,10 +64,24 @@ class Target:
 class Method:
     """The stages of one method."""
 
-    __slots__ = ("_breaker", "_budget", "_durations", "_recovery", "_rejected", "_target", "_telemetry", "hedger", "policy", "retrier")
+    __slots__ = (
+        "_breaker",
+        "_budget",
+        "_durations",
+        "_recovery",
+        "_rejected",
+        "_target",
+        "_telemetry",
+        "hedger",
+        "load",
+        "policy",
+        "retrier",
+    )
 
-    def __init__(self, *, policy: MethodPolicy, target: Target, recovery: Recovery) -> None:
+    def __init__(self, *, policy: MethodPolicy, target: Target, recovery: Recovery, load: EndpointLoad | None = None) -> None:
         self.policy = policy
+        self.load = load
+        """What it costs at the one replica that it is called at; None when it is called at whichever, or its calls are streams."""
         self._recovery = recovery
         self._target = target
         self._telemetry = target.telemetry
@@ -143,10 +159,13 @@ class Method:
             breaker = self._breaker = self._make_breaker()
         try:
             self._target.throttle.admit()
-            return breaker.admit(min(timeout, _PROBE_SECONDS))
+            permit = breaker.admit(min(timeout, _PROBE_SECONDS))
         except (CircuitOpen, Throttled):
             self._rejected.inc()
             raise
+        if self.load is not None:
+            self.load.started()
+        return permit
 
     @property
     def admits(self) -> bool:
@@ -165,6 +184,8 @@ class Method:
         """Records a successful attempt, or the first message of a stream, after ``seconds``."""
         if permit is not None and self._breaker is not None:
             self._breaker.record(permit, CallOutcome.SUCCESS, slow=not stream and seconds > _SLOW * self.policy.timeout)
+        if self.load is not None:
+            self.load.ended(seconds)
         self._target.throttle.ended(None)
         self._budget.succeeded()
         self._durations.succeeded(seconds)
@@ -193,6 +214,8 @@ class Method:
             self._breaker.record(permit, outcome, slow=not stream_accepted and seconds > _SLOW * self.policy.timeout)
             if self._breaker.state is CircuitState.OPEN:
                 self._recovery.opened(self._breaker)
+        if self.load is not None:
+            self._weigh(self.load, found, seconds)
         if not lost:
             self._target.throttle.ended(found)
         if retryable(found):
@@ -200,10 +223,21 @@ class Method:
         self._durations.observe(error.code(), seconds)
         return found
 
-    def abandoned(self, permit: Permit | None) -> None:
-        """Records an attempt that its caller gave up."""
+    def _weigh(self, load: EndpointLoad, error: TocsinError, seconds: float) -> None:
+        """Tells the balancing what an attempt that ended in an error says about its replica."""
+        if error.error_reason == Overloaded.reason or status.outcome_of(error) is CallOutcome.FAILURE:
+            load.refused(seconds, most=self.policy.timeout)
+        elif isinstance(error, ResourceExhausted):
+            load.given_up(seconds)  # the quota of whoever called says nothing of the replica, however quick it was
+        else:
+            load.ended(seconds)
+
+    def abandoned(self, permit: Permit | None, seconds: float = 0.0) -> None:
+        """Records an attempt that its caller gave up after ``seconds``."""
         if permit is not None and self._breaker is not None:
             self._breaker.record(permit, CallOutcome.IGNORED)
+            if self.load is not None:
+                self.load.given_up(seconds)
 
 
 Wire = Callable[[], Any]

@@ -52,6 +52,30 @@ CRITICALITY_SHEDDABLE: Criticality.ValueType  # 3
 """Background work; shed first."""
 Global___Criticality: _TypeAlias = Criticality  # noqa: Y015
 
+class _Balance:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BalanceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Balance.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BALANCE_UNSPECIFIED: _Balance.ValueType  # 0
+    """Inherits the service's default; without one, LEAST_REQUEST."""
+    BALANCE_LEAST_REQUEST: _Balance.ValueType  # 1
+    """The less costly of two that are drawn: by its latency of late, where a peak counts at once, and the calls under way there. Streams go in turn."""
+    BALANCE_ROUND_ROBIN: _Balance.ValueType  # 2
+    """The next in turn."""
+
+class Balance(_Balance, metaclass=_BalanceEnumTypeWrapper):
+    """Which replica of a service gets an attempt, among those that serve and whose breakers let it pass."""
+
+BALANCE_UNSPECIFIED: Balance.ValueType  # 0
+"""Inherits the service's default; without one, LEAST_REQUEST."""
+BALANCE_LEAST_REQUEST: Balance.ValueType  # 1
+"""The less costly of two that are drawn: by its latency of late, where a peak counts at once, and the calls under way there. Streams go in turn."""
+BALANCE_ROUND_ROBIN: Balance.ValueType  # 2
+"""The next in turn."""
+Global___Balance: _TypeAlias = Balance  # noqa: Y015
+
 @_typing.final
 class Retry(_message.Message):
     """When and how often a failed call is tried again. Applies to methods whose idempotency_level allows it."""
@@ -189,6 +213,7 @@ class Policy(_message.Message):
     MAX_REQUEST_BYTES_FIELD_NUMBER: _builtins.int
     PATH_ONLY_FIELD_NUMBER: _builtins.int
     IDENTITY_FIELD_NUMBER: _builtins.int
+    BALANCE_FIELD_NUMBER: _builtins.int
     UNAUDITED_FIELD_NUMBER: _builtins.int
     SHARED_FIELD_NUMBER: _builtins.int
     scope: _builtins.str
@@ -209,6 +234,8 @@ class Policy(_message.Message):
     """Path of the field that makes a repeated call the same one, such as "event.id". The caller's side of the mesh fills it in when it is empty,
     before the first attempt. Unset: the field of the request whose google.api.field_info is UUID4 (AIP-155), if it has one.
     """
+    balance: Global___Balance.ValueType
+    """How its calls are spread over the replicas of its service."""
     unaudited: _builtins.bool
     """True for a write that leaves no entry in the audit log: there are very many, and a ledger of their own tells of each."""
     shared: _builtins.bool
@@ -259,12 +286,13 @@ class Policy(_message.Message):
         max_request_bytes: _builtins.int = ...,
         path_only: _builtins.bool = ...,
         identity: _builtins.str = ...,
+        balance: Global___Balance.ValueType = ...,
         unaudited: _builtins.bool = ...,
         shared: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "breaker", b"breaker", "hedge", b"hedge", "retry", b"retry", "scope", b"scope", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "breaker", b"breaker", "callers", b"callers", "criticality", b"criticality", "delegates", b"delegates", "hedge", b"hedge", "identity", b"identity", "max_request_bytes", b"max_request_bytes", "path_only", b"path_only", "public", b"public", "rate_class", b"rate_class", "retry", b"retry", "scope", b"scope", "shared", b"shared", "timeout", b"timeout", "unaudited", b"unaudited"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "balance", b"balance", "breaker", b"breaker", "callers", b"callers", "criticality", b"criticality", "delegates", b"delegates", "hedge", b"hedge", "identity", b"identity", "max_request_bytes", b"max_request_bytes", "path_only", b"path_only", "public", b"public", "rate_class", b"rate_class", "retry", b"retry", "scope", b"scope", "shared", b"shared", "timeout", b"timeout", "unaudited", b"unaudited"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__scope: _TypeAlias = _typing.Literal["scope"]  # noqa: Y015
     _WhichOneofArgType__scope: _TypeAlias = _typing.Literal["_scope", b"_scope"]  # noqa: Y015
