@@ -24,6 +24,7 @@ _ALARMING: Final = frozenset(
         SecurityEvent.REFRESH_REUSED,
         SecurityEvent.FACTOR_REFUSED,
         SecurityEvent.PASSKEY_CLONED,
+        SecurityEvent.OIDC_LOGOUT_REFUSED,
     }
 )
 

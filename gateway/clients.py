@@ -23,7 +23,7 @@ from tocsin.api.auth.v1 import (
 )
 from tocsin.api.mesh.v1 import mesh_service_pb2 as mesh_pb2
 from tocsin.api.mesh.v1 import mesh_service_pb2_grpc as mesh_pb2_grpc
-from tocsin.errors import InvalidInput, TocsinError
+from tocsin.errors import InvalidInput, TocsinError, Unimplemented
 from tocsin.mesh.breaker import BreakerRegistry, CircuitState
 from tocsin.mesh.client import Mesh, MeshChannel
 from tocsin.mesh.context import detached
@@ -117,6 +117,7 @@ class MeshBrowserSessions:
         channel = mesh.channel("auth_svc")
         self._auth = auth_service_pb2_grpc.AuthServiceStub(channel)
         self._sessions = browser_session_service_pb2_grpc.BrowserSessionServiceStub(channel)
+        self._oidc = identity_provider_service_pb2_grpc.OidcServiceStub(channel)
 
     async def sign_in(self, fields: Mapping[str, object]) -> IssuedTokens:
         """Signs in by the fields of IssueTokenRequest.
@@ -153,9 +154,14 @@ class MeshBrowserSessions:
         opened = await self._sessions.OpenBrowserSession(request)
         return OpenedSession(opened.secret, opened.expire_time.ToDatetime(UTC))
 
-    async def close_session(self, secret: str) -> None:
-        """Ends the session of a secret."""
-        await self._auth.RevokeToken(auth_service_pb2.RevokeTokenRequest(refresh_token=secret))
+    async def close_session(self, secret: str) -> str:
+        """Ends the session of a secret; where the browser signs out at its issuer."""
+        try:
+            closed = await self._oidc.CloseOidcSession(identity_provider_service_pb2.CloseOidcSessionRequest(secret=secret))
+        except Unimplemented:  # a replica of an earlier version
+            await self._auth.RevokeToken(auth_service_pb2.RevokeTokenRequest(refresh_token=secret))
+            return ""
+        return closed.end_session_url
 
     async def exchange_session(self, secret: str, held: str) -> str:
         """The access token that stands for a secret.
@@ -205,6 +211,17 @@ class MeshSignInProviders:
             request.issuer = back.issuer
         done = await self._stub.CompleteOidcSignIn(request)
         return CompletedOidc(done.tokens, done.return_to)
+
+    async def log_out(self, provider: str, token: str) -> Sequence[str]:
+        """Ends the sessions that a logout token names.
+
+        Raises:
+            NotFound: there is no such provider.
+            InvalidInput: the token is refused.
+        """
+        request = identity_provider_service_pb2.EndOidcSessionsRequest(provider=provider, logout_token=token)
+        ended = await self._stub.EndOidcSessions(request)
+        return [name.removeprefix("sessions/") for name in ended.sessions]
 
 
 class MeshStatusSource:

@@ -1,12 +1,12 @@
 """Streams end with their credential: a watch may last for an hour, its token for minutes, and its API key until somebody revokes it."""
 
 import asyncio
-from collections.abc import Generator, Iterable
+from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, cast
 
-from gateway.credentials import Authenticator
+from gateway.credentials import Authenticator, TokenSessionEnded
 from tocsin.background import Background, report_progress
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
@@ -33,6 +33,7 @@ class _Credential:
 
     authorization: bytes
     due: float
+    session: str
     streams: set[_HeldStream] = field(default_factory=set[_HeldStream])
 
 
@@ -79,7 +80,7 @@ class CredentialWatch:
         credential = self._held.get(authorization)
         if credential is None:
             due = self._clock.monotonic() + self._authenticator.good_for(authorization, principal)
-            credential = self._held[authorization] = _Credential(authorization, due)
+            credential = self._held[authorization] = _Credential(authorization, due, principal.session)
         stream = _HeldStream(task, scope, task.cancelling())
         credential.streams.add(stream)
         try:
@@ -93,6 +94,12 @@ class CredentialWatch:
             credential.streams.discard(stream)
             if not credential.streams and self._held.get(authorization) is credential:
                 del self._held[authorization]
+
+    def end_sessions(self, sessions: Collection[str]) -> None:
+        """Ends the streams of ``sessions``, which have ended, and of nobody else."""
+        for credential in self._held.values():
+            if credential.session and credential.session in sessions:
+                _end(credential.streams, TokenSessionEnded())
 
     async def check(self) -> None:
         """Ends the streams whose credentials have ended."""

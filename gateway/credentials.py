@@ -1,5 +1,6 @@
 """Who calls: a token that is verified on the spot, or an API key or the cookie of a browser, which auth_svc turns into one."""
 
+from collections.abc import Collection
 from typing import Final
 
 from gateway.ports import KeyExchange, SessionExchange
@@ -11,6 +12,9 @@ from tocsin.mesh.tokens import LEEWAY, Principal, TokenVerifier
 
 KEY_PREFIX = "tk_"
 _LONGEST_KEY = 256
+_LONGEST_TOKEN_SECONDS: Final = 3600.0
+"""No access token lasts longer (TOCSIN_AUTH_ACCESS_TOKEN_SECONDS)."""
+_MOST_ENDED: Final = 100_000
 _COOKIE: Final = b"\0cookie "
 """Begins the credential of a browser's session. No header may hold a NUL (RFC 9110, 5.5), so that no client can say it."""
 
@@ -25,6 +29,10 @@ class KeyRefused(Unauthenticated):
 
 class SessionEnded(Unauthenticated):
     """The session of this browser has ended: sign in again."""
+
+
+class TokenSessionEnded(Unauthenticated):
+    """The session of this token has ended: sign in again."""
 
 
 def cookie_credential(secret: str) -> bytes:
@@ -57,6 +65,7 @@ class Authenticator:
         """
         self._verifier = verifier
         self._clock = clock
+        self._ended: dict[str, float] = {}
 
         async def exchange_key(secret: str, held: str, address: str) -> str:
             del held
@@ -71,6 +80,10 @@ class Authenticator:
 
     def known(self, authorization: bytes) -> Principal | None:
         """The principal of a credential that was found good a moment ago, without asking anybody."""
+        found = self._known(authorization)
+        return None if found is not None and found.session in self._ended else found
+
+    def _known(self, authorization: bytes) -> Principal | None:
         if authorization.startswith(_COOKIE):
             return self._sessions.known(_cookie(authorization))
         scheme, _, credential = authorization.partition(b" ")
@@ -97,7 +110,10 @@ class Authenticator:
         if not text:
             raise MalformedAuthorization
         if not text.startswith(KEY_PREFIX):
-            return await self._verifier.verify(text)
+            principal = await self._verifier.verify(text)
+            if principal.session in self._ended:
+                raise TokenSessionEnded
+            return principal
         if len(text) > _LONGEST_KEY:
             raise KeyRefused
         return await self._keys.principal(text, address=address)
@@ -110,6 +126,17 @@ class Authenticator:
         if not secret.startswith(KEY_PREFIX):
             return max(1.0, (principal.expires + LEEWAY - self._clock.now()).total_seconds())
         return self._keys.good_for(secret)
+
+    def end_sessions(self, sessions: Collection[str]) -> None:
+        """Takes nothing more of ``sessions``, which have ended: no cookie, and no access token, for as long as one may last."""
+        now = self._clock.monotonic()
+        for session, until in [*self._ended.items()]:
+            if until <= now:
+                del self._ended[session]
+        self._ended.update(dict.fromkeys(sessions, now + _LONGEST_TOKEN_SECONDS))
+        while len(self._ended) > _MOST_ENDED:
+            del self._ended[next(iter(self._ended))]
+        self._sessions.forget_sessions(sessions)
 
     def forget(self, authorization: bytes) -> None:
         """Asks about the session of a browser anew the next time, for it has ended."""

@@ -1,6 +1,6 @@
 """What both doors of the gateway, HTTP and gRPC, share."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -54,6 +54,11 @@ class Ingress:
     proxies: TrustedProxies
     credential_watch: CredentialWatch
     journal: AuditJournal
+
+    def end_sessions(self, sessions: Collection[str]) -> None:
+        """Takes nothing more of ``sessions``, which have ended, and ends their streams."""
+        self.authenticator.end_sessions(sessions)
+        self.credential_watch.end_sessions(sessions)
 
     @property
     def components(self) -> Sequence[Component]:

@@ -176,8 +176,8 @@ class SessionKeeper(Protocol):
         """Turns the session of a refresh token into one of a browser."""
         ...
 
-    async def close_session(self, secret: str) -> None:
-        """Ends the session of a secret; an unknown one is no error."""
+    async def close_session(self, secret: str) -> str:
+        """Ends the session of a secret, if there is one; where the browser signs out at the issuer whose word began it, or empty."""
         ...
 
 
@@ -250,4 +250,8 @@ class SignInProviders(Protocol):
 
     async def complete(self, back: OidcReturn, *, device: str) -> CompletedOidc:
         """Ends a sign-in."""
+        ...
+
+    async def log_out(self, provider: str, token: str) -> Sequence[str]:
+        """Ends the sessions that a logout token names, which came to the address of ``provider``; their ids."""
         ...

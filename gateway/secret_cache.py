@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -88,6 +88,13 @@ class SecretCache:
     def forget(self, secret: str) -> None:
         """Asks about ``secret`` anew the next time."""
         self._known.pop(_digest(secret), None)
+
+    def forget_sessions(self, sessions: Collection[str]) -> None:
+        """Asks anew about what gives one of ``sessions``."""
+        for digest in [
+            digest for digest, known in self._known.items() if known.principal is not None and known.principal.session in sessions
+        ]:
+            del self._known[digest]
 
     async def principal(self, secret: str, *, address: str = "") -> Principal:
         """Whom a secret speaks for, which somebody at ``address`` shows.

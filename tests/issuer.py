@@ -18,6 +18,7 @@ from tocsin.testing.http import Behaviour, HttpSink, Reply, SeenRequest
 
 CLIENT = "tocsin"
 SECRET = "s3cr3t/with+signs"
+LOGOUT = "http://schemas.openid.net/event/backchannel-logout"
 
 
 class LocalIssuer:
@@ -152,6 +153,12 @@ class LocalIssuer:
             found = dict(parse_qsl(f"pair={base64.b64decode(pair).decode()}"))["pair"]
             return found == f"{CLIENT}:{self.secret}"
         return form.get("client_id") == CLIENT and form.get("client_secret") == self.secret
+
+    def logout_token(self, **changes: Any) -> str:
+        """What it posts when it has signed somebody out; ``changes`` change its claims, or leave out what is None."""
+        now = int(self.clock.now().timestamp())
+        claims = {"iss": self.url, "aud": CLIENT, "iat": now, "exp": now + 120, "jti": secrets.token_urlsafe(16), "events": {LOGOUT: {}}}
+        return self.mint({name: value for name, value in (claims | changes).items() if value is not None})
 
     def mint(self, claims: dict[str, Any]) -> str:
         """An ID token, as `tamper` makes it."""

@@ -204,6 +204,10 @@ class IssuerAnswerRefused(Unauthenticated):
     """What the identity provider answered cannot be trusted."""
 
 
+class LogoutTokenRefused(InvalidInput):
+    """The logout token cannot be trusted, or was used before."""
+
+
 class IssuerDenied(PermissionDenied):
     """The identity provider did not sign you in."""
 

@@ -1,5 +1,6 @@
 """People whom an identity provider vouches for: providers, their rules, and what claims say (pure)."""
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -68,6 +69,7 @@ class IdentityProvider:
         listed: whether the sign-in page shows it.
         disabled: whether it signs nobody in.
         session_lifetime: of its sessions; None: that of the installation.
+        sign_out_at_issuer: whether a browser that signs out here goes on to the issuer.
         created: when it was made.
         updated: when it last changed.
     """
@@ -88,6 +90,7 @@ class IdentityProvider:
     listed: bool = False
     disabled: bool = False
     session_lifetime: timedelta | None = None
+    sign_out_at_issuer: bool = False
     created: datetime
     updated: datetime
 
@@ -105,6 +108,11 @@ class IdentityProvider:
     def callback_path(self) -> str:
         """Where browsers come back to. Each provider has a path of its own, so that none can pass for another (RFC 9700, 4.4.2.2)."""
         return f"/sign-in/oidc/{self.id}/callback"
+
+    @property
+    def logout_path(self) -> str:
+        """Where its issuer tells who has signed out (OpenID Connect Back-Channel Logout 1.0, 2.2)."""
+        return f"/sign-in/oidc/{self.id}/logout"
 
     @property
     def roles(self) -> frozenset[str]:
@@ -132,12 +140,39 @@ class Person:
         email: an address that the issuer has verified; else empty.
         name: what people call them; may be empty.
         groups: what role rules compare.
+        session: what the issuer calls their session there, as `issuer_session` keeps it; empty if it does not say.
     """
 
     subject: str
     email: str
     name: str
     groups: frozenset[str]
+    session: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerWord:
+    """The word of an issuer that somebody is who they say: whose it is, and ``session``, of `Person`."""
+
+    provider: IdentityProvider
+    session: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogoutToken:
+    """Whom an issuer has signed out (OpenID Connect Back-Channel Logout 1.0, 2.4).
+
+    Attributes:
+        subject: what it calls them; empty if it names their session alone.
+        session: of `Person`; empty: every one that the subject has.
+        digest: of what tells the token from every other one of its issuer.
+        expires: no such token is taken again after this.
+    """
+
+    subject: str
+    session: str
+    digest: str
+    expires: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,12 +235,23 @@ def person_of(provider: IdentityProvider, claims: Claims) -> Person:
             raise not_admitted(Denial.NO_ADDRESS)
         if sign_in_key(email).rpartition("@")[2] not in provider.allowed_domains:
             raise not_admitted(Denial.DOMAIN)
-    return Person(subject=subject, email=email, name=_name_of(claims), groups=groups_of(claims, provider.groups_claim))
+    return Person(
+        subject=subject,
+        email=email,
+        name=_name_of(claims),
+        groups=groups_of(claims, provider.groups_claim),
+        session=issuer_session(claims.get("sid")),
+    )
 
 
 def is_subject(text: str) -> bool:
     """Whether it can be what an issuer calls somebody (OpenID Connect Core, 2)."""
     return 0 < len(text) <= _SUBJECT_MOST and text.isascii() and text.isprintable()
+
+
+def issuer_session(sid: object) -> str:
+    """What is kept of the claim ``sid``, which may be of any length (OpenID Connect Back-Channel Logout 1.0, 2.1); empty if it is none."""
+    return hashlib.sha256(sid.encode("utf-8", "replace")).hexdigest() if isinstance(sid, str) and sid else ""
 
 
 def made_username(provider: IdentityProvider, subject: str) -> str:

@@ -67,6 +67,8 @@ class SecurityEvent(Enum):
     IDENTITY_UNLINKED = "auth.identity.unlinked"
     OIDC_REFUSED = "auth.oidc.refused"
     OIDC_FAILED = "auth.oidc.failed"
+    OIDC_SIGNED_OUT = "auth.oidc.signed_out"
+    OIDC_LOGOUT_REFUSED = "auth.oidc.logout_refused"
     ADDRESS_VERIFIED = "auth.address.verified"
     ADDRESS_CHANGE_REQUESTED = "auth.address.change_requested"
     ADDRESS_CHANGED = "auth.address.changed"
@@ -167,6 +169,8 @@ class Session:
         proof: by what its user has shown last who they are.
         proven: when that was; None: an earlier version began it.
         provider: id of the identity provider whose word began it; empty: none.
+        issuer: of that provider, as it was then.
+        issuer_session: what that issuer calls the session that it has of the user, as `issuer_session` keeps it; empty: nobody knows.
         browser: whether a browser has it, in a cookie, instead of a refresh token.
     """
 
@@ -187,6 +191,8 @@ class Session:
         return now - (self.proven or self.created) <= FRESH
 
     provider: str = ""
+    issuer: str = ""
+    issuer_session: str = ""
 
     def end(self, longest: timedelta) -> datetime:
         """When it ends, however often it is continued; ``longest`` is how long any session lasts."""

@@ -10,7 +10,7 @@ from google.protobuf import duration_pb2, empty_pb2
 from auth_svc.domain import GroupRole, IdentityProvider, UserIdentity
 from auth_svc.handlers.auth import token_response
 from auth_svc.handlers.convert import caller, client_facts, timestamp
-from auth_svc.service import CHANGEABLE, IdentityProviders, OidcSignIns, ProviderDraft, ReturnedBrowser
+from auth_svc.service import CHANGEABLE, IdentityProviders, IssuerLogouts, OidcSignIns, ProviderDraft, ReturnedBrowser
 from tocsin.api.auth.v1 import identity_provider_service_pb2 as pb
 from tocsin.api.auth.v1 import identity_provider_service_pb2_grpc as rpc
 from tocsin.errors import InvalidInput
@@ -25,9 +25,9 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class IdentityProviderHandlers(rpc.IdentityProviderServiceServicer):
     """IdentityProviderService."""
 
-    def __init__(self, *, providers: IdentityProviders, redirect_uri: Callable[[IdentityProvider], str]) -> None:
+    def __init__(self, *, providers: IdentityProviders, link: Callable[[str], str]) -> None:
         self._providers = providers
-        self._redirect_uri = redirect_uri
+        self._link = link
 
     async def CreateIdentityProvider(self, request: pb.CreateIdentityProviderRequest, context: _Context) -> pb.IdentityProvider:
         """Adds a provider."""
@@ -112,7 +112,9 @@ class IdentityProviderHandlers(rpc.IdentityProviderServiceServicer):
             listed=provider.listed,
             disabled=provider.disabled,
             session_lifetime=None if provider.session_lifetime is None else _duration(provider.session_lifetime),
-            redirect_uri=self._redirect_uri(provider),
+            redirect_uri=self._link(provider.callback_path),
+            back_channel_logout_uri=self._link(provider.logout_path),
+            sign_out_at_issuer=provider.sign_out_at_issuer,
             circuit=self._providers.circuit(provider),
             create_time=timestamp(provider.created),
             update_time=timestamp(provider.updated),
@@ -122,8 +124,9 @@ class IdentityProviderHandlers(rpc.IdentityProviderServiceServicer):
 class OidcHandlers(rpc.OidcServiceServicer):
     """OidcService."""
 
-    def __init__(self, *, sign_ins: OidcSignIns) -> None:
+    def __init__(self, *, sign_ins: OidcSignIns, logouts: IssuerLogouts) -> None:
         self._sign_ins = sign_ins
+        self._logouts = logouts
 
     async def ListSignInProviders(self, request: pb.ListSignInProvidersRequest, context: _Context) -> pb.ListSignInProvidersResponse:
         """Lists what the sign-in page shows."""
@@ -159,6 +162,15 @@ class OidcHandlers(rpc.OidcServiceServicer):
             tokens=token_response(done.pair), return_to=done.return_to, end_session_url=done.end_session_url
         )
 
+    async def EndOidcSessions(self, request: pb.EndOidcSessionsRequest, context: _Context) -> pb.EndOidcSessionsResponse:
+        """Ends what a logout token names."""
+        ended = await self._logouts.end(request.provider, request.logout_token)
+        return pb.EndOidcSessionsResponse(sessions=[f"sessions/{each}" for each in ended])
+
+    async def CloseOidcSession(self, request: pb.CloseOidcSessionRequest, context: _Context) -> pb.CloseOidcSessionResponse:
+        """Ends the session of a browser."""
+        return pb.CloseOidcSessionResponse(end_session_url=await self._logouts.close(request.secret))
+
 
 def _id(name: str) -> str:
     return name.removeprefix("identityProviders/")
@@ -181,6 +193,7 @@ def _draft(given: pb.IdentityProvider, identity: str) -> ProviderDraft:
         link_by_email=given.link_by_email,
         listed=given.listed,
         disabled=given.disabled,
+        sign_out_at_issuer=given.sign_out_at_issuer,
         session_lifetime=timedelta(seconds=given.session_lifetime.seconds) if given.HasField("session_lifetime") else None,
         created=_UNSAID,
         updated=_UNSAID,

@@ -3,17 +3,17 @@
 import asyncio
 import base64
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import quote_plus, urlencode
 
 from authlib.oauth2 import rfc7636
 from authlib.oauth2.rfc6749 import parameters
 
-from auth_svc.domain import Claims, IdentityProvider, IssuerAnswerRefused, IssuerUnavailable, has_claims
+from auth_svc.domain import Claims, IdentityProvider, IssuerAnswerRefused, IssuerUnavailable, LogoutToken, LogoutTokenRefused, has_claims
 from auth_svc.oidc.metadata import WELL_KNOWN, IssuerMetadata, MetadataRefused, checked_issuer, read_metadata
-from auth_svc.oidc.tokens import Expected, IssuerKey, NoSuchKey, read_keys, verified_claims
+from auth_svc.oidc.tokens import Expected, IssuerKey, NoSuchKey, read_keys, verified_claims, verified_logout
 from auth_svc.ports import CodeProof, IssuerReport
 from tocsin.clock import Clock
 from tocsin.egress.addresses import AllowedTargets
@@ -24,6 +24,9 @@ from tocsin.mesh.breaker import BreakerRegistry, failing_on
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
+
+Read = TypeVar("Read")
+_Reading: TypeAlias = Callable[[Sequence[IssuerKey], Sequence[str]], Read]
 
 _URIS: Final[Any] = parameters  # neither has types
 _PKCE: Final[Any] = rfc7636
@@ -143,13 +146,31 @@ class HttpIssuers:
         return {**await self._userinfo(provider, metadata, access, claims), **claims}
 
     async def _claims(self, provider: IdentityProvider, metadata: IssuerMetadata, token: str, expected: Expected) -> Claims:
+        return await self._verified(
+            provider, metadata, lambda keys, known: verified_claims(token, keys=keys, algorithms=known, expected=expected)
+        )
+
+    async def _verified(self, provider: IdentityProvider, metadata: IssuerMetadata, read: _Reading[Read]) -> Read:
+        """What ``read`` finds with the keys of the issuer; with newer ones, if none of those that are known verifies it."""
         for newest in (False, True):
             keys = await self._keys(provider, metadata, newest=newest)
             try:
-                return verified_claims(token, keys=keys, algorithms=metadata.algorithms, expected=expected)
+                return read(keys, metadata.algorithms)
             except NoSuchKey:
                 continue
         raise IssuerAnswerRefused(metadata={"why": "signature"})
+
+    async def logout_token(self, provider: IdentityProvider, token: str) -> LogoutToken:
+        """Whom the issuer has signed out."""
+        metadata, now = await self._metadata(provider), int(self._clock.now().timestamp())
+
+        def read(keys: Sequence[IssuerKey], known: Sequence[str]) -> LogoutToken:
+            return verified_logout(token, keys=keys, algorithms=known, issuer=provider.issuer, client_id=provider.client_id, now=now)
+
+        try:
+            return await self._verified(provider, metadata, read)
+        except IssuerAnswerRefused as error:
+            raise LogoutTokenRefused(metadata=error.metadata) from None
 
     async def _userinfo(self, provider: IdentityProvider, metadata: IssuerMetadata, access: str, claims: Claims) -> Claims:
         """Further claims, which must be of the same subject (OpenID Connect Core, 5.3.4)."""

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 from authlib.oidc.core import CodeIDToken
@@ -11,7 +12,7 @@ from joserfc.jwk import JWKRegistry, Key
 from joserfc.jws import JWSRegistry, extract_compact
 from joserfc.jwt import decode
 
-from auth_svc.domain import Claims, IssuerAnswerRefused
+from auth_svc.domain import Claims, IssuerAnswerRefused, LogoutToken, digest, is_subject, issuer_session
 
 _MEMBERS: Final[Mapping[str, Sequence[str]]] = {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x")}
 """The public members of the types of keys that are read (RFC 7518, 6; RFC 8037, 2): a symmetric key is none, and a private one no more."""
@@ -24,6 +25,10 @@ _MODULUS_BITS: Final = range(2048, 8193)
 _TOKEN_MOST: Final = 32 * 1024
 _SKEW_SECONDS: Final = 120
 """By how much an issuer's clock may be wrong."""
+_LOGOUT_EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
+_LOGOUT_SECONDS: Final = 3600
+"""No logout token is taken that is older, whatever it says; issuers give them two minutes (OpenID Connect Back-Channel Logout 1.0, 2.4)."""
+_LAST_SECOND: Final = 253_402_300_800  # the year 10000
 
 
 class NoSuchKey(Exception):
@@ -116,6 +121,51 @@ def verified_claims(text: str, *, keys: Sequence[IssuerKey], algorithms: Sequenc
     if claims["iat"] < expected.began - _SKEW_SECONDS:
         raise IssuerAnswerRefused(metadata={"why": "iat"})
     return claims
+
+
+def verified_logout(
+    text: str, *, keys: Sequence[IssuerKey], algorithms: Sequence[str], issuer: str, client_id: str, now: int
+) -> LogoutToken:
+    """Whom a logout token names (OpenID Connect Back-Channel Logout 1.0, 2.6); ``now`` in seconds since 1970.
+
+    Raises:
+        NoSuchKey: none of the keys verifies it.
+        IssuerAnswerRefused: it is malformed, or not meant for this client and moment; ``metadata`` names the claim.
+    """
+    header, claims = _signed(text, keys, algorithms)
+    kind = header.get("typ", "jwt")
+    if not isinstance(kind, str) or kind.lower().removeprefix("application/") not in ("jwt", "logout+jwt"):
+        raise IssuerAnswerRefused(metadata={"why": "typ"})  # RFC 8725, 3.11: no other token passes for one
+    subject, session, identity = (claims.get(name, "") for name in ("sub", "sid", "jti"))
+    issued, expires = _seconds(claims.get("iat")), _seconds(claims.get("exp"))
+    wrong = {
+        "iss": claims.get("iss") != issuer,
+        "aud": claims.get("aud") not in (client_id, [client_id]),
+        "iat": not now - _LOGOUT_SECONDS - _SKEW_SECONDS <= issued <= now + _SKEW_SECONDS,
+        "exp": expires <= now - _SKEW_SECONDS,
+        "events": not _has_event(claims.get("events")),
+        "nonce": "nonce" in claims,
+        "jti": not isinstance(identity, str) or not identity,
+        "sub": not isinstance(subject, str) or bool(subject and not is_subject(subject)),
+        "sid": not isinstance(session, str) or not (subject or session),
+    }
+    if why := next((name for name, is_wrong in wrong.items() if is_wrong), ""):
+        raise IssuerAnswerRefused(metadata={"why": why})
+    # None that is as old is taken, so that this much has to be remembered.
+    last = issued + _LOGOUT_SECONDS + 2 * _SKEW_SECONDS
+    until = datetime.fromtimestamp(last, UTC)
+    return LogoutToken(subject=subject, session=issuer_session(session), digest=digest(f"{issuer} {identity!a}"), expires=until)
+
+
+def _seconds(value: object) -> int:
+    """A NumericDate (RFC 7519, 2) in whole seconds; -1 if it is none."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < _LAST_SECOND:
+        return -1
+    return int(value)
+
+
+def _has_event(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(cast("Mapping[str, object]", value).get(_LOGOUT_EVENT), dict)
 
 
 def _signed(token: str, keys: Sequence[IssuerKey], algorithms: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:

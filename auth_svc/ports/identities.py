@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
-from auth_svc.domain import Account, Claims, IdentityProvider, OidcSignIn, Person, Role, User, UserIdentity
+from auth_svc.domain import Account, Claims, IdentityProvider, LogoutToken, OidcSignIn, Person, Role, User, UserIdentity
 
 
 class AdmissionKind(Enum):
@@ -80,7 +80,7 @@ class IdentityStore(Protocol):
         ...
 
     async def purge_oidc(self, now: datetime) -> None:
-        """Deletes the sign-ins that have expired."""
+        """Deletes the sign-ins and the logout tokens that have expired."""
         ...
 
     async def admit(
@@ -97,6 +97,13 @@ class IdentityStore(Protocol):
 
     async def end_identity_sessions(self, tenant: str, issuer: str, subject: str) -> Sequence[str]:
         """Ends the sessions that an issuer's word began for a subject; which ones."""
+        ...
+
+    async def end_issuer_sessions(self, provider: IdentityProvider, token: LogoutToken, *, now: datetime) -> Sequence[str] | None:
+        """Ends the sessions that the word of ``provider`` began and ``token`` names, and what was about to become one; which ones.
+
+        None: the token was used before.
+        """
         ...
 
     async def list_identities(self, tenant: str, user: str, *, limit: int) -> Sequence[UserIdentity]:
@@ -188,6 +195,15 @@ class Issuers(Protocol):
         Raises:
             IssuerAnswerRefused: the code is not taken, or the answer cannot be trusted.
             IssuerUnavailable: no answer came that could be read.
+        """
+        ...
+
+    async def logout_token(self, provider: IdentityProvider, token: str) -> LogoutToken:
+        """Whom the issuer has signed out.
+
+        Raises:
+            LogoutTokenRefused: it is not its word, or not for this installation and this moment.
+            IssuerUnavailable: its keys cannot be had.
         """
         ...
 

@@ -13,6 +13,7 @@ from auth_svc.service.housekeeping import AccountHousekeeper, AlertHousekeeper, 
 from auth_svc.service.identity_providers import CHANGEABLE, IdentityProviders, ProviderDraft
 from auth_svc.service.installation import Installer, SecretFiles
 from auth_svc.service.invitations import Invitations
+from auth_svc.service.issuer_logouts import IssuerLogouts
 from auth_svc.service.key_uses import KeyUses
 from auth_svc.service.key_warnings import KeyWarnings
 from auth_svc.service.keys import ApiKeys
@@ -58,6 +59,7 @@ __all__ = [
     "IdentityProviders",
     "Installer",
     "Invitations",
+    "IssuerLogouts",
     "KeyUses",
     "KeyWarnings",
     "MadeTenant",

@@ -29,7 +29,7 @@ from tocsin.sealing import Sealer
 
 CHANGEABLE: Final = (
     "display_name", "issuer", "client_id", "client_secret", "scopes", "groups_claim", "role_rules", "default_role", "allowed_domains",
-    "create_users", "link_by_email", "listed", "disabled", "session_lifetime",
+    "create_users", "link_by_email", "listed", "disabled", "session_lifetime", "sign_out_at_issuer",
 )  # fmt: skip
 """Fields of a provider that its manager writes."""
 IDENTITIES_MOST: Final = 100

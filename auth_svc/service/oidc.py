@@ -16,6 +16,7 @@ from auth_svc.domain import (
     IssuerAnswerRefused,
     IssuerDenied,
     IssuerUnavailable,
+    IssuerWord,
     NotAdmitted,
     OidcSignIn,
     OidcSignInVoid,
@@ -150,7 +151,7 @@ class OidcSignIns:
         try:
             url = await self._issuers.authorization_url(found, redirect_uri=redirect, state=state, nonce=nonce, verifier=verifier)
         except IssuerUnavailable as error:
-            raise self._unavailable(found, error) from None
+            raise told_unavailable(self._log, found, error) from None
         expires = now + SIGN_IN_LIFETIME
         begun = OidcSignIn(provider=found.id, binding=digest(secret), redirect_uri=redirect, return_to=path, created=now, expires=expires)
         await self._store.begin_oidc(begun, state=digest(state))
@@ -177,10 +178,10 @@ class OidcSignIns:
             raise OidcSignInVoid from None
         person = await self._person(provider, begun, back)
         admission = await self._admit(provider, person)
-        user = admission.account.user
+        user, word = admission.account.user, IssuerWord(provider=provider, session=person.session)
         self._record(provider, user, admission)
         try:
-            pair = await self._sessions.open_by_provider(admission.account, provider, client=client, device_token=device_token)
+            pair = await self._sessions.open_by_provider(admission.account, word, client=client, device_token=device_token)
         except SecondFactorRequired as error:
             error.metadata["returnTo"] = begun.return_to
             raise
@@ -204,7 +205,7 @@ class OidcSignIns:
             secret = self._sealer.open(provider.sealed_secret, owner=provider.owner_of_secret) if provider.sealed_secret else ""
             return person_of(provider, await self._issuers.redeem(provider, secret=secret, code=back.code, proof=proof))
         except IssuerUnavailable as error:
-            raise self._unavailable(provider, error) from None
+            raise told_unavailable(self._log, provider, error) from None
         except (IssuerAnswerRefused, NotAdmitted) as error:
             why = error.metadata.get("why", "")
             self._log.record(SecurityEvent.OIDC_REFUSED, tenant=provider.tenant, subject=provider.name, why=why)
@@ -259,13 +260,19 @@ class OidcSignIns:
             self._log.record(SecurityEvent.USER_CHANGED, **facts, role=user.role.name)
 
     async def _end_session_url(self, provider: IdentityProvider) -> str:
-        try:
-            return await self._issuers.end_session_url(provider, return_to=self._link("/sign-in"))
-        except IssuerUnavailable:
-            return ""
+        return await end_session_url(self._issuers, provider, self._link)
 
-    def _unavailable(self, provider: IdentityProvider, error: IssuerUnavailable) -> IssuerUnavailable:
-        """What is told of an issuer that does not answer: why goes to the log, not to strangers."""
-        why = error.metadata.get("why", error.message)
-        self._log.record(SecurityEvent.OIDC_FAILED, tenant=provider.tenant, subject=provider.name, why=why)
-        return IssuerUnavailable(retry_after=error.retry_after)
+
+async def end_session_url(issuers: Issuers, provider: IdentityProvider, link: Callable[[str], str]) -> str:
+    """Where a browser signs out at the issuer and comes back from to the sign-in page; empty if nobody knows."""
+    try:
+        return await issuers.end_session_url(provider, return_to=link("/sign-in"))
+    except IssuerUnavailable:
+        return ""
+
+
+def told_unavailable(log: SecurityLog, provider: IdentityProvider, error: IssuerUnavailable) -> IssuerUnavailable:
+    """What is told of an issuer that does not answer: why goes to the log, not to strangers."""
+    why = error.metadata.get("why", error.message)
+    log.record(SecurityEvent.OIDC_FAILED, tenant=provider.tenant, subject=provider.name, why=why)
+    return IssuerUnavailable(retry_after=error.retry_after)

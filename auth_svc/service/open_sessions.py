@@ -8,6 +8,7 @@ from auth_svc.domain import (
     ClientFacts,
     RefreshTokenRefused,
     SecurityEvent,
+    Session,
     digest,
     new_browser_secret,
     new_refresh_token,
@@ -95,8 +96,9 @@ class OpenSessions:
         facts = {} if session is None else {"tenant": session.tenant, "subject": f"users/{session.user}", "session": session.id}
         self._log.record(event, why=refused.why.value, **facts)
 
-    async def sign_out(self, refresh_token: str) -> None:
-        """Ends the session of a refresh token, spent or not; an unknown one is no error (RFC 7009, 2.2)."""
+    async def sign_out(self, refresh_token: str) -> Session | None:
+        """Ends the session of a refresh token, spent or not, or of a browser's secret; an unknown one is no error (RFC 7009, 2.2)."""
         session = await self._store.close_session(digest(refresh_token))
         if session is not None:
             self._log.record(SecurityEvent.SESSION_REVOKED, tenant=session.tenant, subject=f"users/{session.user}", session=session.id)
+        return session

@@ -11,7 +11,7 @@ from auth_svc.domain import (
     AccountMail,
     AccountMailKind,
     Grant,
-    IdentityProvider,
+    IssuerWord,
     Proof,
     Scopes,
     SecurityEvent,
@@ -96,9 +96,9 @@ class SessionOpening:
         proof: Proof,
         *,
         asked: frozenset[str] = frozenset(),
-        provider: IdentityProvider | None = None,
+        word: IssuerWord | None = None,
     ) -> TokenPair:
-        """Opens a session with the scopes ``asked`` for; none: all that the user has. By the word of ``provider``, it ends with that.
+        """Opens a session with the scopes ``asked`` for; none: all that the user has. By the ``word`` of a provider, it ends with that.
 
         Where the tenant requires a second factor and the user has none, the session can do nothing but enrol one.
 
@@ -106,9 +106,9 @@ class SessionOpening:
             SecondFactorRequired: ``proof`` is not enough; the error holds the challenge.
             InvalidCredentials: the user was removed meanwhile, or the provider.
         """
-        await self._second.require_none(account, proof, holder=visit.holder, provider=provider)
+        await self._second.require_none(account, proof, holder=visit.holder, word=word)
         user, tenant, now = account.user, account.tenant, self._clock.now()
-        longest = min(self._rule.longest, (provider and provider.session_lifetime) or self._rule.longest)
+        longest = min(self._rule.longest, (word and word.provider.session_lifetime) or self._rule.longest)
         session = Session(
             id=str(ULID.from_datetime(now)),
             tenant=tenant.id,
@@ -119,7 +119,9 @@ class SessionOpening:
             client=visit.client,
             proof=proof,
             proven=now,
-            provider=provider.id if provider else "",
+            provider=word.provider.id if word else "",
+            issuer=word.provider.issuer if word else "",
+            issuer_session=word.session if word else "",
         )
         refresh, device = new_refresh_token(), "" if visit.guesser.device else new_device_token()
         await self._store.open_session(

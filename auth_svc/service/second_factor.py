@@ -17,7 +17,7 @@ from auth_svc.domain import (
     Factor,
     FactorKind,
     FactorUse,
-    IdentityProvider,
+    IssuerWord,
     OneTimeToken,
     OneTimeTokenVoid,
     Proof,
@@ -64,9 +64,10 @@ class Challenge:
         return self.purpose, held_digest(self.token, self.holder)
 
 
-def vouching(subject: str) -> str:
-    """The id of the identity provider after whose word a challenge was made; empty: none."""
-    return "".join(subject.split("/")[4:])
+def vouching(subject: str) -> tuple[str, str]:
+    """The id of the identity provider after whose word a challenge was made, and the session there; empty: none."""
+    provider, session, *_ = (*subject.split("/")[4:], "", "")
+    return provider, session
 
 
 class SecondFactors:
@@ -108,7 +109,7 @@ class SecondFactors:
         self._log = log
         self._clock = clock
 
-    async def require_none(self, account: Account, proof: Proof, *, holder: str, provider: IdentityProvider | None = None) -> None:
+    async def require_none(self, account: Account, proof: Proof, *, holder: str, word: IssuerWord | None = None) -> None:
         """Returns if ``proof`` is enough for the account: it is strong, or there is no second factor, or none is asked for after it.
 
         After a password a second factor is always asked for; after the word of an issuer or of a link, where the tenant requires it.
@@ -123,7 +124,7 @@ class SecondFactors:
         if not factors:
             return
         subject = f"{user.name}/signIns/{ULID.from_datetime(self._clock.now())}"  # of its own: others that are open stay so
-        subject += f"/{provider.id}" if provider else ""
+        subject += "".join(f"/{part}" for part in (word.provider.id, word.session) if part) if word else ""
         token = await self._make(TokenPurpose.SECOND_FACTOR, subject=subject, tenant=user.tenant, holder=holder)
         self._log.record(SecurityEvent.CHALLENGED, tenant=user.tenant, subject=user.name, proof=proof.value)
         methods = await self.methods(user.tenant, user.id, factors)

@@ -8,8 +8,8 @@ from auth_svc.domain import (
     Account,
     ChallengeVoid,
     ClientFacts,
-    IdentityProvider,
     InvalidCredentials,
+    IssuerWord,
     OneTimeTokenVoid,
     PasswordSignInOff,
     Proof,
@@ -119,10 +119,10 @@ class Sessions:
         proof: Proof,
         *,
         asked: frozenset[str] = frozenset(),
-        provider: IdentityProvider | None = None,
+        word: IssuerWord | None = None,
     ) -> TokenPair:
         """Opens a session of somebody who has given ``proof``: see `SessionOpening.open_for`."""
-        return await self._opening.open_for(account, visit, proof, asked=asked, provider=provider)
+        return await self._opening.open_for(account, visit, proof, asked=asked, word=word)
 
     async def sign_in(self, *, username: str, password: str, scope: str, client: ClientFacts, device_token: str = "") -> TokenPair:
         """Opens a session of an address or a username. An unknown one costs the same work and gives the same answer as a wrong password.
@@ -161,10 +161,12 @@ class Sessions:
             account = await self._store.get_account(found.tenant, found.subject.split("/")[1])
         except UserNotFound:
             raise ChallengeVoid from None
-        provider = await self._store.find_identity_provider(named) if (named := vouching(found.subject)) else None
+        named, session = vouching(found.subject)
+        provider = await self._store.find_identity_provider(named) if named else None
         if named and provider is None:
             raise ChallengeVoid
-        return await self._answered(account, answer, asked, scope=scope, client=client, device_token=device_token, provider=provider)
+        word = IssuerWord(provider=provider, session=session) if provider else None
+        return await self._answered(account, answer, asked, scope=scope, client=client, device_token=device_token, word=word)
 
     async def begin_passkey(self, challenge: str, *, client: ClientFacts, device_token: str = "") -> tuple[str, str]:
         """A challenge that a passkey can answer, and what a browser asks it by.
@@ -215,13 +217,13 @@ class Sessions:
         scope: str,
         client: ClientFacts,
         device_token: str,
-        provider: IdentityProvider | None = None,
+        word: IssuerWord | None = None,
     ) -> TokenPair:
         visit = await self._clients.visit(account.user.id, client, device_token)
         asked = narrow(scope, self._scopes.of(account.user.role, account.tenant))
         alone = challenge.purpose is TokenPurpose.PASSKEY_SIGN_IN
         proof = await self._second.prove(account, answer, guesser=visit.guesser, challenge=challenge, verify_user=alone)
-        return await self.open_for(account, visit, proof, asked=asked, provider=provider)
+        return await self.open_for(account, visit, proof, asked=asked, word=word)
 
     async def _proven(self, key: str, account: Account | None, password: str, visit: Visit) -> Account:
         """The account, if this is its password."""
@@ -258,9 +260,7 @@ class Sessions:
         visit = await self._clients.visit(account.user.id, client, "")
         return await self.open_for(account, visit, Proof.LINK)
 
-    async def open_by_provider(
-        self, account: Account, provider: IdentityProvider, *, client: ClientFacts, device_token: str = ""
-    ) -> TokenPair:
+    async def open_by_provider(self, account: Account, word: IssuerWord, *, client: ClientFacts, device_token: str = "") -> TokenPair:
         """Opens a session of somebody whom an identity provider vouches for; it ends with the provider.
 
         Raises:
@@ -268,7 +268,7 @@ class Sessions:
             InvalidCredentials: the user or the provider is gone.
         """
         visit = await self._clients.visit(account.user.id, client, device_token)
-        return await self.open_for(account, visit, Proof.ISSUER, provider=provider)
+        return await self.open_for(account, visit, Proof.ISSUER, word=word)
 
     async def create_link(self, caller: TokenCaller, user: str) -> tuple[str, datetime]:
         """A token that signs a user of the caller's tenant in, once and soon, and when it ends.

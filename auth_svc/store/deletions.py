@@ -45,6 +45,7 @@ OWNERS: Final = RowOwners(
         "refresh_tokens": ("session_id", "sessions"),
         "known_clients": ("user_id", "users"),
         "oidc_sign_ins": ("provider_id", "identity_providers"),
+        "oidc_logouts": ("provider_id", "identity_providers"),
     },
     columns={"tenants": "id"},
     nobody={

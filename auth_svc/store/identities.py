@@ -1,10 +1,8 @@
 """Identity providers, sign-ins under way, and links of users to issuers."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, RowMapping, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,16 +11,17 @@ from auth_svc.domain import (
     Account,
     Denial,
     EmailTaken,
-    GroupRole,
     IdentityNotFound,
     IdentityProvider,
     IdentityProviderExists,
     IdentityProviderNotFound,
     IdentityProvidersFull,
     IdentityTaken,
+    LogoutToken,
     OidcSignIn,
     Person,
     Role,
+    TokenPurpose,
     User,
     UserIdentity,
     UsernameTaken,
@@ -32,18 +31,14 @@ from auth_svc.domain import (
 from auth_svc.ports import Admission, AdmissionKind
 from auth_svc.store.accounts import find_user, insert_user, is_last_owner
 from auth_svc.store.credentials import ACCOUNTS
-from auth_svc.store.identity_tables import identity_providers, oidc_sign_ins, user_identities
+from auth_svc.store.identity_tables import identity_providers, oidc_logouts, oidc_sign_ins, user_identities
+from auth_svc.store.provider_rows import provider_values, readable_provider
 from auth_svc.store.roles import require_role
 from auth_svc.store.rows import Queries, lock_tenant, tenant_of, user_of
-from auth_svc.store.tables import installation, sessions, users
+from auth_svc.store.tables import installation, one_time_tokens, sessions, users
 from tocsin.clock import to_micros
 from tocsin.database import insert_ignore
 from tocsin.stored import instant
-from tocsin.telemetry import get_logger
-
-_log = get_logger(__name__)
-
-_SECOND: Final = timedelta(seconds=1)
 
 
 class IdentityQueries(Queries):
@@ -56,7 +51,7 @@ class IdentityQueries(Queries):
             await lock_tenant(connection, provider.tenant)
             if (await connection.execute(select(func.count()).select_from(identity_providers).where(mine))).scalar_one() >= most:
                 raise IdentityProvidersFull
-            statement = insert_ignore(identity_providers).values(_provider_values(provider)).returning(identity_providers.c.id)
+            statement = insert_ignore(identity_providers).values(provider_values(provider)).returning(identity_providers.c.id)
             if (await connection.execute(statement)).first() is None:
                 raise IdentityProviderExists
 
@@ -72,7 +67,7 @@ class IdentityQueries(Queries):
         query = select(identity_providers).where(identity_providers.c.id == provider)
         async with self._database.read() as connection:
             row = (await connection.execute(query)).mappings().first()
-        return None if row is None else _readable(row)
+        return None if row is None else readable_provider(row)
 
     async def list_identity_providers(self, tenant: str, *, after: str, limit: int) -> Sequence[IdentityProvider]:
         """Providers of a tenant, by id."""
@@ -80,7 +75,7 @@ class IdentityQueries(Queries):
         query = select(identity_providers).where(mine, identity_providers.c.id > after).order_by(identity_providers.c.id).limit(limit)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).mappings().all()
-        return [found for row in rows if (found := _readable(row)) is not None]
+        return [found for row in rows if (found := readable_provider(row)) is not None]
 
     async def listed_identity_providers(self) -> Sequence[IdentityProvider]:
         """Those of the sign-in page."""
@@ -92,7 +87,7 @@ class IdentityQueries(Queries):
         )
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).mappings().all()
-        return [found for row in rows if (found := _readable(row)) is not None]
+        return [found for row in rows if (found := readable_provider(row)) is not None]
 
     async def change_identity_provider(self, provider: IdentityProvider, *, seen: datetime) -> bool:
         """Replaces a provider."""
@@ -101,7 +96,7 @@ class IdentityQueries(Queries):
             identity_providers.c.tenant_id == provider.tenant,
             identity_providers.c.updated_at == to_micros(seen),
         )
-        change = update(identity_providers).where(*mine).values(_provider_values(provider)).returning(identity_providers.c.id)
+        change = update(identity_providers).where(*mine).values(provider_values(provider)).returning(identity_providers.c.id)
         async with self._database.transaction() as connection:
             if (await connection.execute(change)).first() is None:
                 return False
@@ -152,7 +147,8 @@ class IdentityQueries(Queries):
     async def purge_oidc(self, now: datetime) -> None:
         """Deletes what has expired."""
         async with self._database.transaction() as connection:
-            await connection.execute(delete(oidc_sign_ins).where(oidc_sign_ins.c.expires_at <= to_micros(now)))
+            for table in (oidc_sign_ins, oidc_logouts):
+                await connection.execute(delete(table).where(table.c.expires_at <= to_micros(now)))
 
     async def admit(
         self, provider: IdentityProvider, person: Person, *, role: Role, identity: UserIdentity, new: User | None, now: datetime
@@ -184,6 +180,28 @@ class IdentityQueries(Queries):
         async with self._database.transaction() as connection:
             return await _end(connection, tenant, issuer, sessions.c.user_id.in_(who))
 
+    async def end_issuer_sessions(self, provider: IdentityProvider, token: LogoutToken, *, now: datetime) -> Sequence[str] | None:
+        """Ends the sessions that a logout token names."""
+        used = {"provider_id": provider.id, "token": token.digest, "expires_at": to_micros(token.expires)}
+        first = insert_ignore(oidc_logouts).values(used).returning(oidc_logouts.c.token)
+        # A session that an earlier version began knows neither its issuer nor its name there.
+        whose = [sessions.c.provider == provider.id, sessions.c.issuer.in_((provider.issuer, ""))]
+        asked = [one_time_tokens.c.tenant_id == provider.tenant, one_time_tokens.c.purpose == TokenPurpose.SECOND_FACTOR.value]
+        async with self._database.transaction() as connection:
+            if (await connection.execute(first)).first() is None:
+                return None
+            if token.session:
+                known = (token.session, "") if token.subject else (token.session,)
+                whose.append(sessions.c.issuer_session.in_(known))
+                asked.append(one_time_tokens.c.subject.endswith(f"/{provider.id}/{token.session}", autoescape=True))
+            if token.subject:
+                user = await _user_of(connection, provider, token.subject)
+                whose.append(sessions.c.user_id == user)
+                challenge = f"users/{user}/signIns/%/{provider.id}"
+                asked.append(one_time_tokens.c.subject.like(f"{challenge}/%") | one_time_tokens.c.subject.like(challenge))
+            await connection.execute(update(one_time_tokens).where(*asked).values(used_at=to_micros(now)))
+            return (await connection.execute(delete(sessions).where(*whose).returning(sessions.c.id))).scalars().all()
+
     async def list_identities(self, tenant: str, user: str, *, limit: int) -> Sequence[UserIdentity]:
         """By what a user signs in."""
         mine = (user_identities.c.tenant_id == tenant, user_identities.c.user_id == user)
@@ -213,6 +231,16 @@ async def is_enabled(connection: AsyncConnection, provider: str) -> bool:
     """Whether a provider signs people in, until the caller's transaction ends."""
     there = select(identity_providers.c.id).where(identity_providers.c.id == provider, identity_providers.c.disabled == 0)
     return (await connection.execute(there.with_for_update(read=True))).first() is not None
+
+
+async def _user_of(connection: AsyncConnection, provider: IdentityProvider, subject: str) -> str:
+    """The id of the user whom the issuer calls so; empty if nobody is."""
+    mine = (
+        user_identities.c.tenant_id == provider.tenant,
+        user_identities.c.issuer == provider.issuer,
+        user_identities.c.subject == subject,
+    )
+    return (await connection.execute(select(user_identities.c.user_id).where(*mine))).scalar_one_or_none() or ""
 
 
 async def _linked(connection: AsyncConnection, identity: UserIdentity, now: datetime) -> str | None:
@@ -270,73 +298,6 @@ async def _end(connection: AsyncConnection, tenant: str, issuer: str, whose: Col
     began = select(identity_providers.c.id).where(identity_providers.c.tenant_id == tenant, identity_providers.c.issuer == issuer)
     statement = delete(sessions).where(sessions.c.tenant_id == tenant, whose, sessions.c.provider.in_(began)).returning(sessions.c.id)
     return (await connection.execute(statement)).scalars().all()
-
-
-def _provider_values(provider: IdentityProvider) -> dict[str, Any]:
-    return {
-        "id": provider.id,
-        "tenant_id": provider.tenant,
-        "display_name": provider.display_name,
-        "issuer": provider.issuer,
-        "client_id": provider.client_id,
-        "client_secret": provider.sealed_secret,
-        "default_role": provider.default_role,
-        "scopes": json.dumps(list(provider.scopes)),
-        "groups_claim": json.dumps(list(provider.groups_claim)),
-        "role_rules": json.dumps([[rule.group, rule.role] for rule in provider.rules]),
-        "allowed_domains": json.dumps(list(provider.allowed_domains)),
-        "create_users": int(provider.create_users),
-        "link_by_email": int(provider.link_by_email),
-        "listed": int(provider.listed),
-        "disabled": int(provider.disabled),
-        "session_seconds": None if provider.session_lifetime is None else provider.session_lifetime // _SECOND,
-        "created_at": to_micros(provider.created),
-        "updated_at": to_micros(provider.updated),
-    }
-
-
-def _readable(row: RowMapping) -> IdentityProvider | None:
-    """The provider of a row; one that cannot be read signs nobody in, and costs itself alone."""
-    try:
-        return _provider_of(row)
-    except (ValueError, TypeError, OverflowError) as error:
-        _log.error("identity provider unreadable", provider=row["id"], error=type(error).__name__)
-        return None
-
-
-def _texts(column: str) -> tuple[str, ...]:
-    """A list of texts in JSON.
-
-    Raises:
-        ValueError, TypeError: it holds something else.
-    """
-    found: object = json.loads(column)
-    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):  # pyright: ignore[reportUnknownVariableType]
-        raise TypeError
-    return tuple(found)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-
-
-def _provider_of(row: RowMapping) -> IdentityProvider:
-    return IdentityProvider(
-        id=row["id"],
-        tenant=row["tenant_id"],
-        display_name=row["display_name"],
-        issuer=row["issuer"],
-        client_id=row["client_id"],
-        sealed_secret=row["client_secret"],
-        scopes=_texts(row["scopes"]),
-        groups_claim=_texts(row["groups_claim"]),
-        rules=tuple(GroupRole(str(group), str(role)) for group, role in json.loads(row["role_rules"])),
-        default_role=row["default_role"],
-        allowed_domains=_texts(row["allowed_domains"]),
-        create_users=bool(row["create_users"]),
-        link_by_email=bool(row["link_by_email"]),
-        listed=bool(row["listed"]),
-        disabled=bool(row["disabled"]),
-        session_lifetime=None if row["session_seconds"] is None else row["session_seconds"] * _SECOND,
-        created=instant(row["created_at"]),
-        updated=instant(row["updated_at"]),
-    )
 
 
 def _identity_of(row: RowMapping) -> UserIdentity:

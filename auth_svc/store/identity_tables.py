@@ -1,6 +1,6 @@
 """The tables of identity providers; of the same form as the others."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, SmallInteger, String, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, SmallInteger, String, Table, Text, text
 
 from auth_svc.store.tables import metadata
 
@@ -14,6 +14,7 @@ identity_providers = Table(
     *(Column(name, Text, nullable=False) for name in ("scopes", "groups_claim", "role_rules", "allowed_domains")),
     *(Column(name, SmallInteger, nullable=False) for name in ("create_users", "link_by_email", "listed", "disabled")),
     Column("session_seconds", BigInteger),
+    Column("sign_out_at_issuer", SmallInteger, nullable=False, server_default=text("0")),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Index("identity_providers_tenant", "tenant_id", "id"),
@@ -47,4 +48,14 @@ oidc_sign_ins = Table(
     Column("expires_at", BigInteger, nullable=False),
     Index("oidc_sign_ins_expires", "expires_at"),
     Index("oidc_sign_ins_provider", "provider_id"),
+)
+
+# Logout tokens that were used: digests of their ids. They work once.
+oidc_logouts = Table(
+    "oidc_logouts",
+    metadata,
+    Column("provider_id", String(63), ForeignKey("identity_providers.id", ondelete="CASCADE"), primary_key=True),
+    Column("token", String(64), primary_key=True),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("oidc_logouts_expires", "expires_at"),
 )

@@ -30,6 +30,8 @@ _SESSION_COLUMNS = (
     sessions.c.proof.label("s_proof"),
     sessions.c.proven_at.label("s_proven_at"),
     sessions.c.provider.label("s_provider"),
+    sessions.c.issuer.label("s_issuer"),
+    sessions.c.issuer_session.label("s_issuer_session"),
 )
 
 
@@ -50,6 +52,8 @@ class SessionQueries(Queries):
             "proof": session.proof.value,
             "proven_at": None if session.proven is None else to_micros(session.proven),
             "provider": session.provider,
+            "issuer": session.issuer,
+            "issuer_session": session.issuer_session,
             **_client_values(session.client),
         }
         user = select(users.c.deactivated_at).where(users.c.id == session.user, users.c.tenant_id == session.tenant)
@@ -250,6 +254,8 @@ def _session_of(row: RowMapping) -> Session:
         proof=_proof_of(row["s_proof"]),
         proven=None if row["s_proven_at"] is None else instant(row["s_proven_at"]),
         provider=row["s_provider"],
+        issuer=row["s_issuer"],
+        issuer_session=row["s_issuer_session"],
         browser=bool(row.get("s_browser", False)),
     )
 

@@ -164,6 +164,8 @@ sessions = Table(
     Column("proof", Text, nullable=False, server_default=text("'PASSWORD'")),
     Column("proven_at", BigInteger),
     Column("provider", String(63), nullable=False, server_default=text("''")),
+    Column("issuer", Text, nullable=False, server_default=text("''")),
+    Column("issuer_session", String(64), nullable=False, server_default=text("''")),
     Index("sessions_user", "user_id"),
     Index("sessions_provider", "provider", postgresql_where=text("provider <> ''"), sqlite_where=text("provider <> ''")),
 )

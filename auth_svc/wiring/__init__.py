@@ -52,7 +52,7 @@ def build(settings: AuthSettings, clock: Clock) -> App:
     signing_in = SigningIn(settings, shared, hasher=hasher, signer=keys, mailing=mailing, proving=proving)
     members = MemberParts(shared, signing_in=signing_in, mailing=mailing)
     programs = ProgramParts(shared, settings=settings, signer=keys, mails=mailing.mails, report=alerting.log.report)
-    identities = Identities(shared, settings=settings, breakers=breakers, sessions=signing_in.sessions)
+    identities = Identities(shared, settings=settings, breakers=breakers, signing_in=signing_in)
     tenants = TenantParts(settings, shared, database=database, keys=keys, members=members)
 
     serving = (signing_in, proving, members, programs, tenants, auditing, identities)

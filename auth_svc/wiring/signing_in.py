@@ -41,6 +41,7 @@ class SigningIn:
 
     Attributes:
         passwords: judges and hashes new ones.
+        open_sessions: continues sessions, and ends them.
         sessions: opens sessions.
         accounts: changes what one signs in with.
         addresses: changes where mails go.
@@ -61,12 +62,12 @@ class SigningIn:
         self.passwords = NewPasswords(rule=rule, hasher=hasher)
         session_rule = _session_rule(settings)
         opening = _opening(shared, signer=signer, mailing=mailing, proving=proving, rule=session_rule)
-        open_sessions = OpenSessions(**own_account(shared), opening=opening, rule=session_rule)
+        self.open_sessions = OpenSessions(**own_account(shared), opening=opening, rule=session_rule)
         self.sessions = Sessions(
             **shared,
             hasher=hasher,
             opening=opening,
-            continuing=open_sessions,
+            continuing=self.open_sessions,
             second=proving.second,
             throttle=proving.throttle,
             tokens=mailing.tokens,
@@ -91,9 +92,9 @@ class SigningIn:
             **own_account(shared), proofs=proving.proofs, tokens=mailing.tokens, mails=mailing.mails, budget=budget
         )
         session_list = SessionList(**own_account(shared), longest=timedelta(seconds=settings.session_seconds))
-        browsers = BrowserSessionHandlers(sessions=open_sessions, verifier=token_verifier(settings, clock, signer), clock=clock)
+        browsers = BrowserSessionHandlers(sessions=self.open_sessions, verifier=token_verifier(settings, clock, signer), clock=clock)
         accounts = AccountHandlers(accounts=self.accounts, addresses=self.addresses, proofs=proving.proofs, sessions=self.sessions)
-        entrance = AuthHandlers(sessions=self.sessions, open_sessions=open_sessions, registering=registering, keys=signer)
+        entrance = AuthHandlers(sessions=self.sessions, open_sessions=self.open_sessions, registering=registering, keys=signer)
         self.handlers: Sequence[Handler] = (
             (auth_service_pb2_grpc.add_AuthServiceServicer_to_server, entrance),
             (account_service_pb2_grpc.add_AccountServiceServicer_to_server, accounts),

@@ -117,26 +117,29 @@ class BrowserSessions:
             device = set_cookie(site, site.cookie(_DEVICE), issued.device_token, seconds=_DEVICE_SECONDS)
             exchange.add_header(b"set-cookie", device)
 
-    async def close(self, exchange: Exchange) -> None:
-        """Signs out; without a session it is no error.
+    async def close(self, exchange: Exchange) -> str:
+        """Signs out; where the browser signs out at the issuer whose word signed it in, or empty. Without a session it is no error.
 
         Raises:
             CrossSiteRefused: the request does not come from a page of this gateway.
             TocsinError: auth_svc cannot be told.
         """
         require_same_origin(exchange.headers, self.site(exchange), safe=False)
-        await self._end(self._secret(exchange))
+        elsewhere = await self._end(self._secret(exchange))
         self.clear(exchange)
+        return elsewhere
 
     def clear(self, exchange: Exchange) -> None:
         """Removes the cookie by the answer."""
         site = self.site(exchange)
         exchange.add_header(b"set-cookie", set_cookie(site, site.cookie(), "", seconds=0))
 
-    async def _end(self, secret: str) -> None:
-        if secret:
-            await self._keeper.close_session(secret)
-            self._authenticator.forget(cookie_credential(secret))
+    async def _end(self, secret: str) -> str:
+        if not secret:
+            return ""
+        elsewhere = await self._keeper.close_session(secret)
+        self._authenticator.forget(cookie_credential(secret))
+        return elsewhere
 
     def _secret(self, exchange: Exchange) -> str:
         site = self.site(exchange)

@@ -190,13 +190,15 @@ class _Pages:
         return _page(pages.link()) if self._sessions.site(exchange).usable else _insecure(pages)
 
     async def sign_out(self, exchange: Exchange) -> Answer:
-        """Signs out by a form."""
-        await self._sessions.close(exchange)
+        """Signs out by a form; a page leads on to the issuer, for a redirection after a form may not leave this site (CSP, form-action)."""
+        if elsewhere := await self._sessions.close(exchange):
+            return _page(pages_for(exchange).signed_out(elsewhere))
         return Answer(status=303, headers=((b"location", b"/sign-in"), *NOT_STORED), data=b"")
 
     async def end_session(self, exchange: Exchange) -> Answer:
-        """Signs out."""
-        await self._sessions.close(exchange)
+        """Signs out; what is left to do elsewhere is told."""
+        if elsewhere := await self._sessions.close(exchange):
+            return Answer(headers=((b"content-type", JSON_TYPE.encode()), *NOT_STORED), data=dump_json({"endSessionUrl": elsewhere}))
         return Answer(status=204, headers=NOT_STORED, data=b"")
 
 

@@ -4,17 +4,18 @@ A cookie of its own binds the way back to the browser that set out: SameSite=Lax
 to who comes back is a page and no redirection, which would still be the issuer's and bring no session (RFC 6265bis, 5.2).
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qs
 
-from gateway.http.endpoints import Endpoint
+from gateway.http.endpoints import BodyRule, Endpoint
 from gateway.http.exchange import Exchange
 from gateway.http.headers import NOT_STORED
 from gateway.ports import OidcReturn, SignInProviders
 from gateway.sessions.browser import BrowserSessions, local_path
 from gateway.sessions.cookies import CookieAmbiguous, InsecureSite, Site, set_cookie, shown_secret
 from gateway.sessions.endpoints import HTML, Buttons, asked_return_to, error_page, has_passkey, pages_for
+from gateway.sessions.logout import BackChannelLogout
 from gateway.sessions.pages import SignInButton
 from gateway.transcoding.problems import HeadersInvalid, Problem, ProblemDetails, headers_of, http_status
 from tocsin.errors import InvalidInput, NotFound, TocsinError, Unauthenticated
@@ -46,12 +47,15 @@ _DENIALS: Final[Mapping[str, str]] = {
 }
 
 
-def oidc_endpoints(*, sessions: BrowserSessions, providers: SignInProviders) -> Sequence[tuple[str, Endpoint]]:
-    """The endpoints with their HTTP methods."""
+def oidc_endpoints(
+    *, sessions: BrowserSessions, providers: SignInProviders, rule: BodyRule, ended: Callable[[Collection[str]], None]
+) -> Sequence[tuple[str, Endpoint]]:
+    """The endpoints with their HTTP methods; ``ended`` is told which sessions an issuer has ended."""
     ways = _Ways(sessions, providers)
     return (
         ("GET", OidcEndpoint(template=_PATH, policy=policies()[_BEGIN], answer=ways.there)),
         ("GET", OidcEndpoint(template=f"{_PATH}/callback", policy=policies()[_COMPLETE], answer=ways.back)),
+        ("POST", BackChannelLogout(providers=providers, rule=rule, ended=ended)),
     )
 
 

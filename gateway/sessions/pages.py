@@ -168,6 +168,12 @@ class SignInPages:
         out = _button(self._words["sign_out"], action="/sign-out")
         return self._page("signed_in", f'<p><a href="{target}">{self._words["go_on"]}</a></p>{out}', head=head)
 
+    def signed_out(self, elsewhere: str) -> bytes:
+        """Who has signed out here goes on to the issuer, which signs out there."""
+        target = escape(elsewhere)
+        head = f'\n<meta http-equiv="refresh" content="0; url={target}">'
+        return self._page("signed_out", f'<p><a href="{target}">{self._words["go_on"]}</a></p>', head=head)
+
     def refused(self, why: str, *, title: str = "refused") -> bytes:
         """What went wrong, and a way back."""
         return self._page(title, f'{self._alert(why)}<p><a href="/sign-in{self._query()}">{self._words["again"]}</a></p>')

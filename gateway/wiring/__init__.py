@@ -97,4 +97,4 @@ def _browsers(
     sessions = BrowserSessions(keeper=keeper, authenticator=ingress.authenticator, proxies=ingress.proxies, clock=clock)
     rule = BodyRule(timeout_seconds=settings.body_timeout_seconds)
     own = session_endpoints(sessions=sessions, keeper=keeper, rule=rule, buttons=oidc_buttons(others))
-    return sessions, (*own, *oidc_endpoints(sessions=sessions, providers=others))
+    return sessions, (*own, *oidc_endpoints(sessions=sessions, providers=others, rule=rule, ended=ingress.end_sessions))

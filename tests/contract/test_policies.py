@@ -109,6 +109,7 @@ NATURALLY = {
         "auth.v1.AuditLogService/AppendAuditLogs",
         "auth.v1.AuthService/RevokeToken",
         "auth.v1.BrowserSessionService/ExchangeBrowserSession",
+        "auth.v1.OidcService/CloseOidcSession",
         "auth.v1.InvitationService/RevokeInvitation",
         "auth.v1.RoleService/UpdateRole",
         "auth.v1.SecurityAlertService/SetAlertPolicy",

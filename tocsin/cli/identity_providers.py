@@ -33,6 +33,12 @@ LinkOption = Annotated[
     bool | None, typer.Option("--link-by-email/--no-link-by-email", help="Whether a user with the same address is linked.")
 ]
 ListedOption = Annotated[bool | None, typer.Option("--listed/--unlisted", help="Whether the sign-in page shows it.")]
+SignOutOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--sign-out-at-issuer/--stay-at-issuer", help="Whether a browser that signs out here goes on to the issuer to sign out there."
+    ),
+]
 
 
 def make_identity_provider() -> typer.Typer:
@@ -77,6 +83,7 @@ def add(
     create_users: CreateOption = None,
     link_by_email: LinkOption = None,
     listed: ListedOption = None,
+    sign_out_at_issuer: SignOutOption = None,
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
@@ -84,7 +91,20 @@ def add(
 ) -> None:
     """Add a provider, and show the redirect URI to register at the issuer."""
     fields = _fields(
-        name, issuer, client_id, secret, scope, groups_claim, rule, default_role, domain, create_users, link_by_email, listed, None
+        name,
+        issuer,
+        client_id,
+        secret,
+        scope,
+        groups_claim,
+        rule,
+        default_role,
+        domain,
+        create_users,
+        link_by_email,
+        listed,
+        sign_out_at_issuer,
+        None,
     )
     with connect(state=state, url=url, api_key=api_key) as client:
         found = client.call("POST", "/v1/identityProviders", body=fields, params={"identityProviderId": provider})
@@ -114,6 +134,7 @@ def update(
     create_users: CreateOption = None,
     link_by_email: LinkOption = None,
     listed: ListedOption = None,
+    sign_out_at_issuer: SignOutOption = None,
     enabled: Annotated[bool | None, typer.Option("--enable/--disable", help="Whether it signs people in.")] = None,
     state: StateOption = STATE,
     url: UrlOption = None,
@@ -122,7 +143,20 @@ def update(
 ) -> None:
     """Change a provider; what is not given stays. A list that is given replaces the one that was there."""
     fields = _fields(
-        name, issuer, client_id, secret, scope, groups_claim, rule, default_role, domain, create_users, link_by_email, listed, enabled
+        name,
+        issuer,
+        client_id,
+        secret,
+        scope,
+        groups_claim,
+        rule,
+        default_role,
+        domain,
+        create_users,
+        link_by_email,
+        listed,
+        sign_out_at_issuer,
+        enabled,
     )
     if not fields:
         msg = "give something to change"
@@ -225,6 +259,7 @@ def _fields(
     create_users: bool | None,
     link_by_email: bool | None,
     listed: bool | None,
+    sign_out_at_issuer: bool | None,
     enabled: bool | None,
 ) -> Resource:
     """The fields that were given, as the contract names them."""
@@ -241,6 +276,7 @@ def _fields(
         "createUsers": create_users,
         "linkByEmail": link_by_email,
         "listed": listed,
+        "signOutAtIssuer": sign_out_at_issuer,
         "disabled": None if enabled is None else not enabled,
     }
     return {field: value for field, value in given.items() if value is not None}
@@ -278,6 +314,7 @@ def _row(provider: Resource) -> tuple[str, str, str, str]:
 def _write(provider: Resource) -> None:
     write_line("  ".join(part for part in _row(provider) if part))
     write_line(f"  redirect URI: {provider.get('redirectUri') or 'set TOCSIN_PUBLIC_URL'}")
+    write_line(f"  back-channel logout URI: {provider.get('backChannelLogoutUri') or 'set TOCSIN_PUBLIC_URL'}")
     for rule in provider.get("roleRules", ()):
         write_line(f"  {rule['group']}: {rule['role']}")
     write_line(f"  everybody else: {provider.get('defaultRole') or 'refused'}")

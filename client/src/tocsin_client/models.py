@@ -1900,6 +1900,14 @@ class IdentityProvider(Model):
     """When it was made."""
     update_time: datetime | None = _v.field("updateTime", _v.TIME, default=None)
     """When it last changed."""
+    back_channel_logout_uri: str = _v.field("backChannelLogoutUri", _v.TEXT, default="")
+    """URL to register at the issuer for back-channel logout: people who sign out there, or are signed out, are signed out here at once.
+    Empty while the installation does not know its own URL (TOCSIN_PUBLIC_URL).
+    """
+    sign_out_at_issuer: bool = _v.field("signOutAtIssuer", _v.BOOL, default=False)
+    """Whether a browser that signs out here goes on to the issuer to sign out there, too (OpenID Connect RP-Initiated Logout 1.0), if it
+    has a place for that. The issuer has to know TOCSIN_PUBLIC_URL with /sign-in as a post-logout redirect URI.
+    """
 
 
 class ImportAlarmsRequestAlarms(Model):

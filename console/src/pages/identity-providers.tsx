@@ -22,7 +22,7 @@ import { words } from "../words";
 type Issuer = Schemas["auth.v1.IdentityProvider"];
 const _PATH = "/console/access/sign-in";
 const _FIELDS =
-  "displayName,issuer,clientId,groupsClaim,roleRules,defaultRole,allowedDomains,createUsers,linkByEmail,listed,disabled";
+  "displayName,issuer,clientId,groupsClaim,roleRules,defaultRole,allowedDomains,createUsers,linkByEmail,listed,disabled,signOutAtIssuer";
 
 const _nameOf = (row: Issuer) => row.displayName || idOf(row.name);
 const _tone = (row: Issuer): Tone => (row.disabled ? "idle" : row.circuit === "OPEN" ? "bad" : row.circuit === "HALF_OPEN" ? "warn" : "good");
@@ -90,6 +90,7 @@ function IssuerForm({ issuer, roles, done }: { issuer?: Issuer; roles: readonly 
     linkByEmail: issuer?.linkByEmail ?? false,
     listed: issuer?.listed ?? true,
     disabled: issuer?.disabled ?? false,
+    signOutAtIssuer: issuer?.signOutAtIssuer ?? false,
   };
   const save = async ({ id, clientSecret, groupsClaim, roleRules, allowedDomains, ...given }: typeof first) => {
     const body = {
@@ -125,6 +126,7 @@ function IssuerForm({ issuer, roles, done }: { issuer?: Issuer; roles: readonly 
           {field.tick("createUsers", words().issuers.create)}
           {field.tick("linkByEmail", words().issuers.byAddress, words().issuers.byAddressHint)}
           {field.tick("listed", words().issuers.listed)}
+          {field.tick("signOutAtIssuer", words().issuers.signOut, words().issuers.signOutHint)}
           {issuer && field.tick("disabled", words().providers.disabled)}
         </>
       )}
@@ -180,6 +182,7 @@ function One({ id, roles, changed }: { id: string; roles: readonly Role[]; chang
           <Facts>
             <Fact name={words().issuers.issuer}>{issuer.issuer}</Fact>
             <Fact name={words().issuers.client}>{issuer.clientId}</Fact>
+            <Fact name={words().issuers.backChannel}>{issuer.backChannelLogoutUri ? <Copy text={issuer.backChannelLogoutUri} /> : words().issuers.noUrl}</Fact>
             <Fact name={words().issuers.redirect}>{issuer.redirectUri ? <Copy text={issuer.redirectUri} /> : words().issuers.noUrl}</Fact>
             <Fact name={words().issuers.groups}>{issuer.groupsClaim?.join(" · ")}</Fact>
             <Fact name={words().issuers.rules}>

@@ -74,8 +74,9 @@ function ProfileForm({ user, save }: { user: Schemas["auth.v1.User"]; save: (pro
 
 function Browser() {
   const signOut = async () => {
-    await fetch("/session", { method: "DELETE", credentials: "same-origin" });
-    location.assign("/sign-in");
+    const done = await fetch("/session", { method: "DELETE", credentials: "same-origin" });
+    const { endSessionUrl } = done.status === 200 ? ((await done.json()) as { endSessionUrl?: string }) : {};
+    location.assign(endSessionUrl ?? "/sign-in");
   };
   return (
     <Section title={words().settings.browser}>

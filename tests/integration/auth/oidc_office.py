@@ -8,7 +8,16 @@ from ulid import ULID
 
 from auth_svc.domain import OPERATOR, GroupRole, IdentityProvider, TokenCaller, User, digest
 from auth_svc.oidc import HttpIssuers
-from auth_svc.service import CHANGEABLE, BegunSignIn, CompletedSignIn, IdentityProviders, OidcSignIns, ProviderDraft, ReturnedBrowser
+from auth_svc.service import (
+    CHANGEABLE,
+    BegunSignIn,
+    CompletedSignIn,
+    IdentityProviders,
+    IssuerLogouts,
+    OidcSignIns,
+    ProviderDraft,
+    ReturnedBrowser,
+)
 from tests.integration.auth.office import HERE, PASSWORD, Office
 from tests.issuer import CLIENT, SECRET, LocalIssuer
 from tocsin.egress.addresses import AllowedTargets
@@ -35,6 +44,14 @@ class OidcOffice:
         }
         self.providers = IdentityProviders(**shared)
         self.sign_ins = OidcSignIns(**shared, sessions=office.sessions, link=lambda path: f"{PUBLIC}{path}")
+        self.logouts = IssuerLogouts(
+            store=office.store,
+            issuers=self.issuers,
+            sessions=office.open_sessions,
+            log=office.log,
+            clock=office.clock,
+            link=lambda path: f"{PUBLIC}{path}",
+        )
         self.owner: User
         self.caller: TokenCaller
 

@@ -14,7 +14,7 @@ from tocsin.api.auth.v1 import (
     identity_provider_service_pb2,
     identity_provider_service_pb2_grpc,
 )
-from tocsin.errors import NotFound, PermissionDenied, Unauthenticated, Unavailable, Unimplemented
+from tocsin.errors import InvalidInput, NotFound, PermissionDenied, Unauthenticated, Unavailable, Unimplemented
 from tocsin.testing.tokens import TokenMint
 
 
@@ -103,6 +103,7 @@ class OidcOfTests(identity_provider_service_pb2_grpc.OidcServiceServicer):
 
     def __init__(self, sign_ins: SignInsOfTests) -> None:
         self.asked: list[Any] = []
+        self.elsewhere = ""
         self._sessions = sign_ins.sessions
 
     async def ListSignInProviders(self, request: Any, context: Any) -> Any:
@@ -131,3 +132,19 @@ class OidcOfTests(identity_provider_service_pb2_grpc.OidcServiceServicer):
                 return identity_provider_service_pb2.CompleteOidcSignInResponse(tokens=tokens, return_to="/docs")
             case _:
                 raise Unauthenticated("No.", reason="OIDC_SIGN_IN_VOID")
+
+    async def EndOidcSessions(self, request: Any, context: Any) -> Any:
+        self.asked.append(request)
+        match request.logout_token:
+            case "replayed":
+                raise InvalidInput("The logout token cannot be trusted, or was used before.", metadata={"why": "jti"})
+            case "away":
+                raise Unavailable("No.", reason="ISSUER_UNAVAILABLE", retry_after=5)
+            case token if request.provider == "sso":
+                return identity_provider_service_pb2.EndOidcSessionsResponse(sessions=[f"sessions/{each}" for each in token.split(",")])
+            case _:
+                raise NotFound("There is no such identity provider.")
+
+    async def CloseOidcSession(self, request: Any, context: Any) -> Any:
+        self._sessions.pop(request.secret, None)
+        return identity_provider_service_pb2.CloseOidcSessionResponse(end_session_url=self.elsewhere)

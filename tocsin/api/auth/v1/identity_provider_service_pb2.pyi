@@ -48,6 +48,8 @@ class IdentityProvider(_message.Message):
     CIRCUIT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    BACK_CHANNEL_LOGOUT_URI_FIELD_NUMBER: _builtins.int
+    SIGN_OUT_AT_ISSUER_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "identityProviders/{id}"."""
     display_name: _builtins.str
@@ -76,6 +78,14 @@ class IdentityProvider(_message.Message):
     """Redirect URI to register at the issuer; empty while the installation does not know its own URL (TOCSIN_PUBLIC_URL)."""
     circuit: _builtins.str
     """Whether the issuer answers: "CLOSED", "HALF_OPEN" or "OPEN", the state of its circuit breaker at this replica."""
+    back_channel_logout_uri: _builtins.str
+    """URL to register at the issuer for back-channel logout: people who sign out there, or are signed out, are signed out here at once. Empty
+    while the installation does not know its own URL (TOCSIN_PUBLIC_URL).
+    """
+    sign_out_at_issuer: _builtins.bool
+    """Whether a browser that signs out here goes on to the issuer to sign out there, too (OpenID Connect RP-Initiated Logout 1.0), if it has a
+    place for that. The issuer has to know TOCSIN_PUBLIC_URL with /sign-in as a post-logout redirect URI.
+    """
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Scopes to ask the issuer for; "openid" is always among them. "openid", "profile" and "email" unless given."""
@@ -129,10 +139,12 @@ class IdentityProvider(_message.Message):
         circuit: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        back_channel_logout_uri: _builtins.str = ...,
+        sign_out_at_issuer: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "session_lifetime", b"session_lifetime", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_domains", b"allowed_domains", "circuit", b"circuit", "client_id", b"client_id", "client_secret", b"client_secret", "create_time", b"create_time", "create_users", b"create_users", "default_role", b"default_role", "disabled", b"disabled", "display_name", b"display_name", "groups_claim", b"groups_claim", "has_client_secret", b"has_client_secret", "issuer", b"issuer", "link_by_email", b"link_by_email", "listed", b"listed", "name", b"name", "redirect_uri", b"redirect_uri", "role_rules", b"role_rules", "scopes", b"scopes", "session_lifetime", b"session_lifetime", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_domains", b"allowed_domains", "back_channel_logout_uri", b"back_channel_logout_uri", "circuit", b"circuit", "client_id", b"client_id", "client_secret", b"client_secret", "create_time", b"create_time", "create_users", b"create_users", "default_role", b"default_role", "disabled", b"disabled", "display_name", b"display_name", "groups_claim", b"groups_claim", "has_client_secret", b"has_client_secret", "issuer", b"issuer", "link_by_email", b"link_by_email", "listed", b"listed", "name", b"name", "redirect_uri", b"redirect_uri", "role_rules", b"role_rules", "scopes", b"scopes", "session_lifetime", b"session_lifetime", "sign_out_at_issuer", b"sign_out_at_issuer", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -764,3 +776,97 @@ class CompleteOidcSignInResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CompleteOidcSignInResponse: _TypeAlias = CompleteOidcSignInResponse  # noqa: Y015
+
+@_typing.final
+class EndOidcSessionsRequest(_message.Message):
+    """A logout token, as an issuer posted it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    LOGOUT_TOKEN_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """Id of the provider to whose address it came."""
+    logout_token: _builtins.str
+    """The token."""
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        logout_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["logout_token", b"logout_token", "provider", b"provider"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndOidcSessionsRequest: _TypeAlias = EndOidcSessionsRequest  # noqa: Y015
+
+@_typing.final
+class EndOidcSessionsResponse(_message.Message):
+    """The sessions that have ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def sessions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Their resource names, "sessions/{id}"."""
+
+    def __init__(
+        self,
+        *,
+        sessions: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sessions", b"sessions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndOidcSessionsResponse: _TypeAlias = EndOidcSessionsResponse  # noqa: Y015
+
+@_typing.final
+class CloseOidcSessionRequest(_message.Message):
+    """A browser that signs out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SECRET_FIELD_NUMBER: _builtins.int
+    secret: _builtins.str
+    """The value of its cookie; an unknown one is no error."""
+    def __init__(
+        self,
+        *,
+        secret: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["secret", b"secret"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseOidcSessionRequest: _TypeAlias = CloseOidcSessionRequest  # noqa: Y015
+
+@_typing.final
+class CloseOidcSessionResponse(_message.Message):
+    """The session has ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    END_SESSION_URL_FIELD_NUMBER: _builtins.int
+    end_session_url: _builtins.str
+    """Where the browser signs out at the issuer; empty: nowhere."""
+    def __init__(
+        self,
+        *,
+        end_session_url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_session_url", b"end_session_url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseOidcSessionResponse: _TypeAlias = CloseOidcSessionResponse  # noqa: Y015

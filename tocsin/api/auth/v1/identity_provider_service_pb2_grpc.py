@@ -485,6 +485,16 @@ class OidcServiceStub:
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_identity__provider__service__pb2.CompleteOidcSignInRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_identity__provider__service__pb2.CompleteOidcSignInResponse.FromString,
                 _registered_method=True)
+        self.EndOidcSessions = channel.unary_unary(
+                '/tocsin.api.auth.v1.OidcService/EndOidcSessions',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_identity__provider__service__pb2.EndOidcSessionsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_identity__provider__service__pb2.EndOidcSessionsResponse.FromString,
+                _registered_method=True)
+        self.CloseOidcSession = channel.unary_unary(
+                '/tocsin.api.auth.v1.OidcService/CloseOidcSession',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_identity__provider__service__pb2.CloseOidcSessionRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_identity__provider__service__pb2.CloseOidcSessionResponse.FromString,
+                _registered_method=True)
 
 
 class OidcServiceServicer:
@@ -513,6 +523,21 @@ class OidcServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EndOidcSessions(self, request, context):
+        """Ends the sessions that a logout token names (OpenID Connect Back-Channel Logout 1.0), which the issuer posts to
+        back_channel_logout_uri. A token works once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseOidcSession(self, request, context):
+        """Ends the session of a browser, and tells where the browser signs out at the issuer as well.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OidcServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -530,6 +555,16 @@ def add_OidcServiceServicer_to_server(servicer, server):
                     servicer.CompleteOidcSignIn,
                     request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_identity__provider__service__pb2.CompleteOidcSignInRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_identity__provider__service__pb2.CompleteOidcSignInResponse.SerializeToString,
+            ),
+            'EndOidcSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndOidcSessions,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_identity__provider__service__pb2.EndOidcSessionsRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_identity__provider__service__pb2.EndOidcSessionsResponse.SerializeToString,
+            ),
+            'CloseOidcSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseOidcSession,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_identity__provider__service__pb2.CloseOidcSessionRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_identity__provider__service__pb2.CloseOidcSessionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -615,6 +650,60 @@ class OidcService:
             '/tocsin.api.auth.v1.OidcService/CompleteOidcSignIn',
             tocsin_dot_api_dot_auth_dot_v1_dot_identity__provider__service__pb2.CompleteOidcSignInRequest.SerializeToString,
             tocsin_dot_api_dot_auth_dot_v1_dot_identity__provider__service__pb2.CompleteOidcSignInResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndOidcSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.OidcService/EndOidcSessions',
+            tocsin_dot_api_dot_auth_dot_v1_dot_identity__provider__service__pb2.EndOidcSessionsRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_identity__provider__service__pb2.EndOidcSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseOidcSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.auth.v1.OidcService/CloseOidcSession',
+            tocsin_dot_api_dot_auth_dot_v1_dot_identity__provider__service__pb2.CloseOidcSessionRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_identity__provider__service__pb2.CloseOidcSessionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -187,6 +187,12 @@ class OidcServiceStub:
     """Begins a sign-in: where the browser has to go. What comes back there is good once, for ten minutes, in the same browser."""
     CompleteOidcSignIn: _grpc.UnaryUnaryMultiCallable[_identity_provider_service_pb2.CompleteOidcSignInRequest, _identity_provider_service_pb2.CompleteOidcSignInResponse]
     """Ends a sign-in: exchanges what came back in the browser for a pair of tokens."""
+    EndOidcSessions: _grpc.UnaryUnaryMultiCallable[_identity_provider_service_pb2.EndOidcSessionsRequest, _identity_provider_service_pb2.EndOidcSessionsResponse]
+    """Ends the sessions that a logout token names (OpenID Connect Back-Channel Logout 1.0), which the issuer posts to
+    back_channel_logout_uri. A token works once.
+    """
+    CloseOidcSession: _grpc.UnaryUnaryMultiCallable[_identity_provider_service_pb2.CloseOidcSessionRequest, _identity_provider_service_pb2.CloseOidcSessionResponse]
+    """Ends the session of a browser, and tells where the browser signs out at the issuer as well."""
 
 @_typing.type_check_only
 class OidcServiceAsyncStub(OidcServiceStub):
@@ -201,6 +207,12 @@ class OidcServiceAsyncStub(OidcServiceStub):
     """Begins a sign-in: where the browser has to go. What comes back there is good once, for ten minutes, in the same browser."""
     CompleteOidcSignIn: _aio.UnaryUnaryMultiCallable[_identity_provider_service_pb2.CompleteOidcSignInRequest, _identity_provider_service_pb2.CompleteOidcSignInResponse]  # type: ignore[assignment]
     """Ends a sign-in: exchanges what came back in the browser for a pair of tokens."""
+    EndOidcSessions: _aio.UnaryUnaryMultiCallable[_identity_provider_service_pb2.EndOidcSessionsRequest, _identity_provider_service_pb2.EndOidcSessionsResponse]  # type: ignore[assignment]
+    """Ends the sessions that a logout token names (OpenID Connect Back-Channel Logout 1.0), which the issuer posts to
+    back_channel_logout_uri. A token works once.
+    """
+    CloseOidcSession: _aio.UnaryUnaryMultiCallable[_identity_provider_service_pb2.CloseOidcSessionRequest, _identity_provider_service_pb2.CloseOidcSessionResponse]  # type: ignore[assignment]
+    """Ends the session of a browser, and tells where the browser signs out at the issuer as well."""
 
 class OidcServiceServicer(metaclass=_abc_1.ABCMeta):
     """Signs people in by the word of an identity provider: authorization code with PKCE, state and nonce (OpenID Connect Core 1.0, 3.1; RFC 7636;
@@ -230,5 +242,23 @@ class OidcServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_identity_provider_service_pb2.CompleteOidcSignInResponse, _abc.Awaitable[_identity_provider_service_pb2.CompleteOidcSignInResponse]]:
         """Ends a sign-in: exchanges what came back in the browser for a pair of tokens."""
+
+    @_abc_1.abstractmethod
+    def EndOidcSessions(
+        self,
+        request: _identity_provider_service_pb2.EndOidcSessionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_provider_service_pb2.EndOidcSessionsResponse, _abc.Awaitable[_identity_provider_service_pb2.EndOidcSessionsResponse]]:
+        """Ends the sessions that a logout token names (OpenID Connect Back-Channel Logout 1.0), which the issuer posts to
+        back_channel_logout_uri. A token works once.
+        """
+
+    @_abc_1.abstractmethod
+    def CloseOidcSession(
+        self,
+        request: _identity_provider_service_pb2.CloseOidcSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_provider_service_pb2.CloseOidcSessionResponse, _abc.Awaitable[_identity_provider_service_pb2.CloseOidcSessionResponse]]:
+        """Ends the session of a browser, and tells where the browser signs out at the issuer as well."""
 
 def add_OidcServiceServicer_to_server(servicer: OidcServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
