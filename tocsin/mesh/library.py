@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NoReturn, Self
 
+import grpc
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import FileDescriptor
 
@@ -127,6 +128,8 @@ class ServiceProcess:
         metrics_port: int = 0,
         otlp_endpoint: str | None = None,
         drain_seconds: float = 3.0,
+        client_interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
+        server_interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     ) -> None:
         """Prepares everything; nothing listens and nothing connects.
 
@@ -140,6 +143,8 @@ class ServiceProcess:
             metrics_port: of Prometheus' ``/metrics``; 0 takes any free one.
             otlp_endpoint: where spans are exported to; nowhere unless given.
             drain_seconds: how long calls are still taken after the end is announced.
+            client_interceptors: of grpc.aio; they see each attempt, as it goes on the wire.
+            server_interceptors: of grpc.aio; they see each call that the mesh has let pass, directly before its handler.
 
         Raises:
             PolicyError: the contract asks for what makes no sense.
@@ -165,7 +170,9 @@ class ServiceProcess:
             methods=self._methods,
             targets=targets or {},
             plaintext=self._plaintext,
+            interceptors=client_interceptors,
         )
+        self._server_interceptors = tuple(server_interceptors)
         self._servers: list[MeshServer] = []
         self._ends: list[asyncio.Future[None]] = []
 
@@ -223,6 +230,7 @@ class ServiceProcess:
             handlers=handlers,
             methods=self._methods,
             plaintext=self._plaintext,
+            interceptors=self._server_interceptors,
         )
         await server.start()
         self._servers.append(server)

@@ -59,7 +59,7 @@ async def test_a_method_without_the_option_is_not_hedged(rig: Rig) -> None:
     """The first attempt is waited for."""
     echo = first_is(hang)
     await rig.serve(echo)
-    call = asyncio.create_task(rig.stub().Greet(Note()))
+    call = asyncio.ensure_future(rig.stub().Greet(Note()))
     await eventually(lambda: echo.calls == 1)
     await asyncio.sleep(0.2)
     call.cancel()

@@ -12,6 +12,8 @@ Call = TypeVar("Call")
 def keep_final_status(call: Call) -> Call:
     """``call``, of grpc.aio, whose status is the far end's even when a write fails."""
     raw: Any = call
+    if not hasattr(raw, "_cython_call"):
+        return call  # an interceptor's, which makes gRPC's own later
     raw._cython_call = _Core(raw._cython_call)  # noqa: SLF001 - the only place where the status can be kept
     return call
 

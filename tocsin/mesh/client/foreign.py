@@ -1,6 +1,6 @@
 """Services outside of the mesh, which are called with its deadlines, retries and breakers, but not as one of its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -99,10 +99,10 @@ class ForeignService:
     authority: str = ""
     health_checked: bool = False
 
-    def dial(self, address: str, options: list[Option]) -> grpc.aio.Channel:
+    def dial(self, address: str, options: list[Option], interceptors: Sequence[grpc.aio.ClientInterceptor] = ()) -> grpc.aio.Channel:
         """A connection to one of its addresses, or to all of them."""
         if self.authority:
             options = [*options, ("grpc.default_authority", self.authority)]
         if self.tls is None:
-            return grpc.aio.insecure_channel(address, options=options)
-        return grpc.aio.secure_channel(address, self.tls.credentials(), options=options)
+            return grpc.aio.insecure_channel(address, options=options, interceptors=interceptors)
+        return grpc.aio.secure_channel(address, self.tls.credentials(), options=options, interceptors=interceptors)

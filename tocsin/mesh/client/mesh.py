@@ -55,6 +55,7 @@ class Mesh:
         targets: Mapping[str, str] | None = None,
         foreign: Mapping[str, ForeignService] | None = None,
         plaintext: bool = False,
+        interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
     ) -> None:
         """Prepares everything; nothing connects before the first call.
 
@@ -68,6 +69,7 @@ class Mesh:
             targets: gRPC targets by service name; those of the settings unless given.
             foreign: services outside of the mesh, by the names that they are called by here.
             plaintext: for measurements alone: no TLS.
+            interceptors: of grpc.aio; they see each attempt, as it goes on the wire.
         """
         self.service = service
         self._settings = settings
@@ -77,6 +79,7 @@ class Mesh:
         self._methods = {**policies(), **(methods or {})}
         self._foreign = dict(foreign or {})
         self._probes: dict[Key, grpc.aio.Channel] = {}
+        self._interceptors = tuple(interceptors)
         self._targets = targets or _targets(settings)
         self._keyring = None if plaintext else Keyring(Identity.of(settings, service=service))
         self._metrics = ClientMetrics(telemetry.registry)
@@ -204,11 +207,13 @@ class Mesh:
             raise MeshStopped
         if (foreign := self._foreign.get(service)) is not None:
             checked = foreign.health_checked and checked
-            return foreign.dial(address, channel_options(self._settings, server_name=foreign.server_name, checked=checked))
+            options = channel_options(self._settings, server_name=foreign.server_name, checked=checked)
+            return foreign.dial(address, options, self._interceptors)
         options = channel_options(self._settings, server_name=service, checked=checked)
         if self._keyring is None:
-            return grpc.aio.insecure_channel(address, options=options)
-        return grpc.aio.secure_channel(address, self._keyring.valid().channel_credentials(), options=options)
+            return grpc.aio.insecure_channel(address, options=options, interceptors=self._interceptors)
+        credentials = self._keyring.valid().channel_credentials()
+        return grpc.aio.secure_channel(address, credentials, options=options, interceptors=self._interceptors)
 
     async def endpoints(self, service: str) -> list[str]:
         """The address of every replica of ``service``, in order.

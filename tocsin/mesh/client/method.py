@@ -27,7 +27,7 @@ from tocsin.mesh.policy import MethodPolicy
 from tocsin.mesh.retry import Retrier, RetryBudget, retryable
 from tocsin.mesh.shedding import Overloaded
 from tocsin.mesh.spans import rpc_span
-from tocsin.telemetry import Telemetry, current_traceparent, is_sampled
+from tocsin.telemetry import TRACEPARENT, Telemetry, current_traceparent, is_sampled
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
@@ -249,6 +249,11 @@ class Pick(NamedTuple):
 
     method: Method
     wire: Wire
+
+
+def traced(headers: Metadata, trace: str | None) -> Metadata:
+    """``headers`` with the trace that an attempt belongs to."""
+    return headers if trace is None else (*headers, (TRACEPARENT, trace))
 
 
 class Picker:

@@ -1,5 +1,6 @@
 """The requests of a call, on their way to gRPC."""
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any, cast
 
@@ -51,3 +52,63 @@ async def _asynchronous(source: Any) -> AsyncIterator[Any]:
     else:
         for request in source:
             yield request
+
+
+class RequestPipe:
+    """Requests that are written one by one, for a call that takes them from an iterator. Each write waits until its request is taken."""
+
+    __slots__ = ("_closed", "_ended", "_moved", "_request")
+
+    def __init__(self) -> None:
+        self._request: list[Any] = []
+        self._closed = self._ended = False
+        self._moved: asyncio.Future[None] | None = None
+
+    async def put(self, request: Any) -> bool:
+        """Returns True when ``request`` was taken, False when the call is over.
+
+        Raises:
+            asyncio.InvalidStateError: `close` was called.
+        """
+        if self._closed:
+            raise asyncio.InvalidStateError("RPC is half closed after calling done_writing.")
+        while self._request and not self._ended:
+            await self._change()
+        if not self._ended:
+            self._request.append(request)
+            self._change_now()
+            while self._request and self._request[0] is request and not self._ended:
+                await self._change()
+        return not self._ended
+
+    def close(self) -> None:
+        """No more requests come."""
+        self._closed = True
+        self._change_now()
+
+    def end(self) -> None:
+        """The call is over; nothing takes requests any more."""
+        self._ended = True
+        self._change_now()
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        while not self._ended:
+            if self._request:
+                yield self._request[0]
+                # Asked for the next one: gRPC has sent this one.
+                self._request.pop()
+                self._change_now()
+            elif self._closed:
+                return
+            else:
+                await self._change()
+
+    async def _change(self) -> None:
+        if self._moved is None:
+            self._moved = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._moved)
+
+    def _change_now(self) -> None:
+        moved, self._moved = self._moved, None
+        if moved is not None:
+            moved.set_result(None)

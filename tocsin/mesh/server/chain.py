@@ -5,7 +5,7 @@ A stage that a method's policy does not need is not in its list.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -91,6 +91,7 @@ class ServerParts:
     """Name of the service whose word about the client of a call is taken."""
     tenants: "TenantGate | None" = None
     journal: "CallJournal | None" = None
+    interceptors: Sequence[grpc.aio.ServerInterceptor] = ()
 
 
 class CallJournal(Protocol):

@@ -62,6 +62,7 @@ class MeshServer:
         journal: CallJournal | None = None,
         stored: Callable[[], Mapping[str, int]] = dict,
         plaintext: bool = False,
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     ) -> None:
         """Compiles the handlers; nothing listens before `start`.
 
@@ -80,6 +81,7 @@ class MeshServer:
             journal: is told of the calls that the audit log is to know.
             stored: bytes of tenants with a quota of them, that this service keeps.
             plaintext: for measurements alone: no TLS, so that methods with callers refuse everyone.
+            interceptors: of grpc.aio, around the handlers; see `tocsin.mesh.server.interceptors`.
 
         Raises:
             PolicyError: a method has no complete policy or no handler.
@@ -92,7 +94,7 @@ class MeshServer:
         self.health = HealthMonitor(checks={**checks, **own, "background": working(telemetry.backgrounds)}, clock=clock)
         export_breakers(telemetry.registry, breakers)
         parts = _parts(settings, identity=identity, verifier=verifier, telemetry=telemetry, tenants=tenants)
-        parts.journal = journal
+        parts.journal, parts.interceptors = journal, interceptors
         servicer = MeshServicer(
             start=Start.of(service, clock),
             health=self.health,

@@ -8,6 +8,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any, TypeAlias, cast
 
 import grpc
@@ -18,6 +19,7 @@ from tocsin.errors import AnswerTooLarge, InvalidInput, ResourceExhausted
 from tocsin.mesh.policy import MethodKind, MethodPolicy, PolicyError
 from tocsin.mesh.server.call_notes import counted, noted
 from tocsin.mesh.server.chain import Chain, Context, ServerParts
+from tocsin.mesh.server.interceptors import intercepted
 from tocsin.mesh.validation import RequestValidator
 
 RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -115,6 +117,10 @@ def _writer(serialize: Serialize, most: int) -> Serialize:
 
 def _compile(handler: RpcHandler, chain: Chain, policy: MethodPolicy, parts: ServerParts) -> RpcHandler:
     function, kind = _function(handler), _kind(handler)
+    stall_seconds = None if policy.internal else parts.stall_seconds
+    if parts.interceptors and not policy.is_control:
+        write = partial(write_within, stall_seconds)
+        function = intercepted(handler, kind=kind, path=policy.path, interceptors=parts.interceptors, write=write)
     parse = _parser(cast("Deserialize", handler.request_deserializer), parts.validator, policy)
     if policy.audited:
         function, parse = noted(function, policy), counted(parse) if handler.request_streaming else parse
@@ -127,7 +133,6 @@ def _compile(handler: RpcHandler, chain: Chain, policy: MethodPolicy, parts: Ser
         return grpc.stream_unary_rpc_method_handler(chain.around(_unary(function, None, serialize)), request_deserializer=reads)
     generator = inspect.isasyncgenfunction(function)
     make = _yielding if generator else _writing
-    stall_seconds = None if policy.internal else parts.stall_seconds
     body = chain.around(make(function, None if handler.request_streaming else parse, serialize, stall_seconds))
     # A coroutine writes messages itself, so gRPC has to serialize them; what a generator yields is serialized by the body.
     writes: Any = None if generator else serialize
@@ -161,7 +166,7 @@ def _yielding(
     return body
 
 
-async def write_within(stall_seconds: float | None, context: Context, message: bytes) -> None:
+async def write_within(stall_seconds: float | None, context: Context, message: Any) -> None:
     """Writes a message, and waits while the reader takes none; ``stall_seconds`` at most, for ever when that is None.
 
     Raises:
