@@ -9,13 +9,6 @@ import { Mark } from "./parts/mark";
 import { Notices } from "./parts/notices";
 import { Proof } from "./parts/proof";
 import { Palette, openPalette } from "./parts/palette";
-import Alarms from "./pages/alarms";
-import Audit from "./pages/audit";
-import Deliveries from "./pages/deliveries";
-import Firings from "./pages/firings";
-import Inbox from "./pages/inbox";
-import Incidents from "./pages/incidents";
-import Mesh from "./pages/mesh";
 import Now from "./pages/now";
 import { SignedOut } from "./pages/signed-out";
 import { unread } from "./state/inbox";
@@ -36,54 +29,52 @@ export interface Place {
   under?: string;
 }
 
-const Templates = lazy(() => import("./pages/templates"));
-const People = lazy(() => import("./pages/people"));
-const Groups = lazy(() => import("./pages/groups"));
-const Imports = lazy(() => import("./pages/imports"));
 
-const OnCall = lazy(() => import("./pages/on-call"));
-const Policies = lazy(() => import("./pages/policies"));
-const OnCallSetup = lazy(() => import("./pages/on-call-setup"));
-const Integrations = lazy(() => import("./pages/integrations"));
-const Heartbeats = lazy(() => import("./pages/heartbeats"));
-const Readings = lazy(() => import("./pages/readings"));
-const Events = lazy(() => import("./pages/events"));
-/** A page of settings and administration, which are loaded when one of them is opened. */
-const _load = () => import("./pages/run");
-const _run = (name: keyof typeof import("./pages/run")) => lazy(() => _load().then((pages) => pages[name]));
+/** Pages that are loaded together, when one of them is opened. */
+const _work = () => import("./pages/work");
+const _directory = () => import("./pages/directory");
+const _duty = () => import("./pages/duty");
+const _intake = () => import("./pages/intake");
+const _run = () => import("./pages/run");
+
+/** Runs `task` when the first page has nothing left to do. */
+function _whenIdle(task: () => void): void {
+  if ("requestIdleCallback" in window) requestIdleCallback(task);
+  else setTimeout(task, 2000);
+}
 
 /** All pages; within a group, in the order of the menu. */
 export const PLACES: readonly Place[] = [
   { path: "/console", scope: "", group: "watch", name: () => words().pages.now, page: Now },
-  { path: "/console/incidents", scope: "incidents:read", group: "watch", name: () => words().pages.incidents, page: Incidents },
-  { path: "/console/alarms", scope: "alarms:read", group: "work", name: () => words().pages.alarms, page: Alarms },
-  { path: "/console/firings", scope: "firings:read", group: "work", name: () => words().pages.firings, page: Firings },
-  { path: "/console/deliveries", scope: "deliveries:read", group: "work", name: () => words().pages.deliveries, page: Deliveries },
-  { path: "/console/templates", scope: "templates:read", group: "work", name: () => words().pages.templates, page: Templates },
-  { path: "/console/recipients", scope: "recipients:read", group: "people", name: () => words().pages.people, page: People },
-  { path: "/console/groups", scope: "recipients:read", group: "people", name: () => words().person.tabs.groups, page: Groups, under: "/console/recipients" },
-  { path: "/console/import", scope: "recipients:write", group: "people", name: () => words().person.tabs.import, page: Imports, under: "/console/recipients" },
-  { path: "/console/inbox", scope: "inbox:read", group: "watch", name: () => words().pages.inbox, page: Inbox },
-  { path: "/console/on-call", scope: "recipients:read", group: "watch", name: () => words().pages.onCall, page: OnCall },
-  { path: "/console/policies", scope: "incidents:read", group: "watch", name: () => words().pages.policies, page: Policies, under: "/console/on-call" },
-  { path: "/console/on-call-setup", scope: "recipients:write", group: "watch", name: () => words().setup.title, page: OnCallSetup, under: "/console/on-call" },
-  { path: "/console/integrations", scope: "incidents:read", group: "work", name: () => words().pages.integrations, page: Integrations },
-  { path: "/console/heartbeats", scope: "alarms:read", group: "work", name: () => words().pages.heartbeats, page: Heartbeats, under: "/console/integrations" },
-  { path: "/console/readings", scope: "alarms:read", group: "work", name: () => words().pages.readings, page: Readings, under: "/console/integrations" },
-  { path: "/console/events", scope: "events:read", group: "work", name: () => words().pages.events, page: Events, under: "/console/integrations" },
-  { path: "/console/mesh", scope: "mesh:read", group: "run", name: () => words().pages.mesh, page: Mesh },
-  { path: "/console/access/roles", under: "/console/access", scope: "users:read", group: "run", name: () => words().pages.roles, page: _run("Roles") },
-  { path: "/console/access/programs", under: "/console/access", scope: "users:read", group: "run", name: () => words().pages.programs, page: _run("Programs") },
-  { path: "/console/access/keys", under: "/console/access", scope: "keys:read", group: "run", name: () => words().pages.keys, page: _run("AllKeys") },
-  { path: "/console/access/sign-in", under: "/console/access", scope: "identities:read", group: "run", name: () => words().pages.issuers, page: _run("IdentityProviders") },
-  { path: "/console/access", scope: "users:read", group: "run", name: () => words().pages.access, page: _run("Access") },
-  { path: "/console/audit", scope: "audit:read", group: "run", name: () => words().pages.audit, page: Audit },
-  { path: "/console/tenants", scope: "tenants:read", group: "run", name: () => words().pages.tenants, page: _run("Tenants") },
-  { path: "/console/providers", scope: "providers:read", group: "run", name: () => words().pages.providers, page: _run("Providers") },
-  { path: "/console/settings/security", under: "/console/settings", scope: "account:read", group: "run", name: () => words().pages.security, page: _run("Security") },
-  { path: "/console/settings/tenant", under: "/console/settings", scope: "tenant:read", group: "run", name: () => words().pages.tenant, page: _run("OwnTenant") },
-  { path: "/console/settings/pii", under: "/console/settings", scope: "pii:read", group: "run", name: () => words().pages.pii, page: _run("Pii") },
-  { path: "/console/settings", scope: "", group: "run", name: () => words().pages.settings, page: _run("Settings") },
+  { path: "/console/incidents", scope: "incidents:read", group: "watch", name: () => words().pages.incidents, page: lazy(() => _work().then((pages) => pages.Incidents)) },
+  { path: "/console/alarms", scope: "alarms:read", group: "work", name: () => words().pages.alarms, page: lazy(() => _work().then((pages) => pages.Alarms)) },
+  { path: "/console/firings", scope: "firings:read", group: "work", name: () => words().pages.firings, page: lazy(() => _work().then((pages) => pages.Firings)) },
+  { path: "/console/deliveries", scope: "deliveries:read", group: "work", name: () => words().pages.deliveries, page: lazy(() => _work().then((pages) => pages.Deliveries)) },
+  { path: "/console/templates", scope: "templates:read", group: "work", name: () => words().pages.templates, page: lazy(() => _work().then((pages) => pages.Templates)) },
+  { path: "/console/recipients", scope: "recipients:read", group: "people", name: () => words().pages.people, page: lazy(() => _directory().then((pages) => pages.People)) },
+  { path: "/console/groups", scope: "recipients:read", group: "people", name: () => words().person.tabs.groups, page: lazy(() => _directory().then((pages) => pages.Groups)), under: "/console/recipients" },
+  { path: "/console/import", scope: "recipients:write", group: "people", name: () => words().person.tabs.import, page: lazy(() => _directory().then((pages) => pages.Imports)), under: "/console/recipients" },
+  { path: "/console/inbox", scope: "inbox:read", group: "watch", name: () => words().pages.inbox, page: lazy(() => _work().then((pages) => pages.Inbox)) },
+  { path: "/console/on-call", scope: "recipients:read", group: "watch", name: () => words().pages.onCall, page: lazy(() => _duty().then((pages) => pages.OnCall)) },
+  { path: "/console/policies", scope: "incidents:read", group: "watch", name: () => words().pages.policies, page: lazy(() => _duty().then((pages) => pages.Policies)), under: "/console/on-call" },
+  { path: "/console/on-call-setup", scope: "recipients:write", group: "watch", name: () => words().setup.title, page: lazy(() => _duty().then((pages) => pages.OnCallSetup)), under: "/console/on-call" },
+  { path: "/console/integrations", scope: "incidents:read", group: "work", name: () => words().pages.integrations, page: lazy(() => _intake().then((pages) => pages.Integrations)) },
+  { path: "/console/heartbeats", scope: "alarms:read", group: "work", name: () => words().pages.heartbeats, page: lazy(() => _intake().then((pages) => pages.Heartbeats)), under: "/console/integrations" },
+  { path: "/console/readings", scope: "alarms:read", group: "work", name: () => words().pages.readings, page: lazy(() => _intake().then((pages) => pages.Readings)), under: "/console/integrations" },
+  { path: "/console/events", scope: "events:read", group: "work", name: () => words().pages.events, page: lazy(() => _intake().then((pages) => pages.Events)), under: "/console/integrations" },
+  { path: "/console/mesh", scope: "mesh:read", group: "run", name: () => words().pages.mesh, page: lazy(() => _work().then((pages) => pages.Mesh)) },
+  { path: "/console/access/roles", under: "/console/access", scope: "users:read", group: "run", name: () => words().pages.roles, page: lazy(() => _run().then((pages) => pages.Roles)) },
+  { path: "/console/access/programs", under: "/console/access", scope: "users:read", group: "run", name: () => words().pages.programs, page: lazy(() => _run().then((pages) => pages.Programs)) },
+  { path: "/console/access/keys", under: "/console/access", scope: "keys:read", group: "run", name: () => words().pages.keys, page: lazy(() => _run().then((pages) => pages.AllKeys)) },
+  { path: "/console/access/sign-in", under: "/console/access", scope: "identities:read", group: "run", name: () => words().pages.issuers, page: lazy(() => _run().then((pages) => pages.IdentityProviders)) },
+  { path: "/console/access", scope: "users:read", group: "run", name: () => words().pages.access, page: lazy(() => _run().then((pages) => pages.Access)) },
+  { path: "/console/audit", scope: "audit:read", group: "run", name: () => words().pages.audit, page: lazy(() => _work().then((pages) => pages.Audit)) },
+  { path: "/console/tenants", scope: "tenants:read", group: "run", name: () => words().pages.tenants, page: lazy(() => _run().then((pages) => pages.Tenants)) },
+  { path: "/console/providers", scope: "providers:read", group: "run", name: () => words().pages.providers, page: lazy(() => _run().then((pages) => pages.Providers)) },
+  { path: "/console/settings/security", under: "/console/settings", scope: "account:read", group: "run", name: () => words().pages.security, page: lazy(() => _run().then((pages) => pages.Security)) },
+  { path: "/console/settings/tenant", under: "/console/settings", scope: "tenant:read", group: "run", name: () => words().pages.tenant, page: lazy(() => _run().then((pages) => pages.OwnTenant)) },
+  { path: "/console/settings/pii", under: "/console/settings", scope: "pii:read", group: "run", name: () => words().pages.pii, page: lazy(() => _run().then((pages) => pages.Pii)) },
+  { path: "/console/settings", scope: "", group: "run", name: () => words().pages.settings, page: lazy(() => _run().then((pages) => pages.Settings)) },
 ];
 
 /** Whether `path` is below `place`, or below a page that stands under it. */
@@ -165,6 +156,7 @@ function Missing() {
 
 export function App() {
   useEffect(listen, []);
+  useEffect(() => _whenIdle(() => void _work().catch(() => undefined)), []);
   const known = session.value;
   if (known === undefined) return null;
   if (known === null && !document.querySelector("main")) return <SignedOut />;

@@ -117,6 +117,17 @@ class RotationHandlers(rpc.RotationServiceServicer):
         )
         return pb.PreviewRotationResponse(intervals=[interval_message(rotation, each) for each in found])
 
+    async def PreviewRotationDraft(self, request: pb.PreviewRotationDraftRequest, context: Context) -> pb.PreviewRotationDraftResponse:
+        """Shows the schedule of a rotation that is not stored."""
+        tenant, rotation = principal().tenant, _id(request.rotation.name)
+        given: Timestamp = getattr(request, "from")
+        start, end = self._on_call.range(
+            _instant(given, given=request.HasField("from")), _instant(request.to, given=request.HasField("to"))
+        )
+        plan = await self._rotations.draft(tenant=tenant, id=rotation, plan=changed_plan(_NEW, request.rotation, _WRITABLE))
+        found = await self._on_call.draft(tenant=tenant, rotation=rotation, plan=plan, start=start, end=end)
+        return pb.PreviewRotationDraftResponse(intervals=[interval_message(rotation, each) for each in found])
+
     async def PreviewOnCall(self, request: pb.PreviewOnCallRequest, context: Context) -> pb.PreviewOnCallResponse:
         """Shows the schedules of all rotations."""
         tenant = principal().tenant

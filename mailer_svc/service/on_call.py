@@ -7,7 +7,7 @@ from typing import Final
 
 from mailer_svc.domain import RotationNotFound
 from mailer_svc.domain.rotation_schedules import SEEN, DutyInterval, DutyLabel, ScheduleTooLong, duty_at, duty_intervals
-from mailer_svc.domain.rotations import Rotation, RotationHistory
+from mailer_svc.domain.rotations import Rotation, RotationHistory, RotationPlan, RotationRevision
 from mailer_svc.ports import RotationHistories
 from tocsin.clock import DAY, Clock
 from tocsin.errors import InvalidInput
@@ -112,6 +112,19 @@ class OnCall:
             raise ScheduleTooLong.at("to", f"more than {MOST_CHANGES} changes or overrides are in this range; ask for less time")
         if not history.revisions and not await self._histories.existed(tenant=tenant, id=rotation):
             raise RotationNotFound(f"There is no rotation rotations/{rotation}")
+        return await self._labelled(tenant, await asyncio.to_thread(duty_intervals, history, start, end))
+
+    async def draft(self, *, tenant: str, rotation: str, plan: RotationPlan, start: int, end: int) -> list[DutyInterval]:
+        """The schedule of a plan that is not stored, with the overrides of the rotation of that id unless it is empty.
+
+        Raises:
+            ScheduleTooLong: the range has too many overrides or intervals.
+        """
+        stored = await self._histories.between(tenant=tenant, id=rotation, start=start, end=end, most=MOST_CHANGES)
+        if stored is None:
+            raise ScheduleTooLong.at("to", f"more than {MOST_CHANGES} changes or overrides are in this range; ask for less time")
+        revision = RotationRevision(revision=1, plan=plan, since=start, until=None)
+        history = RotationHistory(rotation=rotation, revisions=(revision,), overrides=stored.overrides)
         return await self._labelled(tenant, await asyncio.to_thread(duty_intervals, history, start, end))
 
     async def schedules(self, *, tenant: str, rotations: Sequence[Rotation], start: int, end: int) -> list[RotationSchedule]:

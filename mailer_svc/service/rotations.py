@@ -74,6 +74,16 @@ class Rotations:
                 return changed
         raise RotationChanged
 
+    async def draft(self, *, tenant: str, id: str, plan: RotationPlan) -> RotationPlan:  # noqa: A002 - the word of the contract
+        """The plan as it would be stored, which it is not; ``id``: the rotation that it would change, or empty.
+
+        Raises:
+            InvalidInput: no schedule can be made of it, or it names somebody new who cannot take turns.
+            RotationNotFound: there is no such rotation.
+        """
+        found = await self.get(tenant=tenant, id=id) if id else None
+        return await self._checked(tenant, plan, known=(found and found.plan) or _UNREADABLE)
+
     async def delete(self, *, tenant: str, id: str) -> None:  # noqa: A002 - the word of the contract
         """Removes a rotation, also from groups.
 

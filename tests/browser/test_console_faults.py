@@ -126,7 +126,7 @@ async def test_gone_and_back_with_another_version(browser: Chromium, front: Fron
     front.faults.append(Fault(gone=True))
     front.cut()
     await page.until(says("Connecting"))
-    front.rewrite = lambda html: html.replace(b"/assets/index-", b"/assets/next-")
+    front.rewrite = lambda html: html.replace(b"/assets/main-", b"/assets/next-")
     front.faults.clear()
     await page.until(says("Tocsin was updated."))
     assert await page.value("document.querySelector('.form input').value") == "Typed before the update"

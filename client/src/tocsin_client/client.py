@@ -3799,6 +3799,26 @@ class Client(Core):
         """
         return self._call(contract.PREVIEW_ROTATION, {"name": name, "from_": from_, "to": to}, timeout=timeout)
 
+    def preview_rotation_draft(
+        self,
+        *,
+        rotation: models.Rotation | JsonObject,
+        from_: datetime | str | None = None,
+        to: datetime | str | None = None,
+        timeout: float | None = None,
+    ) -> models.PreviewRotationDraftResponse:
+        """Shows the schedule that a rotation would have from now on, as it is given; stores nothing. One that exists keeps its overrides.
+
+        Needs the scope ``recipients:read``.
+
+        Args:
+            rotation: The rotation, with the name of one that exists or without a name.
+            from_: Where it begins; now unless given.
+            to: Where it ends, at most 366 days later; four weeks later unless given.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._call(contract.PREVIEW_ROTATION_DRAFT, {"rotation": rotation, "from_": from_, "to": to}, timeout=timeout)
+
     def preview_on_call(
         self,
         *,

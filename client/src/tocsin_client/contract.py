@@ -2567,6 +2567,20 @@ PREVIEW_ROTATION = Call(
     timeout=10,
 )
 
+PREVIEW_ROTATION_DRAFT = Call(
+    method="POST",
+    paths=("/v1/rotations:preview",),
+    params={
+        "rotation": Param("rotation", message("Rotation")),
+        "from_": Param("from", TIME),
+        "to": Param("to", TIME),
+    },
+    body="*",
+    answer=message("PreviewRotationDraftResponse"),
+    repeat="always",
+    timeout=10,
+)
+
 PREVIEW_ON_CALL = Call(
     method="GET",
     paths=("/v1/onCall:preview",),

@@ -3307,6 +3307,14 @@ class PreviewOnCallResponse(Model):
     """Token for the next page; empty on the last one."""
 
 
+class PreviewRotationDraftResponse(Model):
+    """The schedule of a rotation that is not stored."""
+
+    __slots__ = ()
+    intervals: Sequence[DutyInterval] = _v.field("intervals", _v.many(_v.message("DutyInterval")), default=())
+    """What it comes to, in order and without a hole."""
+
+
 class PreviewRotationResponse(Model):
     """The schedule of a rotation."""
 

@@ -3,6 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { answer, api, type Schemas } from "../api/client";
 import { onChange } from "../api/live";
+import { ApiError } from "../api/problem";
 import { Bars } from "../parts/bars";
 import { AsOf, Button, CommandLine, Failure, Head, Section, Shape } from "../parts/basics";
 import { Mark, State, type Tone } from "../parts/mark";
@@ -15,7 +16,7 @@ import { inSeconds, now } from "../state/clock";
 import { received } from "../state/inbox";
 import { useLoaded } from "../state/loaded";
 import { alarmName } from "../state/names";
-import { address, may } from "../state/session";
+import { may, ownAddress } from "../state/session";
 import { words } from "../words";
 
 interface Health {
@@ -24,11 +25,13 @@ interface Health {
   circuitBreakers?: Record<string, { state: string }>;
 }
 
+const _HEALTH_MS = 2000;
+
 export default function Now() {
   return (
     <>
       <Head title={words().pages.now} />
-      <div class="stack">
+      <div class="stack reveal">
         <Standing />
         {may("incidents:read") && <OpenIncidents />}
         {may("firings:read") && <Dead />}
@@ -48,14 +51,21 @@ export default function Now() {
 function Standing() {
   const found = useLoaded(
     async (signal) => {
-      const response = await fetch("/health", { signal });
-      return (await response.json()) as Health;
+      try {
+        const response = await fetch("/health", { signal });
+        return (await response.json()) as Health;
+      } catch (error) {
+        if (signal.aborted) throw error;
+        throw new ApiError("GET /health", 0, "");
+      }
     },
     [],
-    ["mesh"],
+    [],
+    0,
+    _HEALTH_MS,
   );
   const health = found.data;
-  if (!health) return <Shape rows={1} />;
+  if (!health) return found.error ? <Failure error={found.error} again={found.again} /> : <Shape rows={1} />;
   const tone: Tone = health.status === "healthy" ? "good" : health.status === "degraded" ? "warn" : "bad";
   const ill = Object.entries(health.services).filter(([, service]) => service.status !== "healthy");
   const open = Object.entries(health.circuitBreakers ?? {}).filter(([, breaker]) => breaker.state.toLowerCase() !== "closed");
@@ -127,7 +137,8 @@ function Dead() {
     [],
     ["firing"],
   );
-  if (!found.data?.firings.length) return found.data ? <p class="dim quiet-line">{words().now.noDead}</p> : null;
+  if (!found.data) return found.error ? <Failure error={found.error} again={found.again} /> : <Shape rows={1} />;
+  if (!found.data.firings.length) return <p class="dim quiet-line">{words().now.noDead}</p>;
   return (
     <Section title={words().now.dead}>
       <ul class="plain">
@@ -170,7 +181,7 @@ function RingMe() {
     setFiring(null);
     setMail(null);
     return act(async () => {
-      const to = address.value || "you@example.com";
+      const to = (await ownAddress()) || "you@example.com";
       const at = inSeconds(10);
       const made = await answer(
         api.POST("/v1/alarms", {
@@ -209,6 +220,7 @@ function Ahead() {
   const found = useLoaded((signal) => answer(api.GET("/v1/forecast", { params: { query: { minutes: 1440 } }, signal }), "GET /v1/forecast"), [], ["firing"]);
   const next = useLoaded((signal) => answer(api.GET("/v1/alarms", { params: { query: { pageSize: 200, filter: 'state="ACTIVE"' } }, signal }), "GET /v1/alarms"), [], ["firing"]);
   if (!found.data) return found.error ? <Failure error={found.error} again={found.again} /> : <Shape rows={3} />;
+  if (!next.data && !next.error) return <Shape rows={3} />;
   const hours = Array.from({ length: 24 }, () => 0);
   const start = Math.floor((Date.parse(found.data.computeTime ?? "") || Date.now()) / 60_000) * 60_000; // the first minute has begun
   for (const minute of found.data.minutes ?? []) {

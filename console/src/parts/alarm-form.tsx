@@ -5,6 +5,7 @@ import { answer, api } from "../api/client";
 import { ApiError } from "../api/problem";
 import { ownZone } from "../state/clock";
 import type { Alarm, Trigger } from "../state/alarms";
+import { useKept } from "../state/kept";
 import { words } from "../words";
 import { Button } from "./basics";
 import { LivePreview } from "./preview";
@@ -66,21 +67,6 @@ function _bodyOf(draft: Draft): Alarm {
   };
 }
 
-/** What was typed is kept in this tab until it is saved, so that nothing is lost. */
-function useKept(id: string, first: Draft | null): [Draft | null, (draft: Draft | null) => void, () => void] {
-  const key = `tocsin.draft.${id}`;
-  const [draft, setDraft] = useState<Draft | null>(() => {
-    const kept = sessionStorage.getItem(key);
-    return kept ? (JSON.parse(kept) as Draft) : first;
-  });
-  const keep = (next: Draft | null) => {
-    setDraft(next);
-    if (next) sessionStorage.setItem(key, JSON.stringify(next));
-    else sessionStorage.removeItem(key);
-  };
-  return [draft, keep, () => sessionStorage.removeItem(key)];
-}
-
 function RuleValue({ rule, value, change }: { rule: Rule; value: string; change: (value: string) => void }) {
   const common = { "aria-label": words().rule.kinds[rule], value, onInput: (event: { currentTarget: HTMLInputElement }) => change(event.currentTarget.value) };
   if (rule === "atLocal") return <input type="datetime-local" {...common} />;
@@ -88,9 +74,10 @@ function RuleValue({ rule, value, change }: { rule: Rule; value: string; change:
 }
 
 export function AlarmForm({ alarm, done }: { alarm?: Alarm; done: (alarm: Alarm) => void }) {
-  const [draft, setDraft, forget] = useKept(alarm?.name ?? "new", _draftOf(alarm));
+  const id = alarm?.name ?? "new";
+  const [draft, setDraft, forget] = useKept(id, _draftOf(alarm));
   const { name: _, nextFireTime: __, createTime: ___, updateTime: ____, state: _____, ...body } = alarm ?? ({} as Alarm);
-  const [json, setJson] = useState(draft ? "" : JSON.stringify(body, null, 2));
+  const [json, setJson, forgetJson] = useKept(`${id} JSON`, draft ? "" : JSON.stringify(body, null, 2));
   const [error, setError] = useState<ApiError | null>(null);
   const asJson = json !== "";
   const read = () => {
@@ -109,6 +96,7 @@ export function AlarmForm({ alarm, done }: { alarm?: Alarm; done: (alarm: Alarm)
         ? await answer(api.PATCH("/v1/alarms/{alarm}", { params: { path: { alarm: (alarm.name ?? "").replace("alarms/", "") } }, body: now }), "PATCH /v1/alarms/{alarm}")
         : await answer(api.POST("/v1/alarms", { body: now }), "POST /v1/alarms");
       forget();
+      forgetJson();
       done(saved);
     } catch (failure) {
       if (!(failure instanceof ApiError)) throw failure;

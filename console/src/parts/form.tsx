@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { ApiError } from "../api/problem";
-import { useDraft } from "../state/drafts";
+import { useKeptParts } from "../state/kept";
 import { proven } from "../state/proof";
 import { words } from "../words";
 
@@ -54,7 +54,7 @@ export function Form<D extends object>({
   off?: boolean;
   children: (fields: Fields<D>) => ComponentChildren;
 }) {
-  const [draft, change, forget] = useDraft(id, first);
+  const [draft, change, forget] = useKeptParts(id, first);
   const [error, setError] = useState<ApiError | null>(null);
   const [busy, setBusy] = useState(false);
   const save = async () => {
@@ -63,7 +63,7 @@ export function Form<D extends object>({
     try {
       await proven(() => send(draft));
       setError(null);
-      forget();
+      forget(false);
     } catch (failure) {
       if (!(failure instanceof ApiError)) throw failure;
       setError(failure);

@@ -9,6 +9,7 @@ import type { Rotation } from "../state/duty";
 import { grouped, windowsOf, type Hours, type Window } from "../state/hours";
 import { useKeptParts } from "../state/kept";
 import { words } from "../words";
+import { DutyPreview } from "./duty-preview";
 import { Choice, Form, Ordered, Pick, Text, Zone } from "./fields";
 import { HoursField, hoursInWords, weekday } from "./hours";
 
@@ -88,8 +89,8 @@ export function RotationForm({ rotation, done }: { rotation?: Rotation; done: (r
     : { displayName: "", timeZone: ownZone, owner: [], layers: [newLayer(ownZone)] };
   const [draft, keep, forget] = useKeptParts<Draft>(rotation ? `${rotation.name} ${rotation.revision}` : "rotations/", first);
   const put = (index: number, part: Partial<Layer>) => keep({ layers: draft.layers.map((layer, other) => (other === index ? { ...layer, ...part } : layer)) });
+  const body = { displayName: draft.displayName, timeZone: draft.timeZone, owner: draft.owner[0] ?? "", layers: draft.layers.map(apiLayer) };
   const save = async () => {
-    const body = { displayName: draft.displayName, timeZone: draft.timeZone, owner: draft.owner[0] ?? "", layers: draft.layers.map(apiLayer) };
     const query = { updateMask: "displayName,timeZone,owner,layers" };
     const saved = rotation
       ? await answer(api.PATCH("/v1/rotations/{rotation}", { params: { path: { rotation: idOf(rotation.name) }, query }, body }), "PATCH /v1/rotations/{rotation}")
@@ -114,6 +115,10 @@ export function RotationForm({ rotation, done }: { rotation?: Rotation; done: (r
             + {words().rotation.addLayer}
           </button>
           <small class="dim">{words().rotation.layersHint}</small>
+          <section class="field" aria-label={words().rotation.preview}>
+            {words().rotation.preview}
+            <DutyPreview rotation={rotation?.name ? { name: rotation.name, ...body } : body} />
+          </section>
         </>
       )}
     </Form>

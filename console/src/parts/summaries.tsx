@@ -2,7 +2,7 @@
 
 import { answer, api, type Schemas } from "../api/client";
 import { AsTable, Bars } from "./bars";
-import { Section } from "./basics";
+import { Section, Shape } from "./basics";
 import { State } from "./mark";
 import { deliveryTone, millis, type Delivery } from "../state/alarms";
 import { lasting } from "../state/lasting";
@@ -17,6 +17,7 @@ type Step = Schemas["scheduler.v1.SummarizeFiringsResponse.LatenessCount"];
 /** "How late did they fire?" */
 export function Lateness() {
   const found = useLoaded((signal) => answer(api.GET("/v1/firings:summarize", { params: { query: {} }, signal }), "GET /v1/firings:summarize"), [], ["firing"], _SETTLE_MS);
+  if (!found.data && !found.error) return <Shape rows={4} />;
   const steps = found.data?.lateness ?? [];
   const fired = steps.reduce((sum, step) => sum + Number(step.firings ?? 0), 0);
   if (fired === 0) return null;
@@ -44,6 +45,7 @@ function _within(steps: readonly Step[], fired: number): string {
 /** "What became of the messages?" */
 export function Sent() {
   const found = useLoaded((signal) => answer(api.GET("/v1/deliveries:summarize", { params: { query: {} }, signal }), "GET /v1/deliveries:summarize"), [], ["delivery"], _SETTLE_MS);
+  if (!found.data && !found.error) return <Shape rows={4} />;
   const counts = found.data?.counts ?? [];
   const states = new Map<string, number>();
   for (const each of counts) states.set(each.state ?? "", (states.get(each.state ?? "") ?? 0) + Number(each.deliveries ?? 0));

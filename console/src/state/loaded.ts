@@ -18,9 +18,10 @@ export interface Loaded<T> {
 const _SETTLE_MS = 1000;
 
 /** Loads when the page opens, when one of `keys` changes, and, at most once in `settle` milliseconds and one after the other, when something of
- * `kinds` changes: an API that is slower than that is asked again once it has answered.
+ * `kinds` changes: an API that is slower than that is asked again once it has answered. What tells of no change is asked again `every` so many
+ * milliseconds while the page is seen; 0: never.
  */
-export function useLoaded<T>(load: (signal: AbortSignal) => Promise<T>, keys: readonly unknown[], kinds: readonly Kind[] = [], settle = _SETTLE_MS): Loaded<T> {
+export function useLoaded<T>(load: (signal: AbortSignal) => Promise<T>, keys: readonly unknown[], kinds: readonly Kind[] = [], settle = _SETTLE_MS, every = 0): Loaded<T> {
   const [state, setState] = useState<{ data: T | undefined; error: ApiError | null; at: number }>({ data: undefined, error: null, at: 0 });
   const running = useRef<AbortController | null>(null);
   const run = useCallback((fresh: boolean) => {
@@ -49,8 +50,10 @@ export function useLoaded<T>(load: (signal: AbortSignal) => Promise<T>, keys: re
     const seen = () => document.hidden || soon();
     document.addEventListener("visibilitychange", seen);
     const end = onChange(kinds, soon);
+    const beat = every && window.setInterval(seen, every);
     return () => {
       end();
+      window.clearInterval(beat);
       document.removeEventListener("visibilitychange", seen);
       window.clearTimeout(timer);
       running.current?.abort();

@@ -10,6 +10,7 @@ const _names = signal<ReadonlyMap<string, string>>(new Map());
 const _asked = new Set<string>();
 const _MOST = 5000;
 let _waiting: string[] = [];
+let _asking = false;
 
 /** The name of an alarm for people; its id until it is known, and for ever if it is gone. */
 export function alarmName(name: string | undefined): string {
@@ -17,13 +18,22 @@ export function alarmName(name: string | undefined): string {
   const found = _names.value.get(name);
   if (found === undefined && !_asked.has(name) && _asked.size < _MOST && may("alarms:read")) {
     _asked.add(name);
-    if (_waiting.push(name) === 1) queueMicrotask(() => void _ask());
+    if (_waiting.push(name) === 1) queueMicrotask(() => _asking || void _ask());
   }
   return found ?? idOf(name);
 }
 
-/** Asks for all that wait: a page of alarms knows most of them, the rest are asked for one by one. */
+/** Asks for all that wait, one batch after the other: a page of alarms knows most of them, the rest are asked for one by one. */
 async function _ask(): Promise<void> {
+  _asking = true;
+  try {
+    while (_waiting.length > 0) await _askBatch();
+  } finally {
+    _asking = false;
+  }
+}
+
+async function _askBatch(): Promise<void> {
   const wanted = _waiting;
   _waiting = [];
   const next = new Map(_names.value);

@@ -1,37 +1,43 @@
 /** A list that is loaded page by page. */
 
-import { useCallback, useState } from "preact/hooks";
+import { useCallback, useRef, useState } from "preact/hooks";
 import type { Kind } from "../api/live";
 import { useLoaded, type Loaded } from "./loaded";
+import { joined, unique, type Part } from "./parts";
 
-/** One page of a list, as the API gives it. */
-export interface Part<T> {
-  rows: readonly T[];
-  next: string;
-}
+export type { Part } from "./parts";
 
-/** The first page, kept fresh, and those after it that were asked for. */
+/** The first page, kept fresh, and those after it that were asked for; there is no hole between them, however much becomes new. */
 export function useParts<T>(
   load: (token: string, signal: AbortSignal) => Promise<Part<T>>,
   keys: readonly unknown[],
   kinds: readonly Kind[],
   id: (row: T) => string,
 ): Loaded<Part<T>> & { rows: readonly T[]; more: (() => void) | undefined } {
-  const [later, setLater] = useState<{ of: unknown; parts: readonly Part<T>[] }>({ of: null, parts: [] });
   const [asking, setAsking] = useState(false);
-  const first = useLoaded((signal) => load("", signal), keys, kinds);
   const of = JSON.stringify(keys);
-  const parts = later.of === of ? later.parts : [];
-  const next = (parts.at(-1) ?? first.data)?.next ?? "";
+  const later = useRef(""); // the keys for which more than the first page was asked for
+  const shown = useRef<Part<T>>({ rows: [], next: "" });
+  const list = useLoaded(
+    async (signal) => {
+      const fresh = await load("", signal);
+      return later.current === of ? joined(fresh, shown.current, (token) => load(token, signal), id) : fresh;
+    },
+    keys,
+    kinds,
+  );
+  shown.current = list.data ?? { rows: [], next: "" };
+  const { next } = shown.current;
   const more = useCallback(() => {
     if (asking) return;
     setAsking(true);
     load(next, new AbortController().signal)
-      .then((part) => setLater({ of, parts: [...parts, part] }))
-      .catch(() => first.again())
+      .then((part) => {
+        later.current = of;
+        list.put((was) => (was.next === next ? { rows: unique([...was.rows, ...part.rows], id), next: part.next } : was));
+      })
+      .catch(() => list.again())
       .finally(() => setAsking(false));
-  }, [asking, next, of, parts]);
-  const known = new Set<string>();
-  const rows = [first.data, ...parts].flatMap((part) => part?.rows ?? []).filter((row) => !known.has(id(row)) && known.add(id(row)));
-  return { ...first, rows, more: next ? more : undefined };
+  }, [asking, next, of]);
+  return { ...list, rows: shown.current.rows, more: next ? more : undefined };
 }

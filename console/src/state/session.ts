@@ -17,10 +17,22 @@ export const session = signal<Session | null | undefined>(undefined);
 export async function ask(): Promise<void> {
   const response = await fetch("/session", { headers: { accept: "application/json" }, credentials: "same-origin" });
   session.value = response.ok ? ((await response.json()) as Session) : null;
+  _asked = _askAddress(); // no page waits for it
+}
+
+let _asked = Promise.resolve();
+
+/** The person's address, once it has been asked for; empty where it may not be read. */
+export async function ownAddress(): Promise<string> {
+  await _asked;
+  return address.value;
+}
+
+async function _askAddress(): Promise<void> {
   const { subject } = session.value ?? {};
   if (!subject?.startsWith("users/") || !may("users:read")) return;
-  const user = await fetch(`/v1/${subject}`, { credentials: "same-origin" });
-  if (user.ok) address.value = ((await user.json()) as { email?: string }).email ?? "";
+  const user = await fetch(`/v1/${subject}`, { credentials: "same-origin" }).catch(() => null);
+  if (user?.ok) address.value = ((await user.json()) as { email?: string }).email ?? "";
 }
 
 /** What the last session was, so that a page stays as it is while nobody is signed in. */

@@ -752,6 +752,9 @@ export const de: Words = {
     feed: "Abonnieren",
     feedMade: "Die Adresse ist erstellt. Eine frühere gilt nicht mehr.",
     feedOnce: "Für ein Kalenderprogramm. Sie wird nur jetzt gezeigt:",
+    preview: "So geht es dann weiter",
+    noPreview: (why: string) => `Noch ergibt sich kein Plan: ${why}`,
+    gapsAhead: (count: number) => (count === 1 ? "Einmal in den nächsten vier Wochen hat niemand Bereitschaft." : `In den nächsten vier Wochen hat ${count}-mal niemand Bereitschaft.`),
     reallyDelete: (name) => `Den Plan „${name}“ löschen? Nachrichten an ihn erreichen dann niemanden mehr. Das lässt sich nicht rückgängig machen.`,
   },
   policy: {

@@ -756,6 +756,9 @@ export const en = {
     feed: "Subscribe",
     feedMade: "The address is made. One that was made before has ended.",
     feedOnce: "Give this to a calendar program. It is shown this once:",
+    preview: "Then it goes on like this",
+    noPreview: (why: string) => `No schedule comes of it yet: ${why}`,
+    gapsAhead: (count: number) => (count === 1 ? "Once in the next four weeks nobody is on call." : `${count} times in the next four weeks nobody is on call.`),
     reallyDelete: (name: string) => `Delete the rotation “${name}”? Messages to it reach nobody from now on. This cannot be undone.`,
   },
   policy: {

@@ -1,6 +1,7 @@
 """Rotations, overrides and who is on call, through the mesh on each database; time stands unless it is moved, by a second."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -309,3 +310,34 @@ async def test_rotations_are_members_of_groups(roster: Roster) -> None:
     assert await roster.people.members("team") == ["recipients/ann", "rotations/r"]
     await roster.people.call(roster.stub.DeleteRotation, pb.DeleteRotationRequest(name="rotations/r"))
     assert await roster.people.members("team") == ["recipients/ann"]
+
+
+async def test_a_rotation_that_is_not_stored_has_a_schedule(roster: Roster) -> None:
+    """As it would be from then on; with the overrides of the one that it would change; nothing is stored, and what is refused is named."""
+    stub, call, start = roster.stub.PreviewRotationDraft, roster.people.call, roster.now
+    span = {"from": _stamp(start), "to": _stamp(start + timedelta(days=3))}
+
+    async def people(**fields: Any) -> list[list[str]]:
+        given = pb.Rotation(time_zone="UTC", **fields)
+        found = await call(stub, pb.PreviewRotationDraftRequest(rotation=given, **span))
+        assert (found.intervals[0].start_time, found.intervals[-1].end_time) == (span["from"], span["to"])
+        turns = [[one.removeprefix("recipients/") for one in each.recipients] for each in found.intervals]
+        return [one for one, _ in groupby(turns)]
+
+    alone = layer("eve", start="2020-01-01T00:00")
+    assert await people(layers=[alone]) == [["eve"]]
+    listed = await call(roster.stub.ListRotations, pb.ListRotationsRequest())
+    assert list(listed.rotations) == []
+    await roster.create("r", layer("ann"))
+    await roster.override(ADD, start + timedelta(days=1), start + timedelta(days=2), "bob")
+    assert await people(name="rotations/r", layers=[alone]) == [["eve"], ["eve", "bob"], ["eve"]]
+    assert await roster.who() == ["ann"]
+    with pytest.raises(NotFound):
+        await people(name="rotations/none", layers=[alone])
+    with pytest.raises(InvalidInput) as refused:
+        await people(layers=[layer("nobody")])
+    assert refused.value.violations[0].field == "rotation.layers[0].participants[0].recipients[0]"
+    backwards = {"from": span["to"], "to": span["from"]}
+    with pytest.raises(InvalidInput) as refused:
+        await call(stub, pb.PreviewRotationDraftRequest(rotation=pb.Rotation(time_zone="UTC", layers=[alone]), **backwards))
+    assert refused.value.violations[0].field == "to"

@@ -882,6 +882,61 @@ class PreviewRotationResponse(_message.Message):
 Global___PreviewRotationResponse: _TypeAlias = PreviewRotationResponse  # noqa: Y015
 
 @_typing.final
+class PreviewRotationDraftRequest(_message.Message):
+    """Asks for the schedule of a rotation that is not stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROTATION_FIELD_NUMBER: _builtins.int
+    FROM_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rotation(self) -> Global___Rotation:
+        """The rotation, with the name of one that exists or without a name."""
+
+    @_builtins.property
+    def to(self) -> _timestamp_pb2.Timestamp:
+        """Where it ends, at most 366 days later; four weeks later unless given."""
+
+    def __init__(
+        self,
+        *,
+        rotation: Global___Rotation | None = ...,
+        to: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "rotation", b"rotation", "to", b"to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "rotation", b"rotation", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewRotationDraftRequest: _TypeAlias = PreviewRotationDraftRequest  # noqa: Y015
+
+@_typing.final
+class PreviewRotationDraftResponse(_message.Message):
+    """The schedule of a rotation that is not stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTERVALS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def intervals(self) -> _containers.RepeatedCompositeFieldContainer[Global___DutyInterval]:
+        """What it comes to, in order and without a hole."""
+
+    def __init__(
+        self,
+        *,
+        intervals: _abc.Iterable[Global___DutyInterval] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["intervals", b"intervals"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewRotationDraftResponse: _TypeAlias = PreviewRotationDraftResponse  # noqa: Y015
+
+@_typing.final
 class PreviewOnCallRequest(_message.Message):
     """Asks for the schedules of all rotations."""
 

@@ -81,6 +81,11 @@ class RotationServiceStub:
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewRotationRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewRotationResponse.FromString,
                 _registered_method=True)
+        self.PreviewRotationDraft = channel.unary_unary(
+                '/tocsin.api.mailer.v1.RotationService/PreviewRotationDraft',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewRotationDraftRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewRotationDraftResponse.FromString,
+                _registered_method=True)
         self.PreviewOnCall = channel.unary_unary(
                 '/tocsin.api.mailer.v1.RotationService/PreviewOnCall',
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewOnCallRequest.SerializeToString,
@@ -170,6 +175,13 @@ class RotationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewRotationDraft(self, request, context):
+        """Shows the schedule that a rotation would have from now on, as it is given; stores nothing. One that exists keeps its overrides.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PreviewOnCall(self, request, context):
         """Shows the schedules of all rotations in a range of time, by name: each as PreviewRotation shows it.
         """
@@ -245,6 +257,11 @@ def add_RotationServiceServicer_to_server(servicer, server):
                     servicer.PreviewRotation,
                     request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewRotationRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewRotationResponse.SerializeToString,
+            ),
+            'PreviewRotationDraft': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewRotationDraft,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewRotationDraftRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewRotationDraftResponse.SerializeToString,
             ),
             'PreviewOnCall': grpc.unary_unary_rpc_method_handler(
                     servicer.PreviewOnCall,
@@ -511,6 +528,33 @@ class RotationService:
             '/tocsin.api.mailer.v1.RotationService/PreviewRotation',
             tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewRotationRequest.SerializeToString,
             tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewRotationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewRotationDraft(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mailer.v1.RotationService/PreviewRotationDraft',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewRotationDraftRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewRotationDraftResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,8 @@ class RotationServiceStub:
     """Says who is on call in each rotation, or in which of them a recipient is."""
     PreviewRotation: _grpc.UnaryUnaryMultiCallable[_rotation_service_pb2.PreviewRotationRequest, _rotation_service_pb2.PreviewRotationResponse]
     """Shows the schedule of a range of time as it comes out of layers and overrides, with gaps and double cover. What is past is shown as it was in force then."""
+    PreviewRotationDraft: _grpc.UnaryUnaryMultiCallable[_rotation_service_pb2.PreviewRotationDraftRequest, _rotation_service_pb2.PreviewRotationDraftResponse]
+    """Shows the schedule that a rotation would have from now on, as it is given; stores nothing. One that exists keeps its overrides."""
     PreviewOnCall: _grpc.UnaryUnaryMultiCallable[_rotation_service_pb2.PreviewOnCallRequest, _rotation_service_pb2.PreviewOnCallResponse]
     """Shows the schedules of all rotations in a range of time, by name: each as PreviewRotation shows it."""
     CreateRotationOverride: _grpc.UnaryUnaryMultiCallable[_rotation_service_pb2.CreateRotationOverrideRequest, _rotation_service_pb2.RotationOverride]
@@ -84,6 +86,8 @@ class RotationServiceAsyncStub(RotationServiceStub):
     """Says who is on call in each rotation, or in which of them a recipient is."""
     PreviewRotation: _aio.UnaryUnaryMultiCallable[_rotation_service_pb2.PreviewRotationRequest, _rotation_service_pb2.PreviewRotationResponse]  # type: ignore[assignment]
     """Shows the schedule of a range of time as it comes out of layers and overrides, with gaps and double cover. What is past is shown as it was in force then."""
+    PreviewRotationDraft: _aio.UnaryUnaryMultiCallable[_rotation_service_pb2.PreviewRotationDraftRequest, _rotation_service_pb2.PreviewRotationDraftResponse]  # type: ignore[assignment]
+    """Shows the schedule that a rotation would have from now on, as it is given; stores nothing. One that exists keeps its overrides."""
     PreviewOnCall: _aio.UnaryUnaryMultiCallable[_rotation_service_pb2.PreviewOnCallRequest, _rotation_service_pb2.PreviewOnCallResponse]  # type: ignore[assignment]
     """Shows the schedules of all rotations in a range of time, by name: each as PreviewRotation shows it."""
     CreateRotationOverride: _aio.UnaryUnaryMultiCallable[_rotation_service_pb2.CreateRotationOverrideRequest, _rotation_service_pb2.RotationOverride]  # type: ignore[assignment]
@@ -167,6 +171,14 @@ class RotationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_rotation_service_pb2.PreviewRotationResponse, _abc.Awaitable[_rotation_service_pb2.PreviewRotationResponse]]:
         """Shows the schedule of a range of time as it comes out of layers and overrides, with gaps and double cover. What is past is shown as it was in force then."""
+
+    @_abc_1.abstractmethod
+    def PreviewRotationDraft(
+        self,
+        request: _rotation_service_pb2.PreviewRotationDraftRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rotation_service_pb2.PreviewRotationDraftResponse, _abc.Awaitable[_rotation_service_pb2.PreviewRotationDraftResponse]]:
+        """Shows the schedule that a rotation would have from now on, as it is given; stores nothing. One that exists keeps its overrides."""
 
     @_abc_1.abstractmethod
     def PreviewOnCall(

@@ -1,1 +1,0 @@
-export{n as WatchedActions,t as default,r as useStandings}from"./heartbeats-B4GMsivA.js";
