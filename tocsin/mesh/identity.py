@@ -310,8 +310,15 @@ class Keyring:
     While they cannot be read, or do not fit together because somebody is just replacing them, what was there before stays in force.
     """
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, *, mutual: bool = True) -> None:
+        """Reads nothing yet.
+
+        Args:
+            identity: the files.
+            mutual: clients of a server must show a certificate as well.
+        """
         self.identity = identity
+        self._mutual = mutual
         self._seen: tuple[int, ...] = ()
         self._material: Material | None = None
 
@@ -360,7 +367,7 @@ class Keyring:
             )
 
     def server_credentials(self) -> grpc.ServerCredentials:
-        """For a server that requires certificates of its clients; gRPC asks for the newest ones at each handshake.
+        """For a server; gRPC asks for the newest ones at each handshake.
 
         An answer other than None replaces what the handshakes under way use, and gRPC does that without a lock (grpc/grpc issue 36693):
         given at each handshake, it ends the process as soon as two are made at once. So it is given once for each rotation.
@@ -376,7 +383,7 @@ class Keyring:
             return newest.server_configuration()
 
         fetcher = cast("Callable[[], grpc.ServerCertificateConfiguration]", reread)  # None is "no change", which the stubs do not know
-        return grpc.dynamic_ssl_server_credentials(material.server_configuration(), fetcher, require_client_authentication=True)
+        return grpc.dynamic_ssl_server_credentials(material.server_configuration(), fetcher, require_client_authentication=self._mutual)
 
     def _load(self) -> Material:
         seen = self.identity.stamp()

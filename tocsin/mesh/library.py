@@ -21,6 +21,7 @@ from tocsin.errors import Unauthenticated
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
 from tocsin.mesh.client.channel import MeshChannel
+from tocsin.mesh.client.foreign import TlsFiles
 from tocsin.mesh.health import Check
 from tocsin.mesh.policy import MethodPolicy, PolicyError, checked, read
 from tocsin.mesh.server import MeshServer
@@ -48,6 +49,26 @@ class MutualTls:
     cert_file: Path
     key_file: Path
     trust_domain: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerTls:
+    """TLS where servers alone show a certificate, for the host names that they are called by. Nobody can tell who calls.
+
+    Attributes:
+        ca_file: authorities whose servers are trusted (PEM); those of the system unless given.
+        cert_file: the certificate of what is served (PEM); a renewed one is used without a restart. A process that only calls has none.
+        key_file: its private key (PEM).
+    """
+
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    @property
+    def trusted(self) -> TlsFiles:
+        """What a client needs of it."""
+        return TlsFiles(ca_file=self.ca_file)
 
 
 class NoTokens:
@@ -96,6 +117,17 @@ def contract_policies(files: Iterable[FileDescriptor], *, tokens: bool = False) 
     return checked(found)
 
 
+def _files_of(tls: MutualTls | ServerTls | None) -> dict[str, Any]:
+    """The settings that name the files of a certificate."""
+    if isinstance(tls, MutualTls):
+        files = {"tls_ca_file": tls.ca_file, "tls_cert_file": tls.cert_file, "tls_key_file": tls.key_file}
+        return {**files, "trust_domain": tls.trust_domain}
+    if tls is None or tls.cert_file is None or tls.key_file is None:
+        return {}
+    # No client is asked for a certificate, so that it does not matter which authorities would be trusted.
+    return {"tls_ca_file": tls.cert_file, "tls_cert_file": tls.cert_file, "tls_key_file": tls.key_file}
+
+
 def _with_imports(files: Iterable[FileDescriptor]) -> descriptor_pb2.FileDescriptorSet:
     found: dict[str, FileDescriptor] = {}
     waiting = list(files)
@@ -122,7 +154,7 @@ class ServiceProcess:
         *,
         contract: Sequence[FileDescriptor],
         targets: Mapping[str, str] | None = None,
-        tls: MutualTls | None = None,
+        tls: MutualTls | ServerTls | None = None,
         verifier: Verifier | None = None,
         host: str = "127.0.0.1",
         metrics_port: int = 0,
@@ -137,7 +169,7 @@ class ServiceProcess:
             service: its name: on its certificate, in traces and in metrics.
             contract: descriptors of what it serves and of what it calls.
             targets: gRPC targets of the services that it calls, such as ``dns:///names:50052``, by name.
-            tls: who it is; without it connections are not secured, and methods with ``callers`` refuse everybody.
+            tls: of every connection; without it they are not secured. Methods with ``callers`` refuse everybody unless it is mutual.
             verifier: verifies tokens of users; without one no method may ask for a scope.
             host: address to listen on.
             metrics_port: of Prometheus' ``/metrics``; 0 takes any free one.
@@ -150,9 +182,8 @@ class ServiceProcess:
             PolicyError: the contract asks for what makes no sense.
         """
         given: dict[str, Any] = {"host": host, "metrics_port": metrics_port, "otlp_endpoint": otlp_endpoint, "drain_seconds": drain_seconds}
-        if tls is not None:
-            given |= {"tls_ca_file": tls.ca_file, "tls_cert_file": tls.cert_file, "tls_key_file": tls.key_file}
-            given["trust_domain"] = tls.trust_domain
+        given |= _files_of(tls)
+        self._tls = tls
         self._settings = ServiceSettings(**given)
         self.service = service
         self._clock = SystemClock()
@@ -170,6 +201,7 @@ class ServiceProcess:
             methods=self._methods,
             targets=targets or {},
             plaintext=self._plaintext,
+            server_tls=tls.trusted if isinstance(tls, ServerTls) else None,
             interceptors=client_interceptors,
         )
         self._server_interceptors = tuple(server_interceptors)
@@ -217,7 +249,10 @@ class ServiceProcess:
         Raises:
             PolicyError: a method is not in the contract, or not implemented.
             PortInUse: the port is taken.
+            ValueError: `ServerTls` names no certificate to show.
         """
+        if isinstance(self._tls, ServerTls) and None in (self._tls.cert_file, self._tls.key_file):
+            raise ValueError("tls: cert_file and key_file are needed to serve with TLS")
         server = MeshServer(
             service=self.service,
             settings=self._settings.model_copy(update={"port": port}),
@@ -230,6 +265,7 @@ class ServiceProcess:
             handlers=handlers,
             methods=self._methods,
             plaintext=self._plaintext,
+            mutual=isinstance(self._tls, MutualTls),
             interceptors=self._server_interceptors,
         )
         await server.start()

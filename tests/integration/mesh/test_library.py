@@ -1,30 +1,41 @@
 """`ServiceProcess`: the mesh for services of somebody else's."""
 
+from contextlib import nullcontext
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool, text_format
+from google.protobuf import descriptor_pb2, descriptor_pool, empty_pb2, text_format
 from google.protobuf.descriptor import FileDescriptor
 
 from tests.integration.mesh.support import Echo, EchoStub, Note, Rig, add_echo, add_hop, path
 from tocsin.config import ConfigError
-from tocsin.errors import NotFound, PermissionDenied, Unauthenticated
+from tocsin.errors import DeadlineExceeded, NotFound, PermissionDenied, Unauthenticated, Unavailable
 from tocsin.mesh.context import acting_as
-from tocsin.mesh.library import MutualTls, ServiceProcess, contract_policies
+from tocsin.mesh.library import MutualTls, ServerTls, ServiceProcess, contract_policies
 from tocsin.mesh.policy import PolicyError
 
 CONTRACT = [descriptor_pool.Default().FindFileByName("tocsin/test/v1/echo.proto")]
 
 
+SILENT = """name: "silent.proto" package: "silent" message_type { name: "M" }
+    service { name: "S" method { name: "Do" input_type: ".silent.M" output_type: ".silent.M" } }"""
+descriptor_pool.Default().Add(text_format.Parse(SILENT, descriptor_pb2.FileDescriptorProto()))
+
+
 def silent() -> FileDescriptor:
     """A contract that has no word for the mesh."""
-    text = """name: "silent.proto" package: "silent" message_type { name: "M" }
-        service { name: "S" method { name: "Do" input_type: ".silent.M" output_type: ".silent.M" } }"""
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(text_format.Parse(text, descriptor_pb2.FileDescriptorProto()))
-    return pool.FindFileByName("silent.proto")
+    return descriptor_pool.Default().FindFileByName("silent.proto")
+
+
+def add_silent(servicer: Any, server: grpc.aio.Server) -> None:
+    """Registers the service of `silent`; its messages are empty."""
+    handler = grpc.unary_unary_rpc_method_handler(
+        servicer.Greet, request_deserializer=empty_pb2.Empty.FromString, response_serializer=empty_pb2.Empty.SerializeToString
+    )
+    server.add_registered_method_handlers("silent.S", {"Do": handler})
 
 
 def process(rig: Rig, service: str, *, secured: bool, **values: Any) -> ServiceProcess:
@@ -47,6 +58,56 @@ async def test_callers_of_a_method_are_told_by_their_certificates(rig: Rig, call
             else:
                 with pytest.raises(PermissionDenied):
                     await hop(b"")
+
+
+SECURED = {"no TLS": None, "TLS of the server": False, "mutual TLS": True}
+
+
+def secured(rig: Rig, service: str, how: str, *, serves: bool) -> MutualTls | ServerTls | None:
+    """The TLS of a process; one that only calls has a certificate where both sides show one."""
+    pki: Path = rig.folder / "pki"
+    own = {"cert_file": pki / f"{service}.pem", "key_file": pki / f"{service}-key.pem"}
+    match SECURED[how]:
+        case None:
+            return None
+        case False:
+            return ServerTls(**own) if serves else ServerTls(ca_file=pki / "ca.pem")
+        case _:
+            return MutualTls(ca_file=pki / "ca.pem", trust_domain="tocsin.local", **own)
+
+
+@pytest.mark.parametrize(("callee", "caller", "tokens"), [*product(SECURED, SECURED, [True]), *((each, each, False) for each in SECURED)])
+async def test_connections_are_as_secure_as_was_chosen(rig: Rig, callee: str, caller: str, tokens: bool) -> None:
+    """Nothing, TLS of the server alone, or of both, with tokens and without; ends that do not agree do not talk."""
+    contract = CONTRACT if tokens else [silent()]
+    values: dict[str, Any] = {"contract": contract, "verifier": rig.verifier() if tokens else None, "drain_seconds": 0.5}
+    handlers = (add_echo, Echo()) if tokens else (add_silent, Echo())
+    async with ServiceProcess("echo_svc", tls=secured(rig, "echo_svc", callee, serves=True), **values) as served:
+        server = await served.serve(handlers)
+        tls = secured(rig, "front", caller, serves=False)
+        async with ServiceProcess("front", tls=tls, targets={"echo_svc": f"localhost:{server.port}"}, **values) as client:
+            channel = client.channel("echo_svc")
+            call: Any = channel.unary_unary(path("Say") if tokens else "/silent.S/Do")
+            # A certificate that nobody asks for does no harm.
+            fits = callee == caller or (SECURED[callee] is False and SECURED[caller] is True)
+            with acting_as(rig.token()) if tokens else nullcontext():
+                if fits:
+                    assert await call(b"") == b""
+                else:
+                    with pytest.raises((Unavailable, DeadlineExceeded)):
+                        await call(b"", timeout=1)
+
+
+async def test_what_is_served_with_tls_needs_a_certificate(rig: Rig) -> None:
+    """Said when it is to be served, for who only calls needs none; a file that is no certificate is named at the start."""
+    ca = rig.folder / "pki" / "ca.pem"
+    async with ServiceProcess("echo_svc", contract=[silent()], tls=ServerTls(ca_file=ca), drain_seconds=0.5) as served:
+        with pytest.raises(ValueError, match="cert_file and key_file"):
+            await served.serve((add_silent, Echo()))
+    (rig.folder / "no.pem").write_text("no certificate")
+    wrong = ServiceProcess("front", contract=[silent()], tls=ServerTls(ca_file=rig.folder / "no.pem"))
+    with pytest.raises(ValueError, match=r"no\.pem holds no certificate"):
+        await wrong.__aenter__()
 
 
 async def test_tokens_are_verified_by_what_the_service_gives(rig: Rig) -> None:

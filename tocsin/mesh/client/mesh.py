@@ -12,12 +12,12 @@ from tocsin.config import ConfigError, ServiceSettings
 from tocsin.errors import Unavailable
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client.channel import MeshChannel
-from tocsin.mesh.client.foreign import ForeignService, Presence, presence
+from tocsin.mesh.client.foreign import ForeignService, Presence, TlsFiles, presence
 from tocsin.mesh.client.method import Target
 from tocsin.mesh.client.options import channel_options
 from tocsin.mesh.client.renewal import ChannelRenewal, Key
 from tocsin.mesh.client.replicas import Replicas
-from tocsin.mesh.client.targets import fixed_endpoints, problems
+from tocsin.mesh.client.targets import fixed_endpoints, problems, resolved_name
 from tocsin.mesh.client.throttle import Throttle
 from tocsin.mesh.identity import Identity, Keyring
 from tocsin.mesh.metrics import ClientMetrics, Durations, export_breakers, export_expiry
@@ -55,6 +55,7 @@ class Mesh:
         targets: Mapping[str, str] | None = None,
         foreign: Mapping[str, ForeignService] | None = None,
         plaintext: bool = False,
+        server_tls: TlsFiles | None = None,
         interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
     ) -> None:
         """Prepares everything; nothing connects before the first call.
@@ -68,7 +69,8 @@ class Mesh:
             methods: policies beyond those of the contract.
             targets: gRPC targets by service name; those of the settings unless given.
             foreign: services outside of the mesh, by the names that they are called by here.
-            plaintext: for measurements alone: no TLS.
+            plaintext: no TLS.
+            server_tls: whose servers are trusted, by the names of their targets, where this process shows no certificate of the mesh.
             interceptors: of grpc.aio; they see each attempt, as it goes on the wire.
         """
         self.service = service
@@ -81,7 +83,8 @@ class Mesh:
         self._probes: dict[Key, grpc.aio.Channel] = {}
         self._interceptors = tuple(interceptors)
         self._targets = targets or _targets(settings)
-        self._keyring = None if plaintext else Keyring(Identity.of(settings, service=service))
+        self._server_tls = server_tls
+        self._keyring = None if plaintext or server_tls is not None else Keyring(Identity.of(settings, service=service))
         self._metrics = ClientMetrics(telemetry.registry)
         export_breakers(telemetry.registry, breakers)
         export_expiry(telemetry.registry, self._keyring)
@@ -209,6 +212,9 @@ class Mesh:
             checked = foreign.health_checked and checked
             options = channel_options(self._settings, server_name=foreign.server_name, checked=checked)
             return foreign.dial(address, options, self._interceptors)
+        if self._server_tls is not None:
+            options = channel_options(self._settings, server_name=resolved_name(self._target(service)), checked=checked)
+            return grpc.aio.secure_channel(address, self._server_tls.credentials(), options=options, interceptors=self._interceptors)
         options = channel_options(self._settings, server_name=service, checked=checked)
         if self._keyring is None:
             return grpc.aio.insecure_channel(address, options=options, interceptors=self._interceptors)
@@ -245,12 +251,14 @@ class Mesh:
         """Checks that this process can say who it is, and that its targets can be dialled; renewed certificates are used from now on.
 
         Raises:
-            OSError, ConfigError: a certificate or key cannot be read, or a target cannot be dialled.
+            OSError, ValueError, ConfigError: a certificate or key cannot be read, or a target cannot be dialled.
         """
         if wrong := list(problems({**self._targets, **{name: service.target for name, service in self._foreign.items()}}, os.environ)):
             raise ConfigError(wrong)
         if self._keyring is not None:
             self._keyring.current()
+        if self._server_tls is not None:
+            self._server_tls.check()
         self._stopped = False
         await self._renewal.start()
 

@@ -37,6 +37,11 @@ def fixed_endpoints(target: str) -> list[str] | None:
     return [name]
 
 
+def resolved_name(target: str) -> str:
+    """The host name of a target that has to be resolved, for which its certificates are whatever address is dialled; else empty."""
+    return "" if fixed_endpoints(target) is not None else target.removeprefix("dns:").rpartition("/")[2].rpartition(":")[0]
+
+
 def _problem(target: str, env: Mapping[str, str]) -> str:
     scheme, separator, rest = target.partition(":")
     if separator and scheme in _ADDRESSES:

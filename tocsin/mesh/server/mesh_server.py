@@ -62,6 +62,7 @@ class MeshServer:
         journal: CallJournal | None = None,
         stored: Callable[[], Mapping[str, int]] = dict,
         plaintext: bool = False,
+        mutual: bool = True,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     ) -> None:
         """Compiles the handlers; nothing listens before `start`.
@@ -80,7 +81,8 @@ class MeshServer:
             tenants: says which tenants may work; all unless given.
             journal: is told of the calls that the audit log is to know.
             stored: bytes of tenants with a quota of them, that this service keeps.
-            plaintext: for measurements alone: no TLS, so that methods with callers refuse everyone.
+            plaintext: no TLS, so that methods with callers refuse everyone.
+            mutual: with TLS, clients must show a certificate; without, methods with callers refuse everyone.
             interceptors: of grpc.aio, around the handlers; see `tocsin.mesh.server.interceptors`.
 
         Raises:
@@ -89,7 +91,7 @@ class MeshServer:
         self._settings = settings
         self._mesh = mesh
         identity = Identity.of(settings, service=service)
-        self._keyring = None if plaintext else Keyring(identity)
+        self._keyring = None if plaintext else Keyring(identity, mutual=mutual)
         own = {} if self._keyring is None else {"certificate": self._keyring.check}
         self.health = HealthMonitor(checks={**checks, **own, "background": working(telemetry.backgrounds)}, clock=clock)
         export_breakers(telemetry.registry, breakers)
