@@ -18,7 +18,7 @@ BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --ve
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 WORKERS ?= $(JOBS)
 
-.PHONY: help setup gen fmt lint types arch test check up night bench peers chaos brokers browser operate pod corpus foreign hostile side-by-side simulate lock clean contract console console-check deps spell lock-check links metrics manifests workflows deploy-check console-pictures lighthouse
+.PHONY: help setup gen fmt lint types arch test check up night bench peers chaos brokers browser operate pod corpus foreign hostile side-by-side simulate drill lock clean contract console console-check deps spell lock-check links metrics manifests workflows deploy-check console-pictures lighthouse
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -204,6 +204,9 @@ side-by-side: setup ## run each service of an earlier commit among four of this 
 
 simulate: setup ## simulate the engine of time: make simulate SEEDS=1-1000, or to look closer SEEDS=7 ARGS="--trace FILE"
 	@$(BIN)/python -m tests.simulation $(or $(SEEDS),1-20) $(ARGS)
+
+drill: setup ## back an installation up under load, lose it, restore it, and account for it: make drill ARGS="--alarms 100000 --postgresql"
+	@$(BIN)/python -m bench.drill $(ARGS)
 
 bench: setup ## measure, and write docs/benchmarks.md
 	@$(BIN)/python -m bench $(ARGS)

@@ -29,6 +29,7 @@ from tocsin.tenants.feed import TenantFeed, over_mesh, purge_teller
 from tocsin.tenants.purge import PurgeElsewhere, TenantPurger
 from tocsin.tenants.quotas import QuotaAlerts
 from tocsin.tenants.storage import StorageMeter, stored_over_mesh
+from tocsin.unfinished_restore import RestoreGuard
 
 
 class Node:
@@ -59,6 +60,7 @@ class Node:
         self.json_codec: JsonCodec = settings.json_codec
         self._settings = settings
         self._clock = clock
+        self._guard = RestoreGuard(settings.state_dir)
         self.telemetry = Telemetry(service=self.name, settings=settings)
         self.breakers = BreakerRegistry(clock=clock)
         self.installation_key = InstallationKey.of(settings)
@@ -96,7 +98,7 @@ class Node:
     @property
     def components(self) -> Sequence[Component]:
         """What has to run before anything else of the process."""
-        return (self.telemetry, self.mesh, self.keys, self.alerts, self.tenants, self.journal)
+        return (self._guard, self.telemetry, self.mesh, self.keys, self.alerts, self.tenants, self.journal)
 
     def database(self, settings: StoreSettings, *, idle_transaction_timeout: float = 30.0) -> Database:
         """The service's own database, behind a breaker.

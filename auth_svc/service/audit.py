@@ -60,9 +60,12 @@ class AuditLog:
         """Every entry behind ``token``, or that is written from now on. Does not end.
 
         Raises:
-            InvalidInput: the token is not one of ours.
+            InvalidInput: the token is not one of ours, or of entries that a restore from a backup has taken back.
         """
-        number = _number_in(token) if token else (await self._store.get_chain(tenant)).number
+        end = (await self._store.get_chain(tenant)).number
+        number = _number_in(token) if token else end
+        if number > end:  # others will get these numbers, and would be passed over
+            raise InvalidInput.at("resumeToken", "is beyond the end of the log, as after a restore from a backup: begin again without one")
         while True:
             while entries := await self._store.entries_after(tenant, number, limit=_BATCH):
                 for entry in entries:

@@ -22,6 +22,8 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "status": (_RUN, "tocsin.cli.stack:status"),
     "serve": (_RUN, "tocsin.cli.services:serve"),
     "migrate": (_RUN, "tocsin.cli.services:migrate"),
+    "backup": (_RUN, "tocsin.cli.backup:backup"),
+    "restore": (_RUN, "tocsin.cli.backup:restore"),
     "bench": (_RUN, "tocsin.cli.bench:bench"),
     "open": (_USE, "tocsin.cli.stack:open_browser"),
     "login": (_USE, "tocsin.cli.login:login"),

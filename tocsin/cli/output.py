@@ -14,6 +14,7 @@ from tocsin.errors import (
     ConfigError,
     DeadlineExceeded,
     PermissionDenied,
+    SettingsAtFault,
     TocsinError,
     Unauthenticated,
     Unavailable,
@@ -31,7 +32,7 @@ EXIT_CODES: Final = (
 
 def exit_code(error: TocsinError) -> ExitCode:
     """The exit code that tells a script what kind of failure it was."""
-    if isinstance(error, ConfigError):
+    if isinstance(error, ConfigError | SettingsAtFault):
         return ExitCode.CONFIG
     if isinstance(error, PortsInUse):
         return ExitCode.TEMPORARY

@@ -42,7 +42,7 @@ async def migrate(*, url: str, schema: str | None, package: str, connect_timeout
         SchemaTooNew, SchemaTooOld: the database is at a revision that this code does not know.
         DatabaseUnavailable: the database failed.
     """
-    folder = _folder(package)
+    folder = migrations_of(package)
 
     def run(connection: Connection) -> None:
         before, newest = _current(connection), newest_revision(folder)
@@ -61,7 +61,7 @@ async def downgrade(*, url: str, schema: str | None, package: str, revision: str
         SchemaTooNew, SchemaTooOld: the database is at a revision that this code does not know.
         DatabaseUnavailable: the database failed.
     """
-    folder = _folder(package)
+    folder = migrations_of(package)
     async with _locked(url, schema) as connection:
         await connection.run_sync(lambda sync: _revisions().downgrade(sync, folder, revision))
 
@@ -102,7 +102,7 @@ def _revisions():
     return revisions
 
 
-def _folder(package: str) -> Path:
+def migrations_of(package: str) -> Path:
     """Where the package has its migrations.
 
     Raises:

@@ -24,6 +24,7 @@ from tocsin.stack.sign_in import sign_in_link
 from tocsin.stack.stack_file import ServiceStatus, StackRunning, StackStatus, is_running, locked, read_stack_file, supervisor_of
 from tocsin.stack.supervisor import ServiceRefused, Supervisor, tail
 from tocsin.stack.view import TolerantView, View, welcome
+from tocsin.unfinished_restore import refuse_unfinished
 
 _PRIVATE_FOLDER: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
@@ -78,12 +79,14 @@ async def up(stack: Stack, *, view: View, clock: Clock, show_key: bool, show_lin
     Raises:
         StackRunning: another stack runs on the state folder.
         PortsInUse: somebody else holds a port.
+        RestoreUnfinished: a restore to the state folder was cut off.
         OSError: the state folder cannot be used.
     """
     layout = stack.layout
     _make_folders(layout)
     await _check_folder(layout, clock)
     with locked(layout.state):
+        refuse_unfinished(layout.state)
         await _check_ports(layout, clock)
         _certificates(stack, clock).ensure()
         new_start, view = not layout.api_key_file.exists(), TolerantView(view)

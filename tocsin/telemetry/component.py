@@ -13,7 +13,7 @@ from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind, Tracer
 from opentelemetry.util.types import AttributeValue
 
 from tocsin.background import Backgrounds
-from tocsin.telemetry.metrics import BackgroundFailures, MetricsServer, export_disk, make_registry
+from tocsin.telemetry.metrics import BackgroundFailures, MetricsServer, export_backup, export_disk, make_registry
 from tocsin.telemetry.traces import (
     beginning,
     carry,
@@ -85,6 +85,7 @@ class Telemetry:
         self.service = service
         self.registry = make_registry()
         export_disk(self.registry, settings.state_dir)
+        export_backup(self.registry, settings.state_dir)
         self.lag = LoopWatchdog(registry=self.registry, bound=settings.loop_lag_warning_seconds)
         self.backgrounds = Backgrounds(BackgroundFailures(self.registry))
         self.tracing = settings.otlp_endpoint is not None or bool(span_processors)

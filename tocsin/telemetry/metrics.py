@@ -25,6 +25,8 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from tocsin.last_backup import last_backup_seconds
+
 _HEAD_LIMIT: Final = 16 * 1024
 _REQUEST_SECONDS: Final = 10.0
 _GZIP_FROM: Final = 1024
@@ -117,6 +119,13 @@ def export_disk(registry: CollectorRegistry, folder: Path) -> None:
     free.set_function(lambda: read(True))
     size = Gauge("tocsin_state_disk_size_bytes", "Size of the disk with the state folder in bytes.", registry=registry)
     size.set_function(lambda: read(False))
+
+
+def export_backup(registry: CollectorRegistry, folder: Path) -> None:
+    """Shows when the installation in a state folder was backed up last."""
+    told = "When `tocsin backup` succeeded last on this state folder, in seconds since the Unix epoch; 0: never."
+    last = Gauge("tocsin_backup_last_success_timestamp_seconds", told, registry=registry)
+    last.set_function(lambda: last_backup_seconds(folder))
 
 
 @dataclass(frozen=True, slots=True)
