@@ -15,6 +15,8 @@ BUILD = ROOT / "gateway" / "console"
 NOTE = SOURCES / "build.sha256"
 GENERATED = frozenset({"schema.d.ts"})
 """What a build makes beside the sources: the types of the API, which leave nothing in the output."""
+SHARED = (ROOT / "tocsin" / "alerts" / "words.json",)
+"""What the console takes from elsewhere."""
 KEPT = ("index.html", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts", ".npmrc")
 
 
@@ -29,9 +31,10 @@ def digest(files: Iterable[Path], base: Path) -> str:
 def note() -> str:
     """What the note must say."""
     sources = [*(SOURCES / name for name in KEPT), *(path for path in (SOURCES / "src").rglob("*") if path.is_file())]
+    sources += SHARED
     build = [path for path in BUILD.rglob("*") if path.is_file()]
     kept = [path for path in sources if path.name not in GENERATED and not path.name.endswith(".test.ts")]
-    return f"sources {digest(kept, SOURCES)}\nbuild {digest(build, BUILD)}\n"
+    return f"sources {digest(kept, ROOT)}\nbuild {digest(build, BUILD)}\n"
 
 
 def main(word: str) -> int:

@@ -8,6 +8,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from tocsin.alerts import Alert, AlertKind, Severity
+from tocsin.alerts.words import kind_words
 
 OWNERS_READ: Final = "owners"
 ADMINS_READ: Final = "admins"
@@ -69,16 +70,22 @@ class AlertReader:
     locale: str = ""
 
 
-def alert_lines(alerts: Sequence[Alert], *, zone: ZoneInfo) -> str:
-    """Alerts as a mail lists them, a line each; those beyond the first are counted."""
-    lines = [_line(alert, zone) for alert in alerts[:_LINES]]
+def alert_lines(alerts: Sequence[Alert], *, zone: ZoneInfo, locale: str = "") -> str:
+    """Alerts as a mail in the language of ``locale`` lists them, a line each; those beyond the first are counted."""
+    lines = [_line(alert, zone, locale) for alert in alerts[:_LINES]]
     if more := len(alerts) - _LINES:
         lines += [f"+ {more}"] if more > 0 else []
     return "\n".join(lines)
 
 
-def _line(alert: Alert, zone: ZoneInfo) -> str:
+def _line(alert: Alert, zone: ZoneInfo, locale: str) -> str:
     at = datetime.fromtimestamp(alert.last / 1_000_000, zone)
     kind, severity = (getattr(each, "value", str(each)) for each in (alert.kind, alert.severity))
-    parts = (f"{at:%Y-%m-%d %H:%M}", severity, f"{kind} x{alert.count}", alert.place, alert.detail, alert.subject)
+    parts = (f"{at:%Y-%m-%d %H:%M}", severity, _called(kind, alert.count, locale), alert.place, alert.detail, alert.subject)
     return "  ".join(part for part in parts if part)
+
+
+def _called(kind: str, count: int, locale: str) -> str:
+    """A kind in words, and as the interface names it, so that it can be looked for."""
+    words = kind_words(kind, locale=locale)
+    return f"{words} ({kind}) x{count}" if words != kind else f"{kind} x{count}"

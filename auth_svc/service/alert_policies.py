@@ -138,13 +138,19 @@ class AlertTelling:
             return ()
         facts = {
             "count": str(len(alerts)),
-            "lines": alert_lines(alerts, zone=zone_of(owner.time_zone)),
             "tenant": owner.display_name,
             "zone": owner.time_zone,
         }
+        zone = zone_of(owner.time_zone)
+        lines = {locale: alert_lines(alerts, zone=zone, locale=locale) for locale in {reader.locale for reader in readers}}
         return [
             self._mails.draft(
-                kind, address=reader.address, tenant=owner.id, subject=f"tenants/{owner.id}", locale=reader.locale, variables=facts
+                kind,
+                address=reader.address,
+                tenant=owner.id,
+                subject=f"tenants/{owner.id}",
+                locale=reader.locale,
+                variables={**facts, "lines": lines[reader.locale]},
             )
             for reader in readers
         ]

@@ -1,6 +1,7 @@
 /** German. */
 
 import type { ApiError } from "../api/problem";
+import { alertKinds } from "./alert-kinds";
 import type { Words } from "./en";
 
 export const de: Words = {
@@ -632,24 +633,7 @@ export const de: Words = {
     alerts: "Sicherheitsmeldungen",
     noAlerts: "Nichts sah nach einem Angriff aus.",
     times: (count) => (count === 1 ? "einmal" : `${count}-mal`),
-    kinds: {
-      PII_FOUND: "Personendaten",
-      TOKEN_INVALID: "Ungültiges Token",
-      API_KEY_INVALID: "Ungültiger Schlüssel",
-      SCOPE_REFUSED: "Nicht erlaubt",
-      SIGN_IN_THROTTLED: "Zu viele Anmeldungen",
-      REFRESH_TOKEN_REUSED: "Gestohlene Sitzung?",
-      CALLBACK_FORGED: "Gefälschter Rückruf",
-      AUDIT_CHAIN_BROKEN: "Audit-Log verändert",
-      CLIENT_GUESSES: "Jemand rät",
-      ACCOUNT_GUESSED: "Ein Konto wird geraten",
-      TENANT_SUSPENDED: "Mandant gesperrt",
-      CREDENTIALS_FORGED: "Gefälschte Zugangsdaten",
-      QUOTA_NEAR: "Kontingent fast verbraucht",
-      QUOTA_REACHED: "Kontingent verbraucht",
-      ADDRESS_REVERTED: "Eine Adresse wurde zurückgeholt",
-      API_KEY_EXPIRING: "Ein Schlüssel endet bald",
-    },
+    kinds: alertKinds("de"),
   },
   fields: {
     pick: "Namen tippen, dann Eingabe",

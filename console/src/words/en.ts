@@ -1,6 +1,7 @@
 /** English. Every other language has the same keys. */
 
 import type { ApiError } from "../api/problem";
+import { alertKinds } from "./alert-kinds";
 
 const reasons = {
   failed(error: ApiError): string {
@@ -636,24 +637,7 @@ export const en = {
     alerts: "Security alerts",
     noAlerts: "Nothing looked like an attack.",
     times: (count: number) => (count === 1 ? "once" : `${count} times`),
-    kinds: {
-      PII_FOUND: "Personal data",
-      TOKEN_INVALID: "Invalid token",
-      API_KEY_INVALID: "Invalid key",
-      SCOPE_REFUSED: "Not allowed",
-      SIGN_IN_THROTTLED: "Too many sign-ins",
-      REFRESH_TOKEN_REUSED: "Stolen session?",
-      CALLBACK_FORGED: "Forged callback",
-      AUDIT_CHAIN_BROKEN: "Audit log tampered with",
-      CLIENT_GUESSES: "Somebody guesses",
-      ACCOUNT_GUESSED: "An account is guessed at",
-      TENANT_SUSPENDED: "Tenant suspended",
-      CREDENTIALS_FORGED: "Forged credentials",
-      QUOTA_NEAR: "Quota nearly used",
-      QUOTA_REACHED: "Quota used up",
-      ADDRESS_REVERTED: "An address was taken back",
-      API_KEY_EXPIRING: "A key ends soon",
-    } as Record<string, string>,
+    kinds: alertKinds("en"),
   },
   fields: {
     pick: "Type a name, then Enter",

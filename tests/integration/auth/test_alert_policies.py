@@ -94,7 +94,7 @@ async def test_owners_are_told_of_what_is_high_at_once_and_of_the_rest_daily(wat
     await watch.raised(ann.tenant, AlertKind.REFRESH_TOKEN_REUSED, AlertKind.NEW_CLIENT, AlertKind.CALLBACK_FORGED)
     (letter,) = await watch.letters(1)
     assert (letter.template, letter.address, letter.locale, letter.variables["count"]) == (ALERT, "ann@example.com", "de", "2")
-    assert "HIGH  REFRESH_TOKEN_REUSED x1  place 1" in letter.variables["lines"]
+    assert "HIGH  Gestohlene Sitzung? (REFRESH_TOKEN_REUSED) x1  place 1" in letter.variables["lines"]
     await watch.raised(ann.tenant, AlertKind.SCOPE_REFUSED)
     await watch.office.clock.advance(86400)
     await watch.telling.tell()
@@ -166,7 +166,7 @@ async def test_kinds_win_over_severities_and_nobody_may_be_told(watch: Watch) ->
     await watch.set(ann, severities={Severity.HIGH: DAILY, Severity.MEDIUM: NEVER}, kinds=rules)
     await watch.raised(ann.tenant, AlertKind.NEW_CLIENT, AlertKind.CALLBACK_FORGED, AlertKind.REFRESH_TOKEN_REUSED, AlertKind.PII_FOUND)
     (letter,) = await watch.letters(1)
-    assert "NEW_CLIENT" in letter.variables["lines"]
+    assert "Sign-in from a new client (NEW_CLIENT) x1" in letter.variables["lines"]
     await watch.set(ann, to=())
     await watch.office.clock.advance(86400)
     await watch.raised(ann.tenant, AlertKind.NEW_CLIENT)
