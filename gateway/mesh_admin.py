@@ -2,8 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
+from datetime import UTC
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from gateway.call_taps import merged
 from tocsin.api.mesh.v1 import mesh_admin_service_pb2 as admin
 from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
 from tocsin.api.mesh.v1 import mesh_service_pb2_grpc as pb_grpc
@@ -68,12 +71,33 @@ class MeshAdmin:
             yield admin.WatchMeshResponse(mesh=await self.GetMesh(admin.GetMeshRequest()))
             await self._clock.sleep(request.interval_seconds or _INTERVAL_SECONDS)
 
+    async def WatchCalls(self, request: admin.WatchCallsRequest) -> AsyncGenerator[admin.WatchCallsResponse]:  # noqa: N802 - likewise
+        """The calls of every replica, as they end."""
+        services = (self._known(request.service),) if request.service else self._services
+        asked = pb.TapCallsRequest(filter=request.filter)
+        processes = [_Process(service, address) for service in services for address in await self._addresses(service)]
+        streams = {process: self._stub(process).TapCalls(asked) for process in processes}
+        async with aclosing(merged(streams)) as answers:
+            async for (service, address), answer in answers:
+                shown = admin.WatchCallsResponse(service=service, address=address)
+                if isinstance(answer, pb.TapCallsResponse):
+                    shown.calls.extend(answer.calls)
+                    shown.dropped = answer.dropped
+                else:
+                    shown.missed = answer.message if isinstance(answer, TocsinError) else "It ended."
+                yield shown
+
     async def _look(self, process: _Process) -> admin.MeshProcess:
+        asked = self._clock.now()
         try:
             status = await self._stub(process).GetStatus(pb.GetStatusRequest(), timeout=self._timeout)
         except TocsinError:
             return admin.MeshProcess(service=process.service, address=process.address)
-        return admin.MeshProcess(service=process.service, address=process.address, reachable=True, status=status)
+        seen = admin.MeshProcess(service=process.service, address=process.address, reachable=True, status=status)
+        if status.HasField("time"):  # older ones do not tell
+            middle = asked + (self._clock.now() - asked) / 2
+            seen.clock_offset.FromTimedelta(status.time.ToDatetime(UTC) - middle)
+        return seen
 
     # -- ordering ----------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """What operators ask the gateway: how everybody is, and the switches of the mesh."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 from gateway.clients import MeshStatusSource
 from gateway.config import GatewaySettings
@@ -14,6 +15,8 @@ from tocsin.clock import Clock
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.health import HealthMonitor
 from tocsin.mesh.mesh_service import MeshServicer, Start
+from tocsin.mesh.policy import digest, policies
+from tocsin.mesh.tap import Tap
 
 
 def health_of(
@@ -60,6 +63,10 @@ def _own_status(settings: GatewaySettings, clock: Clock, runtime: Runtime) -> Me
         breakers=runtime.breakers,
         faults=Faults(enabled=False),
         durations=lambda: runtime.mesh.durations,
+        clock=clock,
+        tap=Tap(clock),
+        expiry=runtime.mesh.certificate_expiry,
+        digest=cache(lambda: digest(policies().values())),
     )
 
 

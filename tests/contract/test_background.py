@@ -7,6 +7,7 @@ from tests.contract.test_architecture import PACKAGES, ROOT, sources
 
 BEGINNINGS = {"create_task", "ensure_future", "TaskGroup", "run_coroutine_threadsafe"}
 OTHERS = {
+    "gateway/call_taps.py": "reads the calls of many processes, for the length of its stream",
     "gateway/changes.py": "reads the watches that one stream is put together from, for its length",
     "gateway/http/exchange.py": "looks for a client that goes away, for the length of its request",
     "gateway/http/server.py": "waits for the server to listen, within its start",

@@ -122,6 +122,11 @@ def test_the_command_shows_processes_breakers_and_methods(faulty: RunningStack) 
     assert "ListAlarms" in shown
     edges = json.loads(faulty.command("mesh", "graph", "--seconds", "1", "--format", "json").stdout)["edges"]
     assert {"gateway", "scheduler_svc"} <= {edge["caller"] for edge in edges} | {edge["called"] for edge in edges}
+    methods = json.loads(faulty.command("mesh", "top", "--seconds", "1", "--once", "--json").stdout)["methods"]
+    assert {"service", "method", "callsPerSecond", "errorPercent", "p50Seconds", "p99Seconds", "inFlight"} == methods[0].keys()
+    shown = faulty.command("mesh", "check").stdout
+    assert shown.count("certificate 365 days") + shown.count("certificate 364.9") == len(SERVICES)
+    assert shown.endswith("nothing is wrong\n")
 
 
 def traced(collector: Collector, traceparent: str, *names: str) -> list[Seen]:

@@ -11,6 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from tocsin.cli.mesh_calls import tap, top
+from tocsin.cli.mesh_check import check
 from tocsin.cli.mesh_graph import graph
 from tocsin.cli.output import EXIT_CODES, write_json, write_line
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
@@ -36,6 +38,9 @@ def make_mesh() -> typer.Typer:
         ("fault", fault),
         ("heal", heal),
         ("graph", graph),
+        ("tap", tap),
+        ("top", top),
+        ("check", check),
     ):
         mesh.command(name, epilog=EXIT_CODES)(command)
     return mesh

@@ -335,6 +335,12 @@ class Keyring:
                 return self._load()
         return self._material
 
+    def expiry(self) -> datetime | None:
+        """When the certificate expires; None while there is none to read."""
+        with contextlib.suppress(OSError, ConfigError):
+            return self.current().expires
+        return None
+
     def valid(self) -> Material:
         """Like `current`, and it can be presented.
 

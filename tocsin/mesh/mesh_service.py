@@ -1,7 +1,8 @@
 """MeshService: what every service tells about itself, and the operator's orders that it takes."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from tocsin.mesh.faults import Fault, Faults
 from tocsin.mesh.health import Health, HealthMonitor
 from tocsin.mesh.metrics import BUCKETS, Durations
 from tocsin.mesh.status import error_of_code, number_of
+from tocsin.mesh.tap import EndedCall, Tap, TapFilter
 from tocsin.telemetry.metrics import VERSION
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -59,8 +61,16 @@ class MeshServicer(pb_grpc.MeshServiceServicer):
         breakers: BreakerRegistry,
         faults: Faults,
         durations: Callable[[], Iterable[Durations]],
+        clock: Clock,
+        tap: Tap,
+        expiry: Callable[[], datetime | None] | None,
+        digest: Callable[[], str],
         stored: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
+        self._clock = clock
+        self._tap = tap
+        self._expiry = expiry
+        self._digest = digest
         self._stored = stored
         self._faults = faults
         self._durations = durations
@@ -79,7 +89,19 @@ class MeshServicer(pb_grpc.MeshServiceServicer):
         status.faults.extend(_shown_fault(fault) for fault in self._faults.all)
         status.bucket_bounds.extend(BUCKETS)
         status.methods.extend(_stats(durations) for durations in self._durations())
+        status.time.FromDatetime(self._clock.now())
+        if self._expiry is not None and (expires := self._expiry()) is not None:
+            status.certificate_expire_time.FromDatetime(expires)
+        status.policy_digest = self._digest()
         return status
+
+    async def TapCalls(self, request: pb.TapCallsRequest, context: Context) -> AsyncGenerator[pb.TapCallsResponse]:  # noqa: N802 - likewise
+        """The calls that this process serves, as they end."""
+        wanted = request.filter
+        chosen = TapFilter(method=wanted.method, caller=wanted.caller, tenant=wanted.tenant, code=wanted.code)
+        with self._tap.listening(chosen) as listener:
+            async for batch in listener.batches():
+                yield pb.TapCallsResponse(calls=map(_tapped, batch.calls), dropped=batch.dropped)
 
     async def GetStoredBytes(self, request: pb.GetStoredBytesRequest, context: Context) -> pb.GetStoredBytesResponse:  # noqa: N802 - likewise
         """What this service keeps of tenants with a quota."""
@@ -105,6 +127,22 @@ class MeshServicer(pb_grpc.MeshServiceServicer):
         return pb.ClearFaultsResponse(methods=self._faults.clear(request.method))
 
 
+def _tapped(call: EndedCall) -> pb.TappedCall:
+    shown = pb.TappedCall(
+        method=call.method,
+        caller=call.caller,
+        tenant=call.tenant,
+        code=call.code,
+        reason=call.reason,
+        request_bytes=call.request_bytes,
+        response_bytes=call.response_bytes,
+        trace=call.trace,
+    )
+    shown.end_time.FromDatetime(call.ended)
+    shown.duration.FromNanoseconds(round(call.seconds * 1e9))
+    return shown
+
+
 def _fault(message: pb.Fault) -> Fault:
     return Fault(
         method=message.method,
@@ -128,7 +166,7 @@ def _shown_fault(fault: Fault) -> pb.Fault:
 
 def _stats(durations: Durations) -> pb.MethodStats:
     *target, method = durations.labels
-    stats = pb.MethodStats(target="".join(target), method=method)
+    stats = pb.MethodStats(target="".join(target), method=method, in_flight=durations.in_flight)
     buckets = [0] * (len(BUCKETS) + 1)
     for code, series in durations.codes.items():
         count = sum(series.counts)

@@ -3,7 +3,6 @@
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from itertools import accumulate
 
@@ -12,7 +11,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from tocsin.config import ConfigError
 from tocsin.mesh.breaker import TRANSITIONS, BreakerRegistry
 from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.faults import Faults
@@ -26,12 +24,14 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 class Durations:
     """The durations of one method's calls, by code."""
 
-    __slots__ = ("_of_code", "_successes", "codes", "labels")
+    __slots__ = ("_of_code", "_successes", "codes", "in_flight", "labels")
 
     def __init__(self, *labels: str, of_code: Callable[[str], Series] = lambda _: Series(BUCKETS)) -> None:
         self.labels = labels
         self.codes: dict[grpc.StatusCode, Series] = {}
         self._of_code = of_code
+        self.in_flight = 0
+        """Calls that are being served now."""
         self._successes: Series | None = None
 
     def observe(self, code: grpc.StatusCode, seconds: float) -> None:
@@ -105,9 +105,8 @@ def export_expiry(registry: CollectorRegistry, keyring: Keyring | None) -> None:
     """Shows when the certificate of this process expires; without one, or while there is none to read, NaN."""
 
     def expiry() -> float:
-        with suppress(OSError, ConfigError):
-            return math.nan if keyring is None else keyring.current().expires.timestamp()
-        return math.nan
+        found = None if keyring is None else keyring.expiry()
+        return math.nan if found is None else found.timestamp()
 
     text = "When the certificate of this process in the mesh expires, in seconds since the Unix epoch."
     Gauge("tocsin_certificate_expiry_timestamp_seconds", text, registry=registry).set_function(expiry)

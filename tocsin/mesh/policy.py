@@ -5,7 +5,8 @@ neither says takes the mesh's defaults.
 """
 
 import enum
-from collections.abc import Callable, Iterable, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib import resources
@@ -172,6 +173,20 @@ def policies() -> Mapping[str, MethodPolicy]:
         PolicyError: a method lacks something that is mandatory.
     """
     return checked(read(contract()))
+
+
+def digest(methods: Iterable[MethodPolicy]) -> str:
+    """What tells two sets of policies apart, whatever their order; comments do not count."""
+    lines = sorted(" ".join(map(_shown, _values(policy))) for policy in methods)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def _shown(value: object) -> str:
+    return str(sorted(cast("frozenset[str]", value)) if isinstance(value, frozenset) else value)
+
+
+def _values(policy: MethodPolicy) -> Iterator[Any]:
+    return (getattr(policy, field.name) for field in fields(policy) if field.name != "comment")
 
 
 @cache

@@ -2171,6 +2171,28 @@ class Client(Core):
         """
         return self._stream(contract.WATCH_MESH, {"interval_seconds": interval_seconds})
 
+    def watch_calls(
+        self,
+        *,
+        service: str | None = None,
+        method: str | None = None,
+        caller: str | None = None,
+        tenant: str | None = None,
+        code: str | None = None,
+    ) -> Stream[models.WatchCallsResponse]:
+        """Shows the calls of the services as they end, from every replica, but for those of MeshService. Nothing of what they carry.
+
+        Needs the scope ``mesh:read``.
+
+        Args:
+            service: The service that serves them: "scheduler" or "scheduler_svc"; all services unless given.
+            method: Full path of the method, or the end of it, such as "CreateAlarm" or "AlarmService/CreateAlarm".
+            caller: The service that called, by its certificate, such as "gateway".
+            tenant: Id of the tenant.
+            code: Name of the code that they ended with, such as "OK" or "NOT_FOUND"; "ERROR" for every one but OK.
+        """
+        return self._stream(contract.WATCH_CALLS, {"service": service, "method": method, "caller": caller, "tenant": tenant, "code": code})
+
     def reset_service_breakers(
         self,
         service: str,

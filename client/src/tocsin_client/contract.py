@@ -1462,6 +1462,21 @@ WATCH_MESH = Call(
     timeout=3600,
 )
 
+WATCH_CALLS = Call(
+    method="GET",
+    paths=("/v1/mesh/calls:watch",),
+    params={
+        "service": Param("service", TEXT),
+        "method": Param("filter.method", TEXT),
+        "caller": Param("filter.caller", TEXT),
+        "tenant": Param("filter.tenant", TEXT),
+        "code": Param("filter.code", TEXT),
+    },
+    answer=message("WatchCallsResponse"),
+    repeat="always",
+    timeout=3600,
+)
+
 RESET_SERVICE_BREAKERS = Call(
     method="POST",
     paths=("/v1/mesh/services/{service}:reset",),

@@ -1180,6 +1180,20 @@ class Calendar(Model):
     """Changes with every change of it (AIP-154). Given in an update or a delete, it must match."""
 
 
+class CallFilter(Model):
+    """Which calls are shown: those that are like everything that is given."""
+
+    __slots__ = ()
+    method: str = _v.field("method", _v.TEXT, default="")
+    """Full path of the method, or the end of it, such as "CreateAlarm" or "AlarmService/CreateAlarm"."""
+    caller: str = _v.field("caller", _v.TEXT, default="")
+    """The service that called, by its certificate, such as "gateway"."""
+    tenant: str = _v.field("tenant", _v.TEXT, default="")
+    """Id of the tenant."""
+    code: str = _v.field("code", _v.TEXT, default="")
+    """Name of the code that they ended with, such as "OK" or "NOT_FOUND"; "ERROR" for every one but OK."""
+
+
 class CalledName(Model):
     """What somebody is called."""
 
@@ -2892,6 +2906,10 @@ class MeshProcess(Model):
     """Whether it answered."""
     status: Status | None = _v.field("status", _v.message("Status"), default=None)
     """What it said; unset when it did not answer."""
+    clock_offset: timedelta | None = _v.field("clockOffset", _v.DURATION, default=None)
+    """How far its clock is ahead of that of the gateway; less than nothing when it is behind. Half of the time that it took to answer is
+    unsure.
+    """
 
 
 class MethodStats(Model):
@@ -2910,6 +2928,8 @@ class MethodStats(Model):
     """Seconds that they took in all."""
     buckets: Sequence[int] = _v.field("buckets", _v.many(_v.INTEGER), default=())
     """Calls by how long they took; see Status.bucket_bounds."""
+    in_flight: int = _v.field("inFlight", _v.INTEGER, default=0)
+    """Calls that are being served now."""
 
 
 class Notification(Model):
@@ -4285,6 +4305,12 @@ class Status(Model):
     """Calls served and made since the start, by method."""
     bucket_bounds: Sequence[float] = _v.field("bucketBounds", _v.many(_v.NUMBER), default=())
     """Upper bounds in seconds of the buckets of MethodStats; a last bucket is for what took longer."""
+    time: datetime | None = _v.field("time", _v.TIME, default=None)
+    """What its clock said when it answered."""
+    certificate_expire_time: datetime | None = _v.field("certificateExpireTime", _v.TIME, default=None)
+    """When its certificate expires; unset when it has none."""
+    policy_digest: str = _v.field("policyDigest", _v.TEXT, default="")
+    """Digest of the policies that are in force in this process. Replicas of one service have the same."""
 
 
 class StatusPage(Model):
@@ -4413,6 +4439,32 @@ class Suppression(Model):
     """When it ends; unset: never."""
     create_time: datetime | None = _v.field("createTime", _v.TIME, default=None)
     """When it was made."""
+
+
+class TappedCall(Model):
+    """One call, without what it carried."""
+
+    __slots__ = ()
+    end_time: datetime | None = _v.field("endTime", _v.TIME, default=None)
+    """When it ended."""
+    method: str = _v.field("method", _v.TEXT, default="")
+    """Full path of its method."""
+    caller: str = _v.field("caller", _v.TEXT, default="")
+    """The service that called, by its certificate; empty for one that has none."""
+    tenant: str = _v.field("tenant", _v.TEXT, default="")
+    """Id of the tenant that it was for; empty when it was for none, or refused before that was known."""
+    code: str = _v.field("code", _v.TEXT, default="")
+    """Name of the code that it ended with."""
+    reason: str = _v.field("reason", _v.TEXT, default="")
+    """Why it failed, as errors say it (google.rpc.ErrorInfo); empty otherwise."""
+    duration: timedelta | None = _v.field("duration", _v.DURATION, default=None)
+    """How long it was served."""
+    request_bytes: int = _v.field("requestBytes", _v.INTEGER, default=0)
+    """Bytes of the request; 0 when requests stream."""
+    response_bytes: int = _v.field("responseBytes", _v.INTEGER, default=0)
+    """Bytes of the answer; 0 when answers stream, or there was none."""
+    trace: str = _v.field("trace", _v.TEXT, default="")
+    """Id of its trace, in hexadecimal digits; empty when it has none."""
 
 
 class Task(Model):
@@ -4951,6 +5003,22 @@ class WatchAuditLogsResponse(Model):
     """The entry."""
     resume_token: str = _v.field("resumeToken", _v.TEXT, default="")
     """Continues after this one."""
+
+
+class WatchCallsResponse(Model):
+    """Some calls that one process served, or why it shows none."""
+
+    __slots__ = ()
+    service: str = _v.field("service", _v.TEXT, default="")
+    """Its service."""
+    address: str = _v.field("address", _v.TEXT, default="")
+    """Where it listens."""
+    calls: Sequence[TappedCall] = _v.field("calls", _v.many(_v.message("TappedCall")), default=())
+    """In the order in which they ended."""
+    dropped: int = _v.field("dropped", _v.INTEGER, default=0)
+    """Calls that were left out before these, because there were more than the reader took."""
+    missed: str = _v.field("missed", _v.TEXT, default="")
+    """Why this process shows no further calls; empty otherwise."""
 
 
 class WatchChangesResponse(Model):

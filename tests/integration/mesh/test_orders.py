@@ -17,6 +17,8 @@ from tocsin.mesh.context import acting_as
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.health import HealthMonitor
 from tocsin.mesh.mesh_service import MeshServicer, Start
+from tocsin.mesh.server import MeshServer
+from tocsin.mesh.tap import Tap
 from tocsin.testing.clock import FakeClock
 
 CIRCUIT = "mailer_svc/tocsin.api.mailer.v1.NotificationService/Send"
@@ -30,11 +32,20 @@ class Replicas:
         self.circuits = [BreakerRegistry(clock=clock) for _ in range(3)]
         self.own = BreakerRegistry(clock=clock)
         self.addresses: list[str] = []
+        self.servers: list[MeshServer] = []
         for registry in (*self.circuits, self.own):
             registry.get(id=CIRCUIT, target="mailer_svc", rule=BreakerRule())
         health = HealthMonitor(checks={}, clock=clock)
         own = MeshServicer(
-            start=Start.of("gateway", clock), health=health, breakers=self.own, faults=Faults(enabled=False), durations=lambda: ()
+            start=Start.of("gateway", clock),
+            health=health,
+            breakers=self.own,
+            faults=Faults(enabled=False),
+            durations=lambda: (),
+            clock=clock,
+            tap=Tap(clock),
+            expiry=None,
+            digest=lambda: "",
         )
         self.aim(["127.0.0.1:1"])
         self.operations = MeshAdmin(mesh=rig.mesh("gateway"), own=own, services=["echo_svc"], clock=clock, timeout_seconds=5.0)
@@ -44,6 +55,7 @@ class Replicas:
         """Starts the three behind one target."""
         for echo, registry in zip(self.echoes, self.circuits, strict=True):
             server = await self.rig.serve(echo, breakers=registry, faults_enabled=True)
+            self.servers.append(server)
             self.addresses.append(server.address)
         self.aim(self.addresses)
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 import grpc
 
@@ -92,6 +93,10 @@ class Mesh:
         self._channels: dict[Key, MeshChannel] = {}
         self._renewal = self._make_renewal()
         self._stopped = False
+
+    def certificate_expiry(self) -> datetime | None:
+        """When the certificate of this process expires; None without one."""
+        return None if self._keyring is None else self._keyring.expiry()
 
     def _make_renewal(self) -> ChannelRenewal[MeshChannel]:
         return ChannelRenewal(

@@ -28,6 +28,7 @@ from tocsin.mesh.context import (
     Call,
     CallNote,
     CallOrigin,
+    current,
     enter,
 )
 from tocsin.mesh.faults import Faults
@@ -36,6 +37,7 @@ from tocsin.mesh.metrics import ServerMetrics
 from tocsin.mesh.policy import MethodKind, MethodPolicy, every_scope
 from tocsin.mesh.shedding import Shedder
 from tocsin.mesh.spans import rpc_span
+from tocsin.mesh.tap import EndedCall, Tap
 from tocsin.mesh.tokens import Principal, ScopeMissing, Verifier
 from tocsin.mesh.validation import RequestValidator
 from tocsin.telemetry import (
@@ -87,6 +89,7 @@ class ServerParts:
     bulkheads: Bulkheads
     max_message_bytes: int
     stall_seconds: float
+    tap: Tap
     door: str = "gateway"
     """Name of the service whose word about the client of a call is taken."""
     tenants: "TenantGate | None" = None
@@ -137,13 +140,21 @@ class Chain:
         # A stream says nothing about how fast the service works, and one that is refused comes back at once.
         admitted = self._shed if self._policy.kind is MethodKind.UNARY_UNARY and not self._policy.is_control else self._traced
 
+        tap = self._parts.tap
+
         async def serve(first: Any, context: Context) -> R:
             started = _now()
+            durations.in_flight += 1
             try:
                 result = await admitted(body, first, context)
             except BaseException as error:  # noqa: BLE001 - whatever it is, the caller gets a status; cancellation is raised again
-                await self._fail(error, context, started)
-            durations.succeeded(_now() - started)
+                await self._fail(error, first, context, started)
+            finally:
+                durations.in_flight -= 1
+            took = _now() - started
+            durations.succeeded(took)
+            if tap.listened:
+                self._tell(context, grpc.StatusCode.OK, took, request=first, response=result)
             return result
 
         return serve
@@ -277,20 +288,43 @@ class Chain:
         if scope and scope not in principal.scopes:
             raise ScopeMissing.of(scope)
 
-    async def _fail(self, error: BaseException, context: Context, started: float) -> NoReturn:
+    async def _fail(self, error: BaseException, first: Any, context: Context, started: float) -> NoReturn:
+        found = None if isinstance(error, grpc.aio.AbortError) else self._translate(error)
         if isinstance(error, grpc.aio.AbortError):
-            self._durations.observe(_code(context), _now() - started)
-            raise error
-        found = self._translate(error)
-        if found is None:
-            self._durations.observe(grpc.StatusCode.CANCELLED, _now() - started)
-            raise error
-        code = status.code_of(found)
-        self._durations.observe(code, _now() - started)
-        traceparent = current_traceparent()
-        trace_id = trace_id_of(traceparent) if traceparent else None
-        await context.abort(code, found.message, status.trailing_metadata(found, trace_id=trace_id))
+            code = _code(context)
+        else:
+            code = grpc.StatusCode.CANCELLED if found is None else status.code_of(found)
+        took = _now() - started
+        self._durations.observe(code, took)
+        if self._parts.tap.listened:
+            self._tell(context, code, took, request=first, reason=found.error_reason if found else "")
+        if found is not None:
+            traceparent = current_traceparent()
+            trace_id = trace_id_of(traceparent) if traceparent else None
+            await context.abort(code, found.message, status.trailing_metadata(found, trace_id=trace_id))
         raise error
+
+    def _tell(
+        self, context: Context, code: grpc.StatusCode, seconds: float, *, request: Any, response: Any = b"", reason: str = ""
+    ) -> None:
+        """Tells those who look at the calls of this process."""
+        tap = self._parts.tap
+        if self._policy.is_control:
+            return
+        call, traceparent = current(), current_traceparent() or _headers(context)[1]
+        ended = EndedCall(
+            ended=tap.now(),
+            method=self._policy.path,
+            caller=self._peer(context) or "",
+            tenant=call.principal.tenant if call is not None and call.principal is not None else "",
+            code=code.name,
+            reason=reason,
+            seconds=seconds,
+            request_bytes=len(request) if isinstance(request, bytes) else 0,
+            response_bytes=len(response) if isinstance(response, bytes) else 0,
+            trace=trace_id_of(traceparent) or "" if traceparent else "",
+        )
+        tap.put(ended)
 
     def _translate(self, error: BaseException) -> TocsinError | None:
         """What the caller is told; None when it has gone. What is not meant for callers is logged here and does not leave."""

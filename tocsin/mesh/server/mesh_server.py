@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import cache
 from itertools import chain
 from typing import Any, TypeAlias, cast
 
@@ -20,13 +21,14 @@ from tocsin.mesh.health import Check, HealthMonitor, HealthServicer, working
 from tocsin.mesh.identity import Identity, Keyring
 from tocsin.mesh.mesh_service import MeshServicer, Start
 from tocsin.mesh.metrics import ServerMetrics, export_breakers, export_bulkheads
-from tocsin.mesh.policy import MethodKind, MethodPolicy, policies
+from tocsin.mesh.policy import MethodKind, MethodPolicy, digest, policies
 from tocsin.mesh.server.acceptor import AcceptingServer
 from tocsin.mesh.server.binding import bind, server_options
 from tocsin.mesh.server.chain import CallJournal, ServerParts, TenantGate
 from tocsin.mesh.server.methods import Registrar, RpcHandler, compile_handlers
 from tocsin.mesh.server.reflection import add_reflection
 from tocsin.mesh.shedding import Shedder
+from tocsin.mesh.tap import Tap
 from tocsin.mesh.tokens import Verifier
 from tocsin.mesh.validation import RequestValidator
 from tocsin.telemetry import Telemetry, get_logger
@@ -42,7 +44,8 @@ OnDrain: TypeAlias = Callable[[], Awaitable[None] | None]
 class MeshServer:
     """A gRPC server that demands client certificates and enforces the contract's policy.
 
-    ``health`` is what it says about itself. Handlers are compiled when it is made: an incomplete policy stops the process early.
+    ``health`` is what it says about itself, ``tap`` where its calls can be looked at. Handlers are compiled when it is made: an incomplete
+    policy stops the process early.
     """
 
     def __init__(
@@ -95,7 +98,8 @@ class MeshServer:
         own = {} if self._keyring is None else {"certificate": self._keyring.check}
         self.health = HealthMonitor(checks={**checks, **own, "background": working(telemetry.backgrounds)}, clock=clock)
         export_breakers(telemetry.registry, breakers)
-        parts = _parts(settings, identity=identity, verifier=verifier, telemetry=telemetry, tenants=tenants)
+        self.tap = Tap(clock)
+        parts = _parts(settings, identity=identity, verifier=verifier, telemetry=telemetry, tenants=tenants, tap=self.tap)
         parts.journal, parts.interceptors = journal, interceptors
         servicer = MeshServicer(
             start=Start.of(service, clock),
@@ -104,6 +108,10 @@ class MeshServer:
             faults=parts.faults,
             durations=lambda: chain(parts.metrics.all, mesh.durations if mesh else ()),
             stored=stored,
+            clock=clock,
+            tap=parts.tap,
+            expiry=None if self._keyring is None else self._keyring.expiry,
+            digest=cache(lambda: digest(known.values())),
         )
         known = policies() if methods is None else {**policies(), **methods}
         served = _registered([*handlers, (mesh_service_pb2_grpc.add_MeshServiceServicer_to_server, servicer)])
@@ -184,7 +192,7 @@ class MeshServer:
 
 
 def _parts(
-    settings: ServiceSettings, *, identity: Identity, verifier: Verifier, telemetry: Telemetry, tenants: TenantGate | None
+    settings: ServiceSettings, *, identity: Identity, verifier: Verifier, telemetry: Telemetry, tenants: TenantGate | None, tap: Tap
 ) -> ServerParts:
     parts = ServerParts(
         identity=identity,
@@ -197,6 +205,7 @@ def _parts(
         bulkheads=Bulkheads(settings),
         max_message_bytes=settings.max_message_bytes,
         stall_seconds=settings.stream_stall_seconds,
+        tap=tap,
         tenants=tenants,
     )
     parts.metrics.watch(parts.shedder, parts.faults)

@@ -5,6 +5,7 @@ The mesh as its operators see it and steer it. Served by the gateway, which reac
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -77,6 +78,7 @@ class MeshProcess(_message.Message):
     ADDRESS_FIELD_NUMBER: _builtins.int
     REACHABLE_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
+    CLOCK_OFFSET_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     """Its service, such as "scheduler_svc"."""
     address: _builtins.str
@@ -87,6 +89,10 @@ class MeshProcess(_message.Message):
     def status(self) -> _mesh_service_pb2.Status:
         """What it said; unset when it did not answer."""
 
+    @_builtins.property
+    def clock_offset(self) -> _duration_pb2.Duration:
+        """How far its clock is ahead of that of the gateway; less than nothing when it is behind. Half of the time that it took to answer is unsure."""
+
     def __init__(
         self,
         *,
@@ -94,10 +100,11 @@ class MeshProcess(_message.Message):
         address: _builtins.str = ...,
         reachable: _builtins.bool = ...,
         status: _mesh_service_pb2.Status | None = ...,
+        clock_offset: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clock_offset", b"clock_offset", "status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "reachable", b"reachable", "service", b"service", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "clock_offset", b"clock_offset", "reachable", b"reachable", "service", b"service", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -148,6 +155,74 @@ class WatchMeshResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchMeshResponse: _TypeAlias = WatchMeshResponse  # noqa: Y015
+
+@_typing.final
+class WatchCallsRequest(_message.Message):
+    """Asks for calls as they end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    """The service that serves them: "scheduler" or "scheduler_svc"; all services unless given."""
+    @_builtins.property
+    def filter(self) -> _mesh_service_pb2.CallFilter:
+        """Which ones; all unless given."""
+
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        filter: _mesh_service_pb2.CallFilter | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchCallsRequest: _TypeAlias = WatchCallsRequest  # noqa: Y015
+
+@_typing.final
+class WatchCallsResponse(_message.Message):
+    """Some calls that one process served, or why it shows none."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    DROPPED_FIELD_NUMBER: _builtins.int
+    MISSED_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    """Its service."""
+    address: _builtins.str
+    """Where it listens."""
+    dropped: _builtins.int
+    """Calls that were left out before these, because there were more than the reader took."""
+    missed: _builtins.str
+    """Why this process shows no further calls; empty otherwise."""
+    @_builtins.property
+    def calls(self) -> _containers.RepeatedCompositeFieldContainer[_mesh_service_pb2.TappedCall]:
+        """In the order in which they ended."""
+
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        address: _builtins.str = ...,
+        calls: _abc.Iterable[_mesh_service_pb2.TappedCall] | None = ...,
+        dropped: _builtins.int = ...,
+        missed: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "calls", b"calls", "dropped", b"dropped", "missed", b"missed", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchCallsResponse: _TypeAlias = WatchCallsResponse  # noqa: Y015
 
 @_typing.final
 class ResetServiceBreakersRequest(_message.Message):

@@ -45,6 +45,11 @@ class MeshAdminServiceStub:
                 request_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.WatchMeshRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.WatchMeshResponse.FromString,
                 _registered_method=True)
+        self.WatchCalls = channel.unary_stream(
+                '/tocsin.api.mesh.v1.MeshAdminService/WatchCalls',
+                request_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.WatchCallsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.WatchCallsResponse.FromString,
+                _registered_method=True)
         self.ResetServiceBreakers = channel.unary_unary(
                 '/tocsin.api.mesh.v1.MeshAdminService/ResetServiceBreakers',
                 request_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.ResetServiceBreakersRequest.SerializeToString,
@@ -90,6 +95,13 @@ class MeshAdminServiceServicer:
 
     def WatchMesh(self, request, context):
         """Shows the same again and again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchCalls(self, request, context):
+        """Shows the calls of the services as they end, from every replica, but for those of MeshService. Nothing of what they carry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -149,6 +161,11 @@ def add_MeshAdminServiceServicer_to_server(servicer, server):
                     servicer.WatchMesh,
                     request_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.WatchMeshRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.WatchMeshResponse.SerializeToString,
+            ),
+            'WatchCalls': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchCalls,
+                    request_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.WatchCallsRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.WatchCallsResponse.SerializeToString,
             ),
             'ResetServiceBreakers': grpc.unary_unary_rpc_method_handler(
                     servicer.ResetServiceBreakers,
@@ -236,6 +253,33 @@ class MeshAdminService:
             '/tocsin.api.mesh.v1.MeshAdminService/WatchMesh',
             tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.WatchMeshRequest.SerializeToString,
             tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.WatchMeshResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchCalls(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tocsin.api.mesh.v1.MeshAdminService/WatchCalls',
+            tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.WatchCallsRequest.SerializeToString,
+            tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.WatchCallsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,8 @@ class MeshAdminServiceStub:
     """Shows every process: its health, dependencies, breakers, faults, and the calls of each method."""
     WatchMesh: _grpc.UnaryStreamMultiCallable[_mesh_admin_service_pb2.WatchMeshRequest, _mesh_admin_service_pb2.WatchMeshResponse]
     """Shows the same again and again."""
+    WatchCalls: _grpc.UnaryStreamMultiCallable[_mesh_admin_service_pb2.WatchCallsRequest, _mesh_admin_service_pb2.WatchCallsResponse]
+    """Shows the calls of the services as they end, from every replica, but for those of MeshService. Nothing of what they carry."""
     ResetServiceBreakers: _grpc.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.ResetServiceBreakersRequest, _mesh_admin_service_pb2.OrderReport]
     """Closes the circuit breakers that guard a service, in every process, and takes orders for them back."""
     ResetBreaker: _grpc.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.ResetBreakerRequest, _mesh_admin_service_pb2.OrderReport]
@@ -59,6 +61,8 @@ class MeshAdminServiceAsyncStub(MeshAdminServiceStub):
     """Shows every process: its health, dependencies, breakers, faults, and the calls of each method."""
     WatchMesh: _aio.UnaryStreamMultiCallable[_mesh_admin_service_pb2.WatchMeshRequest, _mesh_admin_service_pb2.WatchMeshResponse]  # type: ignore[assignment]
     """Shows the same again and again."""
+    WatchCalls: _aio.UnaryStreamMultiCallable[_mesh_admin_service_pb2.WatchCallsRequest, _mesh_admin_service_pb2.WatchCallsResponse]  # type: ignore[assignment]
+    """Shows the calls of the services as they end, from every replica, but for those of MeshService. Nothing of what they carry."""
     ResetServiceBreakers: _aio.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.ResetServiceBreakersRequest, _mesh_admin_service_pb2.OrderReport]  # type: ignore[assignment]
     """Closes the circuit breakers that guard a service, in every process, and takes orders for them back."""
     ResetBreaker: _aio.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.ResetBreakerRequest, _mesh_admin_service_pb2.OrderReport]  # type: ignore[assignment]
@@ -90,6 +94,14 @@ class MeshAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_mesh_admin_service_pb2.WatchMeshResponse], _abc.AsyncIterator[_mesh_admin_service_pb2.WatchMeshResponse]]:
         """Shows the same again and again."""
+
+    @_abc_1.abstractmethod
+    def WatchCalls(
+        self,
+        request: _mesh_admin_service_pb2.WatchCallsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_mesh_admin_service_pb2.WatchCallsResponse], _abc.AsyncIterator[_mesh_admin_service_pb2.WatchCallsResponse]]:
+        """Shows the calls of the services as they end, from every replica, but for those of MeshService. Nothing of what they carry."""
 
     @_abc_1.abstractmethod
     def ResetServiceBreakers(

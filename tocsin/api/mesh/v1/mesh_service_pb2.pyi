@@ -22,6 +22,154 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class CallFilter(_message.Message):
+    """Which calls are shown: those that are like everything that is given."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METHOD_FIELD_NUMBER: _builtins.int
+    CALLER_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    """Full path of the method, or the end of it, such as "CreateAlarm" or "AlarmService/CreateAlarm"."""
+    caller: _builtins.str
+    """The service that called, by its certificate, such as "gateway"."""
+    tenant: _builtins.str
+    """Id of the tenant."""
+    code: _builtins.str
+    """Name of the code that they ended with, such as "OK" or "NOT_FOUND"; "ERROR" for every one but OK."""
+    def __init__(
+        self,
+        *,
+        method: _builtins.str = ...,
+        caller: _builtins.str = ...,
+        tenant: _builtins.str = ...,
+        code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "code", b"code", "method", b"method", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallFilter: _TypeAlias = CallFilter  # noqa: Y015
+
+@_typing.final
+class TapCallsRequest(_message.Message):
+    """Asks for calls as they end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def filter(self) -> Global___CallFilter:
+        """Which ones; all unless given."""
+
+    def __init__(
+        self,
+        *,
+        filter: Global___CallFilter | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TapCallsRequest: _TypeAlias = TapCallsRequest  # noqa: Y015
+
+@_typing.final
+class TapCallsResponse(_message.Message):
+    """Some calls."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLS_FIELD_NUMBER: _builtins.int
+    DROPPED_FIELD_NUMBER: _builtins.int
+    dropped: _builtins.int
+    """Calls that were left out before these, because there were more than the reader took."""
+    @_builtins.property
+    def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___TappedCall]:
+        """In the order in which they ended."""
+
+    def __init__(
+        self,
+        *,
+        calls: _abc.Iterable[Global___TappedCall] | None = ...,
+        dropped: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "dropped", b"dropped"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TapCallsResponse: _TypeAlias = TapCallsResponse  # noqa: Y015
+
+@_typing.final
+class TappedCall(_message.Message):
+    """One call, without what it carried."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    END_TIME_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    CALLER_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    REQUEST_BYTES_FIELD_NUMBER: _builtins.int
+    RESPONSE_BYTES_FIELD_NUMBER: _builtins.int
+    TRACE_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    """Full path of its method."""
+    caller: _builtins.str
+    """The service that called, by its certificate; empty for one that has none."""
+    tenant: _builtins.str
+    """Id of the tenant that it was for; empty when it was for none, or refused before that was known."""
+    code: _builtins.str
+    """Name of the code that it ended with."""
+    reason: _builtins.str
+    """Why it failed, as errors say it (google.rpc.ErrorInfo); empty otherwise."""
+    request_bytes: _builtins.int
+    """Bytes of the request; 0 when requests stream."""
+    response_bytes: _builtins.int
+    """Bytes of the answer; 0 when answers stream, or there was none."""
+    trace: _builtins.str
+    """Id of its trace, in hexadecimal digits; empty when it has none."""
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ended."""
+
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """How long it was served."""
+
+    def __init__(
+        self,
+        *,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        method: _builtins.str = ...,
+        caller: _builtins.str = ...,
+        tenant: _builtins.str = ...,
+        code: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        duration: _duration_pb2.Duration | None = ...,
+        request_bytes: _builtins.int = ...,
+        response_bytes: _builtins.int = ...,
+        trace: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "end_time", b"end_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "code", b"code", "duration", b"duration", "end_time", b"end_time", "method", b"method", "reason", b"reason", "request_bytes", b"request_bytes", "response_bytes", b"response_bytes", "tenant", b"tenant", "trace", b"trace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TappedCall: _TypeAlias = TappedCall  # noqa: Y015
+
+@_typing.final
 class GetStoredBytesRequest(_message.Message):
     """Asks what a service keeps of tenants."""
 
@@ -148,6 +296,9 @@ class Status(_message.Message):
     FAULTS_FIELD_NUMBER: _builtins.int
     METHODS_FIELD_NUMBER: _builtins.int
     BUCKET_BOUNDS_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    POLICY_DIGEST_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     """Service name, such as "scheduler_svc"."""
     incarnation: _builtins.str
@@ -156,6 +307,8 @@ class Status(_message.Message):
     """Version of the software."""
     health: Global___Status.Health.ValueType
     """Whether it can do its work."""
+    policy_digest: _builtins.str
+    """Digest of the policies that are in force in this process. Replicas of one service have the same."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When the process started."""
@@ -180,6 +333,14 @@ class Status(_message.Message):
     def bucket_bounds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Upper bounds in seconds of the buckets of MethodStats; a last bucket is for what took longer."""
 
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """What its clock said when it answered."""
+
+    @_builtins.property
+    def certificate_expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When its certificate expires; unset when it has none."""
+
     def __init__(
         self,
         *,
@@ -193,10 +354,13 @@ class Status(_message.Message):
         faults: _abc.Iterable[Global___Fault] | None = ...,
         methods: _abc.Iterable[Global___MethodStats] | None = ...,
         bucket_bounds: _abc.Iterable[_builtins.float] | None = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        certificate_expire_time: _timestamp_pb2.Timestamp | None = ...,
+        policy_digest: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["certificate_expire_time", b"certificate_expire_time", "start_time", b"start_time", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket_bounds", b"bucket_bounds", "circuit_breakers", b"circuit_breakers", "dependencies", b"dependencies", "faults", b"faults", "health", b"health", "incarnation", b"incarnation", "methods", b"methods", "service", b"service", "start_time", b"start_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket_bounds", b"bucket_bounds", "certificate_expire_time", b"certificate_expire_time", "circuit_breakers", b"circuit_breakers", "dependencies", b"dependencies", "faults", b"faults", "health", b"health", "incarnation", b"incarnation", "methods", b"methods", "policy_digest", b"policy_digest", "service", b"service", "start_time", b"start_time", "time", b"time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -571,6 +735,7 @@ class MethodStats(_message.Message):
     ERRORS_FIELD_NUMBER: _builtins.int
     SECONDS_FIELD_NUMBER: _builtins.int
     BUCKETS_FIELD_NUMBER: _builtins.int
+    IN_FLIGHT_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     """The called service; empty for calls that this process served."""
     method: _builtins.str
@@ -581,6 +746,8 @@ class MethodStats(_message.Message):
     """Those of them that ended with a code other than OK."""
     seconds: _builtins.float
     """Seconds that they took in all."""
+    in_flight: _builtins.int
+    """Calls that are being served now."""
     @_builtins.property
     def buckets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Calls by how long they took; see Status.bucket_bounds."""
@@ -594,10 +761,11 @@ class MethodStats(_message.Message):
         errors: _builtins.int = ...,
         seconds: _builtins.float = ...,
         buckets: _abc.Iterable[_builtins.int] | None = ...,
+        in_flight: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "calls", b"calls", "errors", b"errors", "method", b"method", "seconds", b"seconds", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "calls", b"calls", "errors", b"errors", "in_flight", b"in_flight", "method", b"method", "seconds", b"seconds", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

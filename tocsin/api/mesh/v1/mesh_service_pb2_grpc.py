@@ -60,6 +60,11 @@ class MeshServiceStub:
                 request_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ClearFaultsRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ClearFaultsResponse.FromString,
                 _registered_method=True)
+        self.TapCalls = channel.unary_stream(
+                '/tocsin.api.mesh.v1.MeshService/TapCalls',
+                request_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.TapCallsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.TapCallsResponse.FromString,
+                _registered_method=True)
         self.GetStoredBytes = channel.unary_unary(
                 '/tocsin.api.mesh.v1.MeshService/GetStoredBytes',
                 request_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.GetStoredBytesRequest.SerializeToString,
@@ -106,6 +111,13 @@ class MeshServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TapCalls(self, request, context):
+        """Shows the calls that this process serves as they end, but for those of MeshService itself. Nothing of what they carry: no message, no token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStoredBytes(self, request, context):
         """Tells how many bytes this service keeps of each tenant that has a quota of them, as it counted last.
         """
@@ -140,6 +152,11 @@ def add_MeshServiceServicer_to_server(servicer, server):
                     servicer.ClearFaults,
                     request_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ClearFaultsRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ClearFaultsResponse.SerializeToString,
+            ),
+            'TapCalls': grpc.unary_stream_rpc_method_handler(
+                    servicer.TapCalls,
+                    request_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.TapCallsRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.TapCallsResponse.SerializeToString,
             ),
             'GetStoredBytes': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStoredBytes,
@@ -283,6 +300,33 @@ class MeshService:
             '/tocsin.api.mesh.v1.MeshService/ClearFaults',
             tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ClearFaultsRequest.SerializeToString,
             tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ClearFaultsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TapCalls(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tocsin.api.mesh.v1.MeshService/TapCalls',
+            tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.TapCallsRequest.SerializeToString,
+            tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.TapCallsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,8 @@ class MeshServiceStub:
     """Makes this process delay, refuse or never answer a share of the calls that it serves."""
     ClearFaults: _grpc.UnaryUnaryMultiCallable[_mesh_service_pb2.ClearFaultsRequest, _mesh_service_pb2.ClearFaultsResponse]
     """Takes faults back."""
+    TapCalls: _grpc.UnaryStreamMultiCallable[_mesh_service_pb2.TapCallsRequest, _mesh_service_pb2.TapCallsResponse]
+    """Shows the calls that this process serves as they end, but for those of MeshService itself. Nothing of what they carry: no message, no token."""
     GetStoredBytes: _grpc.UnaryUnaryMultiCallable[_mesh_service_pb2.GetStoredBytesRequest, _mesh_service_pb2.GetStoredBytesResponse]
     """Tells how many bytes this service keeps of each tenant that has a quota of them, as it counted last."""
 
@@ -61,6 +63,8 @@ class MeshServiceAsyncStub(MeshServiceStub):
     """Makes this process delay, refuse or never answer a share of the calls that it serves."""
     ClearFaults: _aio.UnaryUnaryMultiCallable[_mesh_service_pb2.ClearFaultsRequest, _mesh_service_pb2.ClearFaultsResponse]  # type: ignore[assignment]
     """Takes faults back."""
+    TapCalls: _aio.UnaryStreamMultiCallable[_mesh_service_pb2.TapCallsRequest, _mesh_service_pb2.TapCallsResponse]  # type: ignore[assignment]
+    """Shows the calls that this process serves as they end, but for those of MeshService itself. Nothing of what they carry: no message, no token."""
     GetStoredBytes: _aio.UnaryUnaryMultiCallable[_mesh_service_pb2.GetStoredBytesRequest, _mesh_service_pb2.GetStoredBytesResponse]  # type: ignore[assignment]
     """Tells how many bytes this service keeps of each tenant that has a quota of them, as it counted last."""
 
@@ -106,6 +110,14 @@ class MeshServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_mesh_service_pb2.ClearFaultsResponse, _abc.Awaitable[_mesh_service_pb2.ClearFaultsResponse]]:
         """Takes faults back."""
+
+    @_abc_1.abstractmethod
+    def TapCalls(
+        self,
+        request: _mesh_service_pb2.TapCallsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_mesh_service_pb2.TapCallsResponse], _abc.AsyncIterator[_mesh_service_pb2.TapCallsResponse]]:
+        """Shows the calls that this process serves as they end, but for those of MeshService itself. Nothing of what they carry: no message, no token."""
 
     @_abc_1.abstractmethod
     def GetStoredBytes(
