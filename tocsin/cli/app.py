@@ -39,6 +39,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "stats": (_USE, "tocsin.cli.views:stats"),
     "usage": (_USE, "tocsin.cli.views:usage"),
     "replans": (_USE, "tocsin.cli.views:replans"),
+    "apply": (_USE, "tocsin.cli.apply.command:apply"),
 }
 """Commands by name: their panel in the help, and where they are."""
 

@@ -60,11 +60,11 @@ def import_file(
     what, file = _kind_and_file(what, file)
     path = None if file == "-" else Path(file)
     content_type = _content_type(kind, path, delimiter)
-    mark = _Mark(path)
+    mark = Mark(path)
     begun = max(skip_lines, mark.lines() if resume else 0)
     address, key = target_of(state=state, url=url, api_key=api_key)
     with _errors_file(errors) as refused, _bar(path, quiet=as_json) as bar:
-        work = _Import(
+        work = Import(
             url=address,
             api_key=key,
             what=what,
@@ -138,11 +138,12 @@ def _line(alarm: dict[str, Any]) -> str:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Import:
+class Import:
     """An import that goes on by itself when the connection is lost.
 
     Attributes:
         lines: every line up to this one is done with.
+        done: is told of it.
     """
 
     url: str
@@ -152,10 +153,11 @@ class _Import:
     content_type: str
     dry_run: bool
     lines: int
-    mark: "_Mark"
+    mark: "Mark"
     bar: "Progress | None"
     tell: Tell
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNTS, 0))
+    done: Callable[[int], None] | None = None
 
     async def run(self) -> None:
         """Imports to the end.
@@ -198,6 +200,8 @@ class _Import:
                 for refusal in answer.get("refusals", ()):
                     self.tell(refusal)
                 done = bool(answer.get("done"))
+                if self.done is not None:
+                    self.done(self.lines)
                 if not self.dry_run:
                     self.mark.set(self.lines)
         if not done:
@@ -212,7 +216,7 @@ class _Import:
         return ", ".join(f"{self.counts[name]} {name}" for name in _COUNTS)
 
 
-class _Mark:
+class Mark:
     """Remembers beside a file how far its import has come."""
 
     def __init__(self, path: Path | None) -> None:

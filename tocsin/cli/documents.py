@@ -83,13 +83,18 @@ def _lines(text: str, file: Path) -> Iterator[Any]:
     for number, line in enumerate(text.split("\n"), 1):
         try:
             if line.strip():
-                yield json.loads(line, object_pairs_hook=_once)
+                yield json.loads(line, object_pairs_hook=once)
         except (ValueError, RecursionError) as error:
             msg = f"{file}, line {number}: {error}"
             raise typer.BadParameter(msg, param_hint="--file") from None
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these members (for ``json``).
+
+    Raises:
+        ValueError: a name comes twice.
+    """
     found = dict(pairs)
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
@@ -99,15 +104,11 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _loaded(text: str, source: str, *, every: bool = False) -> Any:
-    import yaml  # it costs more than most commands, which need none
-
-    from tocsin.cli.yaml_loader import StrictLoader
+    from tocsin.cli.yaml_loader import YamlRefused, resources, value_of  # it costs more than most commands, which need none
 
     try:
-        if every:
-            return list(yaml.load_all(text, Loader=StrictLoader))
-        return yaml.load(text, Loader=StrictLoader)  # noqa: S506  a safe loader
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        return [value for _, value in resources(text)] if every else value_of(text)
+    except YamlRefused as error:
         msg = f"{source} cannot be read: {error}"
         raise typer.BadParameter(msg) from None
 
