@@ -18,7 +18,7 @@ BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --ve
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 WORKERS ?= $(JOBS)
 
-.PHONY: help setup gen fmt lint types arch test check up night bench peers chaos brokers browser operate pod corpus foreign hostile side-by-side simulate drill lock clean contract console console-check deps spell lock-check links metrics manifests workflows deploy-check console-pictures lighthouse
+.PHONY: help setup gen fmt lint types arch test check up night bench peers chaos brokers browser operate pod corpus foreign hostile side-by-side simulate drill lock clean contract console console-check deps spell lock-check links metrics manifests workflows deploy-check console-pictures lighthouse docs dist release-check sbom
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,7 +58,8 @@ lock: setup ## refresh requirements/*.lock after a change of the dependencies (U
 	  compile --group build --constraint requirements/dev.lock --output-file requirements/build.lock; \
 	  compile --group peers --output-file requirements/peers.lock; \
 	  compile --group peers-arq --output-file requirements/peers-arq.lock; \
-	  compile --group kubernetes --no-deps --output-file requirements/kubernetes.lock
+	  compile --group sbom --output-file requirements/sbom.lock; \
+  compile --group kubernetes --no-deps --output-file requirements/kubernetes.lock
 	@echo "requirements/*.lock are fresh; run 'make setup'"
 
 clean: ## remove what the tools leave behind (keeps .venv and var)
@@ -104,7 +105,10 @@ lock-check: setup
 	@$(BIN)/python .ci/lock.py check
 
 links: setup
-	@$(BIN)/python .ci/links.py
+	@failed=0; \
+	  $(BIN)/python .ci/links.py || failed=1; \
+	  $(BIN)/python .ci/documentation.py check || failed=1; \
+	  exit $$failed
 
 metrics: setup
 	@$(BIN)/python .ci/metrics.py check
@@ -116,7 +120,12 @@ manifests: setup
 	  exit $$failed
 
 workflows: setup
-	@said="$$($(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml 2>&1)" || { echo "$$said" >&2; exit 1; }
+	@failed=0; \
+	  quietly() { said="$$("$$@" 2>&1)" || { echo "$$said" >&2; failed=1; }; }; \
+	  quietly $(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml; \
+	  quietly $(BIN)/check-jsonschema --builtin-schema vendor.github-actions deploy/github-action/action.yml; \
+	  for file in .github/workflows/*.yml deploy/github-action/action.yml; do quietly $(BIN)/zizmor --offline --no-progress --color never "$$file"; done; \
+	  exit $$failed
 
 console-check: setup
 	@$(BIN)/python .ci/console.py check
@@ -126,6 +135,27 @@ CHECKS := types lint arch contract deps spell lock-check links metrics manifests
 check: setup ## run every check but the tests, offline
 	@$(MAKE) --jobs=$(JOBS) --keep-going $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(CHECKS)
 	@echo "check: all of $(CHECKS) passed"
+
+docs: setup ## build the site of the documentation into build/site; every warning is an error
+	@$(BIN)/python .ci/documentation.py build build/site
+
+# -- releasing -----------------------------------------------------------------------------------------------------------------
+
+dist: setup ## build wheels and source distributions of tocsin and tocsin-client into dist
+	@$(BIN)/python .ci/release.py check
+	@rm -rf dist && $(BIN)/python .ci/release.py build dist
+
+release-check: dist ## install the wheels into an empty environment (packages come from the index) and use them: PYTHONS="python3.11 python3.14"
+	@for python in $(or $(PYTHONS),$(PYTHON)); do $$python .ci/release.py try dist || exit 1; done
+
+# What `tocsin` brings along, as CycloneDX; the tool has an environment of its own, for it needs what the project does not.
+SBOM := .venv-sbom
+$(SBOM)/bin/cyclonedx-py: requirements/sbom.lock
+	@$(PYTHON) -m venv --clear $(SBOM)
+	@VIRTUAL_ENV="$$PWD/$(SBOM)" $(BIN)/uv pip sync --quiet --no-build --require-hashes $<
+
+sbom: setup $(SBOM)/bin/cyclonedx-py ## write dist/tocsin.cdx.json, the list of what tocsin is made of (CycloneDX)
+	@mkdir -p dist && $(SBOM)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-file dist/tocsin.cdx.json requirements/runtime.lock
 
 # -- running -------------------------------------------------------------------------------------------------------------------
 

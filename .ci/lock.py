@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = {name: f"requirements/{name}.lock" for name in ("runtime", "dev", "build", "peers", "peers-arq", "kubernetes")}
+LOCKS = {name: f"requirements/{name}.lock" for name in ("runtime", "dev", "build", "peers", "peers-arq", "sbom", "kubernetes")}
 WITH_PROJECT = ("runtime", "dev")
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)(?:\s*;[^\\]*)?\s*\\?$")
 

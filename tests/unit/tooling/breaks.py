@@ -159,6 +159,9 @@ WORDS = [
     Break("manifests", "deploy/grafana/another.json: is not what", done_above),
     Break("manifests", "deploy/helm/tocsin/values.yaml: is not what", add("deploy/helm/tocsin/values.yaml", "more: {}\n")),
     Break("workflows", "pasted.yml", paste),
+    Break("workflows", "unpinned-uses", swap(".github/workflows/release.yml", r"actions/checkout@\w{40}", "actions/checkout@v7")),
+    Break("workflows", "'compositee' is not", swap("deploy/github-action/action.yml", "using: composite", "using: compositee")),
+    Break("links", "docs/broken.md: is in no part of docs/index.md", done_above),
     Break("console-check", "was not built from console/", add("console/src/words/en.ts", "// changed, and not built\n")),
 ]
 """Against the words of `make check`, but for the contract."""
