@@ -38,6 +38,7 @@ from bench import (
     rest,
     sidecars,
     smtp_drain,
+    start,
     transcoding,
     watchers,
 )
@@ -156,6 +157,10 @@ async def _console() -> dict[str, Any]:
     return await console.measure()
 
 
+async def _start() -> dict[str, Any]:
+    return dict(await start.measure())
+
+
 async def _recovery() -> dict[str, Any]:
     return {"sqlite": await recovery.measure(), "postgresql": await _on_postgresql(lambda url: recovery.measure(postgresql=url))}
 
@@ -181,6 +186,7 @@ MEASUREMENTS: dict[str, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {
     "fire": _fire,
     "neighbours": _neighbours,
     "recovery": _recovery,
+    "start": _start,
     "peers": _peers,
     "smtp": _smtp,
     "delivery": _delivery,

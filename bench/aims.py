@@ -12,6 +12,7 @@ ABOUT = {
     "critical": "60 critical alarms due while 100,000 others, due at one instant, drain: when they were fired, and done; milliseconds.",
     "fire": "The firing path alone, from the time index into the ledger: an even stream, and all at once among few and many stored alarms.",
     "neighbours": "An alarm every 40 ms, alone and beside 100,000 alarms of a stranger at one instant: how late it was fired.",
+    "start": "The five services on SQLite are started, and the scheduler is killed: as forks of a template, and as programs.",
     "recovery": "Each service is killed once while 500 alarms a second become mails; seconds until the rate is back.",
     "sidecars": "A unary call bare, through two Envoy sidecars, and through the mesh, both with mutual TLS; `make peers` first.",
     "instant": "60,000 alarms due at one instant, action noop, by scheduler_svc and processor_svc: the question of "
@@ -85,6 +86,7 @@ AIMS = {
         for store in ("sqlite", "postgresql")
         for service in ("processor svc", "mailer svc", "scheduler svc", "gateway", "auth svc")
     },
+    "start: forks: pss mib": "450",
     "recovery: sqlite: lost": "0",
     "recovery: postgresql: lost": "0",
     "rejected: us a call": "under 100",

@@ -26,8 +26,7 @@ class SecondGateway:
     """Another gateway beside that of a stack: the same settings, ports of its own."""
 
     def __init__(self, stack: RunningStack) -> None:
-        words = Path(f"/proc/{stack.pid('gateway')}/environ").read_bytes().split(b"\0")
-        self._env = dict(word.decode().split("=", 1) for word in words if b"=" in word)
+        self._env = stack.environment("gateway")
         self.port = free_port()
         ports = {"HTTP_PORT": self.port, "PORT": free_port(), "METRICS_PORT": free_port()}
         self._env |= {f"TOCSIN_GATEWAY_{name}": str(port) for name, port in ports.items()}

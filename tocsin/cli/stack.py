@@ -35,6 +35,9 @@ def up(
     timeout: Annotated[
         float, typer.Option("--timeout", min=1, help="With --detach: seconds to wait for every service to be healthy.")
     ] = _DETACH_SECONDS,
+    fork: Annotated[
+        bool, typer.Option(help="On Linux: fork the services from one process that has imported them, which takes less time and memory.")
+    ] = True,
     daemon: Annotated[bool, typer.Option("--daemon", hidden=True)] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -42,12 +45,14 @@ def up(
     if as_json and not detach:
         msg = "--json requires --detach"
         raise typer.BadParameter(msg)
-    stack = commands.stack_of(state=state, base=port_base, env=os.environ, programs=programs(sys.executable))
+    stack = commands.stack_of(state=state, base=port_base, env=os.environ, programs=programs(sys.executable), forked=fork)
     clock = SystemClock()
     if not detach:
         view = view_for(Console(highlight=False), stack.layout)
         raise typer.Exit(asyncio.run(commands.up(stack, view=view, clock=clock, show_key=not daemon, show_link=_is_terminal())))
     again = [sys.executable, "-m", "tocsin.cli", "up", "--daemon", "--state", str(stack.layout.state)]
+    if not fork:
+        again.append("--no-fork")
     if port_base is not None:
         again += ["--port-base", str(port_base)]
     text = asyncio.run(commands.detach(stack, argv=again, clock=clock, timeout=timeout, show_link=not as_json and _is_terminal()))

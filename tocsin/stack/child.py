@@ -4,9 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Final
 
 from tocsin.background import Background
 from tocsin.clock import Clock
-from tocsin.stack import launcher
+from tocsin.stack.spawning import ChildSpec, Process, Spawner
 
 _LOG_LIMIT: Final = 10 * 1024 * 1024
 _LOGS_KEPT: Final = 3
@@ -32,16 +30,6 @@ class ChildState(StrEnum):
     RESTARTING = "restarting"
     STOPPING = "stopping"
     STOPPED = "stopped"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChildSpec:
-    """What to run and how to look after it."""
-
-    name: str
-    argv: tuple[str, ...]
-    env: Mapping[str, str]
-    log: Path
 
 
 class Backoff:
@@ -71,12 +59,19 @@ class Child:
     """
 
     def __init__(
-        self, *, spec: ChildSpec, is_ready: Callable[[], Awaitable[bool]], clock: Clock, on_change: Callable[["Child"], None]
+        self,
+        *,
+        spec: ChildSpec,
+        spawner: Spawner,
+        is_ready: Callable[[], Awaitable[bool]],
+        clock: Clock,
+        on_change: Callable[["Child"], None],
     ) -> None:
         """Prepares; nothing runs.
 
         Args:
             spec: what to run.
+            spawner: starts it.
             is_ready: asks the running process whether it takes work.
             clock: for waits and lifetimes.
             on_change: told of every change.
@@ -87,12 +82,13 @@ class Child:
         self.restarts = 0
         self.last_exit: int | None = None
         self.was_healthy = False
+        self._spawner = spawner
         self._is_ready = is_ready
         self._clock = clock
         self._on_change = on_change
         self._backoff = Backoff()
         self._stopping = asyncio.Event()
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Process | None = None
         self._keeping = Background(clock)
         self._watching = Background(clock)
         self._ended = asyncio.Event()
@@ -169,15 +165,11 @@ class Child:
             await self._watching.stop()
         return 0.0 if self._healthy_since is None else self._clock.monotonic() - self._healthy_since
 
-    async def _spawn(self) -> asyncio.subprocess.Process:
-        argv = (sys.executable, "-I", "-S", launcher.__file__, str(os.getpid()), *self.spec.argv)
+    async def _spawn(self) -> Process:
         descriptor = _opened(self.spec.log)
         try:
             self._log_start = os.fstat(descriptor).st_size
-            # A process group of its own: Ctrl-C in the terminal reaches the supervisor alone, which stops the services in order.
-            return await asyncio.create_subprocess_exec(
-                *argv, stdin=asyncio.subprocess.DEVNULL, stdout=descriptor, stderr=descriptor, env=dict(self.spec.env), process_group=0
-            )
+            return await self._spawner.spawn(self.spec, descriptor)
         finally:
             os.close(descriptor)
 

@@ -15,12 +15,14 @@ import httpx2
 
 from tocsin.client import Client
 from tocsin.clock import Clock
+from tocsin.config import PREFIX
 from tocsin.errors import FailedPrecondition, TocsinError, Unavailable
 from tocsin.lifecycle import ExitCode
 from tocsin.stack.child import ChildState
-from tocsin.stack.layout import Layout, PortsInUse, log_folder, plan, ports_in_use
+from tocsin.stack.layout import GATEWAY, SERVICES, Layout, PortsInUse, log_folder, plan, ports_in_use
 from tocsin.stack.renewal import Certificates
 from tocsin.stack.sign_in import sign_in_link
+from tocsin.stack.spawning import CAN_FORK, Forks, Interpreters, Spawner
 from tocsin.stack.stack_file import ServiceStatus, StackRunning, StackStatus, is_running, locked, read_stack_file, supervisor_of
 from tocsin.stack.supervisor import ServiceRefused, Supervisor, tail
 from tocsin.stack.view import TolerantView, View, welcome
@@ -41,6 +43,8 @@ class Stack:
     layout: Layout
     programs: Mapping[str, Sequence[str]]
     env: Mapping[str, str]
+    forked: bool
+    """Whether the programs are the services of Tocsin, which a template forks."""
     state_flag: str
     """What a further command needs to find this stack; shown to the person."""
 
@@ -53,15 +57,17 @@ class DownResult(StrEnum):
     NOT_RUNNING = "not running"
 
 
-def stack_of(*, state: Path, base: int | None, env: Mapping[str, str], programs: Mapping[str, Sequence[str]]) -> Stack:
-    """Plans a stack.
+def stack_of(
+    *, state: Path, base: int | None, env: Mapping[str, str], programs: Mapping[str, Sequence[str]], forked: bool = False
+) -> Stack:
+    """Plans a stack, whose services are ``forked`` from one template where the system allows it.
 
     Raises:
         ConfigError: the ports cannot be laid out.
     """
     layout = plan(state=state, base=base, env=env)
     flag = "" if layout.state == Path("var").resolve() else f"--state {shlex.quote(str(state))}"
-    return Stack(layout=layout, programs=programs, env=env, state_flag=flag)
+    return Stack(layout=layout, programs=programs, env=env, forked=forked and CAN_FORK, state_flag=flag)
 
 
 async def up(stack: Stack, *, view: View, clock: Clock, show_key: bool, show_link: bool = False) -> int:
@@ -90,7 +96,15 @@ async def up(stack: Stack, *, view: View, clock: Clock, show_key: bool, show_lin
         await _check_ports(layout, clock)
         _certificates(stack, clock).ensure()
         new_start, view = not layout.api_key_file.exists(), TolerantView(view)
-        supervisor = Supervisor(layout=layout, programs=stack.programs, env=stack.env, pid=os.getpid(), clock=clock, on_change=view.changed)
+        supervisor = Supervisor(
+            layout=layout,
+            programs=stack.programs,
+            spawner=_spawner(stack),
+            env=stack.env,
+            pid=os.getpid(),
+            clock=clock,
+            on_change=view.changed,
+        )
         with view, _signals(supervisor) as told:
             view.watch(supervisor.children.values())
             return await _run(stack, supervisor, view, told, clock, show_key=show_key and new_start, show_link=show_link)
@@ -208,6 +222,13 @@ async def _run(
         await certificates.stop()
         await supervisor.stop()
     return ExitCode.OK
+
+
+def _spawner(stack: Stack) -> Spawner:
+    if not stack.forked:
+        return Interpreters()
+    env = stack.layout.environment(GATEWAY, stack.env)
+    return Forks(services=SERVICES, env={name: value for name, value in env.items() if not name.upper().startswith(PREFIX)})
 
 
 async def _check_folder(layout: Layout, clock: Clock) -> None:

@@ -14,13 +14,18 @@ import sys
 _PR_SET_PDEATHSIG = 1
 
 
+def tie_to(parent: int) -> None:
+    """Lets this process die with its parent, whose id was ``parent``; ends it at once when that is gone already."""
+    if sys.platform == "linux" and ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    if os.getppid() != parent:
+        sys.exit("the supervisor died before its service started")
+
+
 def main(argv: list[str]) -> None:
     """Ties this process to its supervisor and turns into the program."""
     supervisor, program = int(argv[0]), argv[1:]
-    if sys.platform == "linux" and ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
-    if os.getppid() != supervisor:
-        sys.exit("the supervisor died before its service started")
+    tie_to(supervisor)
     os.execvp(program[0], program)  # noqa: S606 - there is no shell to want; the supervisor chose the arguments
 
 

@@ -11,8 +11,9 @@ import httpx2
 from tocsin.clock import Clock
 from tocsin.errors import FailedPrecondition
 from tocsin.lifecycle import ExitCode
-from tocsin.stack.child import Child, ChildSpec
+from tocsin.stack.child import Child
 from tocsin.stack.layout import GATEWAY, SERVICES, STOP_ORDER, Layout
+from tocsin.stack.spawning import ChildSpec, Spawner
 from tocsin.stack.stack_file import ServiceStatus, StackStatus, write_stack_file
 
 _PROBE_SECONDS: Final = 2.0
@@ -34,6 +35,7 @@ class Supervisor:
         *,
         layout: Layout,
         programs: Mapping[str, Sequence[str]],
+        spawner: Spawner,
         env: Mapping[str, str],
         pid: int,
         clock: Clock,
@@ -45,6 +47,7 @@ class Supervisor:
         Args:
             layout: ports and files.
             programs: for each service, the program and its arguments.
+            spawner: starts them.
             env: the user's environment.
             pid: this process, as it stands in stack.json.
             clock: for waits and lifetimes.
@@ -54,12 +57,14 @@ class Supervisor:
         self.layout = layout
         self._pid = pid
         self._grace = grace
+        self._spawner = spawner
         self._on_change = on_change
         self._changed = asyncio.Event()
         self._http: httpx2.AsyncClient | None = None
         self.children = {
             name: Child(
                 spec=ChildSpec(name=name, argv=tuple(argv), env=layout.environment(name, env), log=layout.log_file(name)),
+                spawner=spawner,
                 is_ready=self._probe(layout.ready_url(name)),
                 clock=clock,
                 on_change=self._child_changed,
@@ -79,6 +84,7 @@ class Supervisor:
         for name in STOP_ORDER:
             if name in self.children:
                 await self.children[name].stop(grace=self._grace)
+        await self._spawner.stop()
         http, self._http = self._http, None
         if http is not None:
             await http.aclose()

@@ -14,6 +14,8 @@ from typing import Any
 
 import httpx2
 
+from tocsin.stack.layout import plan
+
 OFFSETS = (0, 1, *range(11, 15), *range(20, 25))
 """The ports that `tocsin up --port-base N` takes, relative to N."""
 
@@ -104,6 +106,10 @@ class RunningStack:
         """A REST client that is signed in with ``key``, the development key unless given."""
         headers = {"Authorization": f"Bearer {key or self.api_key}"}
         return httpx2.AsyncClient(base_url=self.info["http"], headers=headers, timeout=10.0, trust_env=False)
+
+    def environment(self, service: str) -> dict[str, str]:
+        """The settings of ``service``."""
+        return plan(state=self.state, base=self.port_base, env=self._env).environment(service, self._env)
 
     def pid(self, service: str) -> int:
         """The process that is ``service`` now."""

@@ -21,6 +21,7 @@ from tocsin.lifecycle import ExitCode
 from tocsin.stack.child import rotate
 from tocsin.stack.commands import DownResult, Stack, detach, down, status
 from tocsin.stack.layout import SERVICES
+from tocsin.stack.spawning import Interpreters
 from tocsin.stack.stack_file import is_running, read_stack_file
 from tocsin.stack.supervisor import Supervisor
 from tocsin.stack.view import TableView, welcome
@@ -36,7 +37,7 @@ DRIVER = """
     data = json.loads(sys.argv[1])
     ports = tuple(Port(**port) for port in data["ports"])
     layout = Layout(state=Path(data["state"]), host="127.0.0.1", ports=ports)
-    stack = Stack(layout=layout, programs=data["programs"], env=dict(os.environ), state_flag="")
+    stack = Stack(layout=layout, programs=data["programs"], env=dict(os.environ), forked=False, state_flag="")
     sys.exit(asyncio.run(up(stack, view=LineView(console=Console(), layout=layout), clock=SystemClock(), show_key=False)))
 """
 
@@ -153,7 +154,9 @@ def test_the_welcome_can_be_pasted(make_stack: Callable[..., Stack]) -> None:
 def test_the_table_shows_every_service(make_stack: Callable[..., Stack]) -> None:
     """Service, state, port, pid and restarts, live on a terminal."""
     stack = make_stack()
-    supervisor = Supervisor(layout=stack.layout, programs=stack.programs, env={}, pid=1, clock=CLOCK, on_change=lambda child: None)
+    supervisor = Supervisor(
+        layout=stack.layout, programs=stack.programs, spawner=Interpreters(), env={}, pid=1, clock=CLOCK, on_change=lambda child: None
+    )
     output = io.StringIO()
     with TableView(console=Console(file=output, force_terminal=True, width=100), layout=stack.layout) as view:
         view.watch(supervisor.children.values())

@@ -17,6 +17,7 @@ from tocsin.lifecycle import ExitCode
 from tocsin.stack.child import Backoff, ChildState
 from tocsin.stack.commands import PortsInUse, Stack, detach, status
 from tocsin.stack.layout import SERVICES, STOP_ORDER
+from tocsin.stack.spawning import Interpreters
 from tocsin.stack.stack_file import ServiceStatus, StackRunning, StackStatus, is_running, locked, read_stack_file, write_stack_file
 from tocsin.stack.supervisor import ServiceRefused, Supervisor
 from tocsin.testing.waiting import eventually
@@ -139,7 +140,15 @@ async def test_wait_ready_raises_the_words_of_the_service(make_stack: Callable[.
     """For programs that embed the supervisor."""
     stack = make_stack(auth_svc="refuse")
     (stack.layout.state / "logs").mkdir(parents=True)
-    supervisor = Supervisor(layout=stack.layout, programs=stack.programs, env=stack.env, pid=1, clock=CLOCK, on_change=lambda child: None)
+    supervisor = Supervisor(
+        layout=stack.layout,
+        programs=stack.programs,
+        spawner=Interpreters(),
+        env=stack.env,
+        pid=1,
+        clock=CLOCK,
+        on_change=lambda child: None,
+    )
     await supervisor.start()
     await supervisor.start()
     with pytest.raises(ServiceRefused, match="TOCSIN_NONSENSE"):
@@ -212,7 +221,14 @@ async def test_a_service_that_does_not_end_is_killed(make_stack: Callable[..., S
     stack = make_stack(processor_svc="deaf")
     (stack.layout.state / "logs").mkdir(parents=True)
     supervisor = Supervisor(
-        layout=stack.layout, programs=stack.programs, env=stack.env, pid=1, clock=CLOCK, on_change=lambda child: None, grace=0.3
+        layout=stack.layout,
+        programs=stack.programs,
+        spawner=Interpreters(),
+        env=stack.env,
+        pid=1,
+        clock=CLOCK,
+        on_change=lambda child: None,
+        grace=0.3,
     )
     await supervisor.start()
     await supervisor.wait_ready()
