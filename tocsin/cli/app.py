@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from tocsin.cli.formats import formatted, with_output
 from tocsin.cli.output import EXIT_CODES, write_line
 from tocsin.cli.verbs import complete, contract, group_of
 
@@ -115,16 +116,15 @@ def make_app(words: Sequence[str] = ()) -> typer.Typer:
     named = first in _names()
     for name, (panel, place) in _COMMANDS.items():
         if not named or name == first:
-            app.command(name, epilog=EXIT_CODES, rich_help_panel=panel)(_loaded(place))
+            app.command(name, epilog=EXIT_CODES, rich_help_panel=panel)(formatted(_loaded(place)))
     for name in _groups():
         if named and name != first:
             continue
         panel = _GROUPS[name][0] if name in _GROUPS else _USE
-        app.add_typer(_group(name, second if named else ""), name=name, rich_help_panel=panel)
+        app.add_typer(with_output(_group(name, second if named else "")), name=name, rich_help_panel=panel)
     if not named or first == "import":
-        app.add_typer(
-            _loaded("tocsin.cli.imports.commands:make_import")(_loaded("tocsin.cli.bulk:import_file")), name="import", rich_help_panel=_USE
-        )
+        group = _loaded("tocsin.cli.imports.commands:make_import")(_loaded("tocsin.cli.bulk:import_file"))
+        app.add_typer(with_output(group), name="import", rich_help_panel=_USE)
     return app
 
 

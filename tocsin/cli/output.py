@@ -2,7 +2,10 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from rich.console import Console
@@ -62,14 +65,57 @@ def warn(field: str, reason: str) -> None:
     Console(stderr=True, soft_wrap=True, highlight=False).print(Text.assemble(("tocsin: ", "bold yellow"), f"{field}: {reason}"))
 
 
+@dataclass(slots=True)
+class _Writing:
+    """How a command writes: the form of its documents, how many there were, and its lines if they are to become one."""
+
+    output: str = "json"
+    documents: int = 0
+    lines: list[str] | None = None
+
+
+_how: Final[ContextVar[_Writing | None]] = ContextVar("_how", default=None)
+
+
+@contextmanager
+def writing(output: str, *, lines: bool) -> Generator[None]:
+    """Within it `write_json` writes in the form ``output``; with ``lines`` what `write_line` gets becomes ``{"message": …}`` at the end."""
+    how = _Writing(output, lines=[] if lines and output != "table" else None)
+    token = _how.set(how)
+    try:
+        yield
+    finally:
+        told, how.lines = how.lines, None
+        if told:
+            write_json({"message": "\n".join(told)})
+        _how.reset(token)
+
+
 def write_json(value: object) -> None:
-    """Writes one JSON document as one line."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    """Writes one JSON document as one line; or in the form that the command was told."""
+    how = _how.get() or _Writing()
+    how.documents += 1
+    if how.output == "yaml":
+        sys.stdout.write("---\n" if how.documents > 1 else "")
+        _write_yaml(value)
+    elif how.output == "table" and isinstance(value, dict):
+        _write_fields(cast("dict[str, Any]", value))
+    else:
+        sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
     sys.stdout.flush()
+
+
+def _write_yaml(value: object) -> None:
+    import yaml  # it costs more than most commands, which need none
+
+    sys.stdout.write(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
 
 
 def write_line(text: str) -> None:
     """Writes a line of text, without markup."""
+    if (how := _how.get()) is not None and how.lines is not None:
+        how.lines.append(text)
+        return
     Console(soft_wrap=True, highlight=False).print(Text(text))
 
 
@@ -96,11 +142,14 @@ def shown(value: Any, *, output: str, as_json: bool = False) -> None:
     if as_json or output == "json":
         write_json(value)
     elif output == "yaml":
-        import yaml  # it costs more than most commands, which need none
-
-        sys.stdout.write(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+        _write_yaml(value)
         sys.stdout.flush()
-    elif len(value) == 1 and isinstance(items := next(iter(value.values())), list):
+    else:
+        _write_fields(value)
+
+
+def _write_fields(value: dict[str, Any]) -> None:
+    if len(value) == 1 and isinstance(items := next(iter(value.values())), list):
         rows = [cast("dict[str, Any]", item) for item in cast("list[Any]", items) if isinstance(item, dict)]
         heads = _telling(rows)
         write_table(heads, [[_cell(row.get(head)) for head in heads] for row in rows], empty="None.")

@@ -101,23 +101,23 @@ def add_members(
     group: GroupArgument, members: MembersArgument, state: StateOption = STATE, url: UrlOption = None, api_key: KeyOption = None
 ) -> None:
     """Put recipients and groups into a group."""
-    _change_members(group, members, "addMembers", state=state, url=url, api_key=api_key)
+    write_line(_members_changed(group, members, "addMembers", state=state, url=url, api_key=api_key))
 
 
 def remove_members(
     group: GroupArgument, members: MembersArgument, state: StateOption = STATE, url: UrlOption = None, api_key: KeyOption = None
 ) -> None:
     """Take recipients and groups out of a group."""
-    _change_members(group, members, "removeMembers", state=state, url=url, api_key=api_key)
+    write_line(_members_changed(group, members, "removeMembers", state=state, url=url, api_key=api_key))
 
 
-def _change_members(group: str, members: list[str], verb: str, **target: Any) -> None:
+def _members_changed(group: str, members: list[str], verb: str, **target: Any) -> str:
     names = [_full(member, "recipients") for member in members]
     with connect(**target) as client:
         found: dict[str, Any] = {}
         for start in range(0, len(names), _MEMBERS_AT_ONCE):
             found = client.call("POST", f"{_path(group, 'groups')}:{verb}", body={"members": names[start : start + _MEMBERS_AT_ONCE]})
-    write_line(f"{found['name']} has {found.get('memberCount', 0)} members")
+    return f"{found['name']} has {found.get('memberCount', 0)} members"
 
 
 def delete_group(group: GroupArgument, state: StateOption = STATE, url: UrlOption = None, api_key: KeyOption = None) -> None:

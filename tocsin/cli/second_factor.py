@@ -96,7 +96,8 @@ def remove_factor(factor: FactorArgument, state: StateOption = STATE, url: UrlOp
 def recovery_codes(state: StateOption = STATE, url: UrlOption = None, api_key: KeyOption = None) -> None:
     """Make ten recovery codes; those of before work no more."""
     with connect(state=state, url=url, api_key=api_key) as client:
-        _tell(client.call("POST", "/v1/factors:createRecoveryCodes", body={})["recoveryCodes"])
+        codes = client.call("POST", "/v1/factors:createRecoveryCodes", body={})["recoveryCodes"]
+    write_line("\n".join((_SHOWN_ONCE, *codes)))
 
 
 def reset_factors(
