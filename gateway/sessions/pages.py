@@ -98,7 +98,8 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
 _STYLE: Final = """
 label { display: block; margin: 0 0 1rem; }
 input { font: inherit; display: block; width: 100%; padding: .5rem; box-sizing: border-box; }
-.ways { margin-top: 2rem; }"""
+.ways { margin-top: 2rem; }
+.ways button { border: 1px solid var(--accent); background: none; color: var(--accent); }"""
 _NAME_FORM: Final = """
 <form method="post" action="/session{query}">
 <label>{name} <input name="username" autocomplete="username" autocapitalize="none" spellcheck="false" required autofocus></label>

@@ -235,6 +235,14 @@ def decoded_plan(document: str) -> RotationPlan:
     return _DECODER.decode(document)
 
 
+def plan_name(document: str) -> str:
+    """The display name of a stored document; empty where nobody can read it."""
+    try:
+        return decoded_plan(document).display_name
+    except msgspec.DecodeError:
+        return ""
+
+
 def encoded_plan(plan: RotationPlan) -> str:
     """The document to store."""
     return msgspec.json.encode(plan).decode()

@@ -16,6 +16,7 @@ from mailer_svc.service import Groups, PeopleImports
 from tocsin.api.mailer.v1 import group_service_pb2 as pb
 from tocsin.api.mailer.v1 import group_service_pb2_grpc as rpc
 from tocsin.api.mailer.v1.import_pb2 import ImportOptions
+from tocsin.listing import FilterField, parse_filter
 from tocsin.masks import fields_to_change
 from tocsin.mesh.context import principal
 from tocsin.mesh.tokens import Principal
@@ -25,6 +26,7 @@ from tocsin.stored import int32
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _COLLECTION = "groups/"
+_FILTER = {"text": FilterField(operators=("=",))}
 _MEMBERS_A_LINE: Final = 100
 """A line of an import with so many members takes as much of a batch as another line."""
 
@@ -49,11 +51,14 @@ class GroupHandlers(rpc.GroupServiceServicer):
     async def ListGroups(self, request: pb.ListGroupsRequest, context: Context) -> pb.ListGroupsResponse:
         """Lists groups, by name."""
         tenant = principal().tenant
+        wanted = {condition.field: str(condition.value) for condition in parse_filter(request.filter, fields=_FILTER)}
 
-        async def read(behind: tuple[str] | None, most: int) -> tuple[Sequence[RecipientGroup], None]:
-            return await self._groups.page(tenant=tenant, after=behind[0] if behind else "", limit=most), None
+        async def read(behind: tuple[str] | None, most: int) -> tuple[Sequence[RecipientGroup], tuple[str] | None]:
+            after = behind[0] if behind else ""
+            found, further = await self._groups.page(tenant=tenant, after=after, limit=most, text=wanted.get("text", ""))
+            return found, (further,) if further is not None else None
 
-        listing = Listing(f"groups {tenant}", (str,))
+        listing = Listing(f"groups {tenant} {request.filter}", (str,))
         found, token = await list_page(request, listing, read=read, show=_group, place=lambda item: (item.id,))
         return pb.ListGroupsResponse(groups=found, next_page_token=token)
 
@@ -84,11 +89,15 @@ class GroupHandlers(rpc.GroupServiceServicer):
         tenant = principal().tenant
         group = (await self._groups.get(tenant=tenant, id=_id(request.name))).id
 
-        async def read(behind: tuple[int, str] | None, most: int) -> tuple[Sequence[Member], None]:
-            return await self._groups.members(tenant=tenant, id=group, after=behind or (0, ""), limit=most), None
+        async def read(behind: tuple[int, str] | None, most: int) -> tuple[Sequence[tuple[Member, str]], None]:
+            members = await self._groups.members(tenant=tenant, id=group, after=behind or (0, ""), limit=most)
+            return await self._groups.called(tenant=tenant, members=members), None
+
+        def place(item: tuple[Member, str]) -> tuple[int, str]:
+            return int(item[0].kind), item[0].id
 
         listing = Listing(f"members {tenant} {group}", (int, str))
-        found, token = await list_page(request, listing, read=read, show=_member, place=lambda item: (int(item.kind), item.id))
+        found, token = await list_page(request, listing, read=read, show=_member, place=place)
         return pb.ListGroupMembersResponse(members=found, next_page_token=token)
 
     async def ImportGroups(
@@ -123,8 +132,8 @@ def _id(name: str) -> str:
     return name.removeprefix(_COLLECTION)
 
 
-def _member(item: Member) -> pb.GroupMember:
-    return pb.GroupMember(name=member_name(item))
+def _member(item: tuple[Member, str]) -> pb.GroupMember:
+    return pb.GroupMember(name=member_name(item[0]), display_name=item[1])
 
 
 def _group(item: RecipientGroup) -> pb.Group:

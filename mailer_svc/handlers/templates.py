@@ -1,7 +1,7 @@
 """TemplateService."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Final, cast
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
@@ -13,8 +13,11 @@ from mailer_svc.ports import PeopleFacts
 from mailer_svc.service import Templates, Trial, TrialSender
 from tocsin.api.mailer.v1 import template_service_pb2 as pb
 from tocsin.api.mailer.v1 import template_service_pb2_grpc as rpc
+from tocsin.listing import FilterField, FilterKind, parse_filter
 from tocsin.mesh.context import principal
 from tocsin.pages import Listing, list_page
+
+_FILTER: Final = {"text": FilterField(operators=("=",)), "built_in": FilterField(kind=FilterKind.BOOLEAN, operators=("=",))}
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -38,13 +41,18 @@ class TemplateHandlers(rpc.TemplateServiceServicer):
 
     async def ListTemplates(self, request: pb.ListTemplatesRequest, context: Context) -> pb.ListTemplatesResponse:
         """Lists the promoted versions, by name."""
-        tenant = principal().tenant
+        tenant, shown = principal().tenant, request.show_built_in
+        wanted = {condition.field: condition.value for condition in parse_filter(request.filter, fields=_FILTER)}
+        text, only = str(wanted.get("text", "")), cast("bool | None", wanted.get("built_in"))
 
-        async def read(behind: tuple[str] | None, most: int) -> tuple[Sequence[Template], None]:
-            after, shown = behind[0] if behind else "", request.show_built_in
-            return await self._templates.page(tenant=tenant, after=after, limit=most, built_in=shown), None
+        async def read(behind: tuple[str] | None, most: int) -> tuple[Sequence[Template], tuple[str] | None]:
+            after = behind[0] if behind else ""
+            if not wanted:
+                return await self._templates.page(tenant=tenant, after=after, limit=most, built_in=shown), None
+            found, further = await self._templates.search(tenant=tenant, after=after, limit=most, built_in=shown, text=text, only=only)
+            return found, (further,) if further is not None else None
 
-        listing = Listing(f"templates {tenant} {request.show_built_in}", (str,))
+        listing = Listing(f"templates {tenant} {shown} {request.filter}", (str,))
         templates, token = await list_page(request, listing, read=read, show=_template, place=lambda item: (item.code,))
         return pb.ListTemplatesResponse(templates=templates, next_page_token=token)
 

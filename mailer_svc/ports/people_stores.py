@@ -154,6 +154,10 @@ class GroupStore(Protocol):
         """What is in a group itself, by kind and id, behind ``after``."""
         ...
 
+    async def names(self, *, tenant: str, members: Sequence[Member]) -> Mapping[Member, str]:
+        """The names for people of those members that exist."""
+        ...
+
 
 class CategoryStore(Protocol):
     """Keeps categories."""

@@ -20,6 +20,7 @@ from mailer_svc.domain import (
 )
 from mailer_svc.domain.preferences import ANY, checked_quiet_times
 from mailer_svc.ports import CategoryStore, GroupStore, PreferenceStore, StoredPreferences, SuppressionQuery, Suppressions
+from mailer_svc.service.searching import mentions, search
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
 
@@ -54,9 +55,20 @@ class Groups:
         """
         return _group(await self._store.get(tenant=tenant, id=id), id)
 
-    async def page(self, *, tenant: str, after: str, limit: int) -> list[RecipientGroup]:
-        """Groups by id, those behind the id ``after``."""
-        return await self._store.page(tenant=tenant, after=after, limit=limit)
+    async def page(self, *, tenant: str, after: str, limit: int, text: str = "") -> tuple[list[RecipientGroup], str | None]:
+        """Groups by id, those behind the id ``after``, with ``text`` in their ids or names.
+
+        With fewer than ``limit`` comes where to go on; None: they were the last.
+        """
+        if not text:
+            return await self._store.page(tenant=tenant, after=after, limit=limit), None
+        return await search(
+            lambda behind, most: self._store.page(tenant=tenant, after=behind, limit=most),
+            meets=lambda group: mentions(text, group.id, group.display_name),
+            place=lambda group: group.id,
+            after=after,
+            limit=limit,
+        )
 
     async def update(self, *, tenant: str, id: str, display_name: str | None) -> RecipientGroup:  # noqa: A002
         """Sets what is not None.
@@ -90,6 +102,11 @@ class Groups:
     async def members(self, *, tenant: str, id: str, after: tuple[int, str], limit: int) -> list[Member]:  # noqa: A002
         """What is in a group itself, by kind and id, behind ``after``."""
         return await self._store.members(tenant=tenant, id=id, after=after, limit=limit)
+
+    async def called(self, *, tenant: str, members: Sequence[Member]) -> list[tuple[Member, str]]:
+        """The members, each with its name for people; empty: it has none, or is gone."""
+        names = await self._store.names(tenant=tenant, members=members)
+        return [(member, names.get(member, "")) for member in members]
 
     async def drafts(self, *, tenant: str, after: str, limit: int) -> list[tuple[str, GroupDraft]]:
         """Groups with their members, each with its place, behind the place ``after``; one with many members as several, each partial."""

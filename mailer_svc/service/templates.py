@@ -19,6 +19,7 @@ from mailer_svc.domain import (
 )
 from mailer_svc.ports import AlarmUses, Renderer, TemplateStore
 from mailer_svc.service.drafts import TemplateChecks
+from mailer_svc.service.searching import mentions, search
 from tocsin.errors import InvalidInput, TocsinError
 
 _CACHE_BYTES: Final = 64 << 20
@@ -179,6 +180,25 @@ class Templates:
             made = await self._checks.checked("", self._built_in[code])
             self._ready[code] = replace(made, built_in=True, warnings=())
         return replace(self._ready[code], tenant=tenant)
+
+    async def search(
+        self, *, tenant: str, after: str, limit: int, built_in: bool, text: str = "", only: bool | None = None
+    ) -> tuple[list[Template], str | None]:
+        """As `page`, those with ``text`` in their codes or subjects, and those that ship with Tocsin (``only`` True) or not (False) alone.
+
+        With fewer than ``limit`` comes where to go on; None: they were the last.
+        """
+
+        def meets(template: Template) -> bool:
+            return mentions(text, template.code, template.parts[0].content.subject) and only in (None, template.built_in)
+
+        return await search(
+            lambda behind, most: self.page(tenant=tenant, after=behind, limit=most, built_in=built_in or bool(only)),
+            meets=meets,
+            place=lambda template: template.code,
+            after=after,
+            limit=limit,
+        )
 
     async def page(self, *, tenant: str, after: str, limit: int, built_in: bool = False) -> list[Template]:
         """Promoted versions, by code, after the code ``after``; with those that ship with Tocsin, if they are asked for."""

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import GroupExists, GroupNotFound, Member, MemberKind, RecipientGroup, RecipientNotFound, RotationNotFound
 from mailer_svc.domain.groups import checked_nesting
+from mailer_svc.domain.rotations import plan_name
 from mailer_svc.store.people_tables import group_members, groups, recipients
 from mailer_svc.store.rotation_tables import rotations
 from tocsin.database import Database, insert_ignore
@@ -113,6 +114,22 @@ class SqlGroups:
         async with self._database.read() as connection:
             rows = await connection.execute(query.order_by(members.kind, members.member).limit(limit))
             return [Member(MemberKind(row.kind), row.member) for row in rows]
+
+    async def names(self, *, tenant: str, members: Sequence[Member]) -> Mapping[Member, str]:
+        """The names for people of those members that exist."""
+        kinds = (
+            (MemberKind.RECIPIENT, recipients, recipients.c.display_name),
+            (MemberKind.GROUP, groups, groups.c.display_name),
+            (MemberKind.ROTATION, rotations, rotations.c.document),
+        )
+        found: dict[Member, str] = {}
+        async with self._database.read() as connection:
+            for kind, table, name in kinds:
+                named = [member.id for member in members if member.kind is kind]
+                query = select(table.c.id, name).where(table.c.tenant == tenant, table.c.id.in_(named))
+                rows = (await connection.execute(query)).all() if named else ()
+                found |= {Member(kind, row[0]): plan_name(row[1]) if kind is MemberKind.ROTATION else row[1] for row in rows}
+        return found
 
 
 async def _touch(connection: AsyncConnection, tenant: str, identity: str, now: int) -> None:

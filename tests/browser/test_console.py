@@ -8,6 +8,7 @@ import pytest
 
 from tests.browser.chromium import Chromium
 from tests.browser.console import AXE, DESK, PHONE, RUN_AXE, SHOTS, Journey, press, says, shown, strike
+from tests.browser.pictures import APP, places
 from tocsin.testing.stack import RunningStack
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="session")]
@@ -24,6 +25,11 @@ PAGES: Final = (
     "access/sign-in", "access/sign-in/new", "tenants", "tenants/new", "providers", "providers/new?kind=smtp", "providers/slack",
     "settings/security", "settings/tenant", "settings/pii", "settings/pii/new",
 )  # fmt: skip
+
+
+async def test_every_page_is_walked() -> None:
+    """What the menu leads to is looked at in both themes; a new page is named here."""
+    assert set(places(APP.read_text("utf-8"))) - set(PAGES) == set()
 
 
 async def test_the_first_minute(browser: Chromium, home: str) -> None:

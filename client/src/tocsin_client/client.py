@@ -2950,6 +2950,7 @@ class Client(Core):
         *,
         page_size: int | None = None,
         page_token: str | None = None,
+        filter: str | None = None,
         timeout: float | None = None,
     ) -> Pages[models.ListGroupsResponse, models.Group]:
         """Lists groups, by name.
@@ -2959,9 +2960,11 @@ class Client(Core):
         Args:
             page_size: Most of them wanted; 50 unless given, at most 1000.
             page_token: next_page_token of the page before.
+            filter: AIP-160 conditions on text: what is in the id or in the display name, whatever the case. A page may be short of
+                matches before the last one.
             timeout: seconds for one answer; what the contract says unless given.
         """
-        return self._pages(contract.LIST_GROUPS, {"page_size": page_size, "page_token": page_token}, "groups", timeout)
+        return self._pages(contract.LIST_GROUPS, {"page_size": page_size, "page_token": page_token, "filter": filter}, "groups", timeout)
 
     def update_group(
         self,
@@ -4151,6 +4154,7 @@ class Client(Core):
         page_size: int | None = None,
         page_token: str | None = None,
         show_built_in: bool | None = None,
+        filter: str | None = None,
         timeout: float | None = None,
     ) -> Pages[models.ListTemplatesResponse, models.Template]:
         """Lists the promoted versions of templates, by name.
@@ -4161,9 +4165,11 @@ class Client(Core):
             page_size: Most templates wanted; 50 unless given, at most 1000.
             page_token: next_page_token of the page before.
             show_built_in: Also those that ship with Tocsin and that the tenant has not replaced.
+            filter: AIP-160 conditions on text: what is in the name or in the subject, whatever the case; and on built_in. A page may be
+                short of matches before the last one.
             timeout: seconds for one answer; what the contract says unless given.
         """
-        return self._pages(contract.LIST_TEMPLATES, {"page_size": page_size, "page_token": page_token, "show_built_in": show_built_in}, "templates", timeout)
+        return self._pages(contract.LIST_TEMPLATES, {"page_size": page_size, "page_token": page_token, "show_built_in": show_built_in, "filter": filter}, "templates", timeout)
 
     def list_template_versions(
         self,

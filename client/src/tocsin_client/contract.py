@@ -2005,6 +2005,7 @@ LIST_GROUPS = Call(
     params={
         "page_size": Param("pageSize", INTEGER),
         "page_token": Param("pageToken", TEXT),
+        "filter": Param("filter", TEXT),
     },
     answer=message("ListGroupsResponse"),
     repeat="always",
@@ -2799,6 +2800,7 @@ LIST_TEMPLATES = Call(
         "page_size": Param("pageSize", INTEGER),
         "page_token": Param("pageToken", TEXT),
         "show_built_in": Param("showBuiltIn", BOOL),
+        "filter": Param("filter", TEXT),
     },
     answer=message("ListTemplatesResponse"),
     repeat="always",

@@ -1808,6 +1808,8 @@ class GroupMember(Model):
     __slots__ = ()
     name: str = _v.field("name", _v.TEXT, default="")
     """Resource name of the recipient, group or rotation."""
+    display_name: str = _v.field("displayName", _v.TEXT, default="")
+    """Its name for people; empty: it has none, or is gone."""
 
 
 class Handler(Model):

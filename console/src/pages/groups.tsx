@@ -6,7 +6,7 @@ import { answer, api, idOf } from "../api/client";
 import { ApiError } from "../api/problem";
 import { sure } from "../parts/ask";
 import { AsOf, Button, CommandLine, Copy, Empty, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
-import { Filter, filterOf } from "../parts/filter";
+import { Filter, filterOf, textFilter } from "../parts/filter";
 import { List, type Column } from "../parts/list";
 import { MemberPicker } from "../parts/member-picker";
 import { Panel } from "../parts/panel";
@@ -30,20 +30,20 @@ const _columns = (): Column<Group>[] => [
 
 export default function Groups({ params }: { params?: { id?: string } }) {
   const { query, route } = useLocation();
+  const filter = textFilter(filterOf(query));
   const list = useParts(
     async (pageToken, signal) => {
-      const found = await answer(api.GET("/v1/groups", { params: { query: { pageSize: 200, pageToken } }, signal }), "GET /v1/groups");
+      const found = await answer(api.GET("/v1/groups", { params: { query: { pageSize: 200, pageToken, filter } }, signal }), "GET /v1/groups");
       return { rows: found.groups, next: found.nextPageToken ?? "" };
     },
-    [],
+    [filter],
     [],
     (row) => row.name ?? "",
   );
-  const filter = filterOf(query);
+  const { rows } = list;
   useEffect(() => {
-    if (filter) list.more?.(); // what is looked for may stand on any page
-  }, [filter, list.more]);
-  const rows = list.rows.filter((row) => `${row.name} ${row.displayName ?? ""}`.toLowerCase().includes(filter.toLowerCase()));
+    if (list.data && rows.length === 0) list.more?.(); // a page of a search may have found nothing yet
+  }, [list.data, list.more]);
   const id = params?.id;
   const isNew = query["new"] !== undefined;
   const tail = filter ? `?filter=${encodeURIComponent(filter)}` : "";
@@ -57,7 +57,7 @@ export default function Groups({ params }: { params?: { id?: string } }) {
     <>
       <Head title={words().pages.people}>{add}</Head>
       <PeopleTabs at="groups" />
-      <Filter offers={[]} example={words().person.findGroup} />
+      <Filter offers={[]} example={words().person.findGroup} meant={textFilter} />
       <AsOf at={list.at} error={list.data ? list.error : null} />
       {list.error && !list.data && <Failure error={list.error} again={list.again} />}
       <div class={id || isNew ? "beside" : "alone"}>
@@ -233,12 +233,19 @@ function Members({ id, changed, within }: { id: string; changed?: () => void; wi
       {!list.data && !list.error && <Shape rows={2} />}
       {list.data && list.rows.length === 0 && <p class="dim">{words().person.noMember}</p>}
       <ul class="plain">
-        {list.rows.map(({ name = "" }) => (
+        {list.rows.map(({ name = "", displayName }) => (
           <li key={name}>
             <span class="dim kind">{words().person.kinds[name.split("/")[0] ?? ""]}</span>
-            <a href={`/console/${name}`}>{idOf(name)}</a>
+            <a href={name.startsWith("rotations/") ? `/console/on-call/${idOf(name)}` : `/console/${name}`} title={name}>
+              <bdi>{displayName || idOf(name)}</bdi>
+            </a>
             {changed && may("recipients:write") && (
-              <button type="button" class="quiet" aria-label={words().person.takeOut(idOf(name))} onClick={() => void act(() => take(name), words().person.takenOut(idOf(name)), () => act(() => put(name), words().person.putIn(idOf(name))))}>
+              <button
+                type="button"
+                class="quiet"
+                aria-label={words().person.takeOut(displayName || idOf(name))}
+                onClick={() => void act(() => take(name), words().person.takenOut(displayName || idOf(name)), () => act(() => put(name), words().person.putIn(displayName || idOf(name))))}
+              >
                 {words().person.remove}
               </button>
             )}

@@ -7,7 +7,7 @@ import { ApiError } from "../api/problem";
 import { sure } from "../parts/ask";
 import { AsOf, Button, CommandLine, Copy, Empty, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
 import { Diff } from "../parts/diff";
-import { Filter, filterOf } from "../parts/filter";
+import { Filter, filterOf, textFilter } from "../parts/filter";
 import { List, type Column } from "../parts/list";
 import { State } from "../parts/mark";
 import { Panel } from "../parts/panel";
@@ -33,26 +33,25 @@ const _columns = (): Column<Template>[] => [
 
 export default function Templates({ params }: { params?: { id?: string } }) {
   const { query, route } = useLocation();
-  const filter = filterOf(query);
-  const shipped = filter === _SHIPPED;
+  const filter = textFilter(filterOf(query));
   const list = useParts(
     async (pageToken, signal) => {
-      const found = await answer(api.GET("/v1/templates", { params: { query: { pageSize: 100, pageToken, showBuiltIn: true } }, signal }), "GET /v1/templates");
+      const found = await answer(api.GET("/v1/templates", { params: { query: { pageSize: 100, pageToken, filter, showBuiltIn: filter !== "" } }, signal }), "GET /v1/templates");
       return { rows: found.templates, next: found.nextPageToken ?? "" };
     },
-    [],
+    [filter],
     [],
     (row) => row.name ?? "",
   );
+  const { rows } = list;
   useEffect(() => {
-    if (filter) list.more?.(); // what is looked for may stand on any page
-  }, [filter, list.more]);
+    if (list.data && rows.length === 0) list.more?.(); // a page of a search may have found nothing yet
+  }, [list.data, list.more]);
   const id = params?.id;
   const isNew = query["new"] !== undefined;
   const editing = isNew || query["edit"] !== undefined;
   const tail = filter ? `?filter=${encodeURIComponent(filter)}` : "";
   const back = `/console/templates${tail}`;
-  const rows = list.rows.filter((row) => (filter && !shipped ? _matches(row, filter) : Boolean(row.builtIn) === shipped));
   const add = may("templates:write") && (
     <a class="button main" href="/console/templates?new">
       {words().template.add}
@@ -71,7 +70,7 @@ export default function Templates({ params }: { params?: { id?: string } }) {
       {!editing && (
         <>
           <Head title={words().pages.templates}>{add}</Head>
-          <Filter offers={[[words().template.builtIn, _SHIPPED]]} example={words().template.findWhat} />
+          <Filter offers={[[words().template.builtIn, _SHIPPED]]} example={words().template.findWhat} meant={textFilter} />
           <AsOf at={list.at} error={list.data ? list.error : null} />
           {list.error && !list.data && <Failure error={list.error} again={list.again} />}
         </>
@@ -100,11 +99,7 @@ export default function Templates({ params }: { params?: { id?: string } }) {
   );
 }
 
-const _SHIPPED = "built_in";
-
-function _matches(template: Template, text: string): boolean {
-  return `${idOf(template.name)} ${template.subject}`.toLowerCase().includes(text.toLowerCase());
-}
+const _SHIPPED = "built_in=true";
 
 function One({ id, back, changed }: { id: string; back: string; changed: () => void }) {
   const { query, route, path } = useLocation();

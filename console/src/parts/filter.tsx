@@ -5,11 +5,17 @@
 
 import { useLocation } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
+import { quoted } from "../state/people";
 import { words } from "../words";
 
 /** The filter that the address names. */
 export function filterOf(query: Record<string, string>): string {
   return query["filter"] ?? "";
+}
+
+/** The filter of a list that is searched by a text: a word stands for that, an expression for itself. */
+export function textFilter(text: string): string {
+  return text === "" || text.includes("=") ? text : `text=${quoted(text)}`;
 }
 
 export function Filter({ offers, example, meant = (text) => text }: { offers: readonly [string, string][]; example: string; meant?: (text: string) => string }) {

@@ -198,6 +198,35 @@ async def test_groups_hold_recipients_and_groups(people: People) -> None:
             await attempt
 
 
+async def test_groups_are_found_and_members_have_names(people: People) -> None:
+    """By what is in ids and names, whatever the case, page by page; each member with its name for people."""
+    for id, name in (("ops", "Straße Nord"), ("north-sea", "Ships"), ("z", "")):  # noqa: A001 - the word of the contract
+        given = groups.Group(name=f"groups/{id}", display_name=name)
+        await people.call(people.rig.groups.CreateGroup, groups.CreateGroupRequest(group=given))
+
+    async def found(filter: str, token: str = "", size: int = 0) -> tuple[list[str], str]:  # noqa: A002
+        request = groups.ListGroupsRequest(filter=filter, page_token=token, page_size=size)
+        page = await people.call(people.rig.groups.ListGroups, request)
+        return [item.name for item in page.groups], page.next_page_token
+
+    assert await found('text="NOR"') == (["groups/north-sea", "groups/ops"], "")
+    first, token = await found('text="NOR"', size=1)
+    assert (first, await found('text="NOR"', token, 1)) == (["groups/north-sea"], (["groups/ops"], ""))
+    assert (await found('text="STRASSE"'))[0] == ["groups/ops"]
+    assert await found('text="nothing"') == ([], "")
+    for wrong in ('text!="a"', 'name="ops"', "text"):
+        with pytest.raises(InvalidInput):
+            await found(wrong)
+    with pytest.raises(InvalidInput):
+        await found('text="sea"', token)
+    await people.create("a", display_name="Ann Example")
+    await people.create("b")
+    await people.add("z", "recipients/a", "recipients/b", "groups/ops")
+    members = await people.call(people.rig.groups.ListGroupMembers, groups.ListGroupMembersRequest(name="groups/z"))
+    shown = [(item.name, item.display_name) for item in members.members]
+    assert shown == [("recipients/a", "Ann Example"), ("recipients/b", ""), ("groups/ops", "Straße Nord")]
+
+
 async def test_groups_go_neither_in_circles_nor_too_deep(people: People) -> None:
     """The way is named, and nothing is stored."""
     for number in range(10):

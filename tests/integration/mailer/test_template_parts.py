@@ -218,6 +218,26 @@ async def test_a_test_message_goes_the_way_of_every_message(rig: Rig) -> None:
     assert [mail.text for mail in await rig.messages()] == ["inbox Ann"]
 
 
+async def test_templates_are_found(rig: Rig) -> None:
+    """By what is in names and subjects, whatever the case; those that ship with Tocsin alone, or not at all."""
+    await rig.template("templates/order", subject="Bestellung für {{ name }}", text="x")
+    await rig.template("templates/zebra", subject="ORDER received", text="x")
+
+    async def found(filter: str, **fields: Any) -> list[str]:  # noqa: A002 - the word of the contract
+        with rig.user():
+            return [item.name for item in (await rig.templates.ListTemplates(pb.ListTemplatesRequest(filter=filter, **fields))).templates]
+
+    assert await found('text="order"') == ["templates/order", "templates/zebra"]
+    assert await found('text="FÜR"', show_built_in=True) == ["templates/order"]
+    shipped = await found("built_in=true")
+    assert "templates/tocsin.alarm" in shipped
+    assert await found("built_in=true", show_built_in=True) == shipped
+    assert await found("built_in=false", show_built_in=True) == ["templates/order", "templates/zebra"]
+    assert await found('text="ALARM" AND built_in=true') == [name for name in shipped if "alarm" in name]
+    with pytest.raises(InvalidInput):
+        await found('subject="x"')
+
+
 async def test_templates_ship_and_can_be_replaced(rig: Rig) -> None:
     """Every tenant has them without making any; one of the same code takes its place, and gives it back when it goes."""
     with rig.user():
