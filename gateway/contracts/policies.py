@@ -69,6 +69,8 @@ class RetryRules(_Strict):
     max_attempts: Annotated[int, Field(ge=1, le=10)] | None = None
     initial_backoff: Seconds | None = None
     max_backoff: Seconds | None = None
+    codes: Annotated[frozenset[str], Field(min_length=1)] | None = None
+    attempt_timeout: Seconds | None = None
 
 
 class BreakerRules(_Strict):

@@ -35,6 +35,7 @@ OTHERS = {
     "tocsin/mesh/client/channel.py": "closes a connection that nobody uses any more",
     "tocsin/mesh/client/hedge.py": "attempts, for the length of their call",
     "tocsin/mesh/client/replicas.py": "waits for connections, for the length of its call",
+    "tocsin/mesh/client/unary_call.py": "a call that nobody awaits yet, for its length",
     "tocsin/mesh/server/acceptor.py": "gRPC's own tasks",
     "tocsin/mesh/server/edge.py": "stops, and awaits it",
     "tocsin/mesh/server/mesh_server.py": "stops, and awaits it",

@@ -305,18 +305,12 @@ class Material:
 
 
 class Keyring:
-    """The files of an identity as they are now: read again when they change.
+    """The files of an identity as they are now: read again when they change. Unless ``mutual``, servers ask their clients for none.
 
     While they cannot be read, or do not fit together because somebody is just replacing them, what was there before stays in force.
     """
 
     def __init__(self, identity: Identity, *, mutual: bool = True) -> None:
-        """Reads nothing yet.
-
-        Args:
-            identity: the files.
-            mutual: clients of a server must show a certificate as well.
-        """
         self.identity = identity
         self._mutual = mutual
         self._seen: tuple[int, ...] = ()

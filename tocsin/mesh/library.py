@@ -6,7 +6,7 @@ other service of Tocsin is needed. ``examples/greeter/`` has two services.
 
 import asyncio
 import signal
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NoReturn, Self
@@ -88,7 +88,9 @@ class NoTokens:
         raise Unauthenticated("This service takes no tokens.")
 
 
-def contract_policies(files: Iterable[FileDescriptor], *, tokens: bool = False) -> Mapping[str, MethodPolicy]:
+def contract_policies(
+    files: Iterable[FileDescriptor], *, tokens: bool = False, services: Collection[str] = ()
+) -> Mapping[str, MethodPolicy]:
     """The policy of every method that ``files`` declare, by path.
 
     A method without a timeout gets 15 s, one that names neither callers nor a scope is public.
@@ -96,6 +98,7 @@ def contract_policies(files: Iterable[FileDescriptor], *, tokens: bool = False) 
     Args:
         files: descriptors of the contract, as generated modules have them in ``DESCRIPTOR``.
         tokens: whether tokens can be verified, so that methods may ask for a scope.
+        services: names of all services of the mesh; a caller that is none of them is a mistake. Not known when empty.
 
     Raises:
         PolicyError: an option makes no sense; every problem names its method.
@@ -114,7 +117,7 @@ def contract_policies(files: Iterable[FileDescriptor], *, tokens: bool = False) 
     }
     if not tokens and (asking := [path for path, policy in found.items() if policy.scope]):
         raise PolicyError([f"{path}: policy.scope needs a verifier of tokens" for path in asking])
-    return checked(found)
+    return checked(found, services=services)
 
 
 def _files_of(tls: MutualTls | ServerTls | None) -> dict[str, Any]:
@@ -160,6 +163,7 @@ class ServiceProcess:
         metrics_port: int = 0,
         otlp_endpoint: str | None = None,
         drain_seconds: float = 3.0,
+        services: Collection[str] = (),
         client_interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
         server_interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     ) -> None:
@@ -175,6 +179,7 @@ class ServiceProcess:
             metrics_port: of Prometheus' ``/metrics``; 0 takes any free one.
             otlp_endpoint: where spans are exported to; nowhere unless given.
             drain_seconds: how long calls are still taken after the end is announced.
+            services: names of all services of the mesh, so that a misspelt caller in the contract stops the start.
             client_interceptors: of grpc.aio; they see each attempt, as it goes on the wire.
             server_interceptors: of grpc.aio; they see each call that the mesh has let pass, directly before its handler.
 
@@ -189,7 +194,7 @@ class ServiceProcess:
         self._clock = SystemClock()
         self._plaintext = tls is None
         self._verifier = verifier or NoTokens()
-        self._methods = contract_policies(contract, tokens=verifier is not None)
+        self._methods = contract_policies(contract, tokens=verifier is not None, services=services)
         self._telemetry = Telemetry(service=service, settings=self._settings)
         self.breakers = BreakerRegistry(clock=self._clock)
         self._mesh = Mesh(

@@ -6,12 +6,13 @@ neither says takes the mesh's defaults.
 
 import enum
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from google.api import annotations_pb2, field_info_pb2
 from google.protobuf import descriptor_pb2, duration_pb2
@@ -33,6 +34,7 @@ READABLE_OPTIONS = (annotations_pb2, http_pb2)
 _FIELD_INFO = cast("Any", field_info_pb2.field_info)  # its published stub is no key of extensions
 
 PACKAGE = "tocsin.api."
+_SERVICE_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")  # what a segment of a SPIFFE path may hold
 MAX_REQUEST_BYTES = 256 * 1024
 """Most bytes of a request from outside, unless its method says otherwise."""
 RESUME_FIELD = "resume_token"
@@ -195,16 +197,29 @@ def every_scope() -> frozenset[str]:
     return frozenset(policy.scope for policy in policies().values() if policy.scope)
 
 
-def checked(found: Mapping[str, MethodPolicy]) -> Mapping[str, MethodPolicy]:
+def checked(found: Mapping[str, MethodPolicy], *, services: Collection[str] = ()) -> Mapping[str, MethodPolicy]:
     """Returns ``found`` if every policy in it is complete.
+
+    Args:
+        found: the policies.
+        services: names of all services of the mesh, for ``callers`` and ``delegates`` must be among them; not known when empty.
 
     Raises:
         PolicyError: names every problem of every method.
     """
-    problems = [problem for policy in found.values() for problem in policy.problems()]
+    problems = [problem for policy in found.values() for problem in (*policy.problems(), *_unknown_peers(policy, services))]
     if problems:
         raise PolicyError(problems)
     return found
+
+
+def _unknown_peers(policy: MethodPolicy, services: Collection[str]) -> Iterable[str]:
+    for word, names in (("callers", policy.callers), ("delegates", policy.delegates)):
+        for name in sorted(names):
+            if not _SERVICE_NAME.fullmatch(name):
+                yield f"{policy.path}: policy.{word}: {name!r} is no name of a service: letters, digits, '.', '-' and '_'"
+            elif services and name not in services:
+                yield f"{policy.path}: policy.{word}: there is no service {name!r}; known are {', '.join(sorted(services))}"
 
 
 def read(files: descriptor_pb2.FileDescriptorSet, *, package: str = PACKAGE) -> Mapping[str, MethodPolicy]:
@@ -362,7 +377,9 @@ def _given(option: policy_pb2.Retry | policy_pb2.Breaker, rule: type[RetryRule] 
     values: dict[str, Any] = {}
     for field, value in option.ListFields():
         if field.name in names:
-            values[field.name] = _seconds(value) if isinstance(value, duration_pb2.Duration) else value
+            values[field.name] = frozenset(value) if field.is_repeated else value
+            if isinstance(value, duration_pb2.Duration):
+                values[field.name] = _seconds(value)
     return values
 
 

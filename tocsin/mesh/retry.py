@@ -4,15 +4,42 @@ tenacity decides and waits; a call that succeeds at once never meets it. Waits r
 that bound them.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from tocsin.errors import CircuitOpen, TocsinError, Unavailable
+from tocsin.errors import (
+    Aborted,
+    CircuitOpen,
+    DataLoss,
+    DeadlineExceeded,
+    Internal,
+    ResourceExhausted,
+    TocsinError,
+    Unavailable,
+    UnknownFailure,
+)
 
 T = TypeVar("T")
+
+
+class PushedBack(Unavailable):
+    """The server asked not to retry."""
+
+
+_ERRORS: Final[Mapping[str, type[TocsinError]]] = {
+    "UNAVAILABLE": Unavailable,
+    "RESOURCE_EXHAUSTED": ResourceExhausted,
+    "ABORTED": Aborted,
+    "INTERNAL": Internal,
+    "UNKNOWN": UnknownFailure,
+    "DATA_LOSS": DataLoss,
+    "DEADLINE_EXCEEDED": DeadlineExceeded,
+}
+_THROTTLED: Final = "THROTTLED"
+"""Reason of a call that this side has not sent, to spare a server that is overloaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +49,10 @@ class RetryRule:
     max_attempts: int = 3
     initial_backoff: float = 0.05
     max_backoff: float = 1.0
+    codes: frozenset[str] = frozenset({"UNAVAILABLE"})
+    """Names of the codes that another attempt may heal."""
+    attempt_timeout: float | None = None
+    """Seconds of one attempt at most; None for what is left of the call's."""
 
     def __post_init__(self) -> None:
         """Refuses a rule that makes no sense.
@@ -33,6 +64,22 @@ class RetryRule:
             raise ValueError("max_attempts must be at least 1")
         if not 0 < self.initial_backoff <= self.max_backoff:
             raise ValueError("initial_backoff must be greater than zero and at most max_backoff")
+        if odd := sorted(self.codes - _ERRORS.keys()):
+            raise ValueError(f"retry.codes: {', '.join(odd)} cannot be retried; known are {', '.join(sorted(_ERRORS))}")
+        if not self.codes:
+            raise ValueError("retry.codes must name a code; to retry nothing, set max_attempts to 1")
+        if self.attempt_timeout is not None and self.attempt_timeout <= 0:
+            raise ValueError("attempt_timeout must be greater than zero")
+
+    def heals(self, error: BaseException) -> bool:
+        """Whether another attempt may succeed after ``error``; never when a breaker, the server or this side's throttle forbids it."""
+        if isinstance(error, CircuitOpen | PushedBack) or not isinstance(error, TocsinError):
+            return False
+        if isinstance(error, ResourceExhausted) and (error.retry_after is None or error.error_reason == _THROTTLED):
+            return False
+        if isinstance(error, DeadlineExceeded) and self.attempt_timeout is not None:
+            return True
+        return any(isinstance(error, _ERRORS[code]) for code in self.codes)
 
 
 class RetryBudget:
@@ -67,15 +114,6 @@ class RetryBudget:
         return self._tokens > self._capacity / 2
 
 
-class PushedBack(Unavailable):
-    """The server asked not to retry."""
-
-
-def retryable(error: BaseException) -> bool:
-    """Whether another attempt may succeed: the far end could not be reached, and neither a breaker nor the server forbids it."""
-    return isinstance(error, Unavailable) and not isinstance(error, CircuitOpen | PushedBack)
-
-
 class Retrier:
     """Makes the further attempts of one method's calls.
 
@@ -85,13 +123,19 @@ class Retrier:
         on_retry: told about each further attempt, for the metrics.
     """
 
-    __slots__ = ("_backoff", "_on_retry", "_stop", "budget")
+    __slots__ = ("_backoff", "_on_retry", "_rule", "_stop", "attempt_timeout", "budget")
 
     def __init__(self, *, rule: RetryRule, budget: RetryBudget, on_retry: Callable[[], None]) -> None:
         self.budget = budget
+        self.attempt_timeout = rule.attempt_timeout
+        self._rule = rule
         self._on_retry = on_retry
         self._stop = stop_after_attempt(rule.max_attempts)
         self._backoff = wait_random_exponential(multiplier=rule.initial_backoff, max=rule.max_backoff)
+
+    def heals(self, error: BaseException) -> bool:
+        """Whether another attempt may succeed after ``error``."""
+        return self._rule.heals(error)
 
     async def after(self, first: TocsinError, attempt: Callable[[], Awaitable[T]], remaining: Callable[[], float]) -> T:
         """Goes on after the failed ``first`` attempt.
@@ -121,7 +165,7 @@ class Retrier:
             return self._stop(state) or not self.budget.allows() or state.upcoming_sleep >= remaining()
 
         # One object per call: a shared one keeps its state in thread-local storage, where concurrent calls mix it up.
-        retrying = AsyncRetrying(retry=retry_if_exception(retryable), wait=self._wait, stop=stop, reraise=True)
+        retrying = AsyncRetrying(retry=retry_if_exception(self._rule.heals), wait=self._wait, stop=stop, reraise=True)
         return await retrying(run)
 
     def _wait(self, state: RetryCallState) -> float:

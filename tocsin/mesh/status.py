@@ -225,6 +225,9 @@ def _pushback_seconds(value: str | bytes) -> float:
 
 
 def _pushed_back(error: TocsinError, pushback: float | None) -> TocsinError:
+    if pushback is not None and isinstance(error, errors.ResourceExhausted):
+        error.retry_after = pushback if pushback >= 0 else None  # without a time to come back nothing tries it again
+        return error
     if pushback is None or not isinstance(error, errors.Unavailable):
         return error
     if pushback >= 0:

@@ -54,6 +54,10 @@ service {
   method { name: "Look" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note"
            options { idempotency_level: NO_SIDE_EFFECTS
                      [tocsin.api.mesh.v1.policy] { public: true hedge { enabled: true delay { nanos: 50000000 } } } } }
+  method { name: "Try" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note"
+           options { idempotency_level: NO_SIDE_EFFECTS
+                     [tocsin.api.mesh.v1.policy] { public: true retry { codes: "ABORTED" codes: "RESOURCE_EXHAUSTED"
+                       initial_backoff { nanos: 1000000 } attempt_timeout { nanos: 300000000 } } } } }
   method { name: "Watch" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note" server_streaming: true
            options { idempotency_level: NO_SIDE_EFFECTS
                      [tocsin.api.mesh.v1.policy] { public: true rate_class: "stream" timeout { seconds: 60 } } } }
@@ -98,6 +102,7 @@ class EchoStub:
         self.Greet = channel.unary_unary(path("Greet"), **args)
         self.Inside = channel.unary_unary(path("Inside"), **args)
         self.Look = channel.unary_unary(path("Look"), **args)
+        self.Try = channel.unary_unary(path("Try"), **args)
         self.Watch = channel.unary_stream(path("Watch"), **args)
         self.Glance = channel.unary_stream(path("Glance"), **args)
         self.Collect = channel.stream_unary(path("Collect"), **args)
@@ -115,7 +120,7 @@ class Echo:
         self.calls += 1
         return request if self.unary is None else await self.unary(request, context)
 
-    Say = Make = Put = Weigh = Greet = Inside = Hop = Look = _answer
+    Say = Make = Put = Weigh = Greet = Inside = Hop = Look = Try = _answer
 
     async def Watch(self, request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
         """Counts up to the request's number; what a test gives to ``unary`` runs before each message."""
@@ -151,7 +156,7 @@ def add_echo(servicer: Any, server: grpc.aio.Server) -> None:
         "Collect": grpc.stream_unary_rpc_method_handler,
         "Chat": grpc.stream_stream_rpc_method_handler,
     }
-    names = ("Say", "Make", "Put", "Weigh", "Greet", "Inside", "Look", "Watch", "Glance", "Collect", "Chat")
+    names = ("Say", "Make", "Put", "Weigh", "Greet", "Inside", "Look", "Try", "Watch", "Glance", "Collect", "Chat")
     handlers = {name: kinds.get(name, grpc.unary_unary_rpc_method_handler)(getattr(servicer, name), **args) for name in names}
     server.add_registered_method_handlers("tocsin.test.v1.EchoService", handlers)
 

@@ -5,8 +5,20 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tocsin.errors import CircuitOpen, Internal, NotFound, TocsinError, Unavailable
-from tocsin.mesh.retry import PushedBack, Retrier, RetryBudget, RetryRule, retryable
+from tocsin.errors import (
+    Aborted,
+    CircuitOpen,
+    DataLoss,
+    DeadlineExceeded,
+    Internal,
+    NotFound,
+    ResourceExhausted,
+    TocsinError,
+    Unavailable,
+    UnknownFailure,
+)
+from tocsin.mesh.client.throttle import Throttled
+from tocsin.mesh.retry import PushedBack, Retrier, RetryBudget, RetryRule
 
 QUICK = RetryRule(max_attempts=3, initial_backoff=0.001, max_backoff=0.001)
 
@@ -43,13 +55,43 @@ def plenty() -> float:
         (CircuitOpen(), False),
         (Internal(), False),
         (NotFound(), False),
+        (ResourceExhausted(retry_after=1), False),
+        (DeadlineExceeded(), False),
         (asyncio.CancelledError(), False),
         (ValueError(), False),
     ],
 )
 def test_only_an_unreachable_far_end_is_tried_again(error: BaseException, expected: bool) -> None:
-    """UNAVAILABLE alone, and not when a breaker or the server forbids it."""
-    assert retryable(error) is expected
+    """UNAVAILABLE alone unless the rule says otherwise, and not when a breaker or the server forbids it."""
+    assert RetryRule().heals(error) is expected
+
+
+@pytest.mark.parametrize(
+    ("codes", "error", "expected"),
+    [
+        ({"RESOURCE_EXHAUSTED"}, ResourceExhausted(retry_after=1), True),
+        ({"RESOURCE_EXHAUSTED"}, ResourceExhausted(), False),
+        ({"RESOURCE_EXHAUSTED"}, Throttled(retry_after=1), False),
+        ({"RESOURCE_EXHAUSTED"}, Unavailable(), False),
+        ({"ABORTED", "UNAVAILABLE"}, Aborted(), True),
+        ({"ABORTED", "UNAVAILABLE"}, Unavailable(), True),
+        ({"INTERNAL"}, Internal(), True),
+        ({"UNKNOWN"}, UnknownFailure(), True),
+        ({"DATA_LOSS"}, DataLoss(), True),
+        ({"DEADLINE_EXCEEDED"}, DeadlineExceeded(), True),
+        ({"UNAVAILABLE"}, CircuitOpen(), False),
+        ({"UNAVAILABLE"}, PushedBack(), False),
+        ({"INTERNAL"}, ValueError(), False),
+    ],
+)
+def test_a_rule_names_what_is_tried_again(codes: set[str], error: BaseException, expected: bool) -> None:
+    """By code; RESOURCE_EXHAUSTED only when the server has said when to come back (gRFC A6, pushback)."""
+    assert RetryRule(codes=frozenset(codes)).heals(error) is expected
+
+
+def test_an_attempt_that_was_cut_short_is_tried_again() -> None:
+    """Where attempts have a time of their own, it is not the call's that has passed."""
+    assert RetryRule(attempt_timeout=0.1).heals(DeadlineExceeded())
 
 
 async def test_the_first_attempt_counts(subtests: pytest.Subtests) -> None:

@@ -10,13 +10,12 @@ from typing import Any, Final, NamedTuple
 
 import grpc
 
-from tocsin.errors import Unavailable
+from tocsin.errors import TocsinError, Unavailable
 from tocsin.mesh.client.final_status import keep_final_status
 from tocsin.mesh.client.method import MINIMUM, Metadata, Pick, Picker, traced
 from tocsin.mesh.client.request_stream import Requests
 from tocsin.mesh.client.stream_call import Extra, StreamCall
 from tocsin.mesh.client.unary_call import StreamUnaryCall, UnaryCall
-from tocsin.mesh.retry import retryable
 from tocsin.mesh.status import is_unsent
 from tocsin.telemetry import current_traceparent
 
@@ -87,8 +86,8 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
             if picker.balanced:
                 return await attempt()
             return await self._attempt(picker.shared, call, request, deadline, headers, trace)
-        except Unavailable as error:
-            if method.retrier is None or not retryable(error):
+        except TocsinError as error:
+            if method.retrier is None or not method.retrier.heals(error):
                 if not (picker.balanced and is_unsent(error.__cause__)):
                     raise
                 return await attempt()
@@ -101,7 +100,7 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
         span = method.span(trace)
         with span or _NO_SPAN:
             started = now()
-            timeout = deadline - started
+            timeout = method.attempt_seconds(deadline - started)
             permit = method.admit(timeout)
             sent = traced(headers, trace if span is None else current_traceparent())
             try:

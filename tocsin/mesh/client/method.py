@@ -23,8 +23,8 @@ from tocsin.mesh.client.recovery import Recovery
 from tocsin.mesh.client.throttle import Throttle, Throttled
 from tocsin.mesh.context import CLIENT_ADDRESS, TENANT, USER_AGENT, current
 from tocsin.mesh.metrics import ClientMetrics, Durations
-from tocsin.mesh.policy import MethodPolicy
-from tocsin.mesh.retry import Retrier, RetryBudget, retryable
+from tocsin.mesh.policy import MethodKind, MethodPolicy
+from tocsin.mesh.retry import Retrier, RetryBudget
 from tocsin.mesh.shedding import Overloaded
 from tocsin.mesh.spans import rpc_span
 from tocsin.telemetry import TRACEPARENT, Telemetry, current_traceparent, is_sampled
@@ -65,8 +65,10 @@ class Method:
     """The stages of one method."""
 
     __slots__ = (
+        "_attempt_timeout",
         "_breaker",
         "_budget",
+        "_declared",
         "_durations",
         "_recovery",
         "_rejected",
@@ -97,6 +99,11 @@ class Method:
         if policy.idempotent and policy.retry.max_attempts > 1:
             retries = target.metrics.retries(target.service, policy.path)
             self.retrier = Retrier(rule=policy.retry, budget=target.budget, on_retry=retries.inc)
+        # What one attempt may take: by this it is judged.
+        self._declared = policy.timeout
+        self._attempt_timeout: float | None = None
+        if self.retrier is not None and policy.kind is MethodKind.UNARY_UNARY and policy.retry.attempt_timeout is not None:
+            self._declared = self._attempt_timeout = min(policy.timeout, policy.retry.attempt_timeout)
 
     def deadline(self, timeout: float | None) -> float:
         """When the call has to be over, on the event loop's clock: the declared timeout, or what the served call leaves, if less.
@@ -116,6 +123,10 @@ class Method:
                 raise DeadlineExceeded(f"Too little time is left to call {self._target.service}.")
             limit = min(limit, remaining - _MARGIN)
         return now + limit
+
+    def attempt_seconds(self, remaining: float) -> float:
+        """How long an attempt may take of the seconds that the call has left."""
+        return remaining if self._attempt_timeout is None or remaining < self._attempt_timeout else self._attempt_timeout
 
     def headers(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> Metadata:
         """``metadata`` with the authorization of the current call, and at the door with the client's address.
@@ -183,7 +194,7 @@ class Method:
     def succeeded(self, permit: Permit | None, seconds: float, *, stream: bool = False) -> None:
         """Records a successful attempt, or the first message of a stream, after ``seconds``."""
         if permit is not None and self._breaker is not None:
-            self._breaker.record(permit, CallOutcome.SUCCESS, slow=not stream and seconds > _SLOW * self.policy.timeout)
+            self._breaker.record(permit, CallOutcome.SUCCESS, slow=not stream and seconds > _SLOW * self._declared)
         if self.load is not None:
             self.load.ended(seconds)
         self._target.throttle.ended(None)
@@ -205,20 +216,20 @@ class Method:
         read = status.from_rpc if self._target.foreign is None else status.from_foreign
         found = read(error, target=self._target.service)
         lost = status.is_lost(error)
-        now = asyncio.get_running_loop().time()
+        now, policy = asyncio.get_running_loop().time(), self.policy
         counts = not lost or self._recovery.lost(now - seconds, now)
         if permit is not None and self._breaker is not None:
-            outcome = status.outcome_of(found, truncated=timeout < self.policy.timeout / 2)
+            outcome = status.outcome_of(found, truncated=timeout < self._declared / 2)
             if not counts or (stream_accepted and isinstance(found, DeadlineExceeded)):
                 outcome = CallOutcome.IGNORED
-            self._breaker.record(permit, outcome, slow=not stream_accepted and seconds > _SLOW * self.policy.timeout)
+            self._breaker.record(permit, outcome, slow=not stream_accepted and seconds > _SLOW * self._declared)
             if self._breaker.state is CircuitState.OPEN:
                 self._recovery.opened(self._breaker)
         if self.load is not None:
             self._weigh(self.load, found, seconds)
         if not lost:
             self._target.throttle.ended(found)
-        if retryable(found):
+        if policy.retry.heals(found):
             self._budget.failed()
         self._durations.observe(error.code(), seconds)
         return found

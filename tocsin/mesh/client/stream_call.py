@@ -6,14 +6,13 @@ from typing import Any
 
 import grpc
 
-from tocsin.errors import DeadlineExceeded, TocsinError, Unavailable
+from tocsin.errors import DeadlineExceeded, TocsinError
 from tocsin.mesh.breaker import Permit
 from tocsin.mesh.client.final_status import keep_final_status
 from tocsin.mesh.client.method import MINIMUM, Picker, traced
 from tocsin.mesh.client.request_stream import Requests
 from tocsin.mesh.client.rpc_error import RpcFailure, as_rpc_error, kept
 from tocsin.mesh.client.unary_call import CANCELLED_HERE, DoneCallback
-from tocsin.mesh.retry import retryable
 
 Extra = Iterable[tuple[str, str | bytes]] | None
 
@@ -106,8 +105,8 @@ class StreamCall:
         try:
             await self._begun()
             return await self._read()
-        except Unavailable as error:
-            if retrier is None or not retryable(error):
+        except TocsinError as error:
+            if retrier is None or not retrier.heals(error):
                 raise
             first = error
         return await retrier.after(first, self._again, lambda: self._deadline - _now() - MINIMUM)

@@ -85,6 +85,8 @@ class Retry(_message.Message):
     MAX_ATTEMPTS_FIELD_NUMBER: _builtins.int
     INITIAL_BACKOFF_FIELD_NUMBER: _builtins.int
     MAX_BACKOFF_FIELD_NUMBER: _builtins.int
+    CODES_FIELD_NUMBER: _builtins.int
+    ATTEMPT_TIMEOUT_FIELD_NUMBER: _builtins.int
     max_attempts: _builtins.int
     """Attempts in all, the first included; 0 inherits, 1 never retries."""
     @_builtins.property
@@ -95,16 +97,28 @@ class Retry(_message.Message):
     def max_backoff(self) -> _duration_pb2.Duration:
         """Upper bound of every wait."""
 
+    @_builtins.property
+    def codes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the codes (google.rpc.Code) that another attempt may heal: UNAVAILABLE, ABORTED, INTERNAL, UNKNOWN, DATA_LOSS, DEADLINE_EXCEEDED,
+        and RESOURCE_EXHAUSTED, which is tried again only when the server says when to come back. Unset: UNAVAILABLE alone.
+        """
+
+    @_builtins.property
+    def attempt_timeout(self) -> _duration_pb2.Duration:
+        """Longest time of one attempt at a unary method; what it cuts short is tried again, whatever the codes. Unset: what is left of the timeout."""
+
     def __init__(
         self,
         *,
         max_attempts: _builtins.int = ...,
         initial_backoff: _duration_pb2.Duration | None = ...,
         max_backoff: _duration_pb2.Duration | None = ...,
+        codes: _abc.Iterable[_builtins.str] | None = ...,
+        attempt_timeout: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["initial_backoff", b"initial_backoff", "max_backoff", b"max_backoff"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attempt_timeout", b"attempt_timeout", "initial_backoff", b"initial_backoff", "max_backoff", b"max_backoff"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["initial_backoff", b"initial_backoff", "max_attempts", b"max_attempts", "max_backoff", b"max_backoff"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_timeout", b"attempt_timeout", "codes", b"codes", "initial_backoff", b"initial_backoff", "max_attempts", b"max_attempts", "max_backoff", b"max_backoff"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

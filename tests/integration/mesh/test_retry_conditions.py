@@ -1,0 +1,70 @@
+"""A contract says which failures are tried again, and how long one attempt may take."""
+
+import asyncio
+from typing import Any
+
+import grpc
+import pytest
+
+from tests.integration.mesh.support import Echo, Note, Rig
+from tocsin.errors import Aborted, DeadlineExceeded, Internal, ResourceExhausted, TocsinError, Unavailable
+
+FAST = 0.01
+
+
+class Failing(Echo):
+    """Fails in the given ways, one after the other, then answers."""
+
+    def __init__(self, *ways: Any) -> None:
+        super().__init__(self._fail)
+        self.ways = list(ways)
+
+    async def _fail(self, request: Any, context: Any) -> Any:
+        way = self.ways.pop(0) if self.ways else None
+        if isinstance(way, TocsinError):
+            raise way
+        if isinstance(way, str):
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", (("grpc-retry-pushback-ms", way),))
+        if way is asyncio.sleep:
+            await asyncio.sleep(60)
+        return request
+
+
+@pytest.mark.parametrize(
+    ("ways", "calls", "error"),
+    [
+        ([Aborted(), Aborted()], 3, None),
+        ([Aborted(), Aborted(), Aborted()], 3, Aborted),
+        ([ResourceExhausted(retry_after=FAST)], 2, None),
+        ([ResourceExhausted()], 1, ResourceExhausted),
+        (["10"], 2, None),
+        (["-1"], 1, ResourceExhausted),
+        (["soon"], 1, ResourceExhausted),
+        ([Unavailable()], 1, Unavailable),
+        ([Internal()], 1, Internal),
+        ([asyncio.sleep], 2, None),
+        ([asyncio.sleep, Aborted()], 3, None),
+        ([asyncio.sleep, asyncio.sleep, asyncio.sleep], 3, DeadlineExceeded),
+    ],
+    ids=str,
+)
+async def test_what_the_contract_names_is_tried_again(rig: Rig, ways: list[Any], calls: int, error: type[TocsinError] | None) -> None:
+    """ABORTED, a full server that says when to come back, and an attempt that hangs; nothing else (gRFC A6, with codes of our own)."""
+    echo = Failing(*ways)
+    await rig.serve(echo)
+    call = rig.stub().Try(Note(text="x"))
+    if error is None:
+        assert (await call).text == "x"
+    else:
+        with pytest.raises(error):
+            await call
+    assert echo.calls == calls
+
+
+async def test_an_attempt_never_outlives_the_call(rig: Rig) -> None:
+    """A caller with less time than an attempt gets one attempt, of that time."""
+    echo = Failing(asyncio.sleep, asyncio.sleep)
+    await rig.serve(echo)
+    with pytest.raises(DeadlineExceeded):
+        await rig.stub().Try(Note(), timeout=0.2)
+    assert echo.calls == 1
