@@ -44,7 +44,7 @@ class Restored:
 
 
 @dataclass(slots=True)
-class _Plan:
+class _RestorePlan:
     """What is to be done, as far as it is known."""
 
     files: list[Replacement] = field(default_factory=list[Replacement])
@@ -88,7 +88,7 @@ class _Restore:
         self._manifest = found.manifest
         self._force = force
         self._stamp = f"{clock.now():{_STAMP}}"
-        self._plan = _Plan()
+        self._plan = _RestorePlan()
 
     async def run(self) -> Restored:
         """Does it."""

@@ -4,15 +4,20 @@ import asyncio
 import importlib
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tocsin.cli.output import write_json, write_table
 from tocsin.cli.target import JsonOption
 from tocsin.config import StoreSettings, load
+from tocsin.exit_codes import ExitCode
 from tocsin.stack.layout import SERVICES
+
+if TYPE_CHECKING:
+    from tocsin.database import SchemaStanding
 
 OptionalState = Annotated[Path | None, typer.Option("--state", help="State folder. Default: TOCSIN_STATE_DIR, else ./var.")]
 ServiceArgument = Annotated[str, typer.Argument(metavar="SERVICE", help=f"One of {', '.join(SERVICES)}.")]
@@ -30,24 +35,59 @@ def serve(service: ServiceArgument, state: OptionalState = None) -> None:
 def migrate(
     service: Annotated[str | None, typer.Argument(metavar="[SERVICE]", help="One service. Default: every service.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every service with a database (the default).")] = False,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="REVISION", help="Go to this revision of one service, up or down; base: drop everything.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit code 1 if a schema is not at its newest revision.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Change nothing; show the revisions that would be applied or taken back.")] = False,
+    lock_timeout: Annotated[float, typer.Option(min=0, help="PostgreSQL: seconds to wait for a table in use; 0: no bound.")] = 10.0,
+    statement_timeout: Annotated[float, typer.Option(min=0, help="PostgreSQL: seconds that a statement may run; 0: no bound.")] = 0.0,
     state: OptionalState = None,
     as_json: JsonOption = False,
 ) -> None:
     """Upgrade the databases to this version's schema. Safe while services run, and when run concurrently."""
-    if service is not None and every:
-        msg = "give a service or --all, not both"
-        raise typer.BadParameter(msg)
+    _check_words(service, every=every, to=to, only_looks=check + plan)
     env = {**os.environ, **({"TOCSIN_STATE_DIR": str(state)} if state else {})}
     names = [service_of(service)] if service else SERVICES
     stores = {name: settings for name in names if (settings := store_of(name, env)) is not None}
     if service and not stores:
         msg = f"{names[0]} has no database"
         raise typer.BadParameter(msg, param_hint="SERVICE")
-    done = asyncio.run(_migrate(stores))
-    if as_json:
-        write_json({"services": done})
+    if check or plan:
+        found = asyncio.run(_standing(stores, to))
+        _show_standing(found, as_json=as_json)
+        if check and any(each.steps for each in found.values()):
+            raise typer.Exit(ExitCode.FAILED)
     else:
-        write_table(("service", "schema"), list(done.items()), empty="No service has a database.")
+        done = asyncio.run(_migrate(stores, to, lock_timeout=lock_timeout, statement_timeout=statement_timeout))
+        if as_json:
+            write_json({"services": done})
+        else:
+            write_table(("service", "schema"), list(done.items()), empty="No service has a database.")
+
+
+def _check_words(service: str | None, *, every: bool, to: str | None, only_looks: int) -> None:
+    msg = ""
+    if service is not None and every:
+        msg = "give a service or --all, not both"
+    elif to is not None and service is None:
+        msg = "--to needs a SERVICE: revisions are numbered by service"
+    elif only_looks > 1:
+        msg = "give --check or --plan, not both"
+    if msg:
+        raise typer.BadParameter(msg)
+
+
+def _show_standing(found: "dict[str, SchemaStanding]", *, as_json: bool) -> None:
+    if as_json:
+        write_json({"services": {name: asdict(each) for name, each in found.items()}})
+        return
+    rows: list[tuple[str, str, str, str]] = []
+    for name, each in found.items():
+        word = "take back" if each.down else "apply"
+        to_do = [f"{word} {revision}: {doc}" for revision, doc in each.steps] or ["-"]
+        rows += [(name, each.current or "empty", each.newest, step) for step in to_do]
+    write_table(("service", "schema", "newest", "to do"), rows, empty="No service has a database.")
 
 
 def service_of(name: str) -> str:
@@ -80,12 +120,23 @@ def store_of(service: str, env: dict[str, str]) -> StoreSettings | None:
     return load(kind, env) if kind is not None else None
 
 
-async def _migrate(stores: dict[str, StoreSettings]) -> dict[str, str]:
-    from tocsin.database import current, migrate  # SQLAlchemy and Alembic take long to import, and no other command needs them
+async def _migrate(stores: dict[str, StoreSettings], to: str | None, *, lock_timeout: float, statement_timeout: float) -> dict[str, str]:
+    # SQLAlchemy and Alembic take long to import, and no other command needs them.
+    from tocsin.database import MigrationLimits, current, migrate
 
+    limits = MigrationLimits(lock_timeout=lock_timeout, statement_timeout=statement_timeout)
     done: dict[str, str] = {}
     for name, settings in stores.items():
         url, schema = settings.resolved_database_url, settings.resolved_database_schema
-        await migrate(url=url, schema=schema, package=name)
+        await migrate(url=url, schema=schema, package=name, revision=to, limits=limits)
         done[name] = await current(url=url, schema=schema) or "empty"
     return done
+
+
+async def _standing(stores: dict[str, StoreSettings], to: str | None) -> "dict[str, SchemaStanding]":
+    from tocsin.database import standing  # as above
+
+    return {
+        name: await standing(url=each.resolved_database_url, schema=each.resolved_database_schema, package=name, revision=to)
+        for name, each in stores.items()
+    }

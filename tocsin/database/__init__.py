@@ -10,7 +10,16 @@ from tocsin.database.engine import ConnectionLimits
 from tocsin.database.errors import ConstraintBroken, DatabaseRefused, DatabaseUnavailable, DataRefused, SchemaTooNew, SchemaTooOld
 from tocsin.database.in_thread import DriverStatement
 from tocsin.database.lookup import Lookup
-from tocsin.database.migration import current, downgrade, migrate, run_migrations, schema_differences
+from tocsin.database.migration import (
+    MigrationLimits,
+    SchemaStanding,
+    current,
+    downgrade,
+    migrate,
+    run_migrations,
+    schema_differences,
+    standing,
+)
 from tocsin.database.statements import copy_rows, insert_ignore, storable, upsert
 from tocsin.database.tenant_rows import RowOwners, TableNotAccountedFor, TenantRows, count_purged, purge_table
 
@@ -25,7 +34,9 @@ __all__ = [
     "GroupCommit",
     "Guard",
     "Lookup",
+    "MigrationLimits",
     "RowOwners",
+    "SchemaStanding",
     "SchemaTooNew",
     "SchemaTooOld",
     "TableNotAccountedFor",
@@ -39,6 +50,7 @@ __all__ = [
     "purge_table",
     "run_migrations",
     "schema_differences",
+    "standing",
     "storable",
     "upsert",
 ]

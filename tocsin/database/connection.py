@@ -29,6 +29,7 @@ from tocsin.database.in_thread import in_transaction
 from tocsin.database.lookup import Fields, Lookup, LookupThread
 from tocsin.database.migration import migrate
 from tocsin.database.pooler import refuse_pooler
+from tocsin.database.server import require_writable
 from tocsin.database.turns import WriterTurns
 from tocsin.telemetry import get_logger
 
@@ -188,7 +189,8 @@ class Database:
         A service whose database is down so comes up with it, instead of dying and being restarted again and again.
 
         Raises:
-            DatabaseRefused: waiting would not help: wrong password, no such database, a path that cannot be opened, a pooler in front.
+            DatabaseRefused: waiting would not help: wrong password, no such database, a path that cannot be opened, a pooler in front,
+                a PostgreSQL that is too old.
             SchemaTooNew: the schema is ahead of this code.
             SchemaTooOld: the schema is behind the first revision that this code upgrades from.
         """
@@ -347,11 +349,15 @@ class Database:
         """Asks the database for an answer; for health, so it passes by the guard.
 
         Raises:
-            DatabaseUnavailable: there was none within the connect timeout.
+            DatabaseUnavailable: there was none within the connect timeout, or the server takes no writes.
+            DatabaseTooOld: it is a PostgreSQL that this version does not work with.
         """
         with connecting():
             async with asyncio.timeout(self._limits.connect_timeout), self._reading(snapshot=False) as connection:
-                await connection.execute(text("SELECT 1"))
+                if self.dialect == "postgresql":
+                    await require_writable(connection)
+                else:
+                    await connection.execute(text("SELECT 1"))
 
     @property
     def pool_use(self) -> tuple[int, int]:

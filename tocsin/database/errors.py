@@ -60,6 +60,16 @@ class PoolerFound(DatabaseRefused):
         )
 
 
+class MigrationBlocked(DatabaseUnavailable):
+    """Others use a table for so long that a migration was given up."""
+
+    reason = DatabaseUnavailable.reason
+
+
+class RevisionUnknown(InvalidInput):
+    """There is no such revision of the schema."""
+
+
 class SchemaTooNew(FailedPrecondition):
     """The database was migrated by a newer version of this program."""
 

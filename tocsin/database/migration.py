@@ -10,6 +10,7 @@ pay. What needs it is in `tocsin.database.revisions`.
 import zlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,16 +20,57 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.schema import CreateSchema
 
 from tocsin.database.engine import ConnectionLimits, begin, checked_schema, parse_url, postgres_engine, sqlite_engine
-from tocsin.database.errors import DatabaseRefused, translated
+from tocsin.database.errors import DatabaseRefused, MigrationBlocked, translated
+from tocsin.database.server import require_writable
+from tocsin.errors import Aborted
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
 
+_RETRY_AFTER_SECONDS = 5.0
 _BUSY_SECONDS = 60.0  # another replica may be migrating a large table
 
 
-async def migrate(*, url: str, schema: str | None, package: str, connect_timeout: float = 5.0) -> None:
-    """Brings the database to the newest revision of ``package``, all of it or nothing.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationLimits:
+    """What a migration may take on PostgreSQL; 0 is without bound.
+
+    Attributes:
+        lock_timeout: seconds that a statement waits for a table that others use; everybody behind it waits as long.
+        statement_timeout: seconds that a statement may run; to make an index of a large table takes minutes.
+    """
+
+    lock_timeout: float = 10.0
+    statement_timeout: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaStanding:
+    """Where a database stands, and what takes it to the revision that was asked for.
+
+    Attributes:
+        current: its revision; None when it was never migrated.
+        newest: the newest one that this version knows.
+        steps: each revision on the way, in order, with what it does; of a way back, those that are taken back.
+        down: whether it is a way back.
+    """
+
+    current: str | None
+    newest: str
+    steps: tuple[tuple[str, str], ...] = ()
+    down: bool = False
+
+
+async def migrate(
+    *,
+    url: str,
+    schema: str | None,
+    package: str,
+    connect_timeout: float = 5.0,
+    revision: str | None = None,
+    limits: MigrationLimits | None = None,
+) -> None:
+    """Brings the database to a revision of ``package``, up or down, all of it or nothing.
 
     Makes the folder or the schema when it is missing. Replicas that call this together wait for the first of them.
 
@@ -37,21 +79,77 @@ async def migrate(*, url: str, schema: str | None, package: str, connect_timeout
         schema: the PostgreSQL schema; SQLite has none.
         package: the service's package, such as ``scheduler_svc``.
         connect_timeout: seconds.
+        revision: its number, or "base" for the empty database; the newest unless given.
+        limits: the defaults of `MigrationLimits` unless given.
 
     Raises:
         SchemaTooNew, SchemaTooOld: the database is at a revision that this code does not know.
+        RevisionUnknown: there is no such revision.
+        MigrationBlocked: others use a table for so long that it was given up; nothing was changed.
         DatabaseUnavailable: the database failed.
     """
     folder = migrations_of(package)
+    newest = newest_revision(folder)
 
     def run(connection: Connection) -> None:
-        before, newest = _current(connection), newest_revision(folder)
-        if before != newest:
+        before = _current(connection)
+        if before == (newest if revision is None else revision):
+            return
+        if revision is None:
             _revisions().upgrade(connection, folder)
-            _log.info("schema migrated", package=package, before=before, revision=newest)
+        else:
+            _revisions().move(connection, folder, before, revision)
+        _log.info("schema migrated", package=package, before=before, revision=_current(connection))
 
-    async with _locked(url, schema, connect_timeout) as connection:
-        await connection.run_sync(run)
+    try:
+        async with _locked(url, schema, connect_timeout, limits or MigrationLimits()) as connection:
+            await connection.run_sync(run)
+    except Aborted as error:
+        raise MigrationBlocked(
+            f"The migration of {package} was given up, and nothing was changed: {error.message}", retry_after=_RETRY_AFTER_SECONDS
+        ) from error
+
+
+async def standing(*, url: str, schema: str | None, package: str, revision: str | None = None) -> SchemaStanding:
+    """Where a database stands, and the way to a revision; changes nothing and makes nothing.
+
+    Args:
+        url: as for `Database`.
+        schema: the PostgreSQL schema; SQLite has none.
+        package: the service's package.
+        revision: as for `migrate`.
+
+    Raises:
+        SchemaTooNew, SchemaTooOld, RevisionUnknown, DatabaseUnavailable: as `migrate`.
+    """
+    folder = migrations_of(package)
+    newest = newest_revision(folder) or ""
+    now = await _read_current(url, schema)
+    target = newest if revision is None else revision
+    if now == target:
+        return SchemaStanding(current=now, newest=newest)
+    steps, down = _revisions().way(folder, now, target)
+    return SchemaStanding(current=now, newest=newest, steps=tuple(steps), down=down)
+
+
+def _is_there(url: URL) -> bool:
+    return Path(url.database or "").exists()
+
+
+async def _read_current(url: str, schema: str | None) -> str | None:
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        if not _is_there(parsed):
+            return None
+        engine = sqlite_engine(parsed, mode="BEGIN", query_only=True)
+    else:
+        engine = _postgres(parsed, checked_schema(schema), connect_timeout=5.0)
+    try:
+        with translated(writing=False):
+            async with begin(engine) as connection:
+                return await connection.run_sync(_current)
+    finally:
+        await engine.dispose()
 
 
 async def downgrade(*, url: str, schema: str | None, package: str, revision: str) -> None:
@@ -116,7 +214,9 @@ def migrations_of(package: str) -> Path:
 
 
 @asynccontextmanager
-async def _locked(url: str, schema: str | None, connect_timeout: float = 5.0) -> AsyncGenerator[AsyncConnection]:
+async def _locked(
+    url: str, schema: str | None, connect_timeout: float = 5.0, bounds: MigrationLimits | None = None
+) -> AsyncGenerator[AsyncConnection]:
     """One transaction on a connection of its own that no other migration can overlap."""
     parsed = parse_url(url)
     sqlite = parsed.get_backend_name() == "sqlite"
@@ -128,7 +228,9 @@ async def _locked(url: str, schema: str | None, connect_timeout: float = 5.0) ->
         with translated():
             async with begin(engine) as connection:
                 if not sqlite:
+                    await require_writable(connection)
                     await _take_lock(connection, schema)
+                    await _bound(connection, bounds or MigrationLimits())
                 yield connection
     finally:
         await engine.dispose()
@@ -142,6 +244,12 @@ def _sqlite(url: URL) -> AsyncEngine:
 def _postgres(url: URL, schema: str | None, connect_timeout: float) -> AsyncEngine:
     limits = ConnectionLimits(pool_size=1, connect_timeout=connect_timeout, command_timeout=None, idle_transaction_timeout=None)
     return postgres_engine(url, schema=schema, limits=limits)
+
+
+async def _bound(connection: AsyncConnection, limits: MigrationLimits) -> None:
+    """Until the end of the transaction; whatever the role or the database says otherwise."""
+    for name, seconds in (("lock_timeout", limits.lock_timeout), ("statement_timeout", limits.statement_timeout)):
+        await connection.exec_driver_sql(f"SET LOCAL {name} = {round(seconds * 1000)}")
 
 
 async def _take_lock(connection: AsyncConnection, schema: str | None) -> None:

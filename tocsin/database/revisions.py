@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData, text
 
-from tocsin.database.errors import SchemaTooNew, SchemaTooOld
+from tocsin.database.errors import RevisionUnknown, SchemaTooNew, SchemaTooOld
 from tocsin.errors import FailedPrecondition
 
 
@@ -41,6 +41,38 @@ def downgrade(connection: Connection, folder: Path, revision: str) -> None:
     _refuse_unknown(config, connection)
     command.downgrade(config, revision)
     _check_foreign_keys(connection)
+
+
+def move(connection: Connection, folder: Path, current: str | None, revision: str) -> None:
+    """Goes to ``revision``, up or down.
+
+    Raises:
+        RevisionUnknown: there is no such revision.
+        SchemaTooNew, SchemaTooOld, FailedPrecondition: as `upgrade`.
+    """
+    config = _config(connection, folder)
+    _refuse_unknown(config, connection)
+    _, down = way(folder, current, revision)
+    (command.downgrade if down else command.upgrade)(config, revision)
+    _check_foreign_keys(connection)
+
+
+def way(folder: Path, current: str | None, revision: str) -> tuple[list[tuple[str, str]], bool]:
+    """The revisions between the one of a database and another, each with what it does, and whether they are taken back.
+
+    Raises:
+        RevisionUnknown: there is no such revision.
+        SchemaTooNew, SchemaTooOld: the database is at a revision that is not there.
+    """
+    scripts = ScriptDirectory(str(folder))
+    known = {each.revision: (each.doc or "").partition("\n")[0] for each in reversed(list(scripts.walk_revisions()))}
+    if revision != "base" and revision not in known:
+        raise RevisionUnknown.at("revision", f"must be base, or one of {min(known)} to {max(known)} (got {revision!r})")
+    if current is not None and current not in known:
+        raise _unknown(current, oldest=min(known), newest=max(known))
+    here, there = current or "", "" if revision == "base" else revision
+    between = [(each, doc) for each, doc in known.items() if min(here, there) < each <= max(here, there)]
+    return (between[::-1], True) if there < here else (between, False)
 
 
 def differences(connection: Connection, metadata: MetaData) -> list[str]:

@@ -71,6 +71,11 @@ class PostgresServer(ServerProcess):
         """The folder of psql and the like, of the server's own version."""
         return self._programs
 
+    @property
+    def data(self) -> Path:
+        """The folder of the cluster."""
+        return self._data
+
     def url(self, database: str = "postgres", *, user: str = _USER) -> str:
         """The URL of a database in this cluster; of its administrator, unless another user is given."""
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
