@@ -98,6 +98,11 @@ class Redis:
         return self._url is not None
 
     @property
+    def timeout(self) -> float:
+        """Seconds that an answer may take."""
+        return self._timeout
+
+    @property
     def available(self) -> bool:
         """Whether it answered the last time somebody asked."""
         return self._available
@@ -155,13 +160,23 @@ class Redis:
 
     async def attempt(self, operation: "Callable[[redis_client.Redis], Awaitable[Answer]]", fallback: Callable[[], Answer]) -> Answer:
         """The answer of ``operation``, or of ``fallback`` when Redis is away; while it is known to be away, nobody waits for it."""
+
+        async def timed(client: "redis_client.Redis") -> Answer:
+            async with asyncio.timeout(self._timeout):
+                return await operation(client)
+
+        return await self.attempt_untimed(timed, fallback)
+
+    async def attempt_untimed(
+        self, operation: "Callable[[redis_client.Redis], Awaitable[Answer]]", fallback: Callable[[], Answer]
+    ) -> Answer:
+        """The same of an operation that ends by itself within `timeout` seconds or so, with the errors of the library."""
         client = self._client
         if client is None or not self._available:
             return fallback()
         begun = self._clock.monotonic()
         try:
-            async with asyncio.timeout(self._timeout):
-                answer = await operation(client)
+            answer = await operation(client)
         except _failures() as error:
             self._failed += 1
             self._note(error)
