@@ -76,7 +76,7 @@ class MeshAdmin:
         services = (self._known(request.service),) if request.service else self._services
         asked = pb.TapCallsRequest(filter=request.filter)
         processes = [_Process(service, address) for service in services for address in await self._addresses(service)]
-        streams = {process: self._stub(process).TapCalls(asked) for process in processes}
+        streams: dict[tuple[str, str], Any] = {process: self._stub(process).TapCalls(asked) for process in processes}
         async with aclosing(merged(streams)) as answers:
             async for (service, address), answer in answers:
                 shown = admin.WatchCallsResponse(service=service, address=address)
@@ -135,6 +135,45 @@ class MeshAdmin:
 
         services = (self._known(request.service),) if request.service else self._services
         return await self._ordered(await self._processes(services), order)
+
+    # -- policies ------------------------------------------------------------------------------------------------------------
+
+    async def GetMeshPolicy(self, request: admin.GetMeshPolicyRequest) -> admin.MeshPolicy:  # noqa: N802 - likewise
+        """What policies say, process by process."""
+        asked, found = pb.GetPolicyRequest(method=request.method), admin.MeshPolicy()
+        processes = await self._processes(self._services)
+        calls = (self._stub(process).GetPolicy(asked, timeout=self._timeout) for process in processes)
+        for process, answer in zip(processes, await asyncio.gather(*calls, return_exceptions=True), strict=True):
+            shown = found.processes.add(service=process.service, address=process.address)
+            if isinstance(answer, TocsinError):
+                shown.missed = answer.message
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                shown.policy.CopyFrom(answer)
+        return found
+
+    async def SetMeshPolicy(self, request: admin.SetMeshPolicyRequest) -> admin.OrderReport:  # noqa: N802 - likewise
+        """Lets a rule hold for a time, everywhere; one that makes no sense here is given to nobody."""
+        asked = pb.SetPolicyRequest(rule=request.rule, dry_run=request.dry_run)
+        if request.HasField("ttl"):
+            asked.ttl.CopyFrom(request.ttl)
+        trial = pb.SetPolicyRequest(rule=request.rule, dry_run=True)
+        await self._own.SetPolicy(trial, timeout=self._timeout)
+
+        async def order(stub: Stub) -> Iterable[str]:
+            return (await stub.SetPolicy(asked, timeout=self._timeout)).changes
+
+        return await self._everywhere(order)
+
+    async def ResetMeshPolicy(self, request: admin.ResetMeshPolicyRequest) -> admin.OrderReport:  # noqa: N802 - likewise
+        """Takes orders about policies back, everywhere."""
+
+        async def order(stub: Stub) -> Iterable[str]:
+            asked = pb.ResetPolicyRequest(method=request.method, caller=request.caller)
+            return (await stub.ResetPolicy(asked, timeout=self._timeout)).methods
+
+        return await self._everywhere(order)
 
     async def _reset(self, stub: Stub, *, target: str = "", id: str = "") -> Iterable[str]:  # noqa: A002 - the contract's own word
         return (await stub.ResetBreakers(pb.ResetBreakersRequest(target=target, id=id), timeout=self._timeout)).reset

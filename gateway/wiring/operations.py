@@ -1,7 +1,6 @@
 """What operators ask the gateway: how everybody is, and the switches of the mesh."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 
 from gateway.clients import MeshStatusSource
 from gateway.config import GatewaySettings
@@ -15,7 +14,6 @@ from tocsin.clock import Clock
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.health import HealthMonitor
 from tocsin.mesh.mesh_service import MeshServicer, Start
-from tocsin.mesh.policy import digest, policies
 from tocsin.mesh.tap import Tap
 
 
@@ -66,7 +64,7 @@ def _own_status(settings: GatewaySettings, clock: Clock, runtime: Runtime) -> Me
         clock=clock,
         tap=Tap(clock),
         expiry=runtime.mesh.certificate_expiry,
-        digest=cache(lambda: digest(policies().values())),
+        policies=runtime.mesh.policies,
     )
 
 

@@ -171,6 +171,10 @@ NATURALLY = {
         *(f"mesh.v1.MeshService/{name}" for name in ("ResetBreakers", "ForceBreakers", "SetFault", "ClearFaults")),
         *(f"mesh.v1.MeshAdminService/{name}" for name in ("ResetServiceBreakers", "ResetBreaker", "OpenBreaker", "CloseBreaker")),
         *(f"mesh.v1.MeshAdminService/{name}" for name in ("InjectFault", "RemoveFaults")),
+        "mesh.v1.MeshAdminService/ResetMeshPolicy",
+        "mesh.v1.MeshAdminService/SetMeshPolicy",
+        "mesh.v1.MeshService/ResetPolicy",
+        "mesh.v1.MeshService/SetPolicy",
         "mesh.v1.SpoolAdminService/RetrySpooledCall",
     )
 }

@@ -129,6 +129,21 @@ def test_the_command_shows_processes_breakers_and_methods(faulty: RunningStack) 
     assert shown.endswith("nothing is wrong\n")
 
 
+def test_a_timeout_is_changed_while_the_services_run(faulty: RunningStack, operator: httpx2.Client) -> None:
+    """An order makes slow calls fail at once; its source is shown; taken back, they are waited for again."""
+    order(operator, "POST", "/v1/mesh/faults", {"service": "scheduler", "fault": {"method": METHOD, "percent": 100, "delay": "1s"}})
+    assert operator.get("/v1/alarms").status_code == 200
+    given = faulty.command("mesh", "policy", "set", METHOD, "--timeout", "300ms", "--for", "10m").stdout
+    assert given.count(f"{METHOD} timeout: ") == len(SERVICES)
+    assert operator.get("/v1/alarms").status_code == 504
+    assert "(order, contract" in faulty.command("mesh", "policy", "diff").stdout
+    faulty.command("mesh", "policy", "reset")
+    assert operator.get("/v1/alarms").status_code == 200
+    order(operator, "DELETE", "/v1/mesh/faults?service=scheduler")
+    answer = operator.post("/v1/mesh/policy:set", json={"rule": {"method": METHOD, "policy": {"scope": "a:read"}}})
+    assert (answer.status_code, "rule.policy.scope" in answer.text) == (400, True)
+
+
 def traced(collector: Collector, traceparent: str, *names: str) -> list[Seen]:
     """The spans of a trace, as soon as these, as often as they are named, are among them."""
     trace = trace_id_of(traceparent)

@@ -14,6 +14,7 @@ from rich.text import Text
 from tocsin.cli.mesh_calls import tap, top
 from tocsin.cli.mesh_check import check
 from tocsin.cli.mesh_graph import graph
+from tocsin.cli.mesh_policy import make_policy
 from tocsin.cli.output import EXIT_CODES, write_json, write_line
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
 from tocsin.cli.words import duration, proto_duration
@@ -43,6 +44,7 @@ def make_mesh() -> typer.Typer:
         ("check", check),
     ):
         mesh.command(name, epilog=EXIT_CODES)(command)
+    mesh.add_typer(make_policy(), name="policy")
     return mesh
 
 

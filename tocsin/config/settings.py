@@ -100,6 +100,9 @@ class MeshSettings(Settings):
         default=0.1, ge=0.01, description="An event loop that stands for longer is told in the log, with the stack of what keeps it."
     )
     faults_enabled: bool = Field(default=False, description="Lets operators inject faults (delay, abort, drop) into calls; for tests.")
+    mesh_policy_file: Path | None = Field(
+        default=None, description="Rules that change policies of the mesh at run time (docs/mesh.md); watched."
+    )
     keepalive_seconds: float = Field(default=30.0, ge=1, description="Interval of keepalive pings on idle connections.")
 
 

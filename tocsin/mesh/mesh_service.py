@@ -16,7 +16,9 @@ from tocsin.errors import TocsinError
 from tocsin.mesh.breaker import BreakerRegistry, BreakerSnapshot, CircuitState
 from tocsin.mesh.faults import Fault, Faults
 from tocsin.mesh.health import Health, HealthMonitor
+from tocsin.mesh.live_policy import DEFAULT_ORDER_SECONDS, LivePolicies, view_of
 from tocsin.mesh.metrics import BUCKETS, Durations
+from tocsin.mesh.policy import in_seconds
 from tocsin.mesh.status import error_of_code, number_of
 from tocsin.mesh.tap import EndedCall, Tap, TapFilter
 from tocsin.telemetry.metrics import VERSION
@@ -64,13 +66,13 @@ class MeshServicer(pb_grpc.MeshServiceServicer):
         clock: Clock,
         tap: Tap,
         expiry: Callable[[], datetime | None] | None,
-        digest: Callable[[], str],
+        policies: LivePolicies,
         stored: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._clock = clock
         self._tap = tap
         self._expiry = expiry
-        self._digest = digest
+        self._policies = policies
         self._stored = stored
         self._faults = faults
         self._durations = durations
@@ -92,7 +94,7 @@ class MeshServicer(pb_grpc.MeshServiceServicer):
         status.time.FromDatetime(self._clock.now())
         if self._expiry is not None and (expires := self._expiry()) is not None:
             status.certificate_expire_time.FromDatetime(expires)
-        status.policy_digest = self._digest()
+        status.policy_digest = self._policies.digest
         return status
 
     async def TapCalls(self, request: pb.TapCallsRequest, context: Context) -> AsyncGenerator[pb.TapCallsResponse]:  # noqa: N802 - likewise
@@ -102,6 +104,20 @@ class MeshServicer(pb_grpc.MeshServiceServicer):
         with self._tap.listening(chosen) as listener:
             async for batch in listener.batches():
                 yield pb.TapCallsResponse(calls=map(_tapped, batch.calls), dropped=batch.dropped)
+
+    async def GetPolicy(self, request: pb.GetPolicyRequest, context: Context) -> pb.GetPolicyResponse:  # noqa: N802 - likewise
+        """What policies say, and what changes them."""
+        return view_of(self._policies, request.method)
+
+    async def SetPolicy(self, request: pb.SetPolicyRequest, context: Context) -> pb.SetPolicyResponse:  # noqa: N802 - likewise
+        """Lets a rule hold for a time."""
+        seconds = in_seconds(request.ttl) if request.HasField("ttl") else DEFAULT_ORDER_SECONDS
+        return pb.SetPolicyResponse(changes=self._policies.order(request.rule, seconds=seconds, dry_run=request.dry_run))
+
+    async def ResetPolicy(self, request: pb.ResetPolicyRequest, context: Context) -> pb.ResetPolicyResponse:  # noqa: N802 - likewise
+        """Takes orders back."""
+        gone = self._policies.reset(method=request.method, caller=request.caller)
+        return pb.ResetPolicyResponse(methods=[method for method, _ in gone])
 
     async def GetStoredBytes(self, request: pb.GetStoredBytesRequest, context: Context) -> pb.GetStoredBytesResponse:  # noqa: N802 - likewise
         """What this service keeps of tenants with a quota."""

@@ -112,6 +112,12 @@ def export_expiry(registry: CollectorRegistry, keyring: Keyring | None) -> None:
     Gauge("tocsin_certificate_expiry_timestamp_seconds", text, registry=registry).set_function(expiry)
 
 
+def export_policy_file(registry: CollectorRegistry, problem: Callable[[], str]) -> None:
+    """Shows whether the policy file can be used."""
+    text = "1 while the policy file of the mesh cannot be used, and what it said before stays in force; 0 otherwise."
+    Gauge("tocsin_mesh_policy_file_refused", text, registry=registry).set_function(lambda: float(bool(problem())))
+
+
 class CountCollector(Collector):
     """Shows a count that somebody else keeps."""
 

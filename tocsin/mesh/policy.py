@@ -269,7 +269,7 @@ def _method_policy(
         kind=_KINDS[method.client_streaming, method.server_streaming],
         request_type=method.input_type.removeprefix("."),
         response_type=method.output_type.removeprefix("."),
-        timeout=_seconds(options.timeout),
+        timeout=in_seconds(options.timeout),
         retry=_build(path, lambda: _retry_rule(options.retry)),
         breaker=_build(path, lambda: _breaker_rule(options.breaker)),
         scope=options.scope,
@@ -279,7 +279,7 @@ def _method_policy(
         public=options.public,
         delegates=frozenset(options.delegates),
         hedged=options.hedge.enabled,
-        hedge_delay=_seconds(options.hedge.delay) if options.hedge.HasField("delay") else None,
+        hedge_delay=in_seconds(options.hedge.delay) if options.hedge.HasField("delay") else None,
         balance=Balance(options.balance or Balance.LEAST_REQUEST),
         idempotent=level in _IDEMPOTENT,
         side_effect_free=level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS,
@@ -364,24 +364,52 @@ def _build(path: str, make: Callable[[], Rule]) -> Rule:
 
 
 def _retry_rule(option: policy_pb2.Retry) -> RetryRule:
-    return RetryRule(**_given(option, RetryRule))
+    return RetryRule(**given(option, RetryRule))
 
 
 def _breaker_rule(option: policy_pb2.Breaker) -> BreakerRule:
-    return BreakerRule(**_given(option, BreakerRule))
+    return BreakerRule(**given(option, BreakerRule))
 
 
-def _given(option: policy_pb2.Retry | policy_pb2.Breaker, rule: type[RetryRule] | type[BreakerRule]) -> dict[str, Any]:
-    """The fields that are set, by name; durations in seconds."""
+def declared_by(policy: MethodPolicy, name: str) -> str:
+    """Which option of the contract says a value, such as "timeout" or "retry.max_attempts": "method", "service", or "default" for none."""
+    for layer, options in _options().get(policy.path, {}).items():
+        found: Any = options
+        for part in name.split("."):
+            if not any(field.name == part for field, _ in found.ListFields()):
+                break
+            found = getattr(found, part)
+        else:
+            return layer
+    return "default"
+
+
+@cache
+def _options() -> Mapping[str, Mapping[str, policy_pb2.Policy]]:
+    """The options of each method and of its service, by path."""
+    return {
+        f"/{qualified(file.package, service.name)}/{method.name}": {
+            "method": method.options.Extensions[policy_pb2.policy],
+            "service": service.options.Extensions[policy_pb2.defaults],
+        }
+        for file in contract().file
+        for service in file.service
+        for method in service.method
+    }
+
+
+def given(option: policy_pb2.Retry | policy_pb2.Breaker, rule: type[RetryRule] | type[BreakerRule]) -> dict[str, Any]:
+    """The fields of an option that a rule has and that are set, by name; durations in seconds."""
     names = {field.name for field in fields(rule)}
     values: dict[str, Any] = {}
     for field, value in option.ListFields():
         if field.name in names:
             values[field.name] = frozenset(value) if field.is_repeated else value
             if isinstance(value, duration_pb2.Duration):
-                values[field.name] = _seconds(value)
+                values[field.name] = in_seconds(value)
     return values
 
 
-def _seconds(duration: duration_pb2.Duration) -> float:
+def in_seconds(duration: duration_pb2.Duration) -> float:
+    """A duration in seconds."""
     return duration.seconds + duration.nanos / 1e9

@@ -2193,6 +2193,61 @@ class AsyncClient(AsyncCore):
         """
         return self._stream(contract.WATCH_CALLS, {"service": service, "method": method, "caller": caller, "tenant": tenant, "code": code})
 
+    async def get_mesh_policy(
+        self,
+        *,
+        method: str | None = None,
+        timeout: float | None = None,
+    ) -> models.MeshPolicy:
+        """Shows what the policies of methods say in each process, and where each value comes from.
+
+        Needs the scope ``mesh:read``.
+
+        Args:
+            method: Full path of the method; unless given, every method of which a value comes from a file or an order, with those values
+                alone.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return await self._call(contract.GET_MESH_POLICY, {"method": method}, timeout=timeout)
+
+    async def set_mesh_policy(
+        self,
+        *,
+        rule: models.PolicyRule | JsonObject,
+        ttl: timedelta | str | None = None,
+        dry_run: bool | None = None,
+        timeout: float | None = None,
+    ) -> models.OrderReport:
+        """Changes policies in every process, for a time. An order about the same methods and caller is replaced.
+
+        Needs the scope ``mesh:write``.
+
+        Args:
+            rule: What changes.
+            ttl: For how long; an hour unless given, a week at most.
+            dry_run: Only tells what would change.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return await self._call(contract.SET_MESH_POLICY, {"rule": rule, "ttl": ttl, "dry_run": dry_run}, timeout=timeout)
+
+    async def reset_mesh_policy(
+        self,
+        *,
+        method: str | None = None,
+        caller: str | None = None,
+        timeout: float | None = None,
+    ) -> models.OrderReport:
+        """Takes orders about policies back, in every process.
+
+        Needs the scope ``mesh:write``.
+
+        Args:
+            method: Methods of the order, as it was given; with an empty caller, every order when empty.
+            caller: Caller of the order.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return await self._call(contract.RESET_MESH_POLICY, {"method": method, "caller": caller}, timeout=timeout)
+
     async def reset_service_breakers(
         self,
         service: str,

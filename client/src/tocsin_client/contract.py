@@ -1477,6 +1477,44 @@ WATCH_CALLS = Call(
     timeout=3600,
 )
 
+GET_MESH_POLICY = Call(
+    method="GET",
+    paths=("/v1/mesh/policy",),
+    params={
+        "method": Param("method", TEXT),
+    },
+    answer=message("MeshPolicy"),
+    repeat="always",
+    timeout=10,
+)
+
+SET_MESH_POLICY = Call(
+    method="POST",
+    paths=("/v1/mesh/policy:set",),
+    params={
+        "rule": Param("rule", message("PolicyRule")),
+        "ttl": Param("ttl", DURATION),
+        "dry_run": Param("dryRun", BOOL),
+    },
+    body="*",
+    answer=message("OrderReport"),
+    repeat="always",
+    timeout=10,
+)
+
+RESET_MESH_POLICY = Call(
+    method="POST",
+    paths=("/v1/mesh/policy:reset",),
+    params={
+        "method": Param("method", TEXT),
+        "caller": Param("caller", TEXT),
+    },
+    body="*",
+    answer=message("OrderReport"),
+    repeat="always",
+    timeout=10,
+)
+
 RESET_SERVICE_BREAKERS = Call(
     method="POST",
     paths=("/v1/mesh/services/{service}:reset",),

@@ -61,6 +61,17 @@ AuditFiringsResponseFindingKind: TypeAlias = Literal[
 - ``AFTER_ANSWER``: A step was taken although somebody had answered, or had put it off.
 """
 
+Balance: TypeAlias = Literal[
+    "BALANCE_LEAST_REQUEST",
+    "BALANCE_ROUND_ROBIN",
+]
+"""Which replica of a service gets an attempt, among those that serve and whose breakers let it pass.
+
+- ``BALANCE_LEAST_REQUEST``: The less costly of two that are drawn: by its latency of late, where a peak counts at once, and the calls
+under way there. Streams go in turn.
+- ``BALANCE_ROUND_ROBIN``: The next in turn.
+"""
+
 CatchUpMode: TypeAlias = Literal[
     "LATEST",
     "ALL",
@@ -121,6 +132,18 @@ CreateTenantRequestInvitation: TypeAlias = Literal[
 
 - ``MAIL``: By a mail.
 - ``LINK``: By the operator, who answers for the address: the link is in the answer, and no mail is sent.
+"""
+
+Criticality: TypeAlias = Literal[
+    "CRITICALITY_CRITICAL",
+    "CRITICALITY_NORMAL",
+    "CRITICALITY_SHEDDABLE",
+]
+"""How important a call is when a server has to choose what to refuse.
+
+- ``CRITICALITY_CRITICAL``: Never shed while anything else can be shed.
+- ``CRITICALITY_NORMAL``: The everyday call of a user.
+- ``CRITICALITY_SHEDDABLE``: Background work; shed first.
 """
 
 DeliveryState: TypeAlias = Literal[
@@ -1154,6 +1177,28 @@ class BeginReauthenticationResponse(Model):
     """What PublicKeyCredential.parseRequestOptionsFromJSON() takes, in JSON; empty unless the user has a passkey."""
 
 
+class Breaker(Model):
+    """When calls to one method of one target stop being attempted. Unset fields take the mesh's defaults."""
+
+    __slots__ = ()
+    window: timedelta | None = _v.field("window", _v.DURATION, default=None)
+    """Length of the sliding window."""
+    minimum_calls: int = _v.field("minimumCalls", _v.INTEGER, default=0)
+    """Calls that the window must hold before a ratio can trip the breaker."""
+    failure_percent: int = _v.field("failurePercent", _v.INTEGER, default=0)
+    """Trips when the share of failures is strictly greater, in percent."""
+    slow_percent: int = _v.field("slowPercent", _v.INTEGER, default=0)
+    """Trips when the share of slow calls is at least this, in percent."""
+    consecutive_failures: int = _v.field("consecutiveFailures", _v.INTEGER, default=0)
+    """Trips after this many failures in a row, whatever the window holds."""
+    open: timedelta | None = _v.field("open", _v.DURATION, default=None)
+    """How long the breaker stays open the first time; doubles with every reopening."""
+    max_open: timedelta | None = _v.field("maxOpen", _v.DURATION, default=None)
+    """Upper bound of the time it stays open."""
+    half_open_permits: int = _v.field("halfOpenPermits", _v.INTEGER, default=0)
+    """Probes admitted at once when half open, and successes in a row that close it."""
+
+
 class Calendar(Model):
     """Stretches of time that triggers share."""
 
@@ -1760,6 +1805,20 @@ class GetCallbackSecretResponse(Model):
     """The secret, "whsec_" and base64."""
 
 
+class GetPolicyResponse(Model):
+    """Policies, and what changes them."""
+
+    __slots__ = ()
+    methods: Sequence[PolicyView] = _v.field("methods", _v.many(_v.message("PolicyView")), default=())
+    """By method."""
+    orders: Sequence[PolicyOrder] = _v.field("orders", _v.many(_v.message("PolicyOrder")), default=())
+    """The orders that hold."""
+    file: str = _v.field("file", _v.TEXT, default="")
+    """The file that rules are read from; empty without one."""
+    problem: str = _v.field("problem", _v.TEXT, default="")
+    """Why the file cannot be used, while what it said before holds; empty when it can."""
+
+
 class GetStatusResponse(Model):
     """A page of what is watched."""
 
@@ -1848,6 +1907,16 @@ class Heartbeat(Model):
     """A ping is expected at each time of a recurrence (RFC 5545) with its DTSTART."""
     slug: str = _v.field("slug", _v.TEXT, default="")
     """Name for addresses, unique within the tenant: /ping/{ping key}/{slug}."""
+
+
+class Hedge(Model):
+    """Hedging: when a second attempt is started while the first is still running. Only for methods with NO_SIDE_EFFECTS."""
+
+    __slots__ = ()
+    enabled: bool = _v.field("enabled", _v.BOOL, default=False)
+    """Whether it is made at all."""
+    delay: timedelta | None = _v.field("delay", _v.DURATION, default=None)
+    """How long the first one gets; unset: what 95 % of the method's successful attempts did not exceed."""
 
 
 class Identity(Model):
@@ -2896,6 +2965,28 @@ class MeshPicture(Model):
     """Every process that the resolver names, and the gateway that answers."""
 
 
+class MeshPolicy(Model):
+    """Policies of every process."""
+
+    __slots__ = ()
+    processes: Sequence[MeshPolicyProcessPolicy] = _v.field("processes", _v.many(_v.message("MeshPolicyProcessPolicy")), default=())
+    """Each process."""
+
+
+class MeshPolicyProcessPolicy(Model):
+    """One process."""
+
+    __slots__ = ()
+    service: str = _v.field("service", _v.TEXT, default="")
+    """Its service."""
+    address: str = _v.field("address", _v.TEXT, default="")
+    """Where it listens."""
+    policy: GetPolicyResponse | None = _v.field("policy", _v.message("GetPolicyResponse"), default=None)
+    """What it says; unset when it did not answer."""
+    missed: str = _v.field("missed", _v.TEXT, default="")
+    """Why it did not answer; empty when it did."""
+
+
 class MeshProcess(Model):
     """One process of the mesh."""
 
@@ -3243,6 +3334,103 @@ class PingResponse(Model):
     """Whether it had been raised, and is resolved now."""
     deadline: datetime | None = _v.field("deadline", _v.TIME, default=None)
     """When the next ping must have come, grace included; unset while the alarm is paused."""
+
+
+class Policy(Model):
+    """What the mesh does for one method."""
+
+    __slots__ = ()
+    timeout: timedelta | None = _v.field("timeout", _v.DURATION, default=None)
+    """Longest time that one call may take, retries included. Mandatory."""
+    retry: Retry | None = _v.field("retry", _v.message("Retry"), default=None)
+    """Retry rule."""
+    breaker: Breaker | None = _v.field("breaker", _v.message("Breaker"), default=None)
+    """Breaker rule."""
+    scope: str | None = _v.field("scope", _v.optional(_v.TEXT), default=None)
+    """Scope that the caller's token must carry, such as "alarms:write". Set but empty: none, whatever the service's default."""
+    rate_class: str = _v.field("rateClass", _v.TEXT, default="")
+    """Name of the rate limit that the call counts against."""
+    criticality: Criticality | None = _v.field("criticality", _v.ENUM, default=None)
+    """Importance under overload."""
+    callers: Sequence[str] = _v.field("callers", _v.many(_v.TEXT), default=())
+    """Services that may call this method, by service name. A method with callers is internal: it is not served at the gateway. With a scope
+    as well, the end user's token must travel along.
+    """
+    public: bool = _v.field("public", _v.BOOL, default=False)
+    """True if the method may be called without a token."""
+    hedge: Hedge | None = _v.field("hedge", _v.message("Hedge"), default=None)
+    """Hedging rule."""
+    delegates: Sequence[str] = _v.field("delegates", _v.many(_v.TEXT), default=())
+    """Services that may call this method for a tenant without a token of its own, such as "gateway" for what it took on while the service
+    was away.
+    """
+    max_request_bytes: int = _v.field("maxRequestBytes", _v.INTEGER, default=0)
+    """Most bytes of a request as it is sent from outside, in JSON or as a message; of each message, when requests stream. 256 KiB unless
+    set.
+    """
+    path_only: bool = _v.field("pathOnly", _v.BOOL, default=False)
+    """True if the path says all of a request over HTTP: a body of any type and a query are taken and ignored, for callers that cannot help
+    sending one.
+    """
+    identity: str = _v.field("identity", _v.TEXT, default="")
+    """Path of the field that makes a repeated call the same one, such as "event.id". The caller's side of the mesh fills it in when it is
+    empty, before the first attempt. Unset: the field of the request whose google.api.field_info is UUID4 (AIP-155), if it has one.
+    """
+    balance: Balance | None = _v.field("balance", _v.ENUM, default=None)
+    """How its calls are spread over the replicas of its service."""
+    unaudited: bool = _v.field("unaudited", _v.BOOL, default=False)
+    """True for a write that leaves no entry in the audit log: there are very many, and a ledger of their own tells of each."""
+    shared: bool = _v.field("shared", _v.BOOL, default=False)
+    """True for a watch whose answers depend on the tenant and the request alone, never on who calls, and whose request and answers have a
+    resume_token that names a place in one order: after equal tokens follow equal answers. The gateway watches once for all who ask the
+    same.
+    """
+
+
+class PolicyOrder(Model):
+    """An order that holds."""
+
+    __slots__ = ()
+    rule: PolicyRule | None = _v.field("rule", _v.message("PolicyRule"), default=None)
+    """What it changes."""
+    expire_time: datetime | None = _v.field("expireTime", _v.TIME, default=None)
+    """When it ends."""
+
+
+class PolicyRule(Model):
+    """What changes at run time in the policies of methods."""
+
+    __slots__ = ()
+    method: str = _v.field("method", _v.TEXT, default="")
+    """Full path of a method, "/package.Service/Method"; with a "/" at its end a whole service, "/package.Service/"; empty for every method."""
+    caller: str = _v.field("caller", _v.TEXT, default="")
+    """For calls of this service alone, such as "gateway"; of every one unless given."""
+    policy: Policy | None = _v.field("policy", _v.message("Policy"), default=None)
+    """What changes: timeout, retry, breaker, hedge, balance, criticality. What is not set stays."""
+
+
+class PolicyValue(Model):
+    """One value of a method's policy."""
+
+    __slots__ = ()
+    name: str = _v.field("name", _v.TEXT, default="")
+    """Its name, such as "timeout" or "retry.max_attempts"."""
+    value: str = _v.field("value", _v.TEXT, default="")
+    """What holds now."""
+    source: str = _v.field("source", _v.TEXT, default="")
+    """Where that comes from: "default", "service" or "method" (an option of the contract), "file" or "order"."""
+    declared: str = _v.field("declared", _v.TEXT, default="")
+    """What the contract says."""
+
+
+class PolicyView(Model):
+    """The policy of one method, as this process calls it."""
+
+    __slots__ = ()
+    method: str = _v.field("method", _v.TEXT, default="")
+    """Full path."""
+    values: Sequence[PolicyValue] = _v.field("values", _v.many(_v.message("PolicyValue")), default=())
+    """Its values."""
 
 
 class Preferences(Model):
@@ -3669,6 +3857,27 @@ class ResetUserFactorsResponse(Model):
     __slots__ = ()
     removed: int = _v.field("removed", _v.INTEGER, default=0)
     """Factors that the user had."""
+
+
+class Retry(Model):
+    """When and how often a failed call is tried again. Applies to methods whose idempotency_level allows it."""
+
+    __slots__ = ()
+    max_attempts: int = _v.field("maxAttempts", _v.INTEGER, default=0)
+    """Attempts in all, the first included; 0 inherits, 1 never retries."""
+    initial_backoff: timedelta | None = _v.field("initialBackoff", _v.DURATION, default=None)
+    """Upper bound of the first, fully jittered wait."""
+    max_backoff: timedelta | None = _v.field("maxBackoff", _v.DURATION, default=None)
+    """Upper bound of every wait."""
+    codes: Sequence[str] = _v.field("codes", _v.many(_v.TEXT), default=())
+    """Names of the codes (google.rpc.Code) that another attempt may heal: UNAVAILABLE, ABORTED, INTERNAL, UNKNOWN, DATA_LOSS,
+    DEADLINE_EXCEEDED, and RESOURCE_EXHAUSTED, which is tried again only when the server says when to come back. Unset: UNAVAILABLE
+    alone.
+    """
+    attempt_timeout: timedelta | None = _v.field("attemptTimeout", _v.DURATION, default=None)
+    """Longest time of one attempt at a unary method; what it cuts short is tried again, whatever the codes. Unset: what is left of the
+    timeout.
+    """
 
 
 class RetryDeliveriesResponse(Model):

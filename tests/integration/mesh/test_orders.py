@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.mesh_admin import MeshAdmin
-from tests.integration.mesh.support import Echo, EchoStub, Note, Rig, path
+from tests.integration.mesh.support import METHODS, Echo, EchoStub, Note, Rig, path
 from tocsin.api.mesh.v1 import mesh_admin_service_pb2 as admin
 from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
 from tocsin.errors import NotFound
@@ -16,6 +16,7 @@ from tocsin.mesh.breaker import BreakerRegistry, BreakerRule, CircuitState
 from tocsin.mesh.context import acting_as
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.health import HealthMonitor
+from tocsin.mesh.live_policy import LivePolicies
 from tocsin.mesh.mesh_service import MeshServicer, Start
 from tocsin.mesh.server import MeshServer
 from tocsin.mesh.tap import Tap
@@ -45,7 +46,7 @@ class Replicas:
             clock=clock,
             tap=Tap(clock),
             expiry=None,
-            digest=lambda: "",
+            policies=LivePolicies(caller="gateway", known=lambda: METHODS, file=None, clock=clock),
         )
         self.aim(["127.0.0.1:1"])
         self.operations = MeshAdmin(mesh=rig.mesh("gateway"), own=own, services=["echo_svc"], clock=clock, timeout_seconds=5.0)

@@ -133,6 +133,14 @@ class Breaker:
         """The current state. An open breaker becomes half open when the next call asks, not by itself."""
         return self._state
 
+    def adopt(self, rule: BreakerRule) -> None:
+        """Keeps to ``rule`` from now on; the state stays, and a window of another length begins empty."""
+        if rule.window != self._rule.window:
+            self._window = Window(seconds=rule.window)
+        self._rule = rule
+        if self._state is CircuitState.CLOSED:
+            self._backoff = rule.open
+
     @property
     def admits(self) -> bool:
         """Whether `admit` would give a permit now; asking changes nothing."""

@@ -134,6 +134,13 @@ class MeshChannel(grpc.aio.Channel):
             found = self._picks[key] = Pick(method, self._wire_of(*key, use=use))
         return found
 
+    def adopt_policies(self) -> None:
+        """Lets calls that begin from now on keep to the policies that hold now."""
+        for (_, path, _, _), pick in self._picks.items():
+            policy = self._methods.get(path)
+            if policy is not None and policy is not pick.method.policy:
+                pick.method.adopt(policy)
+
     def connection(self, policy: MethodPolicy) -> "_Connection":
         """The connection that calls of a method take."""
         return self._connections[_Use.of(policy)]

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import grpc
 
+from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.config import ConfigError, ServiceSettings
 from tocsin.errors import Unavailable
@@ -21,13 +22,16 @@ from tocsin.mesh.client.replicas import Replicas
 from tocsin.mesh.client.targets import fixed_endpoints, problems, resolved_name
 from tocsin.mesh.client.throttle import Throttle
 from tocsin.mesh.identity import Identity, Keyring
-from tocsin.mesh.metrics import ClientMetrics, Durations, export_breakers, export_expiry
+from tocsin.mesh.live_policy import LivePolicies
+from tocsin.mesh.metrics import ClientMetrics, Durations, export_breakers, export_expiry, export_policy_file
 from tocsin.mesh.policy import MethodPolicy, policies
 from tocsin.mesh.retry import RetryBudget
 from tocsin.telemetry import Telemetry
 
 _GRACE = 1.0
 _PROBE_GRACE = 10.0
+# Between two looks at the policy file and at the time of orders.
+_LOOK_SECONDS = 1.0
 # A replica of three that fails every call must be covered until its breakers are open, and again at each probe: 40 % of a token a call.
 # Half of the budget is ever spent. What protects a service that fails altogether is the breaker.
 _RETRIES = 2000.0
@@ -79,7 +83,11 @@ class Mesh:
         self._clock = clock
         self._telemetry = telemetry
         self._breakers = breakers
-        self._methods = {**policies(), **(methods or {})}
+        self._declared = {**policies(), **(methods or {})}
+        self._methods = dict(self._declared)
+        self.policies = LivePolicies(caller=service, known=lambda: self._declared, file=settings.mesh_policy_file, clock=clock)
+        self.policies.on_change(self._adopt)
+        self._background = Background(clock)
         self._foreign = dict(foreign or {})
         self._probes: dict[Key, grpc.aio.Channel] = {}
         self._interceptors = tuple(interceptors)
@@ -89,6 +97,7 @@ class Mesh:
         self._metrics = ClientMetrics(telemetry.registry)
         export_breakers(telemetry.registry, breakers)
         export_expiry(telemetry.registry, self._keyring)
+        export_policy_file(telemetry.registry, lambda: self.policies.problem)
         self._budgets: dict[str, RetryBudget] = {}
         self._channels: dict[Key, MeshChannel] = {}
         self._renewal = self._make_renewal()
@@ -107,6 +116,12 @@ class Mesh:
             clock=self._clock,
             grace=self._longest(),
         )
+
+    def _adopt(self) -> None:
+        """Lets calls that begin from now on keep to the policies that hold now."""
+        self._methods.update({path: self.policies.called(declared) for path, declared in self._declared.items()})
+        for channel in self._channels.values():
+            channel.adopt_policies()
 
     def _longest(self) -> float:
         return max(policy.timeout for policy in self._methods.values())
@@ -170,8 +185,10 @@ class Mesh:
             self._breakers.forget(f"{name}@")
         self._foreign = dict(foreign)
         # In place, for every channel reads it; first what is new, so that no moment misses what stays.
-        self._methods.update(methods)
+        self._declared.update(methods)
+        self._methods.update({path: self.policies.called(policy) for path, policy in methods.items()})
         for path in gone:
+            self._declared.pop(path, None)
             self._methods.pop(path, None)
         for channel in old:
             channel.drop(grace=grace)
@@ -266,10 +283,14 @@ class Mesh:
             self._server_tls.check()
         self._stopped = False
         await self._renewal.start()
+        if not self._background.running:
+            await self.policies.look()
+            self._background.periodic("mesh-policy", _LOOK_SECONDS, self.policies.look, at_once=False)
 
     async def stop(self) -> None:
         """Closes every connection; calls under way get a second. Later calls fail with MeshStopped until the next start."""
         self._stopped = True
+        await self._background.stop()
         await self._renewal.stop()
         probes, self._probes = self._probes, {}
         await asyncio.gather(*(probe.close(None) for probe in probes.values()))

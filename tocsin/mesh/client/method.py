@@ -92,18 +92,28 @@ class Method:
         self._durations: Durations = target.metrics.durations(target.service, policy.path)
         self._rejected: Counter = target.metrics.rejected(target.service, policy.path)
         self.hedger: Hedger | None = None
-        if policy.hedged:
-            hedges = target.metrics.hedges(target.service, policy.path)
-            self.hedger = Hedger(delay=policy.hedge_delay, durations=self._durations, budget=target.budget, on_hedge=hedges.inc)
         self.retrier: Retrier | None = None
+        self.adopt(policy)
+
+    def adopt(self, policy: MethodPolicy) -> None:
+        """Keeps to ``policy`` from now on; calls under way end by what they began with."""
+        target, path = self._target, policy.path
+        hedger: Hedger | None = None
+        retrier: Retrier | None = None
+        if policy.hedged:
+            hedges = target.metrics.hedges(target.service, path)
+            hedger = Hedger(delay=policy.hedge_delay, durations=self._durations, budget=target.budget, on_hedge=hedges.inc)
         if policy.idempotent and policy.retry.max_attempts > 1:
-            retries = target.metrics.retries(target.service, policy.path)
-            self.retrier = Retrier(rule=policy.retry, budget=target.budget, on_retry=retries.inc)
+            retries = target.metrics.retries(target.service, path)
+            retrier = Retrier(rule=policy.retry, budget=target.budget, on_retry=retries.inc)
         # What one attempt may take: by this it is judged.
         self._declared = policy.timeout
         self._attempt_timeout: float | None = None
-        if self.retrier is not None and policy.kind is MethodKind.UNARY_UNARY and policy.retry.attempt_timeout is not None:
+        if retrier is not None and policy.kind is MethodKind.UNARY_UNARY and policy.retry.attempt_timeout is not None:
             self._declared = self._attempt_timeout = min(policy.timeout, policy.retry.attempt_timeout)
+        self.policy, self.hedger, self.retrier = policy, hedger, retrier
+        if self._breaker is not None:
+            self._breaker.adopt(policy.breaker)
 
     def deadline(self, timeout: float | None) -> float:
         """When the call has to be over, on the event loop's clock: the declared timeout, or what the served call leaves, if less.

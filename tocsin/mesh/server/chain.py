@@ -7,7 +7,7 @@ A stage that a method's policy does not need is not in its list.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NoReturn, Protocol, TypeVar, cast
@@ -33,6 +33,7 @@ from tocsin.mesh.context import (
 )
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.identity import Identity
+from tocsin.mesh.live_policy import LivePolicies
 from tocsin.mesh.metrics import ServerMetrics
 from tocsin.mesh.policy import MethodKind, MethodPolicy, every_scope
 from tocsin.mesh.shedding import Shedder
@@ -90,6 +91,8 @@ class ServerParts:
     max_message_bytes: int
     stall_seconds: float
     tap: Tap
+    chains: "list[Chain]" = field(default_factory=list["Chain"])
+    """Of every method that is served."""
     door: str = "gateway"
     """Name of the service whose word about the client of a call is taken."""
     tenants: "TenantGate | None" = None
@@ -124,15 +127,20 @@ class TenantGate(Protocol):
 class Chain:
     """The stages of one method."""
 
-    __slots__ = ("_bounded", "_durations", "_name", "_parts", "_policy", "_telemetry")
+    __slots__ = ("_bounded", "_declared", "_durations", "_name", "_parts", "_policy", "_telemetry")
 
     def __init__(self, *, policy: MethodPolicy, parts: ServerParts) -> None:
-        self._policy = policy
+        self._declared = self._policy = policy
+        parts.chains.append(self)
         self._name = f"{policy.service.rpartition('.')[2]}/{policy.method}"
         self._parts = parts
         self._telemetry = parts.telemetry
         self._durations = parts.metrics.durations(policy.path)
         self._bounded = parts.bulkheads.bounds(policy)
+
+    def adopt(self, policies: LivePolicies) -> None:
+        """Keeps to what holds now, for calls that begin from now on."""
+        self._policy = policies.served(self._declared)
 
     def around(self, body: Body[R]) -> Body[R]:
         """The function that gRPC calls: ``body`` with everything that stands around it."""

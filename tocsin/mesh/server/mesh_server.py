@@ -4,7 +4,6 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from functools import cache
 from itertools import chain
 from typing import Any, TypeAlias, cast
 
@@ -19,9 +18,10 @@ from tocsin.mesh.client import Mesh
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.health import Check, HealthMonitor, HealthServicer, working
 from tocsin.mesh.identity import Identity, Keyring
+from tocsin.mesh.live_policy import LivePolicies
 from tocsin.mesh.mesh_service import MeshServicer, Start
 from tocsin.mesh.metrics import ServerMetrics, export_breakers, export_bulkheads
-from tocsin.mesh.policy import MethodKind, MethodPolicy, digest, policies
+from tocsin.mesh.policy import MethodKind, MethodPolicy, policies
 from tocsin.mesh.server.acceptor import AcceptingServer
 from tocsin.mesh.server.binding import bind, server_options
 from tocsin.mesh.server.chain import CallJournal, ServerParts, TenantGate
@@ -96,6 +96,10 @@ class MeshServer:
         identity = Identity.of(settings, service=service)
         self._keyring = None if plaintext else Keyring(identity, mutual=mutual)
         own = {} if self._keyring is None else {"certificate": self._keyring.check}
+        known = policies() if methods is None else {**policies(), **methods}
+        self._policies = mesh.policies if mesh is not None else LivePolicies(caller=service, known=lambda: known, file=None, clock=clock)
+        if self._policies.file is not None:
+            own["policy"] = self._policies.check
         self.health = HealthMonitor(checks={**checks, **own, "background": working(telemetry.backgrounds)}, clock=clock)
         export_breakers(telemetry.registry, breakers)
         self.tap = Tap(clock)
@@ -111,16 +115,22 @@ class MeshServer:
             clock=clock,
             tap=parts.tap,
             expiry=None if self._keyring is None else self._keyring.expiry,
-            digest=cache(lambda: digest(known.values())),
+            policies=self._policies,
         )
-        known = policies() if methods is None else {**policies(), **methods}
         served = _registered([*handlers, (mesh_service_pb2_grpc.add_MeshServiceServicer_to_server, servicer)])
         self._handlers = compile_handlers(served, methods=known, parts=parts)
+        self._chains = parts.chains
+        self._policies.on_change(self._adopt)
+        self._adopt()
         self._grace = min(settings.grace_seconds, _longest_call(known[path] for path in self._handlers))
         self._on_drain: list[OnDrain] = []
         self._server: grpc.aio.Server | None = None
         self._health_servicer: HealthServicer | None = None
         self._port = 0
+
+    def _adopt(self) -> None:
+        for each in self._chains:
+            each.adopt(self._policies)
 
     @property
     def port(self) -> int:

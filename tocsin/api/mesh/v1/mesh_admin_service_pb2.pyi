@@ -225,6 +225,146 @@ class WatchCallsResponse(_message.Message):
 Global___WatchCallsResponse: _TypeAlias = WatchCallsResponse  # noqa: Y015
 
 @_typing.final
+class GetMeshPolicyRequest(_message.Message):
+    """Asks for policies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METHOD_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    """Full path of the method; unless given, every method of which a value comes from a file or an order, with those values alone."""
+    def __init__(
+        self,
+        *,
+        method: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["method", b"method"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMeshPolicyRequest: _TypeAlias = GetMeshPolicyRequest  # noqa: Y015
+
+@_typing.final
+class MeshPolicy(_message.Message):
+    """Policies of every process."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ProcessPolicy(_message.Message):
+        """One process."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        SERVICE_FIELD_NUMBER: _builtins.int
+        ADDRESS_FIELD_NUMBER: _builtins.int
+        POLICY_FIELD_NUMBER: _builtins.int
+        MISSED_FIELD_NUMBER: _builtins.int
+        service: _builtins.str
+        """Its service."""
+        address: _builtins.str
+        """Where it listens."""
+        missed: _builtins.str
+        """Why it did not answer; empty when it did."""
+        @_builtins.property
+        def policy(self) -> _mesh_service_pb2.GetPolicyResponse:
+            """What it says; unset when it did not answer."""
+
+        def __init__(
+            self,
+            *,
+            service: _builtins.str = ...,
+            address: _builtins.str = ...,
+            policy: _mesh_service_pb2.GetPolicyResponse | None = ...,
+            missed: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "missed", b"missed", "policy", b"policy", "service", b"service"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    PROCESSES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def processes(self) -> _containers.RepeatedCompositeFieldContainer[Global___MeshPolicy.ProcessPolicy]:
+        """Each process."""
+
+    def __init__(
+        self,
+        *,
+        processes: _abc.Iterable[Global___MeshPolicy.ProcessPolicy] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["processes", b"processes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MeshPolicy: _TypeAlias = MeshPolicy  # noqa: Y015
+
+@_typing.final
+class SetMeshPolicyRequest(_message.Message):
+    """Gives an order about policies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    TTL_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    dry_run: _builtins.bool
+    """Only tells what would change."""
+    @_builtins.property
+    def rule(self) -> _mesh_service_pb2.PolicyRule:
+        """What changes."""
+
+    @_builtins.property
+    def ttl(self) -> _duration_pb2.Duration:
+        """For how long; an hour unless given, a week at most."""
+
+    def __init__(
+        self,
+        *,
+        rule: _mesh_service_pb2.PolicyRule | None = ...,
+        ttl: _duration_pb2.Duration | None = ...,
+        dry_run: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule", "ttl", b"ttl"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "rule", b"rule", "ttl", b"ttl"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetMeshPolicyRequest: _TypeAlias = SetMeshPolicyRequest  # noqa: Y015
+
+@_typing.final
+class ResetMeshPolicyRequest(_message.Message):
+    """Takes orders back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METHOD_FIELD_NUMBER: _builtins.int
+    CALLER_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    """Methods of the order, as it was given; with an empty caller, every order when empty."""
+    caller: _builtins.str
+    """Caller of the order."""
+    def __init__(
+        self,
+        *,
+        method: _builtins.str = ...,
+        caller: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "method", b"method"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResetMeshPolicyRequest: _TypeAlias = ResetMeshPolicyRequest  # noqa: Y015
+
+@_typing.final
 class ResetServiceBreakersRequest(_message.Message):
     """Closes the breakers that guard a service."""
 

@@ -50,6 +50,21 @@ class MeshAdminServiceStub:
                 request_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.WatchCallsRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.WatchCallsResponse.FromString,
                 _registered_method=True)
+        self.GetMeshPolicy = channel.unary_unary(
+                '/tocsin.api.mesh.v1.MeshAdminService/GetMeshPolicy',
+                request_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.GetMeshPolicyRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.MeshPolicy.FromString,
+                _registered_method=True)
+        self.SetMeshPolicy = channel.unary_unary(
+                '/tocsin.api.mesh.v1.MeshAdminService/SetMeshPolicy',
+                request_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.SetMeshPolicyRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.OrderReport.FromString,
+                _registered_method=True)
+        self.ResetMeshPolicy = channel.unary_unary(
+                '/tocsin.api.mesh.v1.MeshAdminService/ResetMeshPolicy',
+                request_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.ResetMeshPolicyRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.OrderReport.FromString,
+                _registered_method=True)
         self.ResetServiceBreakers = channel.unary_unary(
                 '/tocsin.api.mesh.v1.MeshAdminService/ResetServiceBreakers',
                 request_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.ResetServiceBreakersRequest.SerializeToString,
@@ -102,6 +117,27 @@ class MeshAdminServiceServicer:
 
     def WatchCalls(self, request, context):
         """Shows the calls of the services as they end, from every replica, but for those of MeshService. Nothing of what they carry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMeshPolicy(self, request, context):
+        """Shows what the policies of methods say in each process, and where each value comes from.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetMeshPolicy(self, request, context):
+        """Changes policies in every process, for a time. An order about the same methods and caller is replaced.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetMeshPolicy(self, request, context):
+        """Takes orders about policies back, in every process.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -166,6 +202,21 @@ def add_MeshAdminServiceServicer_to_server(servicer, server):
                     servicer.WatchCalls,
                     request_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.WatchCallsRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.WatchCallsResponse.SerializeToString,
+            ),
+            'GetMeshPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMeshPolicy,
+                    request_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.GetMeshPolicyRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.MeshPolicy.SerializeToString,
+            ),
+            'SetMeshPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetMeshPolicy,
+                    request_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.SetMeshPolicyRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.OrderReport.SerializeToString,
+            ),
+            'ResetMeshPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetMeshPolicy,
+                    request_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.ResetMeshPolicyRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.OrderReport.SerializeToString,
             ),
             'ResetServiceBreakers': grpc.unary_unary_rpc_method_handler(
                     servicer.ResetServiceBreakers,
@@ -280,6 +331,87 @@ class MeshAdminService:
             '/tocsin.api.mesh.v1.MeshAdminService/WatchCalls',
             tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.WatchCallsRequest.SerializeToString,
             tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.WatchCallsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMeshPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mesh.v1.MeshAdminService/GetMeshPolicy',
+            tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.GetMeshPolicyRequest.SerializeToString,
+            tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.MeshPolicy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetMeshPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mesh.v1.MeshAdminService/SetMeshPolicy',
+            tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.SetMeshPolicyRequest.SerializeToString,
+            tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.OrderReport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetMeshPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mesh.v1.MeshAdminService/ResetMeshPolicy',
+            tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.ResetMeshPolicyRequest.SerializeToString,
+            tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2.OrderReport.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,12 @@ class MeshAdminServiceStub:
     """Shows the same again and again."""
     WatchCalls: _grpc.UnaryStreamMultiCallable[_mesh_admin_service_pb2.WatchCallsRequest, _mesh_admin_service_pb2.WatchCallsResponse]
     """Shows the calls of the services as they end, from every replica, but for those of MeshService. Nothing of what they carry."""
+    GetMeshPolicy: _grpc.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.GetMeshPolicyRequest, _mesh_admin_service_pb2.MeshPolicy]
+    """Shows what the policies of methods say in each process, and where each value comes from."""
+    SetMeshPolicy: _grpc.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.SetMeshPolicyRequest, _mesh_admin_service_pb2.OrderReport]
+    """Changes policies in every process, for a time. An order about the same methods and caller is replaced."""
+    ResetMeshPolicy: _grpc.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.ResetMeshPolicyRequest, _mesh_admin_service_pb2.OrderReport]
+    """Takes orders about policies back, in every process."""
     ResetServiceBreakers: _grpc.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.ResetServiceBreakersRequest, _mesh_admin_service_pb2.OrderReport]
     """Closes the circuit breakers that guard a service, in every process, and takes orders for them back."""
     ResetBreaker: _grpc.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.ResetBreakerRequest, _mesh_admin_service_pb2.OrderReport]
@@ -63,6 +69,12 @@ class MeshAdminServiceAsyncStub(MeshAdminServiceStub):
     """Shows the same again and again."""
     WatchCalls: _aio.UnaryStreamMultiCallable[_mesh_admin_service_pb2.WatchCallsRequest, _mesh_admin_service_pb2.WatchCallsResponse]  # type: ignore[assignment]
     """Shows the calls of the services as they end, from every replica, but for those of MeshService. Nothing of what they carry."""
+    GetMeshPolicy: _aio.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.GetMeshPolicyRequest, _mesh_admin_service_pb2.MeshPolicy]  # type: ignore[assignment]
+    """Shows what the policies of methods say in each process, and where each value comes from."""
+    SetMeshPolicy: _aio.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.SetMeshPolicyRequest, _mesh_admin_service_pb2.OrderReport]  # type: ignore[assignment]
+    """Changes policies in every process, for a time. An order about the same methods and caller is replaced."""
+    ResetMeshPolicy: _aio.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.ResetMeshPolicyRequest, _mesh_admin_service_pb2.OrderReport]  # type: ignore[assignment]
+    """Takes orders about policies back, in every process."""
     ResetServiceBreakers: _aio.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.ResetServiceBreakersRequest, _mesh_admin_service_pb2.OrderReport]  # type: ignore[assignment]
     """Closes the circuit breakers that guard a service, in every process, and takes orders for them back."""
     ResetBreaker: _aio.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.ResetBreakerRequest, _mesh_admin_service_pb2.OrderReport]  # type: ignore[assignment]
@@ -102,6 +114,30 @@ class MeshAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_mesh_admin_service_pb2.WatchCallsResponse], _abc.AsyncIterator[_mesh_admin_service_pb2.WatchCallsResponse]]:
         """Shows the calls of the services as they end, from every replica, but for those of MeshService. Nothing of what they carry."""
+
+    @_abc_1.abstractmethod
+    def GetMeshPolicy(
+        self,
+        request: _mesh_admin_service_pb2.GetMeshPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_mesh_admin_service_pb2.MeshPolicy, _abc.Awaitable[_mesh_admin_service_pb2.MeshPolicy]]:
+        """Shows what the policies of methods say in each process, and where each value comes from."""
+
+    @_abc_1.abstractmethod
+    def SetMeshPolicy(
+        self,
+        request: _mesh_admin_service_pb2.SetMeshPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_mesh_admin_service_pb2.OrderReport, _abc.Awaitable[_mesh_admin_service_pb2.OrderReport]]:
+        """Changes policies in every process, for a time. An order about the same methods and caller is replaced."""
+
+    @_abc_1.abstractmethod
+    def ResetMeshPolicy(
+        self,
+        request: _mesh_admin_service_pb2.ResetMeshPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_mesh_admin_service_pb2.OrderReport, _abc.Awaitable[_mesh_admin_service_pb2.OrderReport]]:
+        """Takes orders about policies back, in every process."""
 
     @_abc_1.abstractmethod
     def ResetServiceBreakers(

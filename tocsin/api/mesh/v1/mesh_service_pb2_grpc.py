@@ -65,6 +65,21 @@ class MeshServiceStub:
                 request_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.TapCallsRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.TapCallsResponse.FromString,
                 _registered_method=True)
+        self.GetPolicy = channel.unary_unary(
+                '/tocsin.api.mesh.v1.MeshService/GetPolicy',
+                request_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.GetPolicyRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.GetPolicyResponse.FromString,
+                _registered_method=True)
+        self.SetPolicy = channel.unary_unary(
+                '/tocsin.api.mesh.v1.MeshService/SetPolicy',
+                request_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.SetPolicyRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.SetPolicyResponse.FromString,
+                _registered_method=True)
+        self.ResetPolicy = channel.unary_unary(
+                '/tocsin.api.mesh.v1.MeshService/ResetPolicy',
+                request_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ResetPolicyRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ResetPolicyResponse.FromString,
+                _registered_method=True)
         self.GetStoredBytes = channel.unary_unary(
                 '/tocsin.api.mesh.v1.MeshService/GetStoredBytes',
                 request_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.GetStoredBytesRequest.SerializeToString,
@@ -118,6 +133,27 @@ class MeshServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPolicy(self, request, context):
+        """Shows what the policies of methods say in this process, and where each value comes from.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetPolicy(self, request, context):
+        """Changes policies in this process for a time. An order about the same methods and caller is replaced.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetPolicy(self, request, context):
+        """Takes orders about policies back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStoredBytes(self, request, context):
         """Tells how many bytes this service keeps of each tenant that has a quota of them, as it counted last.
         """
@@ -157,6 +193,21 @@ def add_MeshServiceServicer_to_server(servicer, server):
                     servicer.TapCalls,
                     request_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.TapCallsRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.TapCallsResponse.SerializeToString,
+            ),
+            'GetPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPolicy,
+                    request_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.GetPolicyRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.GetPolicyResponse.SerializeToString,
+            ),
+            'SetPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetPolicy,
+                    request_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.SetPolicyRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.SetPolicyResponse.SerializeToString,
+            ),
+            'ResetPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetPolicy,
+                    request_deserializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ResetPolicyRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ResetPolicyResponse.SerializeToString,
             ),
             'GetStoredBytes': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStoredBytes,
@@ -327,6 +378,87 @@ class MeshService:
             '/tocsin.api.mesh.v1.MeshService/TapCalls',
             tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.TapCallsRequest.SerializeToString,
             tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.TapCallsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mesh.v1.MeshService/GetPolicy',
+            tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.GetPolicyRequest.SerializeToString,
+            tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.GetPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mesh.v1.MeshService/SetPolicy',
+            tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.SetPolicyRequest.SerializeToString,
+            tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.SetPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mesh.v1.MeshService/ResetPolicy',
+            tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ResetPolicyRequest.SerializeToString,
+            tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2.ResetPolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,12 @@ class MeshServiceStub:
     """Takes faults back."""
     TapCalls: _grpc.UnaryStreamMultiCallable[_mesh_service_pb2.TapCallsRequest, _mesh_service_pb2.TapCallsResponse]
     """Shows the calls that this process serves as they end, but for those of MeshService itself. Nothing of what they carry: no message, no token."""
+    GetPolicy: _grpc.UnaryUnaryMultiCallable[_mesh_service_pb2.GetPolicyRequest, _mesh_service_pb2.GetPolicyResponse]
+    """Shows what the policies of methods say in this process, and where each value comes from."""
+    SetPolicy: _grpc.UnaryUnaryMultiCallable[_mesh_service_pb2.SetPolicyRequest, _mesh_service_pb2.SetPolicyResponse]
+    """Changes policies in this process for a time. An order about the same methods and caller is replaced."""
+    ResetPolicy: _grpc.UnaryUnaryMultiCallable[_mesh_service_pb2.ResetPolicyRequest, _mesh_service_pb2.ResetPolicyResponse]
+    """Takes orders about policies back."""
     GetStoredBytes: _grpc.UnaryUnaryMultiCallable[_mesh_service_pb2.GetStoredBytesRequest, _mesh_service_pb2.GetStoredBytesResponse]
     """Tells how many bytes this service keeps of each tenant that has a quota of them, as it counted last."""
 
@@ -65,6 +71,12 @@ class MeshServiceAsyncStub(MeshServiceStub):
     """Takes faults back."""
     TapCalls: _aio.UnaryStreamMultiCallable[_mesh_service_pb2.TapCallsRequest, _mesh_service_pb2.TapCallsResponse]  # type: ignore[assignment]
     """Shows the calls that this process serves as they end, but for those of MeshService itself. Nothing of what they carry: no message, no token."""
+    GetPolicy: _aio.UnaryUnaryMultiCallable[_mesh_service_pb2.GetPolicyRequest, _mesh_service_pb2.GetPolicyResponse]  # type: ignore[assignment]
+    """Shows what the policies of methods say in this process, and where each value comes from."""
+    SetPolicy: _aio.UnaryUnaryMultiCallable[_mesh_service_pb2.SetPolicyRequest, _mesh_service_pb2.SetPolicyResponse]  # type: ignore[assignment]
+    """Changes policies in this process for a time. An order about the same methods and caller is replaced."""
+    ResetPolicy: _aio.UnaryUnaryMultiCallable[_mesh_service_pb2.ResetPolicyRequest, _mesh_service_pb2.ResetPolicyResponse]  # type: ignore[assignment]
+    """Takes orders about policies back."""
     GetStoredBytes: _aio.UnaryUnaryMultiCallable[_mesh_service_pb2.GetStoredBytesRequest, _mesh_service_pb2.GetStoredBytesResponse]  # type: ignore[assignment]
     """Tells how many bytes this service keeps of each tenant that has a quota of them, as it counted last."""
 
@@ -118,6 +130,30 @@ class MeshServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_mesh_service_pb2.TapCallsResponse], _abc.AsyncIterator[_mesh_service_pb2.TapCallsResponse]]:
         """Shows the calls that this process serves as they end, but for those of MeshService itself. Nothing of what they carry: no message, no token."""
+
+    @_abc_1.abstractmethod
+    def GetPolicy(
+        self,
+        request: _mesh_service_pb2.GetPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_mesh_service_pb2.GetPolicyResponse, _abc.Awaitable[_mesh_service_pb2.GetPolicyResponse]]:
+        """Shows what the policies of methods say in this process, and where each value comes from."""
+
+    @_abc_1.abstractmethod
+    def SetPolicy(
+        self,
+        request: _mesh_service_pb2.SetPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_mesh_service_pb2.SetPolicyResponse, _abc.Awaitable[_mesh_service_pb2.SetPolicyResponse]]:
+        """Changes policies in this process for a time. An order about the same methods and caller is replaced."""
+
+    @_abc_1.abstractmethod
+    def ResetPolicy(
+        self,
+        request: _mesh_service_pb2.ResetPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_mesh_service_pb2.ResetPolicyResponse, _abc.Awaitable[_mesh_service_pb2.ResetPolicyResponse]]:
+        """Takes orders about policies back."""
 
     @_abc_1.abstractmethod
     def GetStoredBytes(

@@ -1,0 +1,312 @@
+"""Policies that change while a process runs: rules of a watched file, and orders of an operator that end by themselves.
+
+Layers, later ones win: the mesh's defaults, the option of the service, the option of the method, the file, the orders. Within a layer a
+rule for one method wins over one for its service, and that over one for all; one for a caller over one for everybody. What is in force is
+worked out when a rule changes, so that a call looks nothing up, however many rules there are.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
+from tocsin.clock import Clock
+from tocsin.errors import NotFound
+from tocsin.mesh.health import Degraded
+from tocsin.mesh.policy import MethodPolicy, declared_by, digest
+from tocsin.mesh.policy_rules import RuleInvalid, applied, check, difference, flat, invalid, named, parse
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
+
+_LARGEST_FILE: Final = 4 * 1024 * 1024
+DEFAULT_ORDER_SECONDS: Final = 3600.0
+"""How long an order holds that does not say it."""
+
+Selector = tuple[str, str]
+"""A method's path, "/package.Service/" for a service, or "" for all; and the caller, or "" for everybody."""
+
+
+class MethodUnknown(NotFound):
+    """There is no such method."""
+
+
+class PolicyFileInvalid(Degraded):
+    """The policy file cannot be used; what it said before stays in force."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyOrder:
+    """A rule that an operator gave.
+
+    Attributes:
+        rule: what it changes.
+        expires: when it ends.
+    """
+
+    rule: pb.PolicyRule
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyValue:
+    """One value of a method's policy.
+
+    Attributes:
+        name: such as "timeout" or "retry.max_attempts".
+        value: as text.
+        source: "default", "service" or "method" (an option of the contract), "file" or "order".
+        declared: what the contract says.
+    """
+
+    name: str
+    value: str
+    source: str
+    declared: str
+
+
+class LivePolicies:
+    """The rules at run time of one process. Belongs to one event loop.
+
+    Attributes:
+        problem: why the file cannot be used; empty while it can, or there is none.
+        orders: of operators, by what they are about.
+    """
+
+    def __init__(self, *, caller: str, known: Callable[[], Mapping[str, MethodPolicy]], file: Path | None, clock: Clock) -> None:
+        """No rule holds before `look`.
+
+        Args:
+            caller: name of this service, for rules about one caller.
+            known: the policies of the contract, by path.
+            file: where rules are read from; None for none.
+            clock: source of time.
+        """
+        self._caller = caller
+        self._known = known
+        self.file = file
+        self._clock = clock
+        self._stamp: tuple[int, int] | None = None
+        self._rules: Mapping[Selector, pb.PolicyRule] = {}
+        self.orders: dict[Selector, PolicyOrder] = {}
+        self.problem = ""
+        self._callers: Mapping[str, set[str]] = {}
+        self._digest = ""
+        self._changed: list[Callable[[], None]] = []
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Calls ``callback`` after each change."""
+        self._changed.append(callback)
+
+    # -- what is in force ----------------------------------------------------------------------------------------------------
+
+    def called(self, declared: MethodPolicy) -> MethodPolicy:
+        """What holds for the calls that this process makes."""
+        return applied(declared, self._layers(declared, self._caller))
+
+    def served(self, declared: MethodPolicy) -> MethodPolicy:
+        """What holds for the calls that this process serves: the longest timeout that any caller has, for each keeps to its own."""
+        common = applied(declared, self._layers(declared, ""))
+        callers = set[str]().union(*(self._callers.get(method, ()) for method in _methods(declared)))
+        longest = max((applied(declared, self._layers(declared, caller)).timeout for caller in callers), default=0.0)
+        return replace(common, timeout=max(common.timeout, longest))
+
+    @property
+    def digest(self) -> str:
+        """What tells the policies of this process apart from those of another replica."""
+        self._digest = self._digest or digest(self.called(declared) for declared in self._known().values())
+        return self._digest
+
+    def declared(self, method: str) -> list[MethodPolicy]:
+        """What the contract says of a method, or of all.
+
+        Raises:
+            MethodUnknown: there is no such method.
+        """
+        known = self._known()
+        if not method:
+            return list(known.values())
+        if method not in known:
+            raise MethodUnknown(f"there is no method {method!r}")
+        return [known[method]]
+
+    def values(self, declared: MethodPolicy) -> Iterator[PolicyValue]:
+        """Each value of a method that this process calls, and where it comes from."""
+        before = flat(declared)
+        filed = {name for rule in self._matching(declared, self._caller, self._rules) for name in named(rule)}
+        ordered = {name for rule in self._matching(declared, self._caller, self._ordered()) for name in named(rule)}
+        for name, value in flat(self.called(declared)).items():
+            source = "order" if name in ordered else "file" if name in filed else declared_by(declared, name)
+            yield PolicyValue(name=name, value=value, source=source, declared=before[name])
+
+    def _layers(self, declared: MethodPolicy, caller: str) -> list[pb.PolicyRule]:
+        return [*self._matching(declared, caller, self._rules), *self._matching(declared, caller, self._ordered())]
+
+    def _ordered(self) -> Mapping[Selector, pb.PolicyRule]:
+        return {selector: order.rule for selector, order in self.orders.items()}
+
+    @staticmethod
+    def _matching(declared: MethodPolicy, caller: str, rules: Mapping[Selector, pb.PolicyRule]) -> list[pb.PolicyRule]:
+        """The rules of one layer about a method, the most particular last."""
+        callers = ("", caller) if caller else ("",)
+        wanted = [(method, name) for method in _methods(declared) for name in callers]
+        return [rules[selector] for selector in wanted if selector in rules]
+
+    # -- orders ---------------------------------------------------------------------------------------------------------------
+
+    def order(self, rule: pb.PolicyRule, *, seconds: float, dry_run: bool = False) -> list[str]:
+        """Lets a rule hold for so long; it replaces the order about the same.
+
+        Returns:
+            What changes in this process, a line each: "/a.Service/Method timeout: 2s -> 3s".
+
+        Raises:
+            RuleInvalid: it makes no sense; then nothing changes.
+        """
+        self._check(rule, "rule")
+        selector, before = (rule.method, rule.caller), dict(self.orders)
+        was = self._everything()
+        self.orders[selector] = PolicyOrder(rule=rule, expires=self._clock.now() + timedelta(seconds=seconds))
+        self._index()
+        try:
+            self._check_all("rule")
+            changes = [line for path, values in self._everything().items() for line in difference(path, was[path], values)]
+        except RuleInvalid:
+            self.orders = before
+            self._index()
+            raise
+        if dry_run:
+            self.orders = before
+            self._index()
+        else:
+            self._tell("policy order given", method=rule.method, caller=rule.caller, seconds=seconds, changes=len(changes))
+        return changes
+
+    def reset(self, *, method: str, caller: str) -> list[Selector]:
+        """Takes the order about this back, or all when nothing is named; those that there were."""
+        gone = [selector for selector in self.orders if (method, caller) in (("", ""), selector)]
+        for selector in gone:
+            del self.orders[selector]
+        if gone:
+            self._tell("policy orders taken back", orders=len(gone))
+        return gone
+
+    def _everything(self) -> dict[str, dict[str, str]]:
+        return {path: flat(self.called(policy)) for path, policy in self._known().items()}
+
+    # -- the file ---------------------------------------------------------------------------------------------------------------
+
+    async def look(self) -> None:
+        """Ends orders whose time is over, and reads the file if it has changed."""
+        now = self._clock.now()
+        if over := [selector for selector, order in self.orders.items() if order.expires <= now]:
+            for selector in over:
+                del self.orders[selector]
+            self._tell("policy orders expired", orders=len(over))
+        if self.file is not None:
+            self._reload(self.file)
+
+    async def check(self) -> None:
+        """A health check.
+
+        Raises:
+            PolicyFileInvalid: the file cannot be used.
+        """
+        if self.problem:
+            raise PolicyFileInvalid(f"The policy file cannot be used; what it said before stays in force: {self.problem}")
+
+    def _reload(self, file: Path) -> None:
+        stamp: tuple[int, int] | None = None
+        try:
+            found = file.stat()
+            stamp = (found.st_mtime_ns, found.st_size)
+            if stamp == self._stamp:
+                return
+            if found.st_size > _LARGEST_FILE:
+                raise RuleInvalid(f"it has {found.st_size} bytes; {_LARGEST_FILE} are the most")
+            self._take(file.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError, RuleInvalid) as error:
+            self._refuse(error.message if isinstance(error, RuleInvalid) else str(error))
+        else:
+            self.problem = ""
+            self._tell("policy file read", rules=len(self._rules))
+        self._stamp = stamp  # one that is only half written is read again when it has changed once more
+
+    def _take(self, text: str) -> None:
+        rules, before = parse(text), self._rules
+        found: dict[Selector, pb.PolicyRule] = {}
+        for number, rule in enumerate(rules):
+            self._check(rule, f"rules[{number}]")
+            selector = (rule.method, rule.caller)
+            if selector in found:
+                raise invalid(f"rules[{number}]", f"there is another rule about {rule.method or 'all methods'} and the same caller")
+            found[selector] = rule
+        self._rules = found
+        self._index()
+        try:
+            self._check_all("rules")
+        except RuleInvalid:
+            self._rules = before
+            self._index()
+            raise
+
+    def _refuse(self, reason: str) -> None:
+        if reason != self.problem:
+            self.problem = reason
+            _log.warning("policy file refused", file=str(self.file), error=reason)
+
+    def _index(self) -> None:
+        """Keeps, by what rules are about, the callers that have a timeout of their own."""
+        found: dict[str, set[str]] = {}
+        for (method, caller), rule in (*self._rules.items(), *self._ordered().items()):
+            if caller and rule.policy.HasField("timeout"):
+                found.setdefault(method, set()).add(caller)
+        self._callers = found
+
+    def _tell(self, event: str, **values: object) -> None:
+        self._index()
+        self._digest = ""
+        _log.info(event, **values)
+        for callback in self._changed:
+            callback()
+
+    # -- what makes sense --------------------------------------------------------------------------------------------------------
+
+    def _check(self, rule: pb.PolicyRule, where: str) -> None:
+        check(rule, where)
+        known = self._known()
+        services = {f"/{policy.service}/" for policy in known.values()} if rule.method.endswith("/") else ()
+        if rule.method and rule.method not in known and rule.method not in services:
+            raise invalid(f"{where}.method", f"there is no method or service {rule.method!r}")
+
+    def _check_all(self, where: str) -> None:
+        """The rules together, for each method: what is sound alone may not be on top of something else."""
+        for declared in self._known().values():
+            for policy in (self.called(declared), self.served(declared)):
+                if problem := next(iter(policy.problems()), ""):
+                    raise invalid(where, problem)
+
+
+def view_of(policies: LivePolicies, method: str) -> pb.GetPolicyResponse:
+    """What `MeshService.GetPolicy` answers.
+
+    Raises:
+        MethodUnknown: there is no such method.
+    """
+    answer = pb.GetPolicyResponse(file=str(policies.file or ""), problem=policies.problem)
+    for declared in policies.declared(method):
+        values = [value for value in policies.values(declared) if method or value.source in ("file", "order")]
+        if values:
+            shown = answer.methods.add(method=declared.path)
+            for value in values:
+                shown.values.add(name=value.name, value=value.value, source=value.source, declared=value.declared)
+    for order in policies.orders.values():
+        answer.orders.add(rule=order.rule).expire_time.FromDatetime(order.expires)
+    return answer
+
+
+def _methods(declared: MethodPolicy) -> tuple[str, ...]:
+    """What rules about a method name, the most particular last."""
+    return ("", f"/{declared.service}/", declared.path)
