@@ -99,19 +99,23 @@ class Ingress:
         else:
             principal = await self._authenticate(authorization, place=place, address=address, user_agent=user_agent, tell=tell)
         if scope and not public and scope not in principal.scopes:
-            tenant, subject, detail = principal.tenant, principal.subject, f"lacks {scope}"
-            self.alerts.report(kind=AlertKind.SCOPE_REFUSED, place=place, tenant=tenant, subject=subject, detail=detail)
-            self.journal.happened(
-                _audited(place),
-                tenant=tenant,
-                subject=subject,
-                outcome="PERMISSION_DENIED",
-                detail=detail,
-                address=address,
-                user_agent=user_agent,
-            )
+            self._tell_refused(principal, scope, place=place, address=address, user_agent=user_agent)
             raise ScopeMissing.of(scope)
         return principal
+
+    def _tell_refused(self, principal: Principal, scope: str, *, place: str, address: str, user_agent: str) -> None:
+        """Tells alerts and the audit log that somebody asked for what they may not."""
+        tenant, subject, detail = principal.tenant, principal.subject, f"lacks {scope}"
+        self.alerts.report(kind=AlertKind.SCOPE_REFUSED, place=place, tenant=tenant, subject=subject, detail=detail)
+        self.journal.happened(
+            _audited(place),
+            tenant=tenant,
+            subject=subject,
+            outcome="PERMISSION_DENIED",
+            detail=detail,
+            address=address,
+            user_agent=user_agent,
+        )
 
     async def open_stream(self, token: bytes, *, path: str, place: str, address: str, tell: Tell = ignore) -> bytes:
         """The Authorization header that a stream token stands for.

@@ -75,9 +75,7 @@ class ApiKeys:
             ScopeNotHeld: the caller lacks one of the scopes.
             CallerGone: the caller was removed.
         """
-        for number, scope in enumerate(scopes):
-            if scope not in self._authorizer.scopes:
-                raise InvalidInput.at(f"scopes[{number}]", f"there is no scope {scope}")
+        self._require_known(scopes)
         require_held(scopes, await self._authorizer.held(caller), what="the key")
         now = self._clock.now()
         maker = await self._making_key(caller)
@@ -96,14 +94,23 @@ class ApiKeys:
             expires=expires,
             warned=days_warned(expires, now),
         )
+        await self._add(key, secret, chosen=bool(owner))
+        self._log.record(SecurityEvent.KEY_CREATED, tenant=key.tenant, subject=key.name, owner=key.owner, by=caller.subject)
+        return key, secret
+
+    async def _add(self, key: ApiKey, secret: str, *, chosen: bool) -> None:
+        """Stores a key; ``chosen``: its owner is not who asks."""
         try:
             await self._store.add_key(key, digest=digest(secret))
         except (UserNotFound, ServiceAccountNotFound):
-            if owner:
+            if chosen:
                 raise InvalidInput.at("owner", "there is no such service account that is active") from None
             raise CallerGone from None
-        self._log.record(SecurityEvent.KEY_CREATED, tenant=key.tenant, subject=key.name, owner=key.owner, by=caller.subject)
-        return key, secret
+
+    def _require_known(self, scopes: Sequence[str]) -> None:
+        for number, scope in enumerate(scopes):
+            if scope not in self._authorizer.scopes:
+                raise InvalidInput.at(f"scopes[{number}]", f"there is no scope {scope}")
 
     async def _making_key(self, caller: TokenCaller) -> HeldKey | None:
         """The key that asks, if it is one."""

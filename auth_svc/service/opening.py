@@ -107,11 +107,27 @@ class SessionOpening:
             InvalidCredentials: the user was removed meanwhile, or the provider.
         """
         await self._second.require_none(account, proof, holder=visit.holder, word=word)
-        user, tenant, now = account.user, account.tenant, self._clock.now()
+        user, tenant = account.user, account.tenant
+        session = self._session(user, visit, proof, asked=asked, word=word)
+        refresh, device = new_refresh_token(), "" if visit.guesser.device else new_device_token()
+        await self._store.open_session(
+            session,
+            token=digest(refresh),
+            expires=min(session.created + self._rule.idle, session.end(self._rule.longest)),
+            clients=visit.seen(digest(device) if device else ""),
+            mail=self._notice(user, tenant, visit),
+        )
+        self._mails.wake()
+        why = {"why": "new client"} if self._rule.tell_new_clients and visit.is_new else {}
+        self._log.record(SecurityEvent.LOGIN_SUCCEEDED, tenant=tenant.id, subject=user.name, session=session.id, proof=proof.value, **why)
+        return replace(self.pair(session, user, tenant, refresh), device_token=device)
+
+    def _session(self, user: User, visit: Visit, proof: Proof, *, asked: frozenset[str], word: IssuerWord | None) -> Session:
+        now = self._clock.now()
         longest = min(self._rule.longest, (word and word.provider.session_lifetime) or self._rule.longest)
-        session = Session(
+        return Session(
             id=str(ULID.from_datetime(now)),
-            tenant=tenant.id,
+            tenant=user.tenant,
             user=user.id,
             scopes=asked,
             created=now,
@@ -123,18 +139,6 @@ class SessionOpening:
             issuer=word.provider.issuer if word else "",
             issuer_session=word.session if word else "",
         )
-        refresh, device = new_refresh_token(), "" if visit.guesser.device else new_device_token()
-        await self._store.open_session(
-            session,
-            token=digest(refresh),
-            expires=min(now + self._rule.idle, session.end(self._rule.longest)),
-            clients=visit.seen(digest(device) if device else ""),
-            mail=self._notice(user, tenant, visit),
-        )
-        self._mails.wake()
-        why = {"why": "new client"} if self._rule.tell_new_clients and visit.is_new else {}
-        self._log.record(SecurityEvent.LOGIN_SUCCEEDED, tenant=tenant.id, subject=user.name, session=session.id, proof=proof.value, **why)
-        return replace(self.pair(session, user, tenant, refresh), device_token=device)
 
     def _notice(self, user: User, tenant: Tenant, visit: Visit) -> AccountMail | None:
         """The mail that tells of a client that was never seen; none of the first sign-in of all."""

@@ -13,6 +13,8 @@ from google.protobuf.message import Message
 Request = TypeVar("Request", Message, bytes)
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+_LONGER = 0x80
+"""A byte of a number that is at least this has another one behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +71,12 @@ def _fields(raw: bytes) -> Iterator[tuple[int, bytes]]:
     Raises:
         ValueError: these are no fields.
     """
-    at = 0
-    while at < len(raw):
-        tag, at = _varint(raw, at)
+    at, end = 0, len(raw)
+    while at < end:
+        tag, at = (raw[at], at + 1) if raw[at] < _LONGER else _varint(raw, at)  # most numbers are one byte: a call would cost more
         kind = tag & 7
         if kind == _LENGTH:
-            length, at = _varint(raw, at)
+            length, at = (raw[at], at + 1) if at < end and raw[at] < _LONGER else _varint(raw, at)
             yield tag >> 3, raw[at : at + length]
             at += length
         elif kind == _VARINT:
@@ -83,7 +85,7 @@ def _fields(raw: bytes) -> Iterator[tuple[int, bytes]]:
             at += 8 if kind == _FIXED64 else 4
         else:
             raise ValueError("an unknown kind of field")
-        if at > len(raw):
+        if at > end:
             raise ValueError("the message is cut off")
 
 
