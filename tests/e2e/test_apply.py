@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from tests.e2e.test_people import Command, tocsin
-from tocsin.cli.apply.kinds import kinds
+from tocsin.cli.apply.kinds import Kind, kind_of, kinds
+from tocsin.cli.apply.server import Server
 
 __all__ = ["tocsin"]
 
@@ -118,7 +119,6 @@ async def test_a_second_time_nothing_differs(tocsin: Command, stranger: httpx2.A
 
 
 def _kinds_of(documents: list[dict[str, Any]]) -> list[str]:
-    from tocsin.cli.apply.kinds import kind_of
 
     return [json.dumps({"kind": kind_of(each)[0].name}) for each in documents]
 
@@ -262,5 +262,25 @@ async def test_the_guide_does_what_it_says(tocsin: Command, monkeypatch: pytest.
         for number, command in enumerate(commands):
             tocsin(*command.split("#")[0].split(), code=1 if "--diff" in command and not number else 0)
         assert len(json.loads(tocsin("alarm", "list", "--json"))["alarms"]) == 2
+
+    await _in_thread(work)
+
+
+async def test_a_run_that_was_cut_short_is_finished_by_the_next(tocsin: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written stays and is known to the scope; the same command does the rest."""
+    file = _file(tmp_path / "some.yaml", [{"kind": "calendar", "name": f"c{number}", "dates": ["2037-01-01"]} for number in range(3)])
+    create = Server.create
+
+    def cut(self: Server, kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:
+        if body["name"] == "calendars/c1":
+            raise KeyboardInterrupt
+        return create(self, kind, body)
+
+    def work() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(Server, "create", cut)
+            assert "interrupted" in tocsin("apply", "-f", file, "--scope", "team", code=130)
+        said = tocsin("apply", "-f", file, "--scope", "team")
+        assert "2 created, 0 changed, 1 unchanged" in said
 
     await _in_thread(work)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -15,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
 from tocsin.cli.output import counted, write_json, write_line
-from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect, target_of
+from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect, target_of, trusted
 from tocsin.cli.upload import Upload
 from tocsin.errors import TocsinError, Unavailable
 from tocsin.exit_codes import ExitCode
@@ -67,6 +68,7 @@ def import_file(
         work = Import(
             url=address,
             api_key=key,
+            verify=trusted(state=state, url=url),
             what=what,
             path=path,
             content_type=content_type,
@@ -148,6 +150,7 @@ class Import:
 
     url: str
     api_key: str | None
+    verify: ssl.SSLContext | bool
     what: str
     path: Path | None
     content_type: str
@@ -190,6 +193,7 @@ class Import:
                 url=self.url,
                 target=f"/v1/{self.what}:import?{urlencode(query)}",
                 api_key=self.api_key,
+                verify=self.verify,
                 content_type=self.content_type,
                 body=iter(lambda: file.read(_PIECE), b""),
                 sent=self._sent,

@@ -6,7 +6,7 @@ it did in lines gives them as ``{"message": …}``.
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
 import typer
@@ -35,6 +35,8 @@ def formatted(command: Callable[..., Any]) -> Callable[..., Any]:
     known = signature.parameters
     code: Any = getattr(inspect.unwrap(command), "__code__", None)
     writes = set[str](code.co_names) if code is not None else set[str]()
+    if "output" in known and known["output"].annotation == OutputOption:
+        return command if "as_json" in known else _shortened(command, signature)
     if any(name in known for name in _OWN) or not ("as_json" in known or writes & {"write_json", "write_line"}):
         return command
     default = "json" if "as_json" not in known and "write_json" in writes else "table"
@@ -49,13 +51,30 @@ def formatted(command: Callable[..., Any]) -> Callable[..., Any]:
         with writing(chosen, lines=default == "table" and "as_json" not in known):
             command(**given)
 
-    added = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=value, annotation=annotation)
-        for name, annotation, value in (("output", OutputOption, default), ("as_json", JsonOption, False))
-        if name not in known
-    ]
-    parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in known.values()]
+    options = (("output", OutputOption, default), ("as_json", JsonOption, False))
+    return _signed(run, signature, [_option(*each) for each in options if each[0] not in known])
+
+
+def _shortened(command: Callable[..., Any], signature: inspect.Signature) -> Callable[..., Any]:
+    """A command that has `--output` itself, with the short form."""
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        if given.pop("as_json"):
+            given["output"] = "json"
+        command(**given)
+
+    return _signed(run, signature, [_option("as_json", JsonOption, False)])
+
+
+def _option(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _signed(run: Callable[..., Any], signature: inspect.Signature, added: Sequence[inspect.Parameter]) -> Callable[..., Any]:
+    """The function with parameters that Typer reads."""
+    parameters = [*(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in signature.parameters.values()), *added]
     told: Any = run
-    told.__signature__ = signature.replace(parameters=[*parameters, *added])
-    told.__annotations__ = {each.name: each.annotation for each in [*parameters, *added]}
+    told.__signature__ = signature.replace(parameters=parameters)
+    told.__annotations__ = {each.name: each.annotation for each in parameters}
     return run

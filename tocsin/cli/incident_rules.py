@@ -1,19 +1,17 @@
 """`tocsin policy`, `tocsin route`, `tocsin dependency`: what is said of incidents in general, as documents."""
 
-import json
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, cast
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from tocsin.cli.incidents import label_of, named
 from tocsin.cli.output import EXIT_CODES, write_json, write_line, write_table
 from tocsin.cli.silences import matchers
-from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
+from tocsin.cli.target import STATE, JsonOption, KeyOption, OutputOption, StateOption, UrlOption, connect
 
-_File = Annotated[Path, typer.Argument(help="The document as JSON, with its name; - reads the standard input.", allow_dash=True)]
+_File = Annotated[Path, typer.Argument(help="YAML or JSON: a document with its name, or several; - for stdin.", allow_dash=True)]
 _Name = Annotated[str, typer.Argument(help="Name, or its id.")]
 
 
@@ -21,6 +19,7 @@ class Documents(NamedTuple):
     """A collection of documents with names.
 
     Attributes:
+        kind: as `tocsin apply` calls it.
         collection: such as "escalationPolicies".
         one: one of them, in words.
         several: some of them, in words.
@@ -28,6 +27,7 @@ class Documents(NamedTuple):
         row: the columns of one.
     """
 
+    kind: str
     collection: str
     one: str
     several: str
@@ -60,16 +60,11 @@ class Documents(NamedTuple):
 
     def _apply(self) -> Any:
         def command(
-            file: _File, state: StateOption = STATE, url: UrlOption = None, api_key: KeyOption = None, as_json: JsonOption = False
+            file: _File, output: OutputOption = "table", state: StateOption = STATE, url: UrlOption = None, api_key: KeyOption = None
         ) -> None:
-            body = _document(file, f"{self.collection}/nights")
-            name = named(self.collection, body["name"])
-            with connect(state=state, url=url, api_key=api_key) as client:
-                if any(item["name"] == name for item in client.pages(f"/v1/{self.collection}", self.collection, {})):
-                    made = client.call("PATCH", f"/v1/{name}", body={**body, "name": name}, params={"updateMask": "*"})
-                else:
-                    made = client.call("POST", f"/v1/{self.collection}", body={**body, "name": name})
-            write_json(made) if as_json else write_line(f"{made['name']}: {self.row(made)[-1]}")
+            from tocsin.cli.apply.command import apply_kind  # it knows the contract, which the other commands need not load
+
+            apply_kind(self.kind, file, state=state, url=url, api_key=api_key, output=output)
 
         command.__doc__ = f"Make {self.one}, or change the one of that name into it."
         return command
@@ -114,6 +109,7 @@ def match(
 def make_policy() -> typer.Typer:
     """The commands of `tocsin policy`."""
     documents = Documents(
+        "policy",
         "escalationPolicies",
         "an escalation policy",
         "escalation policies, by name",
@@ -126,6 +122,7 @@ def make_policy() -> typer.Typer:
 def make_route() -> typer.Typer:
     """The commands of `tocsin route`."""
     documents = Documents(
+        "route",
         "incidentRoutes",
         "a route",
         "routes, in the order in which they are asked",
@@ -138,6 +135,7 @@ def make_route() -> typer.Typer:
 def make_dependency() -> typer.Typer:
     """The commands of `tocsin dependency`."""
     documents = Documents(
+        "dependency",
         "incidentDependencies",
         "a dependency",
         "dependencies, by name",
@@ -175,19 +173,6 @@ def _app(about: str, commands: dict[str, Any]) -> typer.Typer:
     for word, command in commands.items():
         app.command(word, epilog=EXIT_CODES)(command)
     return app
-
-
-def _document(file: Path, example: str) -> dict[str, Any]:
-    try:
-        document: object = json.loads(sys.stdin.read() if str(file) == "-" else file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        msg = f"{file} cannot be read: {error}"
-        raise typer.BadParameter(msg) from None
-    body = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
-    if not isinstance(body.get("name"), str):
-        msg = f'the file must be a JSON object with a name, such as "{example}"'
-        raise typer.BadParameter(msg)
-    return body
 
 
 def _steps(item: dict[str, Any]) -> str:

@@ -3,17 +3,16 @@
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 import yaml
 
 from tocsin.cli.feeds import make_feed
-from tocsin.cli.output import EXIT_CODES, write_json, write_line, write_table
-from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
+from tocsin.cli.output import EXIT_CODES, shown, write_json, write_line, write_table
+from tocsin.cli.target import STATE, JsonOption, KeyOption, OutputOption, StateOption, UrlOption, connect
 from tocsin.cli.words import instant, rfc3339, zone_of
 from tocsin.clock import SystemClock
-from tocsin.errors import NotFound
 from tocsin.resource_names import resource_path
 
 _LARGEST = 4 * 1024 * 1024
@@ -51,25 +50,18 @@ def make_rotation() -> typer.Typer:
 
 
 def apply(
-    file: Annotated[Path, typer.Argument(help="YAML or JSON: a rotation, or a list of them, as `tocsin rotation export` writes it.")],
+    file: Annotated[
+        Path, typer.Argument(help="YAML or JSON: a rotation, or a list of them, as `tocsin rotation export` writes it; - for stdin.")
+    ],
+    output: OutputOption = "table",
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
     """Create the rotations of a file, or make those that are there what it says."""
-    wanted = _read(file)
-    with connect(state=state, url=url, api_key=api_key) as client:
-        for one in wanted:
-            name = _full(str(one.get("name", "")))
-            body = {key: value for key, value in one.items() if key not in _READ_ONLY} | {"name": name}
-            path = resource_path(name, "rotations")
-            try:
-                before = client.call("GET", path)
-            except NotFound:
-                write_line(f"{client.call('POST', '/v1/rotations', body=body)['name']} created")
-                continue
-            found = client.call("PATCH", path, body=body, params={"updateMask": "displayName,timeZone,layers,owner"})
-            write_line(f"{found['name']} {'unchanged' if found['revision'] == before['revision'] else 'changed'}")
+    from tocsin.cli.apply.command import apply_kind  # it knows the contract, which the other commands need not load
+
+    apply_kind("rotation", file, state=state, url=url, api_key=api_key, output=output)
 
 
 def list_rotations(
@@ -88,10 +80,16 @@ def list_rotations(
     write_table(("rotation", "name", "time zone", "layers", "calendars"), rows, empty="No rotations.")
 
 
-def show_rotation(rotation: RotationArgument, state: StateOption = STATE, url: UrlOption = None, api_key: KeyOption = None) -> None:
+def show_rotation(
+    rotation: RotationArgument,
+    output: OutputOption = "yaml",
+    state: StateOption = STATE,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+) -> None:
     """Show a rotation as YAML, as `apply` takes it."""
     with connect(state=state, url=url, api_key=api_key) as client:
-        write_line(_yaml(_applicable(client.call("GET", _path(rotation)))))
+        shown(_applicable(client.call("GET", _path(rotation))), output=output)
 
 
 def export_rotations(state: StateOption = STATE, url: UrlOption = None, api_key: KeyOption = None, as_json: JsonOption = False) -> None:
@@ -256,34 +254,6 @@ def remove_override(
     with connect(state=state, url=url, api_key=api_key) as client:
         client.call("DELETE", resource_path(f"{_path(rotation).removeprefix('/v1/')}/overrides/{identity}", f"{_full(rotation)}/overrides"))
     write_line(f"{override} taken back")
-
-
-def _read(file: Path) -> list[dict[str, Any]]:
-    """The rotations of a file; JSON is YAML as well."""
-    try:
-        if file.stat().st_size > _LARGEST:
-            msg = f"{file} is larger than {_LARGEST // 1024 // 1024} MiB"
-            raise typer.BadParameter(msg)
-        found: Any = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506  a safe loader
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        msg = f"{file} cannot be read: {error}"
-        raise typer.BadParameter(msg) from None
-    items = cast("list[Any]", found if isinstance(found, list) else [found])
-    for place, item in enumerate(items):
-        if not isinstance(item, dict) or not isinstance(cast("dict[str, Any]", item).get("name"), str):
-            msg = f"{file}: item {place} is not a rotation with a name"
-            raise typer.BadParameter(msg)
-    return items
-
-
-class _Loader(yaml.SafeLoader):
-    """Leaves times as they are written, which the gateway checks: YAML would read 09:00 as a number of minutes."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag in {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:null"}]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
 
 
 def _calendars(rotation: dict[str, Any]) -> str:

@@ -29,6 +29,7 @@ class Upload:
         url: the gateway.
         target: path and query.
         api_key: sent along unless None.
+        verify: what is trusted to be the gateway; those whom the system trusts unless given.
         content_type: of the body.
         body: its pieces.
         sent: called with the length of each piece when it is on its way.
@@ -40,6 +41,7 @@ class Upload:
     content_type: str
     body: Iterable[bytes]
     sent: Callable[[int], None]
+    verify: ssl.SSLContext | bool = True
     _connection: h11.Connection = field(
         default_factory=lambda: h11.Connection(h11.CLIENT, max_incomplete_event_size=_MOST_HEAD), init=False
     )
@@ -69,7 +71,8 @@ class Upload:
         secure = parts.scheme == "https"
         port = parts.port or (443 if secure else 80)
         async with asyncio.timeout(_CONNECT_SECONDS):
-            reader, writer = await asyncio.open_connection(parts.hostname, port, ssl=ssl.create_default_context() if secure else None)
+            context = self.verify if isinstance(self.verify, ssl.SSLContext) else ssl.create_default_context() if secure else None
+            reader, writer = await asyncio.open_connection(parts.hostname, port, ssl=context if secure else None)
         try:
             yield reader, writer
         finally:

@@ -41,17 +41,25 @@ def test_apply_creates_changes_and_leaves_alone(gateway: Gateway, state: Path, t
     assert (body["name"], body["layers"][0]["handOverTime"], body["layers"][0]["start"]) == ("rotations/shop", "09:00", "2027-01-04T09:00")
     gateway.answers["GET", "/v1/rotations/shop"] = (200, STORED)
     gateway.answers["PATCH", "/v1/rotations/shop"] = (200, {**STORED, "revision": 4})
-    file.write_text(json.dumps([STORED]))
+    later = {**STORED, "layers": [{**STORED["layers"][0], "start": "2027-01-05T09:00"}]}
+    file.write_text(json.dumps([later]))
     assert tocsin("rotation", "apply", str(file), "--state", str(state)).stdout == "rotations/shop changed\n"
     body = gateway.asked[-1][3]
     assert isinstance(body, dict)
     assert "revision" not in body
-    gateway.answers["PATCH", "/v1/rotations/shop"] = (200, STORED)
+    file.write_text(json.dumps([STORED]))
     assert tocsin("rotation", "apply", str(file), "--state", str(state)).stdout == "rotations/shop unchanged\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("[1]", "item 0 is not a rotation"), ("a: [", "cannot be read"), ("name: [7]", "item 0"), ("\x00", "cannot")]
+    ("text", "words"),
+    [
+        ("[1]", "'1' is no resource"),
+        ("a: [", "bad.yaml, line "),
+        ("kind: calendar\nname: x", "this command rotation alone"),
+        ("name: [7]", "name: must be a string"),
+        ("\x00", "control characters"),
+    ],
 )
 def test_apply_tells_what_is_wrong(state: Path, tmp_path: Path, text: str, words: str) -> None:
     """Before anything is sent."""

@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -18,8 +19,8 @@ from tocsin.cli.apply.report import Report
 from tocsin.cli.apply.run import Run, Stopped
 from tocsin.cli.apply.server import Server
 from tocsin.cli.apply.shapes import Shapes
-from tocsin.cli.output import counted
-from tocsin.cli.target import STATE, JsonOption, KeyOption, OutputOption, StateOption, UrlOption, connect, target_of
+from tocsin.cli.output import complain, counted, exit_code
+from tocsin.cli.target import STATE, JsonOption, KeyOption, OutputOption, StateOption, UrlOption, connect, target_of, trusted
 from tocsin.errors import TocsinError
 from tocsin.exit_codes import ExitCode
 
@@ -66,31 +67,57 @@ def apply(
     if prune and not (options.scope or options.kinds):
         msg = "needs --scope, with which the resources were applied, or --kinds"
         raise typer.BadParameter(msg, param_hint="--prune")
-    report, shapes = Report(output="json" if as_json else output, future=dry_run or diff), Shapes()
+    report = Report(output="json" if as_json else output, future=dry_run or diff)
+    _run(files, options, report, state=state, url=url, api_key=api_key)
+
+
+def apply_kind(kind: str, file: Path, *, state: Path, url: str | None, api_key: str | None, output: str = "table") -> None:
+    """Applies a file of one kind, whose documents need not say it; tells of each, and of nothing else."""
+    options = Options(diff=False, dry_run=False, prune=False, scope="", kinds=(), fail_fast=False, yes=False)
+    _run([str(file)], options, Report(output=output, future=False, counted=False), kind=kind, state=state, url=url, api_key=api_key)
+
+
+def _run(
+    files: Sequence[str], options: Options, report: Report, *, state: Path, url: str | None, api_key: str | None, kind: str = ""
+) -> None:
     address, key = target_of(state=state, url=url, api_key=api_key)
+    shapes = Shapes()
     with sources(files) as found, tempfile.TemporaryFile() as file:
         bodies = Bodies(file)
-        loaded = load(found, bodies, shapes, scope=options.scope)
+        loaded = load(found, bodies, shapes, scope=options.scope, default=kind)
         _refuse(loaded, report)
         with connect(state=state, url=url, api_key=api_key) as client:
-            server = Server(client, url=address, api_key=key)
-            run = Run(server=server, shapes=shapes, bodies=bodies, loaded=loaded, report=report, only_diff=diff, fail_fast=fail_fast)
-            try:
-                _apply(run, server, options)
-            except Stopped:
-                report.say("stopped at the first failure; the rest was not written")
-            except KeyboardInterrupt:
-                report.end()
-                report.say("interrupted; what is written stays, and the same command does the rest")
-                raise typer.Exit(_INTERRUPTED) from None
-            except TocsinError as error:
-                if diff and error.error_reason:  # 1 would say that there are differences
-                    report.say(f"tocsin: {error.message}")
-                    raise typer.Exit(ExitCode.USAGE) from None
-                raise
+            server = Server(client, url=address, api_key=key, verify=trusted(state=state, url=url))
+            run = Run(
+                server=server,
+                shapes=shapes,
+                bodies=bodies,
+                loaded=loaded,
+                report=report,
+                only_diff=options.diff,
+                fail_fast=options.fail_fast,
+            )
+            _guarded(run, server, options)
     report.end()
-    if report.counts[Verdict.FAILED] or (diff and report.counts.total()):
+    if report.counts[Verdict.FAILED] or (options.diff and report.counts.total()):
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _guarded(run: Run, server: Server, options: Options) -> None:
+    """Applies; tells how it was cut short."""
+    try:
+        _apply(run, server, options)
+    except Stopped:
+        run.report.say("stopped at the first failure; the rest was not written")
+    except KeyboardInterrupt:
+        run.report.end()
+        run.report.say("interrupted; what is written stays, and the same command does the rest")
+        raise typer.Exit(_INTERRUPTED) from None
+    except TocsinError as error:
+        if options.diff and exit_code(error) is ExitCode.FAILED:  # which would say that there are differences
+            complain(error)
+            raise typer.Exit(ExitCode.USAGE) from None
+        raise
 
 
 def _apply(run: Run, server: Server, options: Options) -> None:
@@ -100,7 +127,9 @@ def _apply(run: Run, server: Server, options: Options) -> None:
     if not options.diff:
         run.check()
     _refuse(loaded, report)
-    recorded, records = server.recorded(options.scope) if options.scope else (set[str](), 0)
+    wanted = applied(loaded, labelled=False)
+    # Who applies nothing but alarms needs no right to records.
+    recorded, records = server.recorded(options.scope) if options.scope and (wanted or options.prune) else (set[str](), 0)
     gone = leftovers(server, loaded, scope=options.scope, recorded=recorded, only=options.kinds) if options.prune else []
     if options.diff:
         for each in gone:
@@ -112,7 +141,6 @@ def _apply(run: Run, server: Server, options: Options) -> None:
             report.became(each.kind, each.identity, Verdict.DELETED)
         return
     _confirm(gone, options)
-    wanted = applied(loaded, labelled=False)
     if options.scope and not wanted <= recorded:  # before anything is written: what is cut short can be pruned all the same
         records = server.record(options.scope, recorded | wanted, records)
     run.write()

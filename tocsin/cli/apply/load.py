@@ -45,8 +45,11 @@ class Loaded:
             self.more += 1
 
 
-def load(sources: Sequence[Source], bodies: Bodies, shapes: Shapes, *, scope: str) -> Loaded:
-    """Reads all documents; alarms get the label of the ``scope``, if there is one."""
+def load(sources: Sequence[Source], bodies: Bodies, shapes: Shapes, *, scope: str, default: str = "") -> Loaded:
+    """Reads all documents; alarms get the label of the ``scope``, if there is one.
+
+    With a ``default`` they are all of that kind, and need not say it.
+    """
     loaded = Loaded({}, [])
     for source in sources:
         for found in source.documents():
@@ -55,7 +58,10 @@ def load(sources: Sequence[Source], bodies: Bodies, shapes: Shapes, *, scope: st
                 continue
             place, body = found
             try:
-                _add(loaded, bodies, shapes, place, body, scope)
+                kind, rest = kind_of({"kind": default, **body} if default else body)
+                if default and kind.name != default:
+                    raise InvalidInput.at("kind", f"is {kind.name}; `tocsin apply` takes every kind, this command {default} alone")
+                _add(loaded, kind, shapes.sent(kind, rest), bodies, shapes, place, scope)
             except InvalidInput as error:
                 for problem in problems_of(place, error):
                     loaded.refuse(problem)
@@ -69,9 +75,7 @@ def problems_of(place: Place, error: TocsinError) -> list[Problem]:
     return [Problem(place.at(each.field), each.field, each.description) for each in error.violations]
 
 
-def _add(loaded: Loaded, bodies: Bodies, shapes: Shapes, place: Place, body: dict[str, Any], scope: str) -> None:
-    kind, rest = kind_of(body)
-    sent = shapes.sent(kind, rest)
+def _add(loaded: Loaded, kind: Kind, sent: dict[str, Any], bodies: Bodies, shapes: Shapes, place: Place, scope: str) -> None:
     if kind.name == "alarm":
         sent = _alarm(sent, scope)
     if not kind.imports:  # the server checks the lines of an import before any is written

@@ -28,10 +28,10 @@ class Report:
         counts: how many of each verdict there are.
     """
 
-    def __init__(self, *, output: str, future: bool) -> None:
-        """Begins; ``future`` says that nothing is written, and what would be is told."""
+    def __init__(self, *, output: str, future: bool, counted: bool = True) -> None:
+        """Begins; ``future`` says that nothing is written, and what would be is told; ``counted`` that people get the numbers."""
         self.counts: Counter[Verdict] = Counter()
-        self._output, self._future = output, future
+        self._output, self._future, self._counted = output, future, counted
         self._rows: list[dict[str, Any]] = []
         self._lines: Counter[str] = Counter()
         self._out = Console(soft_wrap=True, highlight=False)
@@ -88,6 +88,8 @@ class Report:
     def end(self) -> None:
         """The numbers, or all of it for a program."""
         counts = {verdict.value: self.counts[verdict] for verdict in Verdict}
+        if self._output == "table" and not self._counted:
+            return
         if self._output == "table":
             self.say(", ".join(f"{number} {word}" for word, number in counts.items()) + (" (nothing was written)" if self._future else ""))
         else:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
@@ -33,9 +34,17 @@ class RecordChanged(InvalidInput):
 class Server:
     """The gateway, as `tocsin apply` uses it."""
 
-    def __init__(self, client: Client, *, url: str, api_key: str | None, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        url: str,
+        api_key: str | None,
+        verify: ssl.SSLContext | bool = True,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._client = client
-        self._url, self._api_key = url, api_key
+        self._url, self._api_key, self._verify = url, api_key, verify
         self._sleep = sleep
 
     def call(self, method: str, path: str, *, body: object = None, params: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -144,6 +153,7 @@ class Server:
         work = Import(
             url=self._url,
             api_key=self._api_key,
+            verify=self._verify,
             what=kind.collection,
             path=file,
             content_type="application/x-ndjson",
