@@ -46,6 +46,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 
 _GROUPS: Final[Mapping[str, tuple[str, str]]] = {
     "mesh": (_RUN, "tocsin.cli.mesh:make_mesh"),
+    "new": (_RUN, "tocsin.cli.new:make_new"),
     "spool": (_RUN, "tocsin.cli.spool:make_spool"),
     "notification": (_USE, "tocsin.cli.notifications:make_notification"),
     "incident": (_USE, "tocsin.cli.incidents:make_incident"),

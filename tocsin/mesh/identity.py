@@ -387,8 +387,7 @@ class Keyring:
 
     def _load(self) -> Material:
         seen = self.identity.stamp()
-        self._material = self.identity.read()
-        self._seen = seen
+        self._material, self._seen = self.identity.read(), seen
         return self._material
 
 
