@@ -37,10 +37,9 @@ const _duty = () => import("./pages/duty");
 const _intake = () => import("./pages/intake");
 const _run = () => import("./pages/run");
 
-/** Runs `task` when the first page has nothing left to do. */
-function _whenIdle(task: () => void): void {
-  if ("requestIdleCallback" in window) requestIdleCallback(task);
-  else setTimeout(task, 2000);
+/** Loads the daily pages at the first sign of somebody, who may go to one of them next; whoever only looks waits for nothing of it. */
+function _loadAhead(): void {
+  for (const sign of ["pointerover", "keydown"]) addEventListener(sign, () => void _work().catch(() => undefined), { once: true, passive: true });
 }
 
 /** All pages; within a group, in the order of the menu. */
@@ -156,7 +155,7 @@ function Missing() {
 
 export function App() {
   useEffect(listen, []);
-  useEffect(() => _whenIdle(() => void _work().catch(() => undefined)), []);
+  useEffect(_loadAhead, []);
   const known = session.value;
   if (known === undefined) return null;
   if (known === null && !document.querySelector("main")) return <SignedOut />;
