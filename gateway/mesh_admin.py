@@ -112,11 +112,15 @@ class MeshAdmin:
 
     async def OpenBreaker(self, request: admin.OpenBreakerRequest) -> admin.OrderReport:  # noqa: N802 - the RPC's name
         """Keeps one breaker open, everywhere."""
-        return await self._everywhere(lambda stub: self._force(stub, request.id, pb.CircuitBreaker.OPEN))
+        asked = pb.ForceBreakersRequest(id=request.id, state=pb.CircuitBreaker.OPEN)
+        if request.HasField("duration"):
+            asked.duration.CopyFrom(request.duration)
+        return await self._everywhere(lambda stub: self._force(stub, asked))
 
     async def CloseBreaker(self, request: admin.CloseBreakerRequest) -> admin.OrderReport:  # noqa: N802 - the RPC's name
         """Keeps one breaker closed, everywhere."""
-        return await self._everywhere(lambda stub: self._force(stub, request.id, pb.CircuitBreaker.CLOSED))
+        asked = pb.ForceBreakersRequest(id=request.id, state=pb.CircuitBreaker.CLOSED)
+        return await self._everywhere(lambda stub: self._force(stub, asked))
 
     async def InjectFault(self, request: admin.InjectFaultRequest) -> admin.OrderReport:  # noqa: N802 - the RPC's name
         """Sets a fault at every replica of a service."""
@@ -178,8 +182,8 @@ class MeshAdmin:
     async def _reset(self, stub: Stub, *, target: str = "", id: str = "") -> Iterable[str]:  # noqa: A002 - the contract's own word
         return (await stub.ResetBreakers(pb.ResetBreakersRequest(target=target, id=id), timeout=self._timeout)).reset
 
-    async def _force(self, stub: Stub, identity: str, state: pb.CircuitBreaker.State.ValueType) -> Iterable[str]:
-        return (await stub.ForceBreakers(pb.ForceBreakersRequest(id=identity, state=state), timeout=self._timeout)).forced
+    async def _force(self, stub: Stub, asked: pb.ForceBreakersRequest) -> Iterable[str]:
+        return (await stub.ForceBreakers(asked, timeout=self._timeout)).forced
 
     async def _everywhere(self, order: Order) -> admin.OrderReport:
         return await self._ordered(await self._processes(self._services), order)

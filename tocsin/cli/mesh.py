@@ -210,13 +210,15 @@ def reset(
 
 def keep_open(
     breaker: Annotated[str, typer.Argument(help="Id of the breaker, as `tocsin mesh` shows it.")],
+    length: Annotated[str | None, typer.Option("--for", help="How long: 30s, 5m. Default: until it is reset.")] = None,
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Force a circuit breaker open in every process, until it is reset."""
-    _order("POST", f"/v1/mesh/breakers/{path_segments(breaker)}:open", {}, state=state, url=url, api_key=api_key, as_json=as_json)
+    """Force a circuit breaker open in every process, until it is reset, or for a time."""
+    body = {} if length is None else {"duration": proto_duration(duration(length, option="--for"))}
+    _order("POST", f"/v1/mesh/breakers/{path_segments(breaker)}:open", body, state=state, url=url, api_key=api_key, as_json=as_json)
 
 
 def keep_closed(

@@ -131,7 +131,8 @@ class MeshServicer(pb_grpc.MeshServiceServicer):
     async def ForceBreakers(self, request: pb.ForceBreakersRequest, context: Context) -> pb.ForceBreakersResponse:  # noqa: N802 - likewise
         """Keeps the breakers of one target, one breaker, or all, open or closed."""
         state = CircuitState.OPEN if request.state == pb.CircuitBreaker.OPEN else CircuitState.CLOSED
-        return pb.ForceBreakersResponse(forced=self._breakers.force(state, target=request.target, id=request.id))
+        seconds = in_seconds(request.duration) if request.HasField("duration") else float("inf")
+        return pb.ForceBreakersResponse(forced=self._breakers.force(state, target=request.target, id=request.id, seconds=seconds))
 
     async def SetFault(self, request: pb.SetFaultRequest, context: Context) -> pb.SetFaultResponse:  # noqa: N802 - likewise
         """Injects a fault into the calls that this process serves."""

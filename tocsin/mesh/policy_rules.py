@@ -95,6 +95,8 @@ def flat(policy: MethodPolicy) -> dict[str, str]:
 def _text(value: object) -> str:
     if isinstance(value, frozenset):
         return ",".join(sorted(cast("frozenset[str]", value)))
+    if isinstance(value, bool):
+        return str(value).lower()
     return "none" if value is None else f"{value:g}"
 
 

@@ -2284,17 +2284,19 @@ class AsyncClient(AsyncCore):
         self,
         id: str,
         *,
+        duration: timedelta | str | None = None,
         timeout: float | None = None,
     ) -> models.OrderReport:
-        """Keeps one circuit breaker open in every process, until it is reset.
+        """Keeps one circuit breaker open in every process, until it is reset, or for a time.
 
         Needs the scope ``mesh:write``.
 
         Args:
             id: Its identity.
+            duration: For how long, before it is probed; until it is reset unless given.
             timeout: seconds for one answer; what the contract says unless given.
         """
-        return await self._call(contract.OPEN_BREAKER, {"id": id}, timeout=timeout)
+        return await self._call(contract.OPEN_BREAKER, {"id": id, "duration": duration}, timeout=timeout)
 
     async def close_breaker(
         self,

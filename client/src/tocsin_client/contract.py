@@ -1544,6 +1544,7 @@ OPEN_BREAKER = Call(
     paths=("/v1/mesh/breakers/{id=**}:open",),
     params={
         "id": Param("id", TEXT),
+        "duration": Param("duration", DURATION),
     },
     body="*",
     answer=message("OrderReport"),

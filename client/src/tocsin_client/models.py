@@ -1197,6 +1197,8 @@ class Breaker(Model):
     """Upper bound of the time it stays open."""
     half_open_permits: int = _v.field("halfOpenPermits", _v.INTEGER, default=0)
     """Probes admitted at once when half open, and successes in a row that close it."""
+    observe_only: bool = _v.field("observeOnly", _v.BOOL, default=False)
+    """True if it opens and closes, is logged and counted, and refuses nothing: to see what a rule would do."""
 
 
 class Calendar(Model):

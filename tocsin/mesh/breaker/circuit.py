@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pybreaker
 
 _FOREVER = float("inf")
+_UNCOUNTED = -1
 _PROBE_PAUSE = 1.0
 # A circuit that nobody has called for so long after it would have let a probe pass is idle: nobody knows whether the far end works.
 _IDLE_SECONDS = 60.0
@@ -144,7 +145,7 @@ class Breaker:
     @property
     def admits(self) -> bool:
         """Whether `admit` would give a permit now; asking changes nothing."""
-        if self._state is CircuitState.CLOSED:
+        if self._state is CircuitState.CLOSED or (self._rule.observe_only and not self._forced):
             return True
         now = self._clock.monotonic()
         if self._state is CircuitState.OPEN:
@@ -182,23 +183,25 @@ class Breaker:
         now = self._touched = self._clock.monotonic()
         if self._state is CircuitState.OPEN:
             if self._until - now > _RESOLUTION:
-                raise self._rejection(self._until - now)
+                return self._refuse(self._until - now)
+            self._forced = False  # an order for a time is over
             self._enter(CircuitState.HALF_OPEN)
         return self._probe(now, lifetime)
 
     def _probe(self, now: float, lifetime: float) -> Permit:
         self._probes = [probe for probe in self._probes if probe.expires > now]
         if len(self._probes) >= self._rule.half_open_permits:
-            raise self._rejection(_PROBE_PAUSE)
+            return self._refuse(_PROBE_PAUSE)
         permit = Permit(self._generation, now + lifetime)
         self._probes.append(permit)
         return permit
 
-    def _rejection(self, retry_after: float) -> CircuitOpen:
+    def _refuse(self, retry_after: float) -> Permit:
+        """Refuses an attempt, or lets it pass uncounted where the circuit only observes."""
+        if self._rule.observe_only and not self._forced:
+            return Permit(_UNCOUNTED, _FOREVER)
         after = None if retry_after == _FOREVER else retry_after
-        return CircuitOpen(
-            f"The circuit to {self.target} is open.", retry_after=after, metadata={"target": self.target, "breaker": self.id}
-        )
+        raise CircuitOpen(f"The circuit to {self.target} is open.", retry_after=after, metadata={"target": self.target, "breaker": self.id})
 
     def record(self, permit: Permit, outcome: CallOutcome, *, slow: bool = False) -> None:
         """Tells how the attempt of ``permit`` ended. Results of an earlier generation, or of a lapsed permit, change nothing.
@@ -315,11 +318,12 @@ class Breaker:
         self._enter(CircuitState.CLOSED)
         return changed
 
-    def force(self, state: CircuitState) -> None:
-        """Keeps the breaker open, or closed, whatever happens, until `reset`.
+    def force(self, state: CircuitState, *, seconds: float = _FOREVER) -> None:
+        """Keeps the breaker open, or closed, whatever happens, until `reset`, or until the time of an open one is over: then it is probed.
 
         Args:
             state: OPEN or CLOSED.
+            seconds: how long an open one is kept so.
 
         Raises:
             ValueError: half open cannot be kept.
@@ -329,7 +333,7 @@ class Breaker:
         self._forced = True
         self._enter(state)
         if state is CircuitState.OPEN:
-            self._until = _FOREVER
+            self._until = self._clock.monotonic() + seconds
 
     def guard(self, classify: Classify, *, timeout: float = _FOREVER) -> "GuardedBlock":
         """An asynchronous context that admits its block, or raises CircuitOpen, and records how the block ends.

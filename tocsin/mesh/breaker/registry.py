@@ -27,7 +27,7 @@ class BreakerRegistry:
         self._listeners: list[pybreaker.CircuitBreakerListener] = []
         self.transitions: TransitionCounts = Counter()
         self._breakers: dict[str, Breaker] = {}
-        self._orders: dict[tuple[str, str], CircuitState] = {}
+        self._orders: dict[tuple[str, str], tuple[CircuitState, float]] = {}
         self._exported = False
 
     def get(self, *, id: str, target: str, rule: BreakerRule | None = None) -> Breaker:  # noqa: A002 - as in Breaker
@@ -42,9 +42,10 @@ class BreakerRegistry:
         if breaker is None:
             breaker = Breaker(id=id, target=target, rule=rule or BreakerRule(), clock=self._clock, listeners=self._heard_by)
             self._breakers[id] = breaker
-            for (wanted, identity), state in self._orders.items():
-                if wanted in ("", target) and identity in ("", id):
-                    breaker.force(state)
+            now = self._clock.monotonic()
+            for (wanted, identity), (state, until) in self._orders.items():
+                if wanted in ("", target) and identity in ("", id) and until > now:
+                    breaker.force(state, seconds=until - now)
         return breaker
 
     def _heard_by(self, breaker: Breaker) -> "Sequence[pybreaker.CircuitBreakerListener]":
@@ -84,18 +85,27 @@ class BreakerRegistry:
         """
         chosen = self._chosen(target, id)
         gone = {breaker.id for breaker in chosen}
-        self._orders = {order: state for order, state in self._orders.items() if not self._covered(order, target, id, gone)}
+        self._orders = {order: kept for order, kept in self._orders.items() if not self._covered(order, target, id, gone)}
         return [breaker.id for breaker in chosen if breaker.reset()]
 
-    def force(self, state: CircuitState, *, target: str = "", id: str = "") -> list[str]:  # noqa: A002 - as in Breaker
+    def force(
+        self,
+        state: CircuitState,
+        *,
+        target: str = "",
+        id: str = "",  # noqa: A002 - as in Breaker
+        seconds: float = float("inf"),
+    ) -> list[str]:
         """Keeps the breakers of ``target``, or the one with that identity, open or closed until they are reset; their identities.
+
+        Open ones are kept so for ``seconds`` at most.
 
         The order holds for breakers that are made later as well: a process makes a breaker with its first call.
         """
-        self._orders[target, id] = state
+        self._orders[target, id] = (state, self._clock.monotonic() + seconds)
         chosen = self._chosen(target, id)
         for breaker in chosen:
-            breaker.force(state)
+            breaker.force(state, seconds=seconds)
         return [breaker.id for breaker in chosen]
 
     @staticmethod

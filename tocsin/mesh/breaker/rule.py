@@ -53,6 +53,7 @@ class BreakerRule:
         max_open: upper bound of the time it stays open, jitter included.
         half_open_permits: probes admitted at once, and successes in a row that close it.
         jitter: the open time is drawn from base * (1 - jitter) to base * (1 + jitter), so that replicas do not probe in step.
+        observe_only: it opens and closes, is logged and counted, and refuses nothing: to see what a rule would do.
     """
 
     window: float = 10.0
@@ -64,6 +65,7 @@ class BreakerRule:
     max_open: float = 60.0
     half_open_permits: int = 3
     jitter: float = 0.5
+    observe_only: bool = False
 
     def __post_init__(self) -> None:
         """Refuses a rule that could never close, or never open.

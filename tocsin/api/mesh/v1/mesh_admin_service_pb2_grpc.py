@@ -158,7 +158,7 @@ class MeshAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def OpenBreaker(self, request, context):
-        """Keeps one circuit breaker open in every process, until it is reset.
+        """Keeps one circuit breaker open in every process, until it is reset, or for a time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

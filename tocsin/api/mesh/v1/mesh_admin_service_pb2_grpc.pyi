@@ -50,7 +50,7 @@ class MeshAdminServiceStub:
     ResetBreaker: _grpc.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.ResetBreakerRequest, _mesh_admin_service_pb2.OrderReport]
     """Closes one circuit breaker, wherever there is one of that identity, and takes an order for it back."""
     OpenBreaker: _grpc.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.OpenBreakerRequest, _mesh_admin_service_pb2.OrderReport]
-    """Keeps one circuit breaker open in every process, until it is reset."""
+    """Keeps one circuit breaker open in every process, until it is reset, or for a time."""
     CloseBreaker: _grpc.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.CloseBreakerRequest, _mesh_admin_service_pb2.OrderReport]
     """Keeps one circuit breaker closed in every process, until it is reset."""
     InjectFault: _grpc.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.InjectFaultRequest, _mesh_admin_service_pb2.OrderReport]
@@ -80,7 +80,7 @@ class MeshAdminServiceAsyncStub(MeshAdminServiceStub):
     ResetBreaker: _aio.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.ResetBreakerRequest, _mesh_admin_service_pb2.OrderReport]  # type: ignore[assignment]
     """Closes one circuit breaker, wherever there is one of that identity, and takes an order for it back."""
     OpenBreaker: _aio.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.OpenBreakerRequest, _mesh_admin_service_pb2.OrderReport]  # type: ignore[assignment]
-    """Keeps one circuit breaker open in every process, until it is reset."""
+    """Keeps one circuit breaker open in every process, until it is reset, or for a time."""
     CloseBreaker: _aio.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.CloseBreakerRequest, _mesh_admin_service_pb2.OrderReport]  # type: ignore[assignment]
     """Keeps one circuit breaker closed in every process, until it is reset."""
     InjectFault: _aio.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.InjectFaultRequest, _mesh_admin_service_pb2.OrderReport]  # type: ignore[assignment]
@@ -161,7 +161,7 @@ class MeshAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _mesh_admin_service_pb2.OpenBreakerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_mesh_admin_service_pb2.OrderReport, _abc.Awaitable[_mesh_admin_service_pb2.OrderReport]]:
-        """Keeps one circuit breaker open in every process, until it is reset."""
+        """Keeps one circuit breaker open in every process, until it is reset, or for a time."""
 
     @_abc_1.abstractmethod
     def CloseBreaker(

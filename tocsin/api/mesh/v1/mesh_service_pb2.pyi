@@ -863,22 +863,28 @@ class ForceBreakersRequest(_message.Message):
     TARGET_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     """The breakers of this target; empty with an id, or for all."""
     id: _builtins.str
     """The breaker with this identity alone."""
     state: Global___CircuitBreaker.State.ValueType
     """OPEN or CLOSED."""
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """For how long an open one is kept so, before it is probed; until it is reset unless given."""
+
     def __init__(
         self,
         *,
         target: _builtins.str = ...,
         id: _builtins.str = ...,
         state: Global___CircuitBreaker.State.ValueType = ...,
+        duration: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "state", b"state", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "id", b"id", "state", b"state", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

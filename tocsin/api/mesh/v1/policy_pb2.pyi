@@ -138,6 +138,7 @@ class Breaker(_message.Message):
     OPEN_FIELD_NUMBER: _builtins.int
     MAX_OPEN_FIELD_NUMBER: _builtins.int
     HALF_OPEN_PERMITS_FIELD_NUMBER: _builtins.int
+    OBSERVE_ONLY_FIELD_NUMBER: _builtins.int
     minimum_calls: _builtins.int
     """Calls that the window must hold before a ratio can trip the breaker."""
     failure_percent: _builtins.int
@@ -148,6 +149,8 @@ class Breaker(_message.Message):
     """Trips after this many failures in a row, whatever the window holds."""
     half_open_permits: _builtins.int
     """Probes admitted at once when half open, and successes in a row that close it."""
+    observe_only: _builtins.bool
+    """True if it opens and closes, is logged and counted, and refuses nothing: to see what a rule would do."""
     @_builtins.property
     def window(self) -> _duration_pb2.Duration:
         """Length of the sliding window."""
@@ -171,10 +174,11 @@ class Breaker(_message.Message):
         open: _duration_pb2.Duration | None = ...,
         max_open: _duration_pb2.Duration | None = ...,
         half_open_permits: _builtins.int = ...,
+        observe_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["max_open", b"max_open", "open", b"open", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consecutive_failures", b"consecutive_failures", "failure_percent", b"failure_percent", "half_open_permits", b"half_open_permits", "max_open", b"max_open", "minimum_calls", b"minimum_calls", "open", b"open", "slow_percent", b"slow_percent", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consecutive_failures", b"consecutive_failures", "failure_percent", b"failure_percent", "half_open_permits", b"half_open_permits", "max_open", b"max_open", "minimum_calls", b"minimum_calls", "observe_only", b"observe_only", "open", b"open", "slow_percent", b"slow_percent", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
