@@ -36,6 +36,7 @@ from bench import (
     rejected,
     requests,
     rest,
+    restore,
     sidecars,
     smtp_drain,
     start,
@@ -51,6 +52,7 @@ DUE_AT_ONCE = 20_000
 MAILS = 10_000
 IMPORTED = 200_000
 LISTED = 1_000_000
+RESTORED = 100_000
 STEADY = 50_000
 INSTANT = 60_000
 INCIDENTS = 10_000
@@ -165,6 +167,10 @@ async def _recovery() -> dict[str, Any]:
     return {"sqlite": await recovery.measure(), "postgresql": await _on_postgresql(lambda url: recovery.measure(postgresql=url))}
 
 
+async def _restore() -> dict[str, Any]:
+    return await restore.measure(alarms=RESTORED)
+
+
 MEASUREMENTS: dict[str, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {
     "mesh": _mesh,
     "balance": _balance,
@@ -187,6 +193,7 @@ MEASUREMENTS: dict[str, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {
     "neighbours": _neighbours,
     "recovery": _recovery,
     "start": _start,
+    "restore": _restore,
     "peers": _peers,
     "smtp": _smtp,
     "delivery": _delivery,

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
-from tocsin.backups.manifest import BackupDamaged, BackupFailed, Manifest, Member
+from tocsin.backups.manifest import ArchiveMember, BackupDamaged, BackupFailed, Manifest
 from tocsin.private_files import sync_folder
 
 MANIFEST: Final = "manifest.json"
@@ -50,7 +50,7 @@ class ArchiveWriter:
 
     def __init__(self, file: IO[bytes], folder: Path) -> None:
         self._tar = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - closed by `finish`
-        self._members: list[Member] = []
+        self._members: list[ArchiveMember] = []
         self.folder = folder
         """For files on their way; on the disk of the archive, and gone with the end of it."""
 
@@ -68,7 +68,7 @@ class ArchiveWriter:
             self._tar.addfile(told, reader)
         except tarfile.TarError as error:
             raise BackupFailed(f"{name} could not be read whole: {error}") from error
-        self._members.append(Member(name=name, size=told.size, sha256=reader.sha256))
+        self._members.append(ArchiveMember(name=name, size=told.size, sha256=reader.sha256))
 
     def finish(self, manifest: Manifest) -> Manifest:
         """Adds the manifest with what was added before. Returns it.

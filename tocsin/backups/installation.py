@@ -25,7 +25,7 @@ _ID_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Store:
+class ServiceDatabase:
     """The database of one service.
 
     Attributes:
@@ -44,7 +44,7 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Installation:
+class BackedUpInstallation:
     """An installation as its settings say, running or not.
 
     Attributes:
@@ -58,7 +58,7 @@ class Installation:
     """
 
     state: Path
-    stores: tuple[Store, ...]
+    stores: tuple[ServiceDatabase, ...]
     spool: Path
     key: InstallationKey
     key_is_set: bool
@@ -66,7 +66,7 @@ class Installation:
     outside: Mapping[str, str]
 
     @classmethod
-    def of(cls, env: Mapping[str, str]) -> "Installation":
+    def of(cls, env: Mapping[str, str]) -> "BackedUpInstallation":
         """What an environment describes.
 
         Raises:
@@ -165,10 +165,10 @@ def _settings(service: str, env: Mapping[str, str]) -> ServiceSettings:
     return load(kind, env)
 
 
-def _store(settings: Any) -> Store:
+def _store(settings: Any) -> ServiceDatabase:
     url = parse_url(settings.resolved_database_url)
     sqlite = url.get_backend_name() == "sqlite"
-    return Store(
+    return ServiceDatabase(
         service=settings.service_name,
         url=settings.resolved_database_url,
         schema="" if sqlite else settings.resolved_database_schema,

@@ -10,7 +10,7 @@ from typing import IO, Final
 
 from tocsin.backups import postgres, sqlite
 from tocsin.backups.archive import ArchiveWriter, reading, writing
-from tocsin.backups.installation import Installation, product_version
+from tocsin.backups.installation import BackedUpInstallation, product_version
 from tocsin.backups.manifest import BackupFailed, DatabaseBackup, Manifest
 from tocsin.clock import Clock
 from tocsin.last_backup import note_backup
@@ -31,7 +31,7 @@ class MadeBackup:
     removed: tuple[Path, ...] = ()
 
 
-async def make_backup(installation: Installation, path: Path, *, clock: Clock, keep: int = 0) -> MadeBackup:
+async def make_backup(installation: BackedUpInstallation, path: Path, *, clock: Clock, keep: int = 0) -> MadeBackup:
     """Backs an installation up, running or not.
 
     Args:
@@ -100,7 +100,7 @@ def _removed(folder: Path, keep: int) -> tuple[Path, ...]:
 class _Backup:
     """One backup under way."""
 
-    def __init__(self, installation: Installation, out: ArchiveWriter, clock: Clock) -> None:
+    def __init__(self, installation: BackedUpInstallation, out: ArchiveWriter, clock: Clock) -> None:
         self._installation = installation
         self._out = out
         self._clock = clock

@@ -38,7 +38,7 @@ class BackupFailed(FailedPrecondition):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class ArchiveMember:
     """A file in the archive."""
 
     name: str
@@ -93,7 +93,7 @@ class Manifest:
     spool_revision: str = ""
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
     outside: Mapping[str, str] = field(default_factory=dict[str, str])
-    members: tuple[Member, ...] = ()
+    members: tuple[ArchiveMember, ...] = ()
 
     def to_json(self) -> bytes:
         """As it stands in the archive."""
@@ -119,7 +119,7 @@ class Manifest:
             )
         try:
             databases = {str(name): DatabaseBackup(**each) for name, each in told.pop("databases").items()}
-            members = tuple(Member(**each) for each in told.pop("members"))
+            members = tuple(ArchiveMember(**each) for each in told.pop("members"))
             return cls(**told, databases=databases, members=members)
         except (TypeError, KeyError, AttributeError) as error:
             raise BackupDamaged(f"The manifest of the backup cannot be read: {error!r}") from error

@@ -17,7 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tocsin.backups.installation import Store
+from tocsin.backups.installation import ServiceDatabase
 from tocsin.backups.manifest import BackupFailed, BackupUnfit, RestoreRefused
 from tocsin.database.engine import ConnectionLimits, checked_schema, connect, parse_url, postgres_engine
 from tocsin.database.errors import translated
@@ -77,14 +77,14 @@ class Snapshot:
         name: under which other sessions of the same database find it, while it is open.
     """
 
-    store: Store
+    store: ServiceDatabase
     revision: str
     server: int
     name: str
 
 
 @asynccontextmanager
-async def snapshots(stores: Sequence[Store]) -> AsyncGenerator[list[Snapshot]]:
+async def snapshots(stores: Sequence[ServiceDatabase]) -> AsyncGenerator[list[Snapshot]]:
     """What each database holds: one instant for those that are in one database of one server, one right after the other for others.
 
     Raises:
@@ -106,7 +106,7 @@ async def snapshots(stores: Sequence[Store]) -> AsyncGenerator[list[Snapshot]]:
         yield found
 
 
-async def _snapshot(connection: AsyncConnection, store: Store, name: str) -> Snapshot:
+async def _snapshot(connection: AsyncConnection, store: ServiceDatabase, name: str) -> Snapshot:
     revision = ""
     if (await connection.exec_driver_sql(f"SELECT to_regclass('{store.schema}.alembic_version')")).scalar_one() is not None:
         await connection.exec_driver_sql(f"SET LOCAL search_path = {store.schema}")
@@ -139,7 +139,7 @@ async def dump(snapshot: Snapshot, file: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class RestoreTarget:
     """The place of a restore.
 
     Attributes:
@@ -157,7 +157,7 @@ class Target:
     replica: bool
 
 
-async def look_at(store: Store) -> Target:
+async def look_at(store: ServiceDatabase) -> RestoreTarget:
     """What is in the place of a restore.
 
     Raises:
@@ -167,10 +167,10 @@ async def look_at(store: Store) -> Target:
     async with _connected(store) as connection:
         with translated():
             row: Any = (await connection.execute(_LOOK, {"schema": store.schema})).one()
-            return Target(server=await _major(connection), relations=row[0], exists=row[1], sessions=row[2], replica=row[3])
+            return RestoreTarget(server=await _major(connection), relations=row[0], exists=row[1], sessions=row[2], replica=row[3])
 
 
-async def execute(store: Store, script: str) -> None:
+async def execute(store: ServiceDatabase, script: str) -> None:
     """Runs statements in one transaction.
 
     Raises:
@@ -186,10 +186,10 @@ async def execute(store: Store, script: str) -> None:
             await connection.commit()
 
 
-class Load:
+class SchemaLoad:
     """A restore of one schema, in a transaction that is open until `commit`."""
 
-    def __init__(self, store: Store, process: "subprocess.Popen[bytes]", errors: IO[bytes]) -> None:
+    def __init__(self, store: ServiceDatabase, process: "subprocess.Popen[bytes]", errors: IO[bytes]) -> None:
         """See `loading`."""
         self._store = store
         self._process = process
@@ -247,7 +247,7 @@ class Load:
 
 
 @contextmanager
-def loading(store: Store, *, server: int, errors: IO[bytes]) -> Generator[Load]:
+def loading(store: ServiceDatabase, *, server: int, errors: IO[bytes]) -> Generator[SchemaLoad]:
     """A restore that is undone by PostgreSQL unless it is committed before the block ends.
 
     Args:
@@ -269,7 +269,7 @@ def loading(store: Store, *, server: int, errors: IO[bytes]) -> Generator[Load]:
     ]
     process = subprocess.Popen(line, env=_environment(store), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
     try:
-        yield Load(store, process, errors)
+        yield SchemaLoad(store, process, errors)
     finally:
         process.kill()
         process.wait()
@@ -281,7 +281,7 @@ def loading(store: Store, *, server: int, errors: IO[bytes]) -> Generator[Load]:
                     continue  # what was not read any more is of no use
 
 
-def restoring_line(store: Store, file: Path, *, server: int) -> list[str]:
+def restoring_line(store: ServiceDatabase, file: Path, *, server: int) -> list[str]:
     """The command that turns a dump into statements.
 
     Raises:
@@ -316,7 +316,7 @@ def program_of(name: str, server: int) -> str:
     )
 
 
-def refuse_sessions(store: Store, target: Target) -> None:
+def refuse_sessions(store: ServiceDatabase, target: RestoreTarget) -> None:
     """Refuses a place where services are at work, or that takes no writes.
 
     Raises:
@@ -332,7 +332,7 @@ def refuse_sessions(store: Store, target: Target) -> None:
 
 
 @asynccontextmanager
-async def _connected(store: Store) -> AsyncGenerator[AsyncConnection]:
+async def _connected(store: ServiceDatabase) -> AsyncGenerator[AsyncConnection]:
     engine = postgres_engine(parse_url(store.url), schema=None, limits=_LIMITS)
     try:
         async with connect(engine) as connection:
@@ -352,7 +352,7 @@ def _place(url: URL) -> tuple[Any, ...]:
     return url.host, url.port, url.database, url.query.get("host")
 
 
-def _environment(store: Store) -> Mapping[str, str]:
+def _environment(store: ServiceDatabase) -> Mapping[str, str]:
     """What the programs need to connect; see https://www.postgresql.org/docs/current/libpq-envars.html.
 
     Raises:

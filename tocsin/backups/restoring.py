@@ -12,7 +12,7 @@ from typing import Final
 
 from tocsin.backups import postgres, sqlite
 from tocsin.backups.archive import ArchiveReader, reading
-from tocsin.backups.installation import CACHES, JOURNALS, KEPT, Installation, Store
+from tocsin.backups.installation import CACHES, JOURNALS, KEPT, BackedUpInstallation, ServiceDatabase
 from tocsin.backups.making import DATABASES, STATE
 from tocsin.backups.manifest import BackupDamaged, BackupTooNew, BackupUnfit, DatabaseBackup, Manifest, RestoreIncomplete, RestoreRefused
 from tocsin.backups.swap import Replacement, Swap, marked, with_logs
@@ -49,12 +49,12 @@ class _RestorePlan:
 
     files: list[Replacement] = field(default_factory=list[Replacement])
     dumps: dict[str, Path] = field(default_factory=dict[str, Path])
-    targets: dict[str, postgres.Target] = field(default_factory=dict[str, postgres.Target])
+    targets: dict[str, postgres.RestoreTarget] = field(default_factory=dict[str, postgres.RestoreTarget])
     replaced: list[str] = field(default_factory=list[str])
     migrated: dict[str, str] = field(default_factory=dict[str, str])
 
 
-async def restore_backup(installation: Installation, path: Path, *, clock: Clock, force: bool = False) -> Restored:
+async def restore_backup(installation: BackedUpInstallation, path: Path, *, clock: Clock, force: bool = False) -> Restored:
     """Restores an archive to where the settings point.
 
     Args:
@@ -82,7 +82,7 @@ async def restore_backup(installation: Installation, path: Path, *, clock: Clock
 class _Restore:
     """One restore under way."""
 
-    def __init__(self, installation: Installation, found: ArchiveReader, clock: Clock, *, force: bool) -> None:
+    def __init__(self, installation: BackedUpInstallation, found: ArchiveReader, clock: Clock, *, force: bool) -> None:
         self._installation = installation
         self._found = found
         self._manifest = found.manifest
@@ -110,7 +110,7 @@ class _Restore:
         await self._migrate_servers(stores)
         return Restored(manifest=self._manifest, replaced=tuple(self._plan.replaced), aside=aside, migrated=self._plan.migrated)
 
-    async def _look_at(self, store: Store) -> None:
+    async def _look_at(self, store: ServiceDatabase) -> None:
         if store.kind == "sqlite":
             if sqlite.in_use(store.file):
                 raise RestoreRefused(f"{store.file} is in use by another process: stop the services first")
@@ -180,7 +180,7 @@ class _Restore:
             os.fsync(out.fileno())
         self._plan.files.append(Replacement(staged=staged, target=target))
 
-    async def _stage_database(self, store: Store, backup: DatabaseBackup, folder: Path) -> None:
+    async def _stage_database(self, store: ServiceDatabase, backup: DatabaseBackup, folder: Path) -> None:
         if store.kind == "postgresql":
             dump = folder / f"{store.service}.dump"
             with dump.open("xb") as out:
@@ -195,7 +195,7 @@ class _Restore:
         await asyncio.to_thread(sqlite.run_script, staged, _hook(store.service))
 
     @contextmanager
-    def _loaded(self, store: Store, target: postgres.Target, dump: Path) -> Generator[postgres.Load]:
+    def _loaded(self, store: ServiceDatabase, target: postgres.RestoreTarget, dump: Path) -> Generator[postgres.SchemaLoad]:
         """A schema that is restored, but for its commit."""
         with TemporaryFile() as errors, postgres.loading(store, server=target.server, errors=errors) as load:
             load.begin(exists=target.exists)
@@ -203,7 +203,7 @@ class _Restore:
             load.run(postgres.restoring_line(store, dump, server=target.server), script)
             yield load
 
-    def _take_places(self, loads: list[postgres.Load]) -> Path | None:
+    def _take_places(self, loads: list[postgres.SchemaLoad]) -> Path | None:
         """From here on everything is on the disk; what can still fail is a rename, and a server that dies at a commit."""
         state = self._installation.state
         databases = [store.file for store in self._installation.stores if store.kind == "sqlite"]
@@ -224,7 +224,7 @@ class _Restore:
                     raise
         return swap.aside if swap.aside.exists() else None
 
-    async def _migrate_servers(self, stores: Mapping[str, Store]) -> None:
+    async def _migrate_servers(self, stores: Mapping[str, ServiceDatabase]) -> None:
         for service in self._plan.dumps:
             if not self._is_current(service):
                 store = stores[service]
@@ -254,7 +254,7 @@ def _hook(service: str) -> str:
     return path.read_text("utf-8") if path.exists() else ""
 
 
-def _check_fit(installation: Installation, manifest: Manifest, *, force: bool) -> None:
+def _check_fit(installation: BackedUpInstallation, manifest: Manifest, *, force: bool) -> None:
     """Refuses what could not work here.
 
     Raises:
@@ -278,7 +278,7 @@ def _check_fit(installation: Installation, manifest: Manifest, *, force: bool) -
         _check_secret(installation, manifest, force=force)
 
 
-def _check_secret(installation: Installation, manifest: Manifest, *, force: bool) -> None:
+def _check_secret(installation: BackedUpInstallation, manifest: Manifest, *, force: bool) -> None:
     same = installation.key_is_set and installation.identity == manifest.installation
     if same or force:
         return
@@ -289,7 +289,7 @@ def _check_secret(installation: Installation, manifest: Manifest, *, force: bool
     )
 
 
-def _check_database(store: Store, backup: DatabaseBackup) -> None:
+def _check_database(store: ServiceDatabase, backup: DatabaseBackup) -> None:
     kinds = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
     if backup.kind != store.kind:
         raise BackupUnfit(

@@ -15,7 +15,7 @@ from tocsin.cli.target import JsonOption
 from tocsin.clock import SystemClock
 
 if TYPE_CHECKING:
-    from tocsin.backups.installation import Installation
+    from tocsin.backups.installation import BackedUpInstallation
     from tocsin.backups.manifest import Manifest
 
 _VERIFY: Final = "verify"
@@ -90,10 +90,10 @@ def _verify(path: Path, *, as_json: bool) -> None:
         write_line(f"{path}: {len(manifest.members)} members, every hash is right")
 
 
-def _installation(state: Path | None) -> "Installation":
-    from tocsin.backups.installation import Installation
+def _installation(state: Path | None) -> "BackedUpInstallation":
+    from tocsin.backups.installation import BackedUpInstallation
 
-    return Installation.of({**os.environ, **({"TOCSIN_STATE_DIR": str(state)} if state else {})})
+    return BackedUpInstallation.of({**os.environ, **({"TOCSIN_STATE_DIR": str(state)} if state else {})})
 
 
 def _end_in_order() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.databases import prepare_file
-from tocsin.backups.installation import Installation
+from tocsin.backups.installation import BackedUpInstallation
 
 SERVICES: Final = ("auth_svc", "scheduler_svc", "processor_svc", "mailer_svc")
 GAP: Final = 1 << 40
@@ -39,9 +39,9 @@ async def make_state(folder: Path) -> Path:
     return folder
 
 
-def at(folder: Path, **env: str) -> Installation:
+def at(folder: Path, **env: str) -> BackedUpInstallation:
     """The installation of a state folder."""
-    return Installation.of({"TOCSIN_STATE_DIR": str(folder), **env})
+    return BackedUpInstallation.of({"TOCSIN_STATE_DIR": str(folder), **env})
 
 
 def execute(file: Path, statement: str, *values: Any) -> list[Any]:

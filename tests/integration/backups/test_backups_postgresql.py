@@ -12,7 +12,7 @@ import pytest
 from tests.databases import PostgresDatabases, prepare_file
 from tests.integration.backups.places import GAP, SERVICES, at
 from tocsin.backups import postgres
-from tocsin.backups.installation import Installation
+from tocsin.backups.installation import BackedUpInstallation
 from tocsin.backups.making import make_backup
 from tocsin.backups.manifest import BackupUnfit, RestoreRefused
 from tocsin.backups.postgres import LoadFailed, ProgramMissing
@@ -46,7 +46,7 @@ def full(postgres_server: PostgresServer, postgres_databases: PostgresDatabases)
 
 
 @pytest.fixture
-async def place(tmp_path: Path, full: str) -> Installation:
+async def place(tmp_path: Path, full: str) -> BackedUpInstallation:
     """An installation with all its tables in that database."""
     await prepare_file(tmp_path / "state" / "gateway-spool.db", "gateway")
     (tmp_path / "state" / "secret-key").write_text("0123456789abcdefghijklmnopqrstuvwxyz")
@@ -68,7 +68,7 @@ CHANGE = "SELECT value FROM scheduler_svc.counters WHERE name = 'change'"
 
 
 async def test_a_backup_of_postgresql_is_restored(
-    place: Installation, full: str, postgres_url: str, tmp_path: Path, clock: FakeClock
+    place: BackedUpInstallation, full: str, postgres_url: str, tmp_path: Path, clock: FakeClock
 ) -> None:
     """Into an empty database, with the tables as they were and numbers that go on; a second time only by force, and then as well."""
     before = await execute(full, CHANGE)
@@ -89,13 +89,13 @@ async def test_a_backup_of_postgresql_is_restored(
 
 
 async def test_all_schemas_are_restored_or_none(
-    place: Installation, postgres_url: str, tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    place: BackedUpInstallation, postgres_url: str, tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last one fails: what the others had loaded is gone with their transactions, and so are the files."""
     made = await make_backup(place, tmp_path / "a.tar", clock=clock)
     restoring = postgres.restoring_line
 
-    def broken(store: postgres.Store, file: Path, *, server: int) -> list[str]:
+    def broken(store: postgres.ServiceDatabase, file: Path, *, server: int) -> list[str]:
         if store.service == list(made.manifest.databases)[-1]:
             return ["sh", "-c", "echo 'CREATE TABLE nowhere.x (y integer);'"]
         return restoring(store, file, server=server)
@@ -107,7 +107,9 @@ async def test_all_schemas_are_restored_or_none(
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["stack.lock"]
 
 
-async def test_an_older_schema_is_migrated(place: Installation, full: str, postgres_url: str, tmp_path: Path, clock: FakeClock) -> None:
+async def test_an_older_schema_is_migrated(
+    place: BackedUpInstallation, full: str, postgres_url: str, tmp_path: Path, clock: FakeClock
+) -> None:
     """After it was restored; what is done after each restore is done to the tables of today."""
     newest = await current(url=full, schema="processor_svc")
     await downgrade(url=full, schema="processor_svc", package="processor_svc", revision="-1")
@@ -122,7 +124,7 @@ async def test_an_older_schema_is_migrated(place: Installation, full: str, postg
 
 
 async def test_nothing_is_restored_under_services_or_where_it_does_not_fit(
-    place: Installation, full: str, postgres_url: str, tmp_path: Path, clock: FakeClock
+    place: BackedUpInstallation, full: str, postgres_url: str, tmp_path: Path, clock: FakeClock
 ) -> None:
     """Sessions of services, a server that takes no writes, another name of a schema: refused by name, not even with force."""
     made = await make_backup(place, tmp_path / "a.tar", clock=clock)
@@ -156,7 +158,7 @@ def program(folder: Path, name: str, version: str) -> None:
 
 
 async def test_programs_are_of_the_servers_version(
-    place: Installation, tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    place: BackedUpInstallation, tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """None at all, an older one, or a newer one: the message says which there are, and what to install; one that fits is looked for."""
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
