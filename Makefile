@@ -136,7 +136,16 @@ check: setup ## run every check but the tests, offline
 	@$(MAKE) --jobs=$(JOBS) --keep-going $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(CHECKS)
 	@echo "check: all of $(CHECKS) passed"
 
-docs: setup ## build the site of the documentation into build/site; every warning is an error
+# What draws the diagrams, so that the site asks no other server: one package of npm, by its hash, of which the parts for browsers are taken.
+MERMAID := 11.12.0
+MERMAID_SHA512 := 66e755c7bdc1c2b3097c2166492253f38cbabb96eb12857c0ce22d747a2634bcf7dae06336b7a59bb9a0f795fb83e0ba528407fd6ea604b183103bfbdc977106
+build/mermaid/$(MERMAID)/mermaid.esm.min.mjs:
+	@mkdir -p $(@D) && cd build && $(NPM) pack --silent mermaid@$(MERMAID) >/dev/null
+	@echo "$(MERMAID_SHA512)  build/mermaid-$(MERMAID).tgz" | sha512sum --check --quiet --strict
+	@tar -xzf build/mermaid-$(MERMAID).tgz --strip-components=2 --exclude='*.map' -C $(@D) package/dist/mermaid.esm.min.mjs package/dist/chunks/mermaid.esm.min
+	@rm build/mermaid-$(MERMAID).tgz && touch $@
+
+docs: setup build/mermaid/$(MERMAID)/mermaid.esm.min.mjs ## build the site of the documentation into build/site; every warning is an error
 	@$(BIN)/python .ci/documentation.py build build/site
 
 # -- releasing -----------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from gateway.transcoding.contract import Contract
 from gateway.transcoding.problems import http_status
 from gateway.transcoding.routes import build_routes
 from tocsin.cli.app import make_app
-from tocsin.config import ServiceSettings, describe
+from tocsin.config import Row, ServiceSettings, describe
 from tocsin.errors import TocsinError
 from tocsin.mesh.policy import PACKAGE, contract
 from tocsin.mesh.status import code_of
@@ -66,7 +67,11 @@ def settings() -> str:
     kinds = {name: next(_settings_of(name)) for name in SERVICES}
     count = Counter(row.name for kind in kinds.values() for row in describe(kind))
     shared = {name for name, times in count.items() if times > 1}
-    rows = {row.name: row for kind in kinds.values() for row in describe(kind) if row.name in shared}
+    rows: dict[str, Row] = {}
+    for service, kind in kinds.items():
+        for row in describe(kind):
+            if row.name in shared:
+                rows[row.name] = replace(row, default=row.default.replace(f"/{service}", "/<service>"))
     for title, found in (
         ("Several services", list(rows.values())),
         *((name, [row for row in describe(kind) if row.name not in shared]) for name, kind in kinds.items()),
@@ -166,7 +171,7 @@ def rest(document: Json) -> str:
     ]
     for tag in sorted(document["tags"], key=lambda each: each["name"]):
         rows = (
-            (code(f"{method.upper()} {path}"), code(call["x-grpc-method"].rpartition("/")[2]), cell(call["summary"]), *_bounds(call))
+            (f"{code(f'{method.upper()} {path}')} {call['x-grpc-method'].rpartition('/')[2]}", cell(call["summary"]), *_bounds(call))
             for path, calls in sorted(document["paths"].items())
             for method, call in calls.items()
             if tag["name"] in call.get("tags", ()) and "x-grpc-method" in call
@@ -174,7 +179,7 @@ def rest(document: Json) -> str:
         text += [
             f"## {tag['name']}",
             _plain(tag.get("description", "")),
-            table(("route", "RPC", "what it does", "scope", "rate", "deadline"), rows),
+            table(("route and RPC", "what it does", "scope", "rate", "deadline"), rows),
         ]
     return "\n\n".join(filter(None, text))
 

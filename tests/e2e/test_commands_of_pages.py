@@ -15,11 +15,11 @@ import pytest
 
 from tocsin.testing.stack import RunningStack
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 ROOT: Final = Path(__file__).parents[2]
 GUIDES: Final = sorted(f"docs/migrate/{page.name}" for page in (ROOT / "docs/migrate").glob("*.md") if page.name != "index.md")
-PAGES: Final = ("README.md", "docs/tutorial.md", *GUIDES)
+PAGES: Final = ("README.md", "docs/tutorial.md", "docs/howto/github-action.md", *GUIDES)
 _BLOCK: Final = re.compile(r"(<!-- not run: [^>]+ -->\n)?^```sh\n(.*?)^```\n(?:```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 _BETWEEN: Final = "=== the next block ==="
 
@@ -72,7 +72,7 @@ def test_what_a_page_says_can_be_typed(stack: RunningStack, folder: Path, page: 
     env = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
     env |= {"COLUMNS": "200", "PATH": f"{folder}/.venv/bin:{os.environ['PATH']}"}
     line = ["bash", "-euo", "pipefail", "-c", script]
-    done = subprocess.run(line, cwd=folder, env=env, capture_output=True, text=True, timeout=150, check=False)
+    done = subprocess.run(line, cwd=folder, env=env, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     for block, output in zip(found, done.stdout.split(_BETWEEN), strict=True):
         assert (differs(block.shown, output), block.lines) == ("", block.lines), output

@@ -94,7 +94,7 @@ def test_the_generated_pages_say_what_the_code_says() -> None:
     settings = reference.settings()
     assert [settings.count(f"| `{name}` |") for name in ("TOCSIN_SCHEDULER_LEDGER_RETENTION_DAYS", "TOCSIN_DATABASE_URL")] == [1, 1]
     document = reference.json.loads(reference.openapi())
-    assert "| `POST /v1/alarms` | `CreateAlarm` | Makes an alarm | `alarms:write` | write | 5 s |" in reference.rest(document)
+    assert "| `POST /v1/alarms` CreateAlarm | Makes an alarm | `alarms:write` | write | 5 s |" in reference.rest(document)
     assert "| `displayName` | string | Name for people. (at most 200 characters) |" in reference.messages(document)
     assert "## `tocsin alarm add`" in reference.commands()
     assert "## `create_alarm`" in reference.client()
