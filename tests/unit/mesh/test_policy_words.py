@@ -29,6 +29,7 @@ WORDS = {
     "breaker.open": ("breaker { open { seconds: 7 } }", "open"),
     "breaker.max_open": ("breaker { max_open { seconds: 7 } }", "max_open"),
     "breaker.half_open_permits": ("breaker { half_open_permits: 7 }", "half_open_permits"),
+    "breaker.observe_only": ("breaker { observe_only: true }", "observe_only"),
     "scope": ('scope: "x:y"', "scope"),
     "rate_class": ('rate_class: "bulk"', "rate_class"),
     "criticality": ("criticality: CRITICALITY_CRITICAL", "criticality"),
