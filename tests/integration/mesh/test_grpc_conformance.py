@@ -255,6 +255,7 @@ async def test_a_stream_is_cancelled(side: Side) -> None:
     """While it is read, which ends by that; and before it is read at all."""
     call = side.stub.Watch(Note(number=1, text="wait"))
     assert (await call.read()).number == 0
+    await side.script.came.wait()
     assert call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call.read()
