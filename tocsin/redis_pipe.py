@@ -32,8 +32,8 @@ class RedisPipe:
         self._later = Background(clock)
         self._soon = False
         self._open = False
-        self._line: _Line | None = None
-        self._lost: list[_Line] = []
+        self._line: _Wire | None = None
+        self._lost: list[_Wire] = []
         self._connecting = asyncio.Lock()
 
     async def start(self) -> None:
@@ -85,12 +85,12 @@ class RedisPipe:
                 _log.warning("redis refused a command", error=answer.text)
         return None if isinstance(answers[-1], RedisRefusal) else answers[-1]
 
-    async def _connected(self, client: "redis_client.Redis") -> "_Line":
+    async def _connected(self, client: "redis_client.Redis") -> "_Wire":
         async with self._connecting:
             if self._line is None or self._line.answers.lost is not None:
                 self._drop()
                 await self._close_lost()
-                self._line = await _Line.to(client, seconds=self._redis.timeout)
+                self._line = await _Wire.to(client, seconds=self._redis.timeout)
             return self._line
 
     def _drop(self) -> None:
@@ -105,7 +105,7 @@ class RedisPipe:
             await self._lost.pop().close()
 
 
-class _Line:
+class _Wire:
     """A connection that the library opens, with what that knows of names, passwords and TLS, and whose answers are read here."""
 
     def __init__(self, connection: Any, *, seconds: float) -> None:

@@ -61,11 +61,11 @@ def import_file(
     what, file = _kind_and_file(what, file)
     path = None if file == "-" else Path(file)
     content_type = _content_type(kind, path, delimiter)
-    mark = Mark(path)
+    mark = ImportMark(path)
     begun = max(skip_lines, mark.lines() if resume else 0)
     address, key = target_of(state=state, url=url, api_key=api_key)
     with _errors_file(errors) as refused, _bar(path, quiet=as_json) as bar:
-        work = Import(
+        work = BulkImport(
             url=address,
             api_key=key,
             verify=trusted(state=state, url=url),
@@ -140,7 +140,7 @@ def _line(alarm: dict[str, Any]) -> str:
 
 
 @dataclass(slots=True, kw_only=True)
-class Import:
+class BulkImport:
     """An import that goes on by itself when the connection is lost.
 
     Attributes:
@@ -156,7 +156,7 @@ class Import:
     content_type: str
     dry_run: bool
     lines: int
-    mark: "Mark"
+    mark: "ImportMark"
     bar: "Progress | None"
     tell: Tell
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNTS, 0))
@@ -220,7 +220,7 @@ class Import:
         return ", ".join(f"{self.counts[name]} {name}" for name in _COUNTS)
 
 
-class Mark:
+class ImportMark:
     """Remembers beside a file how far its import has come."""
 
     def __init__(self, path: Path | None) -> None:

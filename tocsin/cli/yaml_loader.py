@@ -40,7 +40,7 @@ def resources(source: IO[str] | str, *, number: int = 0, lines: dict[str, int] |
     Raises:
         YamlRefused: it is no YAML, has a key twice or one that is no text, a reference or a tag.
     """
-    reader = _Reader(source)
+    reader = _YamlReader(source)
     for place, (line, value) in enumerate(reader.all(number, lines), 1):
         yield line, value
         if place == number and lines is not None:
@@ -53,10 +53,10 @@ def value_of(text: str) -> Any:
     Raises:
         YamlRefused: see `resources`; or there are several documents.
     """
-    return _Reader(text).one()
+    return _YamlReader(text).one()
 
 
-class _Reader:
+class _YamlReader:
     """Makes values of the events of a parser."""
 
     def __init__(self, source: IO[str] | str) -> None:

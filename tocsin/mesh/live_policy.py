@@ -29,7 +29,7 @@ Selector = tuple[str, str]
 """A method's path, "/package.Service/" for a service, or "" for all; and the caller, or "" for everybody."""
 
 
-class MethodUnknown(NotFound):
+class PolicyMethodNotFound(NotFound):
     """There is no such method."""
 
 
@@ -123,13 +123,13 @@ class LivePolicies:
         """What the contract says of a method, or of all.
 
         Raises:
-            MethodUnknown: there is no such method.
+            PolicyMethodNotFound: there is no such method.
         """
         known = self._known()
         if not method:
             return list(known.values())
         if method not in known:
-            raise MethodUnknown(f"there is no method {method!r}")
+            raise PolicyMethodNotFound(f"there is no method {method!r}")
         return [known[method]]
 
     def values(self, declared: MethodPolicy) -> Iterator[PolicyValue]:
@@ -293,7 +293,7 @@ def view_of(policies: LivePolicies, method: str) -> pb.GetPolicyResponse:
     """What `MeshService.GetPolicy` answers.
 
     Raises:
-        MethodUnknown: there is no such method.
+        PolicyMethodNotFound: there is no such method.
     """
     answer = pb.GetPolicyResponse(file=str(policies.file or ""), problem=policies.problem)
     for declared in policies.declared(method):

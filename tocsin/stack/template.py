@@ -45,7 +45,7 @@ class Request:
         os.close(self.log)
 
 
-class Template:
+class ServiceTemplate:
     """Forks services until the supervisor is gone."""
 
     def __init__(self, channel: socket.socket) -> None:
@@ -166,7 +166,7 @@ def main(argv: Sequence[str]) -> int:
     """Serves the supervisor at the other end of a socket; returns the exit code of the template, or of a service that was forked."""
     setproctitle(f"{sys.executable} -m tocsin.stack.template")
     setthreadtitle("template")
-    request = Template(socket.socket(fileno=int(argv[0]))).serve(argv[1:])
+    request = ServiceTemplate(socket.socket(fileno=int(argv[0]))).serve(argv[1:])
     return 0 if request is None else become(request)
 
 

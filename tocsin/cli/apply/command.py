@@ -12,11 +12,11 @@ import typer
 
 from tocsin.cli.apply.kinds import kinds
 from tocsin.cli.apply.load import Loaded, load
-from tocsin.cli.apply.plan import Change, Verdict
+from tocsin.cli.apply.plan import ApplyOutcome, FieldDifference
 from tocsin.cli.apply.prune import Leftover, applied, leftovers, remove
 from tocsin.cli.apply.reader import Bodies, sources
-from tocsin.cli.apply.report import Report
-from tocsin.cli.apply.run import Run, Stopped
+from tocsin.cli.apply.report import ApplyReport
+from tocsin.cli.apply.run import ApplyRun, Stopped
 from tocsin.cli.apply.server import Server
 from tocsin.cli.apply.shapes import Shapes
 from tocsin.cli.output import complain, counted, exit_code
@@ -67,18 +67,18 @@ def apply(
     if prune and not (options.scope or options.kinds):
         msg = "needs --scope, with which the resources were applied, or --kinds"
         raise typer.BadParameter(msg, param_hint="--prune")
-    report = Report(output="json" if as_json else output, future=dry_run or diff)
+    report = ApplyReport(output="json" if as_json else output, future=dry_run or diff)
     _run(files, options, report, state=state, url=url, api_key=api_key)
 
 
 def apply_kind(kind: str, file: Path, *, state: Path, url: str | None, api_key: str | None, output: str = "table") -> None:
     """Applies a file of one kind, whose documents need not say it; tells of each, and of nothing else."""
     options = Options(diff=False, dry_run=False, prune=False, scope="", kinds=(), fail_fast=False, yes=False)
-    _run([str(file)], options, Report(output=output, future=False, counted=False), kind=kind, state=state, url=url, api_key=api_key)
+    _run([str(file)], options, ApplyReport(output=output, future=False, counted=False), kind=kind, state=state, url=url, api_key=api_key)
 
 
 def _run(
-    files: Sequence[str], options: Options, report: Report, *, state: Path, url: str | None, api_key: str | None, kind: str = ""
+    files: Sequence[str], options: Options, report: ApplyReport, *, state: Path, url: str | None, api_key: str | None, kind: str = ""
 ) -> None:
     address, key = target_of(state=state, url=url, api_key=api_key)
     shapes = Shapes()
@@ -88,7 +88,7 @@ def _run(
         _refuse(loaded, report)
         with connect(state=state, url=url, api_key=api_key) as client:
             server = Server(client, url=address, api_key=key, verify=trusted(state=state, url=url))
-            run = Run(
+            run = ApplyRun(
                 server=server,
                 shapes=shapes,
                 bodies=bodies,
@@ -99,11 +99,11 @@ def _run(
             )
             _guarded(run, server, options)
     report.end()
-    if report.counts[Verdict.FAILED] or (options.diff and report.counts.total()):
+    if report.counts[ApplyOutcome.FAILED] or (options.diff and report.counts.total()):
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _guarded(run: Run, server: Server, options: Options) -> None:
+def _guarded(run: ApplyRun, server: Server, options: Options) -> None:
     """Applies; tells how it was cut short."""
     try:
         _apply(run, server, options)
@@ -120,7 +120,7 @@ def _guarded(run: Run, server: Server, options: Options) -> None:
         raise
 
 
-def _apply(run: Run, server: Server, options: Options) -> None:
+def _apply(run: ApplyRun, server: Server, options: Options) -> None:
     """Compares, checks, writes and prunes."""
     report, loaded = run.report, run.loaded
     run.compare()
@@ -133,18 +133,18 @@ def _apply(run: Run, server: Server, options: Options) -> None:
     gone = leftovers(server, loaded, scope=options.scope, recorded=recorded, only=options.kinds) if options.prune else []
     if options.diff:
         for each in gone:
-            report.differs(each.kind, each.identity, Verdict.DELETED, list[Change]())
+            report.differs(each.kind, each.identity, ApplyOutcome.DELETED, list[FieldDifference]())
         return
     if options.dry_run:
         run.foretell()
         for each in gone:
-            report.became(each.kind, each.identity, Verdict.DELETED)
+            report.became(each.kind, each.identity, ApplyOutcome.DELETED)
         return
     _confirm(gone, options)
     if options.scope and not wanted <= recorded:  # before anything is written: what is cut short can be pruned all the same
         records = server.record(options.scope, recorded | wanted, records)
     run.write()
-    if report.counts[Verdict.FAILED]:
+    if report.counts[ApplyOutcome.FAILED]:
         if gone:
             report.say(f"{counted(len(gone), 'resource')} not deleted, because something failed")
         return
@@ -153,7 +153,7 @@ def _apply(run: Run, server: Server, options: Options) -> None:
         server.record(options.scope, wanted | stay, records)
 
 
-def _refuse(loaded: Loaded, report: Report) -> None:
+def _refuse(loaded: Loaded, report: ApplyReport) -> None:
     """Ends it if something is wrong with the documents, or there are none: nothing is written then."""
     for problem in loaded.problems:
         report.problem(problem)

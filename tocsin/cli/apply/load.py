@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tocsin.cli.apply.kinds import Kind, kind_of
-from tocsin.cli.apply.reader import Bodies, Place, Problem, Source
+from tocsin.cli.apply.reader import Bodies, DocumentPlace, DocumentSource, Problem
 from tocsin.cli.apply.shapes import SCOPE_LABEL, Shapes, compared, identity
 from tocsin.errors import InvalidInput, TocsinError
 
@@ -20,7 +20,7 @@ class Wanted:
 
     kind: Kind
     identity: str
-    place: Place
+    place: DocumentPlace
     where: tuple[int, int]
 
 
@@ -45,7 +45,7 @@ class Loaded:
             self.more += 1
 
 
-def load(sources: Sequence[Source], bodies: Bodies, shapes: Shapes, *, scope: str, default: str = "") -> Loaded:
+def load(sources: Sequence[DocumentSource], bodies: Bodies, shapes: Shapes, *, scope: str, default: str = "") -> Loaded:
     """Reads all documents; alarms get the label of the ``scope``, if there is one.
 
     With a ``default`` they are all of that kind, and need not say it.
@@ -68,14 +68,14 @@ def load(sources: Sequence[Source], bodies: Bodies, shapes: Shapes, *, scope: st
     return loaded
 
 
-def problems_of(place: Place, error: TocsinError) -> list[Problem]:
+def problems_of(place: DocumentPlace, error: TocsinError) -> list[Problem]:
     """What an error says of a document, field by field."""
     if not error.violations:
         return [Problem(str(place), "", error.message)]
     return [Problem(place.at(each.field), each.field, each.description) for each in error.violations]
 
 
-def _add(loaded: Loaded, kind: Kind, sent: dict[str, Any], bodies: Bodies, shapes: Shapes, place: Place, scope: str) -> None:
+def _add(loaded: Loaded, kind: Kind, sent: dict[str, Any], bodies: Bodies, shapes: Shapes, place: DocumentPlace, scope: str) -> None:
     if kind.name == "alarm":
         sent = _alarm(sent, scope)
     if not kind.imports:  # the server checks the lines of an import before any is written

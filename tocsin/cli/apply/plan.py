@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any, cast
 
 
-class Verdict(Enum):
+class ApplyOutcome(Enum):
     """What becomes of a resource."""
 
     CREATED = "created"
@@ -18,7 +18,7 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class FieldDifference:
     """A field that differs; None is what is not there."""
 
     path: str
@@ -26,12 +26,12 @@ class Change:
     after: Any
 
 
-def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[FieldDifference]:
     """Field by field what differs, in the order of the fields after, and then of those that go."""
     return list(_differences(before, after, ""))
 
 
-def _differences(before: Any, after: Any, path: str) -> Iterator[Change]:
+def _differences(before: Any, after: Any, path: str) -> Iterator[FieldDifference]:
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         old, new = cast("Mapping[str, Any]", before), cast("Mapping[str, Any]", after)
         for name in [*new, *(name for name in old if name not in new)]:
@@ -40,7 +40,7 @@ def _differences(before: Any, after: Any, path: str) -> Iterator[Change]:
         for place, pair in enumerate(zip(cast("list[Any]", before), cast("list[Any]", after), strict=True)):
             yield from _differences(*pair, f"{path}[{place}]")
     elif json.dumps(before, sort_keys=True) != json.dumps(after, sort_keys=True):  # true is no 1 there
-        yield Change(path, before, after)
+        yield FieldDifference(path, before, after)
 
 
 def _alike(before: Any, after: Any) -> bool:
@@ -51,7 +51,7 @@ def _alike(before: Any, after: Any) -> bool:
     return len(cast("list[Any]", before)) * 2 == len(items) and all(isinstance(item, Mapping) for item in items)
 
 
-def tops(differences: Sequence[Change]) -> list[str]:
+def tops(differences: Sequence[FieldDifference]) -> list[str]:
     """The fields of the top in which something differs, in order."""
     return list(dict.fromkeys(change.path.partition(".")[0].partition("[")[0] for change in differences))
 

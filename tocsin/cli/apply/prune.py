@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from tocsin.cli.apply.kinds import Kind, kinds
 from tocsin.cli.apply.load import Loaded, content_of
-from tocsin.cli.apply.plan import Verdict, stale
+from tocsin.cli.apply.plan import ApplyOutcome, stale
 from tocsin.cli.apply.reader import Problem
-from tocsin.cli.apply.report import Report
+from tocsin.cli.apply.report import ApplyReport
 from tocsin.cli.apply.server import Server
 from tocsin.cli.apply.shapes import identity, leaves_out, stored
 from tocsin.errors import FailedPrecondition, TocsinError
@@ -78,7 +78,7 @@ def _there(server: Server, kind: Kind) -> Iterator[Leftover]:
                 yield Leftover(kind, content_of(kind, said), name)
 
 
-def remove(server: Server, report: Report, gone: Sequence[Leftover]) -> list[Leftover]:
+def remove(server: Server, report: ApplyReport, gone: Sequence[Leftover]) -> list[Leftover]:
     """Removes these, and again what another one still needed, as long as that helps; returns what stays."""
     waiting: list[tuple[Leftover, TocsinError]] = []
     left = list(gone)
@@ -92,7 +92,7 @@ def remove(server: Server, report: Report, gone: Sequence[Leftover]) -> list[Lef
             except TocsinError as error:
                 _failed(report, each, error)
             else:
-                report.became(each.kind, each.identity, Verdict.DELETED)
+                report.became(each.kind, each.identity, ApplyOutcome.DELETED)
         if len(waiting) == len(left):
             break
         left = [each for each, _ in waiting]
@@ -101,5 +101,5 @@ def remove(server: Server, report: Report, gone: Sequence[Leftover]) -> list[Lef
     return [each for each, _ in waiting]
 
 
-def _failed(report: Report, each: Leftover, error: TocsinError) -> None:
-    report.became(each.kind, each.identity, Verdict.FAILED, problem=Problem(each.kind.shown(each.identity), "", error.message))
+def _failed(report: ApplyReport, each: Leftover, error: TocsinError) -> None:
+    report.became(each.kind, each.identity, ApplyOutcome.FAILED, problem=Problem(each.kind.shown(each.identity), "", error.message))

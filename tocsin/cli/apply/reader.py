@@ -24,10 +24,10 @@ _LONGEST_LINE: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DocumentPlace:
     """Where a document stands: the number of the document within its file, from 1, and the line where it begins."""
 
-    source: "Source"
+    source: "DocumentSource"
     number: int
     line: int
     within: str = ""
@@ -59,17 +59,17 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class DocumentSource:
     """A file, as people call it, and where it can be read again."""
 
     name: str
     path: Path
 
-    def documents(self) -> Iterator[tuple[Place, dict[str, Any]] | Problem]:
+    def documents(self) -> Iterator[tuple[DocumentPlace, dict[str, Any]] | Problem]:
         """What it holds; a problem ends it where the rest cannot be read."""
         try:
             for number, (line, value) in enumerate(self._values(), 1):
-                yield from self._opened(Place(self, number, line), value)
+                yield from self._opened(DocumentPlace(self, number, line), value)
         except YamlRefused as error:
             yield Problem(f"{self.name}, line {error.line}" if error.line else self.name, "", error.reason)
         except UnicodeDecodeError as error:
@@ -102,7 +102,7 @@ class Source:
             else:
                 yield from resources(file)
 
-    def _opened(self, place: Place, value: Any) -> Iterator[tuple[Place, dict[str, Any]] | Problem]:
+    def _opened(self, place: DocumentPlace, value: Any) -> Iterator[tuple[DocumentPlace, dict[str, Any]] | Problem]:
         """The document, or those of the answer of a list: ``{"calendars": […]}``."""
         if not isinstance(value, dict):
             yield Problem(str(place), "", f"{str(value)[:40]!r} is no resource")
@@ -111,7 +111,7 @@ class Source:
         listed = [name for name in body if name != "nextPageToken"]
         if len(listed) == 1 and isinstance(items := body[listed[0]], list) and listed[0] in _collections():
             for index, item in enumerate(cast("list[Any]", items)):
-                inner = Place(self, place.number, place.line, f"{listed[0]}[{index}]")
+                inner = DocumentPlace(self, place.number, place.line, f"{listed[0]}[{index}]")
                 yield (inner, item) if isinstance(item, dict) else Problem(str(place), inner.within, "is no resource")
         else:
             yield place, body
@@ -169,7 +169,7 @@ def _no_number(text: str) -> float:
 
 
 @contextmanager
-def sources(files: Sequence[str]) -> Generator[list[Source]]:
+def sources(files: Sequence[str]) -> Generator[list[DocumentSource]]:
     """The files, and those of folders by name; ``-`` is the standard input, which is kept for as long as it is wanted.
 
     Raises:
@@ -179,7 +179,7 @@ def sources(files: Sequence[str]) -> Generator[list[Source]]:
         yield [source for file in files for source in (_standard_input(Path(folder)) if file == "-" else _found(Path(file)))]
 
 
-def _standard_input(folder: Path) -> list[Source]:
+def _standard_input(folder: Path) -> list[DocumentSource]:
     path = folder / "input"
     with path.open("wb") as into:
         shutil.copyfileobj(sys.stdin.buffer, into)
@@ -187,12 +187,12 @@ def _standard_input(folder: Path) -> list[Source]:
         first = file.readline(_LONGEST_LINE).removeprefix(b"\xef\xbb\xbf").strip()
     lines = first[:1] == b"{" and _is_json(first.decode(errors="replace"))
     suffix = ".ndjson" if lines else ".json" if first[:1] in (b"{", b"[") else ".yaml"
-    return [Source("-", path.rename(path.with_suffix(suffix)))]
+    return [DocumentSource("-", path.rename(path.with_suffix(suffix)))]
 
 
-def _found(path: Path) -> list[Source]:
+def _found(path: Path) -> list[DocumentSource]:
     if path.is_file():
-        return [Source(str(path), path)]
+        return [DocumentSource(str(path), path)]
     if not path.is_dir():
         raise typer.BadParameter(f"{path} does not exist", param_hint="--file")
     files = [
@@ -204,7 +204,7 @@ def _found(path: Path) -> list[Source]:
     ]
     if not files:
         raise typer.BadParameter(f"{path} has no files {', '.join(SUFFIXES)}", param_hint="--file")
-    return [Source(str(file), file) for file in files]
+    return [DocumentSource(str(file), file) for file in files]
 
 
 class Bodies:

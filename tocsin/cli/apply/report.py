@@ -12,8 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from tocsin.cli.apply.kinds import Kind
-from tocsin.cli.apply.plan import Change, Verdict
-from tocsin.cli.apply.reader import Place, Problem
+from tocsin.cli.apply.plan import ApplyOutcome, FieldDifference
+from tocsin.cli.apply.reader import DocumentPlace, Problem
 from tocsin.cli.output import shown
 
 _MOST_LINES: Final = 200
@@ -21,7 +21,7 @@ _COLORS: Final = {"+": "green", "-": "red", "~": "yellow"}
 _LONGEST: Final = 2000
 
 
-class Report:
+class ApplyReport:
     """Tells people line by line, and programs all of it at the end.
 
     Attributes:
@@ -30,7 +30,7 @@ class Report:
 
     def __init__(self, *, output: str, future: bool, counted: bool = True) -> None:
         """Begins; ``future`` says that nothing is written, and what would be is told; ``counted`` that people get the numbers."""
-        self.counts: Counter[Verdict] = Counter()
+        self.counts: Counter[ApplyOutcome] = Counter()
         self._output, self._future, self._counted = output, future, counted
         self._rows: list[dict[str, Any]] = []
         self._lines: Counter[str] = Counter()
@@ -38,7 +38,14 @@ class Report:
         self._errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
     def became(
-        self, kind: Kind, name: str, verdict: Verdict, *, place: Place | None = None, problem: Problem | None = None, told: bool = True
+        self,
+        kind: Kind,
+        name: str,
+        verdict: ApplyOutcome,
+        *,
+        place: DocumentPlace | None = None,
+        problem: Problem | None = None,
+        told: bool = True,
     ) -> None:
         """One resource; ``told`` is false for what people have been told already."""
         self.counts[verdict] += 1
@@ -57,7 +64,9 @@ class Report:
         """A line to stderr."""
         self._errors.print(Text(text))
 
-    def differs(self, kind: Kind, name: str, verdict: Verdict, differences: Sequence[Change], place: Place | None = None) -> None:
+    def differs(
+        self, kind: Kind, name: str, verdict: ApplyOutcome, differences: Sequence[FieldDifference], place: DocumentPlace | None = None
+    ) -> None:
         """What would become of a resource, field by field."""
         self.counts[verdict] += 1
         if self._output != "table":
@@ -65,7 +74,7 @@ class Report:
             fields = [{"field": each.path, "before": each.before, "after": each.after} for each in differences]
             self._rows.append({**row, "changes": fields})
             return
-        words = {Verdict.CREATED: "+", Verdict.DELETED: "-"}
+        words = {ApplyOutcome.CREATED: "+", ApplyOutcome.DELETED: "-"}
         self._marked(words.get(verdict, "~"), kind.shown(name) + (f"  ({place})" if place is not None else ""))
         for each in differences:
             if each.before is None:
@@ -87,7 +96,7 @@ class Report:
 
     def end(self) -> None:
         """The numbers, or all of it for a program."""
-        counts = {verdict.value: self.counts[verdict] for verdict in Verdict}
+        counts = {verdict.value: self.counts[verdict] for verdict in ApplyOutcome}
         if self._output == "table" and not self._counted:
             return
         if self._output == "table":
@@ -97,18 +106,18 @@ class Report:
         sys.stdout.flush()
 
     @contextmanager
-    def progress(self, words: str, total: int) -> Generator["Meter"]:
+    def progress(self, words: str, total: int) -> Generator["ApplyProgress"]:
         """A bar on stderr while something is done, if somebody looks."""
         if not self._errors.is_terminal or total < _MOST_LINES:
-            yield Meter(None)
+            yield ApplyProgress(None)
             return
         columns = (TextColumn(words), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=self._errors, transient=True) as bar:
             bar.add_task(words, total=total)
-            yield Meter(bar)
+            yield ApplyProgress(bar)
 
 
-class Meter:
+class ApplyProgress:
     """How far something is."""
 
     def __init__(self, bar: Progress | None) -> None:
@@ -120,7 +129,7 @@ class Meter:
             self._bar.update(self._bar.task_ids[0], completed=done)
 
 
-def _row(kind: Kind, name: str, verdict: Verdict, place: Place | None, problem: Problem | None) -> dict[str, Any]:
+def _row(kind: Kind, name: str, verdict: ApplyOutcome, place: DocumentPlace | None, problem: Problem | None) -> dict[str, Any]:
     where = {"file": place.source.name, "document": place.number, "line": place.line} if place is not None else {}
     wrong = {"problem": {"place": problem.place, "field": problem.field, "reason": problem.reason}} if problem is not None else {}
     return {"kind": kind.name, "name": name, "verdict": verdict.value, **where, **wrong}

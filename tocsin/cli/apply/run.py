@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from tocsin.cli.apply.kinds import Kind, kinds
 from tocsin.cli.apply.load import Loaded, Wanted, problems_of
-from tocsin.cli.apply.plan import Change, Verdict, changes, tops
+from tocsin.cli.apply.plan import ApplyOutcome, FieldDifference, changes, tops
 from tocsin.cli.apply.reader import Bodies, Problem
-from tocsin.cli.apply.report import Report
+from tocsin.cli.apply.report import ApplyReport
 from tocsin.cli.apply.server import Server, lines_of
 from tocsin.cli.apply.shapes import Shapes, compared, identity, kept, stored, unreadable
 from tocsin.cli.apply.shapes import wanted as says
@@ -25,11 +25,11 @@ class Stopped(Exception):
 
 
 @dataclass(slots=True)
-class Step:
+class ApplyStep:
     """A resource that has to be written: what is sent, and of a change the fields and the version it is of."""
 
     wanted: Wanted
-    verdict: Verdict
+    verdict: ApplyOutcome
     where: tuple[int, int]
     fields: Sequence[str] = ()
     etag: str = ""
@@ -37,7 +37,7 @@ class Step:
 
 
 @dataclass(slots=True, kw_only=True)
-class Run:
+class ApplyRun:
     """One `tocsin apply`.
 
     Attributes:
@@ -48,11 +48,11 @@ class Run:
     shapes: Shapes
     bodies: Bodies
     loaded: Loaded
-    report: Report
+    report: ApplyReport
     only_diff: bool
     fail_fast: bool
     zone: str = ""
-    steps: dict[str, list[Step]] = field(default_factory=dict)
+    steps: dict[str, list[ApplyStep]] = field(default_factory=dict)
     unchanged: list[Wanted] = field(default_factory=list)
 
     # -- comparing ---------------------------------------------------------------------------------------------------------
@@ -99,12 +99,12 @@ class Run:
             return
         if self.only_diff:
             if differences:
-                self.report.differs(kind, wanted.identity, Verdict.CHANGED, differences, wanted.place)
+                self.report.differs(kind, wanted.identity, ApplyOutcome.CHANGED, differences, wanted.place)
             return
         fields = list(dict.fromkeys([*tops(differences), *hidden]))
         where = self.bodies.add(kept(kind, sent, there))
         etag = str(raw.get("etag", "")) if "etag" in kind.type.fields_by_name else ""
-        self._step(kind, Step(wanted, Verdict.CHANGED, where, fields, etag, sure=bool(differences)))
+        self._step(kind, ApplyStep(wanted, ApplyOutcome.CHANGED, where, fields, etag, sure=bool(differences)))
 
     def _missing(self, kind: Kind, wanted: Wanted) -> None:
         if not kind.makes:
@@ -113,12 +113,16 @@ class Run:
         elif self.only_diff:
             body = compared(kind, self.bodies.get(wanted.where))
             self.report.differs(
-                kind, wanted.identity, Verdict.CREATED, [Change(key, None, value) for key, value in body.items()], wanted.place
+                kind,
+                wanted.identity,
+                ApplyOutcome.CREATED,
+                [FieldDifference(key, None, value) for key, value in body.items()],
+                wanted.place,
             )
         else:
-            self._step(kind, Step(wanted, Verdict.CREATED, wanted.where))
+            self._step(kind, ApplyStep(wanted, ApplyOutcome.CREATED, wanted.where))
 
-    def _step(self, kind: Kind, step: Step) -> None:
+    def _step(self, kind: Kind, step: ApplyStep) -> None:
         self.steps.setdefault(kind.name, []).append(step)
 
     # -- checking ----------------------------------------------------------------------------------------------------------
@@ -129,7 +133,7 @@ class Run:
             step.wanted.identity
             for steps in self.steps.values()
             for step in steps
-            if step.verdict is Verdict.CREATED and "/" in step.wanted.identity
+            if step.verdict is ApplyOutcome.CREATED and "/" in step.wanted.identity
         }
         for kind, steps in self._kinds():
             if kind.imports:
@@ -137,10 +141,10 @@ class Run:
                     if not any(word.strip("'\",.;:") in made for word in problem.reason.split()):
                         self.loaded.refuse(Problem(step.wanted.place.at(problem.field), problem.field, problem.reason))
 
-    def _kinds(self) -> Iterator[tuple[Kind, list[Step]]]:
+    def _kinds(self) -> Iterator[tuple[Kind, list[ApplyStep]]]:
         yield from ((kind, self.steps[name]) for name, kind in kinds().items() if self.steps.get(name))
 
-    def _import(self, kind: Kind, steps: Sequence[Step], *, dry_run: bool) -> Iterator[tuple[Step, Problem]]:
+    def _import(self, kind: Kind, steps: Sequence[ApplyStep], *, dry_run: bool) -> Iterator[tuple[ApplyStep, Problem]]:
         """Imports; what was refused, as it comes to the end."""
         refused: list[dict[str, Any]] = []
         words = f"{'checking' if dry_run else 'writing'} {kind.collection}"
@@ -174,24 +178,24 @@ class Run:
                 else:
                     self._step(kind, step)
 
-    def _waits(self, kind: Kind, step: Step, problem: "Problem | TocsinError") -> bool:
+    def _waits(self, kind: Kind, step: ApplyStep, problem: "Problem | TocsinError") -> bool:
         if isinstance(problem, TocsinError) and not isinstance(problem, _MAY_WAIT):
             self._failed(kind, step, problem)
             return False
         return True
 
-    def _failed(self, kind: Kind, step: Step, problem: "Problem | TocsinError") -> None:
+    def _failed(self, kind: Kind, step: ApplyStep, problem: "Problem | TocsinError") -> None:
         if isinstance(problem, TocsinError):
             first, *more = problems_of(step.wanted.place, problem)
         else:
             first, more = Problem(step.wanted.place.at(problem.field), problem.field, problem.reason), []
-        self.report.became(kind, step.wanted.identity, Verdict.FAILED, place=step.wanted.place, problem=first)
+        self.report.became(kind, step.wanted.identity, ApplyOutcome.FAILED, place=step.wanted.place, problem=first)
         for each in more:
             self.report.problem(each)
         if self.fail_fast:
             raise Stopped
 
-    def _written(self, kind: Kind, steps: Sequence[Step]) -> Iterator[tuple[Step, "Problem | TocsinError"]]:
+    def _written(self, kind: Kind, steps: Sequence[ApplyStep]) -> Iterator[tuple[ApplyStep, "Problem | TocsinError"]]:
         """Writes these; yields what failed."""
         if kind.imports:
             failed = {id(step): (step, problem) for step, problem in self._import(kind, steps, dry_run=False)}
@@ -208,9 +212,9 @@ class Run:
                     yield step, error
                 meter.at(number)
 
-    def _one(self, kind: Kind, step: Step) -> None:
+    def _one(self, kind: Kind, step: ApplyStep) -> None:
         body, verdict = self.bodies.get(step.where), step.verdict
-        if verdict is Verdict.CREATED:
+        if verdict is ApplyOutcome.CREATED:
             try:
                 self.server.create(kind, body)
             except AlreadyExists:  # an earlier attempt made it, whose answer was lost
@@ -221,7 +225,7 @@ class Run:
             before = None if step.sure else next(self.server.present(kind, [step.wanted.identity]), None)
             after = self.server.update(kind, body, step.fields, step.etag)
             if before is not None and compared(kind, before) == compared(kind, after):
-                verdict = Verdict.UNCHANGED
+                verdict = ApplyOutcome.UNCHANGED
         self.report.became(kind, step.wanted.identity, verdict, place=step.wanted.place)
 
     def foretell(self) -> None:
@@ -234,4 +238,4 @@ class Run:
     def same(self) -> None:
         """Tells what stays as it is."""
         for each in self.unchanged:
-            self.report.became(each.kind, each.identity, Verdict.UNCHANGED, place=each.place)
+            self.report.became(each.kind, each.identity, ApplyOutcome.UNCHANGED, place=each.place)

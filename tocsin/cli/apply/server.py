@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from tocsin.cli.apply.kinds import Kind
 from tocsin.cli.apply.shapes import SCOPE_LABEL
-from tocsin.cli.bulk import Import, Mark
+from tocsin.cli.bulk import BulkImport, ImportMark
 from tocsin.client import Client
 from tocsin.errors import InvalidInput, NotFound, PermissionDenied, ResourceExhausted, Unavailable
 from tocsin.resource_names import resource_path
@@ -150,7 +150,7 @@ class Server:
         Raises:
             TocsinError: it cannot go on.
         """
-        work = Import(
+        work = BulkImport(
             url=self._url,
             api_key=self._api_key,
             verify=self._verify,
@@ -159,7 +159,7 @@ class Server:
             content_type="application/x-ndjson",
             dry_run=dry_run,
             lines=0,
-            mark=Mark(None),
+            mark=ImportMark(None),
             bar=None,
             tell=tell,
             done=done,
