@@ -10,6 +10,8 @@ from tests.integration.mesh.support import Echo, Note, Rig
 from tocsin.errors import Aborted, DeadlineExceeded, Internal, ResourceExhausted, TocsinError, Unavailable
 
 FAST = 0.01
+HANGS = "hangs"
+"""Instead of an error: an attempt that is never answered."""
 
 
 class Failing(Echo):
@@ -23,10 +25,10 @@ class Failing(Echo):
         way = self.ways.pop(0) if self.ways else None
         if isinstance(way, TocsinError):
             raise way
-        if isinstance(way, str):
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", (("grpc-retry-pushback-ms", way),))
-        if way is asyncio.sleep:
+        if way == HANGS:
             await asyncio.sleep(60)
+        elif isinstance(way, str):
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", (("grpc-retry-pushback-ms", way),))
         return request
 
 
@@ -42,9 +44,9 @@ class Failing(Echo):
         (["soon"], 1, ResourceExhausted),
         ([Unavailable()], 1, Unavailable),
         ([Internal()], 1, Internal),
-        ([asyncio.sleep], 2, None),
-        ([asyncio.sleep, Aborted()], 3, None),
-        ([asyncio.sleep, asyncio.sleep, asyncio.sleep], 3, DeadlineExceeded),
+        ([HANGS], 2, None),
+        ([HANGS, Aborted()], 3, None),
+        ([HANGS, HANGS, HANGS], 3, DeadlineExceeded),
     ],
     ids=str,
 )
@@ -63,7 +65,7 @@ async def test_what_the_contract_names_is_tried_again(rig: Rig, ways: list[Any],
 
 async def test_an_attempt_never_outlives_the_call(rig: Rig) -> None:
     """A caller with less time than an attempt gets one attempt, of that time."""
-    echo = Failing(asyncio.sleep, asyncio.sleep)
+    echo = Failing(HANGS, HANGS)
     await rig.serve(echo)
     with pytest.raises(DeadlineExceeded):
         await rig.stub().Try(Note(), timeout=0.2)
