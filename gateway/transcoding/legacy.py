@@ -23,7 +23,7 @@ _TRUTHS: Final[Mapping[str, JsonValue]] = {
 }  # fmt: skip
 _JSON_KINDS: Final = frozenset({FieldKind.FREE, FieldKind.MESSAGE})
 # One step of a field's path: a name, or a subscript, which stays as it is.
-_STEP: Final = re.compile(r"\[[^\]]*\]|[^.\[]+")
+_STEP: Final = re.compile(r"\[[^\]]*\]?|[^.\[]+")
 
 
 class LegacyBinder:

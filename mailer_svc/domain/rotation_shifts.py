@@ -29,7 +29,8 @@ _LEVEL: Final = re.compile(r"\[(?:L|CL)([0-9]{1,2})\]\s*", re.IGNORECASE)
 _PAGERDUTY: Final = re.compile(r"on[- ]call\s*[-:]\s*(.+)", re.IGNORECASE)
 _SEVERAL: Final = re.compile(r"[,;&+/]|\band\b", re.IGNORECASE)
 _ZONE: Final = re.compile(r"(?m)^X-WR-TIMEZONE:.*$")
-_EVENTS: Final = re.compile(r"BEGIN:VEVENT.*END:VEVENT", re.DOTALL | re.IGNORECASE)
+_BEGIN: Final = re.compile(r"BEGIN:VEVENT", re.IGNORECASE)
+_END: Final = re.compile(r"END:VEVENT", re.IGNORECASE)
 _SHOWN: Final = 120
 
 
@@ -204,7 +205,13 @@ def _covers(events: Sequence[str], named: str, zone: str) -> Iterator[Windows]:
                     continue
 
 
+def _events_of(calendar: str) -> str:
+    """From the first event to the end of the last one; empty if there is none."""
+    begin, ends = _BEGIN.search(calendar), list(_END.finditer(calendar))
+    return calendar[begin.start() : ends[-1].end()] if begin and ends else ""
+
+
 def _cover(events: Sequence[str], named: str, zone: str) -> Windows:
-    bodies = [body for event in events for body in _EVENTS.findall(event)]
+    bodies = [body for event in events if (body := _events_of(event))]
     key = named.partition(":")[2] or zone
     return Windows([cover_of(TimeWindow(spec=Recurrence("\n".join(bodies))), key)])

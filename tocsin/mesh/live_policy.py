@@ -181,7 +181,8 @@ class LivePolicies:
             self.orders = before
             self._index()
         else:
-            self._tell("policy order given", method=rule.method, caller=rule.caller, seconds=seconds, changes=len(changes))
+            _log.info("policy order given", method=rule.method, caller=rule.caller, seconds=seconds, changes=len(changes))
+            self._apply()
         return changes
 
     def reset(self, *, method: str, caller: str) -> list[Selector]:
@@ -190,7 +191,8 @@ class LivePolicies:
         for selector in gone:
             del self.orders[selector]
         if gone:
-            self._tell("policy orders taken back", orders=len(gone))
+            _log.info("policy orders taken back", orders=len(gone))
+            self._apply()
         return gone
 
     def _everything(self) -> dict[str, dict[str, str]]:
@@ -204,7 +206,8 @@ class LivePolicies:
         if over := [selector for selector, order in self.orders.items() if order.expires <= now]:
             for selector in over:
                 del self.orders[selector]
-            self._tell("policy orders expired", orders=len(over))
+            _log.info("policy orders expired", orders=len(over))
+            self._apply()
         if self.file is not None:
             self._reload(self.file)
 
@@ -231,7 +234,8 @@ class LivePolicies:
             self._refuse(error.message if isinstance(error, RuleInvalid) else str(error))
         else:
             self.problem = ""
-            self._tell("policy file read", rules=len(self._rules))
+            _log.info("policy file read", rules=len(self._rules))
+            self._apply()
         self._stamp = stamp  # one that is only half written is read again when it has changed once more
 
     def _take(self, text: str) -> None:
@@ -265,10 +269,10 @@ class LivePolicies:
                 found.setdefault(method, set()).add(caller)
         self._callers = found
 
-    def _tell(self, event: str, **values: object) -> None:
+    def _apply(self) -> None:
+        """What is in force has changed: calls and callers learn of it."""
         self._index()
         self._digest = ""
-        _log.info(event, **values)
         for callback in self._changed:
             callback()
 
