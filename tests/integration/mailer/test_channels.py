@@ -98,6 +98,7 @@ async def test_a_channel_that_hangs_holds_no_other(store: Store) -> None:
         return await store.state("d1000") is DeliveryState.SENT
 
     await eventually(sent, what="the mail")
+    await eventually(lambda: stuck.asked == 2, what="as many as it has connections")
     assert (stuck.asked, working.asked) == (2, 1)
     for each in senders:
         await each.stop()
