@@ -188,7 +188,7 @@ class _TimeQueue:
                     return due
                 self._place(self._turns.popleft())
             due = self._next_expected()
-            if due is not None or not self._turns:  # a look at the heap may have given somebody a turn
+            if not self._turns:  # a look at the heap may have given somebody a turn, who is due before it
                 return due
 
     def next_fresh(self, now: Micros) -> Micros | None:

@@ -136,6 +136,16 @@ class TimelineMachine(RuleBasedStateMachine):
 TestTimeline = TimelineMachine.TestCase
 
 
+def test_an_entry_that_moves_to_a_time_that_has_come_is_next() -> None:
+    """It was to be the earliest, and is overdue at its new time as well: nothing that comes later hides it."""
+    line = Timeline(tick=50)
+    line.insert("a", 20, 2, "a")
+    assert line.next_fresh(10, (1, 2)) == 20
+    line.insert("b", 0, 2, "b")
+    line.insert("b", 10, 2, "b")
+    assert line.next_due() == 10
+
+
 def test_a_flood_of_one_tenant_leaves_its_share_to_each_neighbour() -> None:
     """Of 100,000 due entries of one tenant a batch takes what two neighbours leave; one that becomes due later is in the next batch."""
     line = Timeline()
