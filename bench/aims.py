@@ -89,7 +89,7 @@ AIMS = {
         for store in ("sqlite", "postgresql")
         for service in ("processor svc", "mailer svc", "scheduler svc", "gateway", "auth svc")
     },
-    "start: forks: pss mib": "450",
+    "start: forks: services pss mib": "under 450",
     "recovery: sqlite: lost": "0",
     "recovery: postgresql: lost": "0",
     "rejected: us a call": "under 100",

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from tocsin.stack.layout import SERVICES
 from tocsin.stack.stack_file import read_stack_file
 from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually
@@ -25,9 +26,9 @@ async def measure(*, rounds: int = 3) -> dict[str, dict[str, float]]:
     """Starts and stops ``rounds`` stacks of each kind, whose databases exist.
 
     Returns:
-        For each way: seconds until all are ready; the CPU seconds of all processes until then; the memory of all processes together in MiB,
-        shared pages counted once (PSS, proc_pid_smaps(5)); the sum of what each process has resident (RSS); and the seconds from the kill
-        of the scheduler until it is ready again.
+        For each way: seconds until all are ready; the CPU seconds of all processes until then; memory in MiB, of the five services and of
+        all processes, with the supervisor and the template, where a page that several share counts once (PSS, proc_pid_smaps(5)), and of
+        the services as if they shared nothing (RSS); and the seconds from the kill of the scheduler until it is ready again.
     """
     with tempfile.TemporaryDirectory(prefix="start-") as folder:
         stack = RunningStack(state=Path(folder) / "state")
@@ -46,11 +47,13 @@ async def _one(stack: RunningStack, option: str) -> dict[str, float]:
     ready = time.monotonic() - begun
     try:
         processes = _family(stack.info["supervisor"])
+        services = [stack.pid(service) for service in SERVICES]
         found = {
             "ready_s": ready,
             "cpu_s": sum(map(_cpu, processes)),
-            "pss_mib": _memory(processes, "Pss"),
-            "rss_mib": _memory(processes, "Rss"),
+            "services_pss_mib": _memory(services, "Pss"),
+            "all_pss_mib": _memory(processes, "Pss"),
+            "services_rss_mib": _memory(services, "Rss"),
         }
         return {**found, "scheduler_back_s": await _back(stack)}
     finally:

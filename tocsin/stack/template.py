@@ -67,10 +67,10 @@ class ServiceTemplate:
         gc.disable()  # nothing of what is imported becomes garbage
         for service in services:
             self._import(service)
+            gc.freeze()  # a collection in a fork would touch, and so copy, all of it
             going, request = self._turn(wait=False)
             if not going:
                 return request
-        gc.freeze()
         while True:
             going, request = self._turn(wait=True)
             if not going:
