@@ -44,7 +44,7 @@ def backup(
     from tocsin.backups.making import make_backup  # loads the databases' drivers, which no other command needs
 
     _end_in_order()
-    made = asyncio.run(make_backup(_installation(state), Path(words[0]), clock=SystemClock(), keep=keep))
+    made = asyncio.run(make_backup(_installation(state), _target(words[0]), clock=SystemClock(), keep=keep))
     if as_json:
         write_json({"path": str(made.path), "bytes": made.size, "removed": [str(each) for each in made.removed], **_told(made.manifest)})
         return
@@ -52,6 +52,14 @@ def backup(
     write_line(f"{made.path}: {made.size} bytes")
     for each in made.removed:
         write_line(f"{each}: removed")
+
+
+def _target(words: str) -> Path:
+    """Where to write: a folder that is named as one, by a slash at its end, is made."""
+    path = Path(words)
+    if words.endswith("/"):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
 
 
 def restore(

@@ -47,6 +47,14 @@ def test_a_person_sees_what_is_in_it_and_what_is_not(state: Path, tmp_path: Path
     assert (code, "secret-key" in told["replaced"], Path(told["aside"]).parent) == (0, True, state)
 
 
+def test_a_folder_that_is_named_as_one_is_made(state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The second backup lies beside the first."""
+    folder = tmp_path / "none" / "yet"
+    code, out, _ = tocsin(capsys, "backup", f"{folder}/", "--state", str(state), "--json")
+    made = Path(json.loads(out)["path"])
+    assert (code, made.parent, list(folder.iterdir())) == (0, folder, [made])
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
