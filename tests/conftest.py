@@ -21,7 +21,7 @@ from tocsin.testing.smtp import SmtpSink
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # For the gate: the same examples each time, so that a change is stopped by what it breaks, and not by what chance finds on that day.
 settings.register_profile("gate", settings.get_profile("suite"), derandomize=True)
-settings.load_profile(os.environ.get("TOCSIN_TEST_PROFILE", "suite"))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 _FIRST = ("tests/simulation/", "tests/unit/tooling/test_checks.py", "tests/hostile/", "tests/e2e/", "tests/chaos/")
 _WITH_A_STACK = ("tests/e2e/", "tests/hostile/")
