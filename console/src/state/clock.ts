@@ -12,14 +12,13 @@ setInterval(() => {
 }, 1000);
 document.addEventListener("visibilitychange", () => (now.value = Date.now() + _offset.value));
 
-/** Notes what the `Date` header of an answer says. It has whole seconds: a difference below two is none. */
+/** Notes what the `Date` header of an answer says. It has whole seconds: a difference below two from what is known is none. */
 export function told(date: string | null): void {
   if (!date) return;
   const difference = Date.parse(date) + 500 - Date.now();
-  if (!Number.isFinite(difference)) return;
-  const known = _offset.value;
+  if (!Number.isFinite(difference) || Math.abs(difference - _offset.value) < 2000) return;
   _offset.value = Math.abs(difference) < 2000 ? 0 : difference;
-  if (Math.abs(_offset.value - known) > 2000) now.value = serverNow();
+  now.value = serverNow();
 }
 
 /** How far the browser's clock is behind the server's, in milliseconds; 0: as good as nothing. */
