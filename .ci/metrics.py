@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from tocsin.clock import SystemClock
 from tocsin.config import ServiceSettings
-from tocsin.mesh.identity import ensure_pki
+from tocsin.mesh.authority import ensure_pki
 from tocsin.telemetry import component
 from tocsin.telemetry.metrics import make_registry
 

@@ -19,8 +19,8 @@ from google.api.httpbody_pb2 import HttpBody
 from bench.services import mesh_of, seconds_of, seconds_of_server, service
 from tocsin.api.scheduler.v1 import alarm_service_pb2, alarm_service_pb2_grpc, firing_service_pb2, firing_service_pb2_grpc
 from tocsin.clock import SECOND, SystemClock, from_micros
+from tocsin.mesh.authority import ensure_pki
 from tocsin.mesh.context import acting_as
-from tocsin.mesh.identity import ensure_pki
 from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.process import free_port
 from tocsin.testing.tokens import TokenMint

@@ -16,7 +16,7 @@ from scheduler_svc.store import SqlAlarmStore
 from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.clock import SECOND, SystemClock
 from tocsin.database import Database
-from tocsin.mesh.identity import ensure_pki
+from tocsin.mesh.authority import ensure_pki
 from tocsin.recurrence import At, Trigger
 from tocsin.testing.process import free_port
 from tocsin.testing.waiting import eventually

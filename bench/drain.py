@@ -18,7 +18,7 @@ from scheduler_svc.config import SchedulerSettings
 from scheduler_svc.wiring import build
 from tocsin.api.scheduler.v1 import dispatch_service_pb2, dispatch_service_pb2_grpc
 from tocsin.clock import SystemClock
-from tocsin.mesh.identity import ensure_pki
+from tocsin.mesh.authority import ensure_pki
 from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.process import free_port
 from tocsin.testing.tokens import TokenMint

@@ -18,7 +18,7 @@ from tocsin.api.scheduler.v1 import dispatch_service_pb2, dispatch_service_pb2_g
 from tocsin.api.scheduler.v1.incident_service_pb2_grpc import IncidentServiceStub
 from tocsin.clock import SECOND, SystemClock
 from tocsin.database import Database
-from tocsin.mesh.identity import ensure_pki
+from tocsin.mesh.authority import ensure_pki
 from tocsin.testing.process import free_port
 from tocsin.testing.waiting import eventually
 

@@ -10,7 +10,7 @@ from bench.services import mesh_of, service
 from tocsin.api.mailer.v1 import delivery_service_pb2 as pb
 from tocsin.api.mailer.v1 import delivery_service_pb2_grpc as rpc
 from tocsin.clock import SystemClock
-from tocsin.mesh.identity import ensure_pki
+from tocsin.mesh.authority import ensure_pki
 from tocsin.testing.process import free_port
 
 TENANT: Final = "bench"

@@ -29,10 +29,11 @@ from tocsin.api.mailer.v1 import delivery_service_pb2_grpc as delivery_grpc
 from tocsin.clock import SystemClock
 from tocsin.config import ServiceSettings
 from tocsin.garbage_collection import freeze_heap, raise_thresholds
+from tocsin.mesh.authority import ensure_pki
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
 from tocsin.mesh.context import acting_as
-from tocsin.mesh.identity import Identity, ensure_pki
+from tocsin.mesh.identity import Identity
 from tocsin.mesh.jwks import JwksCache
 from tocsin.mesh.server import MeshServer
 from tocsin.mesh.tokens import TokenVerifier

@@ -20,10 +20,10 @@ from tocsin.api.auth.v1 import auth_service_pb2_grpc as pb_grpc
 from tocsin.clock import SystemClock
 from tocsin.config import ServiceSettings
 from tocsin.errors import CircuitOpen, Unavailable
+from tocsin.mesh.authority import ensure_pki
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
 from tocsin.mesh.context import acting_as
-from tocsin.mesh.identity import ensure_pki
 from tocsin.telemetry import Telemetry
 
 _DEAD = "127.0.0.1:1"

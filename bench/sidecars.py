@@ -26,7 +26,7 @@ import uvloop
 
 from bench.mesh_tax import Calls, alone, bare, meshed, rate
 from tocsin.clock import SystemClock
-from tocsin.mesh.identity import ensure_pki
+from tocsin.mesh.authority import ensure_pki
 from tocsin.testing.process import ServerProcess, accepts, free_port
 from tocsin.testing.tokens import AUDIENCE, ISSUER, TokenMint
 

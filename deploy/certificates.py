@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tocsin.clock import Clock, SystemClock
 from tocsin.config import ConfigError, ServiceSettings, load
-from tocsin.mesh.identity import CA_FILE, ensure_pki
+from tocsin.mesh.authority import CA_FILE, ensure_pki
 
 SERVICES = ("gateway", "auth_svc", "scheduler_svc", "processor_svc", "mailer_svc")
 

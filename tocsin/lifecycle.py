@@ -19,7 +19,7 @@ import uvloop
 
 from tocsin.background import Backgrounds
 from tocsin.clock import Clock, SystemClock
-from tocsin.config import PREFIX, ConfigError, ServiceSettings, load
+from tocsin.config import ConfigError, ServiceSettings, load
 from tocsin.errors import SettingsAtFault
 from tocsin.exit_codes import ExitCode as ExitCode
 from tocsin.garbage_collection import freeze_heap
@@ -307,20 +307,15 @@ def _cannot_bind(error: BaseException) -> bool:
 def _file_words(error: OSError, settings: ServiceSettings) -> str:
     path = Path(os.fsdecode(error.filename))
     named = next((name for name in type(settings).model_fields if getattr(settings, name) == path), None)
-    where = f"{setting_name(settings, named)}: " if named else ""
+    where = f"{settings.setting_name(named)}: " if named else ""
     return f"{where}cannot use {path}: {error.strerror}"
 
 
 def _taken(settings: ServiceSettings) -> str | None:
     """Names the listening ports that another process holds; the parts of this one have released theirs."""
     words = [
-        f"{setting_name(settings, name)}: port {port} on {settings.host} is in use by another process"
+        f"{settings.setting_name(name)}: port {port} on {settings.host} is in use by another process"
         for name in _LISTENING
         if (port := getattr(settings, name, 0)) and not can_listen(settings.host, port)
     ]
     return "\n".join(words) or None
-
-
-def setting_name(settings: ServiceSettings, field: str) -> str:
-    """The environment variable that sets ``field`` for this service alone."""
-    return f"{PREFIX}{settings.service.upper()}_{field.upper()}"

@@ -19,11 +19,13 @@ from tocsin.lifecycle import Component
 from tocsin.mesh.breaker import Breaker, BreakerRegistry, failing_on
 from tocsin.mesh.client import ForeignService, Mesh
 from tocsin.mesh.health import Check
-from tocsin.mesh.jwks import JwksCache, JwksSource, mesh_source
+from tocsin.mesh.jwks import JwksCache, JwksSource
 from tocsin.mesh.policy import MethodPolicy
 from tocsin.mesh.server import Handler, MeshServer
 from tocsin.mesh.tokens import TokenVerifier
 from tocsin.protojson.converters import JsonCodec
+from tocsin.published_keys import mesh_source
+from tocsin.state_metrics import export_state
 from tocsin.telemetry import Telemetry
 from tocsin.tenants.feed import TenantFeed, over_mesh, purge_teller
 from tocsin.tenants.purge import PurgeElsewhere, TenantPurger
@@ -62,6 +64,7 @@ class Node:
         self._clock = clock
         self._guard = RestoreGuard(settings.state_dir)
         self.telemetry = Telemetry(service=self.name, settings=settings)
+        export_state(self.telemetry.registry, settings.state_dir)
         self.breakers = BreakerRegistry(clock=clock)
         self.installation_key = InstallationKey.of(settings)
         self.mesh = Mesh(

@@ -21,18 +21,20 @@ from auth_svc.wiring.tenants import TenantParts
 from tocsin.api.auth.v1 import stream_token_service_pb2_grpc
 from tocsin.clock import Clock
 from tocsin.database import Database
-from tocsin.lifecycle import App, setting_name
+from tocsin.lifecycle import App
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
 from tocsin.mesh.policy import policies
 from tocsin.mesh.server import Handler, MeshServer
 from tocsin.node import DatabaseGuard, export_pool
+from tocsin.state_metrics import export_state
 from tocsin.telemetry import Telemetry
 
 
 def build(settings: AuthSettings, clock: Clock) -> App:
     """Puts the service together; nothing starts. It calls the mailer alone, and verifies tokens with its own keys."""
     telemetry = Telemetry(service=settings.service_name, settings=settings)
+    export_state(telemetry.registry, settings.state_dir)
     breakers = BreakerRegistry(clock=clock)
     guard = DatabaseGuard(breakers.get(id="database", target="database"), settings.database_command_timeout_seconds)
     database = Database.of(settings, clock=clock, guard=guard)
@@ -115,8 +117,8 @@ def _installer(settings: AuthSettings, clock: Clock, *, store: AuthStore, hasher
 def _signing_keys(settings: AuthSettings, clock: Clock) -> SigningKeys:
     files = KeyFiles(
         signing=settings.signing_key_file,
-        signing_setting=setting_name(settings, "signing_key_file"),
+        signing_setting=settings.setting_name("signing_key_file"),
         retired=settings.retired_key_files,
-        retired_setting=setting_name(settings, "retired_key_files"),
+        retired_setting=settings.setting_name("retired_key_files"),
     )
     return SigningKeys(files=files, issuer=settings.token_issuer, audience=settings.token_audience, clock=clock)

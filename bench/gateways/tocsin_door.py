@@ -11,7 +11,7 @@ from gateway.config import GatewaySettings
 from gateway.wiring import build
 from tocsin.clock import SystemClock
 from tocsin.config import load
-from tocsin.mesh.identity import ensure_pki
+from tocsin.mesh.authority import ensure_pki
 from tocsin.testing.tokens import TokenMint
 
 _SETTINGS = {

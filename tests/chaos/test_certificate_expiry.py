@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from tests.chaos.load import FULL, SERVICES, Load, Note
 from tocsin.clock import SystemClock
-from tocsin.mesh.identity import Authority
+from tocsin.mesh.authority import Authority
 from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually
 

@@ -21,7 +21,7 @@ from tests.integration.scheduler.stores import Stores
 from tests.integration.scheduler.support import noop
 from tocsin.api.scheduler.v1 import trigger_service_pb2, trigger_service_pb2_grpc
 from tocsin.clock import SystemClock
-from tocsin.mesh.identity import ensure_pki
+from tocsin.mesh.authority import ensure_pki
 from tocsin.testing.tokens import TokenMint
 from tocsin.testing.waiting import eventually
 

@@ -17,7 +17,7 @@ from tests.chaos.schedulers import SERVICES, Consumer, Scheduler
 from tests.integration.scheduler.stores import SECOND, Stores, alarm
 from tests.integration.scheduler.support import noop
 from tocsin.clock import SystemClock
-from tocsin.mesh.identity import ensure_pki
+from tocsin.mesh.authority import ensure_pki
 from tocsin.recurrence import At, CatchUp, CatchUpMode, Every, Trigger
 from tocsin.testing.waiting import eventually
 

@@ -14,7 +14,7 @@ from typing import Final
 import httpx2
 
 from tocsin.clock import SystemClock
-from tocsin.mesh.identity import ensure_pki
+from tocsin.mesh.authority import ensure_pki
 from tocsin.stack.layout import GATEWAY, SERVICES, Layout, plan, prefix
 from tocsin.testing.stack import free_port_base
 from tocsin.testing.waiting import eventually

@@ -6,8 +6,9 @@ value of ``TOCSIN_REDIS_URL``, as Docker and Kubernetes mount secrets. An empty 
 Everything that is wrong is reported at once.
 """
 
-from tocsin.config.environment import PREFIX, SERVICES, load
+from tocsin.config.environment import SERVICES, load
 from tocsin.config.settings import (
+    PREFIX,
     EgressSettings,
     MeshSettings,
     RedisSettings,

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -11,6 +11,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from tocsin.egress.addresses import AllowedTargets
 
+PREFIX: Final = "TOCSIN_"
+"""Of every environment variable."""
 _FEWEST_SECRET = 32
 _URL = re.compile(r"[a-z]+://[A-Za-z0-9.:\[\]-]{1,253}(/[A-Za-z0-9._~/-]{0,200})?")
 _DATABASES = ("sqlite", "sqlite+aiosqlite", "postgresql", "postgresql+asyncpg")
@@ -51,6 +53,10 @@ class Settings(BaseSettings):
     def service_name(self) -> str:
         """The package's name, which is also the name on certificates and logs: "gateway", "auth_svc", ..."""
         return service_name(self.service)
+
+    def setting_name(self, field: str) -> str:
+        """The environment variable that sets ``field`` for this service alone."""
+        return f"{PREFIX}{self.service.upper()}_{field.upper()}"
 
 
 class MeshSettings(Settings):
@@ -104,6 +110,16 @@ class MeshSettings(Settings):
         default=None, description="Rules that change policies of the mesh at run time (docs/mesh.md); watched."
     )
     keepalive_seconds: float = Field(default=30.0, ge=1, description="Interval of keepalive pings on idle connections.")
+
+    @property
+    def service_targets(self) -> Mapping[str, str]:
+        """gRPC targets of the services, by their names on certificates."""
+        return {
+            "auth_svc": self.auth_target,
+            "scheduler_svc": self.scheduler_target,
+            "processor_svc": self.processor_target,
+            "mailer_svc": self.mailer_target,
+        }
 
 
 class RedisSettings(Settings):

@@ -12,8 +12,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from dataclasses import dataclass, field
 from typing import Final
 
-from tocsin.config import MeshSettings
 from tocsin.errors import ResourceExhausted
+from tocsin.mesh.options import BulkheadOptions
 from tocsin.mesh.policy import Criticality, MethodKind, MethodPolicy
 
 RETRY_SECONDS: Final = 1.0
@@ -41,7 +41,7 @@ class _Places:
 class Bulkheads:
     """The places of every tenant and rate class. Belongs to one event loop."""
 
-    def __init__(self, settings: MeshSettings, *, tenant_streams: int | None = None, max_streams: int | None = None) -> None:
+    def __init__(self, settings: BulkheadOptions, *, tenant_streams: int | None = None, max_streams: int | None = None) -> None:
         """All places are free.
 
         Args:

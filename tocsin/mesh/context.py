@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from tocsin.errors import Unauthenticated
-from tocsin.mesh.tokens import Principal
+from tocsin.mesh.principal import Principal
 
 TENANT: Final = "x-tocsin-tenant"
 """Header of a call that a service makes for a tenant; it counts only from a delegate of the method, by its certificate."""

@@ -1,4 +1,4 @@
-"""The published keys, kept at hand: in memory and on disk, so that tokens verify while auth_svc is down, and after a restart too."""
+"""The published keys, kept at hand: in memory and on disk, so that tokens verify while their issuer is down, and after a restart too."""
 
 import asyncio
 import json
@@ -8,12 +8,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-import grpc
 import jwt
-from google.protobuf import json_format
 from jwt import PyJWK
 
-from tocsin.api.auth.v1 import auth_service_pb2, auth_service_pb2_grpc
 from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError, Unavailable
@@ -28,16 +25,6 @@ JwksSource = Callable[[], Awaitable[Mapping[str, Any]]]
 
 class KeysUnavailable(Unavailable):
     """Tokens cannot be verified at the moment."""
-
-
-def mesh_source(channel: grpc.aio.Channel) -> JwksSource:
-    """Fetches the keys from auth_svc through ``channel``."""
-    stub = auth_service_pb2_grpc.AuthServiceStub(channel)
-
-    async def fetch() -> Mapping[str, Any]:
-        return json_format.MessageToDict(await stub.GetJwks(auth_service_pb2.GetJwksRequest()), preserving_proto_field_name=True)
-
-    return fetch
 
 
 class JwksCache:

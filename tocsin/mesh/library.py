@@ -6,27 +6,27 @@ other service of Tocsin is needed. ``examples/greeter/`` has two services.
 
 import asyncio
 import signal
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, NoReturn, Self
 
 import grpc
-from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import FileDescriptor
 
 from tocsin.clock import SystemClock
-from tocsin.config import ServiceSettings
-from tocsin.errors import Unauthenticated
+from tocsin.errors import ConfigError, Unauthenticated
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
 from tocsin.mesh.client.channel import MeshChannel
 from tocsin.mesh.client.foreign import TlsFiles
 from tocsin.mesh.health import Check
-from tocsin.mesh.policy import MethodPolicy, PolicyError, checked, read
+from tocsin.mesh.options import ProcessOptions
+from tocsin.mesh.policy import MethodPolicy, PolicyError, checked, own_policies, read, with_imports
+from tocsin.mesh.principal import Verifier
 from tocsin.mesh.server import MeshServer
 from tocsin.mesh.server.mesh_server import Handler
-from tocsin.mesh.tokens import Verifier
 from tocsin.telemetry import Telemetry
 
 _TIMEOUT: Final = 15.0
@@ -112,7 +112,7 @@ def contract_policies(
             public=policy.public or not (policy.scope or policy.callers),
             rate_class=policy.rate_class or _RATE_CLASS,
         )
-        for path, policy in read(_with_imports(wanted), package="").items()
+        for path, policy in read(with_imports(wanted), package="").items()
         if policy.service in declared
     }
     if not tokens and (asking := [path for path, policy in found.items() if policy.scope]):
@@ -131,18 +131,12 @@ def _files_of(tls: MutualTls | ServerTls | None) -> dict[str, Any]:
     return {"tls_ca_file": tls.cert_file, "tls_cert_file": tls.cert_file, "tls_key_file": tls.key_file}
 
 
-def _with_imports(files: Iterable[FileDescriptor]) -> descriptor_pb2.FileDescriptorSet:
-    found: dict[str, FileDescriptor] = {}
-    waiting = list(files)
-    while waiting:
-        file = waiting.pop()
-        if file.name not in found:
-            found[file.name] = file
-            waiting += file.dependencies
-    copied = descriptor_pb2.FileDescriptorSet()
-    for file in found.values():
-        file.CopyToProto(copied.file.add())
-    return copied
+def _missing(*, tls: bool, otlp: bool) -> Iterator[str]:
+    """A line for each argument that needs packages which not everybody has."""
+    if tls and find_spec("cryptography") is None:
+        yield "tls: certificates are read by the package cryptography: pip install 'tocsin-mesh[tls]'"
+    if otlp and (find_spec("opentelemetry.sdk") is None or find_spec("opentelemetry.exporter") is None):
+        yield "otlp_endpoint: spans are exported by the SDK of OpenTelemetry: pip install 'tocsin-mesh[otlp]'"
 
 
 class ServiceProcess:
@@ -185,11 +179,14 @@ class ServiceProcess:
 
         Raises:
             PolicyError: the contract asks for what makes no sense.
+            ConfigError: it needs a package that is not installed; the message tells how to.
         """
+        if missing := [*_missing(tls=tls is not None, otlp=otlp_endpoint is not None)]:
+            raise ConfigError(missing)
         given: dict[str, Any] = {"host": host, "metrics_port": metrics_port, "otlp_endpoint": otlp_endpoint, "drain_seconds": drain_seconds}
         given |= _files_of(tls)
         self._tls = tls
-        self._settings = ServiceSettings(**given)
+        self._settings = ProcessOptions(**given)
         self.service = service
         self._clock = SystemClock()
         self._plaintext = tls is None
@@ -203,6 +200,7 @@ class ServiceProcess:
             clock=self._clock,
             telemetry=self._telemetry,
             breakers=self.breakers,
+            contract=own_policies(),
             methods=self._methods,
             targets=targets or {},
             plaintext=self._plaintext,
@@ -260,7 +258,7 @@ class ServiceProcess:
             raise ValueError("tls: cert_file and key_file are needed to serve with TLS")
         server = MeshServer(
             service=self.service,
-            settings=self._settings.model_copy(update={"port": port}),
+            settings=replace(self._settings, port=port),
             clock=self._clock,
             telemetry=self._telemetry,
             mesh=self._mesh,
@@ -268,6 +266,7 @@ class ServiceProcess:
             breakers=self.breakers,
             checks=checks or {},
             handlers=handlers,
+            contract=own_policies(),
             methods=self._methods,
             plaintext=self._plaintext,
             mutual=isinstance(self._tls, MutualTls),

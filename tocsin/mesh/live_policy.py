@@ -15,8 +15,9 @@ from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
 from tocsin.clock import Clock
 from tocsin.errors import NotFound
 from tocsin.mesh.health import Degraded
-from tocsin.mesh.policy import MethodPolicy, declared_by, digest
+from tocsin.mesh.policy import MethodPolicy, digest
 from tocsin.mesh.policy_rules import RuleInvalid, applied, check, difference, flat, invalid, named, parse
+from tocsin.mesh.policy_sources import declared_by
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)

@@ -1,5 +1,6 @@
 """MeshService: what every service tells about itself, and the operator's orders that it takes."""
 
+import secrets
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import grpc
-from ulid import ULID
 
 from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
 from tocsin.api.mesh.v1 import mesh_service_pb2_grpc as pb_grpc
@@ -49,7 +49,7 @@ class Start:
     @classmethod
     def of(cls, service: str, clock: Clock) -> "Start":
         """A start that happens now."""
-        return cls(service=service, incarnation=str(ULID()), version=VERSION, micros=clock.micros())
+        return cls(service=service, incarnation=secrets.token_hex(16), version=VERSION, micros=clock.micros())
 
 
 class MeshServicer(pb_grpc.MeshServiceServicer):

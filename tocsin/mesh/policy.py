@@ -16,8 +16,9 @@ from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from google.api import annotations_pb2, field_info_pb2
 from google.protobuf import descriptor_pb2, duration_pb2
+from google.protobuf.descriptor import FileDescriptor
 
-from tocsin.api.mesh.v1 import http_pb2, policy_pb2
+from tocsin.api.mesh.v1 import http_pb2, mesh_service_pb2, policy_pb2
 from tocsin.mesh.breaker import BreakerRule
 from tocsin.mesh.policy_options import merged_options
 from tocsin.mesh.request_id import RequestIdField
@@ -34,6 +35,8 @@ READABLE_OPTIONS = (annotations_pb2, http_pb2)
 _FIELD_INFO = cast("Any", field_info_pb2.field_info)  # its published stub is no key of extensions
 
 PACKAGE = "tocsin.api."
+DESCRIPTORS: Final = resources.files("tocsin.api") / "descriptors.binpb"
+"""Of Tocsin's own contract."""
 _SERVICE_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")  # what a segment of a SPIFFE path may hold
 MAX_REQUEST_BYTES = 256 * 1024
 """Most bytes of a request from outside, unless its method says otherwise."""
@@ -163,18 +166,43 @@ class MethodPolicy:
 
 @cache
 def contract() -> descriptor_pb2.FileDescriptorSet:
-    """The compiled contract with comments and imports, as ``make gen`` wrote it."""
-    return descriptor_pb2.FileDescriptorSet.FromString(resources.files("tocsin.api").joinpath("descriptors.binpb").read_bytes())
+    """Tocsin's compiled contract with comments and imports, as ``make gen`` wrote it; it does not come with the mesh alone.
+
+    Raises:
+        FileNotFoundError: Tocsin is not installed.
+    """
+    return descriptor_pb2.FileDescriptorSet.FromString(DESCRIPTORS.read_bytes())
 
 
 @cache
 def policies() -> Mapping[str, MethodPolicy]:
-    """The policy of every method of the contract, by path.
+    """The policy of every method of Tocsin's contract, by path.
 
     Raises:
         PolicyError: a method lacks something that is mandatory.
     """
     return checked(read(contract()))
+
+
+@cache
+def own_policies() -> Mapping[str, MethodPolicy]:
+    """The policy of every method of the mesh's own service, by path."""
+    return checked(read(with_imports([mesh_service_pb2.DESCRIPTOR]), package=mesh_service_pb2.DESCRIPTOR.package))
+
+
+def with_imports(files: Iterable[FileDescriptor]) -> descriptor_pb2.FileDescriptorSet:
+    """``files`` with all that they import."""
+    found: dict[str, FileDescriptor] = {}
+    waiting = list(files)
+    while waiting:
+        file = waiting.pop()
+        if file.name not in found:
+            found[file.name] = file
+            waiting += file.dependencies
+    copied = descriptor_pb2.FileDescriptorSet()
+    for file in found.values():
+        file.CopyToProto(copied.file.add())
+    return copied
 
 
 def digest(methods: Iterable[MethodPolicy]) -> str:
@@ -189,12 +217,6 @@ def _shown(value: object) -> str:
 
 def _values(policy: MethodPolicy) -> Iterator[Any]:
     return (getattr(policy, field.name) for field in fields(policy) if field.name != "comment")
-
-
-@cache
-def every_scope() -> frozenset[str]:
-    """Every scope that the contract asks for."""
-    return frozenset(policy.scope for policy in policies().values() if policy.scope)
 
 
 def checked(found: Mapping[str, MethodPolicy], *, services: Collection[str] = ()) -> Mapping[str, MethodPolicy]:
@@ -342,33 +364,6 @@ def _retry_rule(option: policy_pb2.Retry) -> RetryRule:
 
 def _breaker_rule(option: policy_pb2.Breaker) -> BreakerRule:
     return BreakerRule(**given(option, BreakerRule))
-
-
-def declared_by(policy: MethodPolicy, name: str) -> str:
-    """Which option of the contract says a value, such as "timeout" or "retry.max_attempts": "method", "service", or "default" for none."""
-    for layer, options in _options().get(policy.path, {}).items():
-        found: Any = options
-        for part in name.split("."):
-            if not any(field.name == part for field, _ in found.ListFields()):
-                break
-            found = getattr(found, part)
-        else:
-            return layer
-    return "default"
-
-
-@cache
-def _options() -> Mapping[str, Mapping[str, policy_pb2.Policy]]:
-    """The options of each method and of its service, by path."""
-    return {
-        f"/{qualified(file.package, service.name)}/{method.name}": {
-            "method": method.options.Extensions[policy_pb2.policy],
-            "service": service.options.Extensions[policy_pb2.defaults],
-        }
-        for file in contract().file
-        for service in file.service
-        for method in service.method
-    }
 
 
 def given(option: policy_pb2.Retry | policy_pb2.Breaker, rule: type[RetryRule] | type[BreakerRule]) -> dict[str, Any]:

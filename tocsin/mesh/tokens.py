@@ -6,15 +6,17 @@ Claims: ``sub`` is "users/<id>" or "apiKeys/<id>", ``tenant`` the tenant's id, `
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol, Self, cast
+from typing import Any, Protocol, cast
 
 import jwt
 from jwt import PyJWK
 
 from tocsin.clock import SECOND, Clock, to_micros
-from tocsin.errors import PermissionDenied, Unauthenticated
+from tocsin.errors import Unauthenticated
+from tocsin.mesh.principal import Principal as Principal
+from tocsin.mesh.principal import ScopeMissing as ScopeMissing
+from tocsin.mesh.principal import Verifier as Verifier
 
 ALGORITHMS = frozenset({"EdDSA", "ES256"})
 """Asymmetric signatures alone: a service that can verify must not be able to sign."""
@@ -25,29 +27,6 @@ LEEWAY = timedelta(seconds=5)
 _EARLY = timedelta(seconds=60)
 """By how much a token may come from the future: the clock of who issued it may be ahead of ours."""
 _REQUIRED = ["exp", "iat", "iss", "aud", "sub"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Principal:
-    """A user, or an API key, that a token speaks for.
-
-    Attributes:
-        tenant: id of the tenant; every query filters by it.
-        subject: "users/<id>" or "apiKeys/<id>".
-        scopes: what the token may do.
-        time_zone: IANA name of the tenant's time zone.
-        token: the token itself, which travels along with every call.
-        expires: when it ends.
-        session: id of the session that it is of; empty of an API key's.
-    """
-
-    tenant: str
-    subject: str
-    scopes: frozenset[str]
-    time_zone: str
-    token: str
-    expires: datetime
-    session: str = ""
 
 
 class KeySource(Protocol):
@@ -69,31 +48,6 @@ class TokenRefused(Unauthenticated):
 
 class TokenExpired(Unauthenticated):
     """The token has expired."""
-
-
-class ScopeMissing(PermissionDenied):
-    """The token does not carry the scope that this needs."""
-
-    @classmethod
-    def of(cls, scope: str) -> Self:
-        """The error for the missing ``scope``."""
-        return cls(f"The token does not carry the scope {scope!r}.", metadata={"scope": scope})
-
-
-class Verifier(Protocol):
-    """Says whom a token speaks for."""
-
-    def known(self, token: str) -> Principal | None:
-        """The principal of a token that was verified a moment ago."""
-        ...
-
-    async def verify(self, token: str) -> Principal:
-        """The principal that ``token`` speaks for.
-
-        Raises:
-            Unauthenticated: the token is not valid.
-        """
-        ...
 
 
 class TokenVerifier:

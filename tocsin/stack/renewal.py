@@ -40,7 +40,7 @@ class Certificates:
             OSError: the folder cannot be read or written.
             ValueError: a file there is not what its name says.
         """
-        from tocsin.mesh.identity import ensure_pki  # gRPC takes long to import, and the commands of every day do without
+        from tocsin.mesh.authority import ensure_pki  # gRPC takes long to import, and the commands of every day do without
 
         ensure_pki(folder=self._folder, services=SERVICES, trust_domain=self._trust_domain, clock=self._clock)
         self._ensured = self._clock.monotonic()

@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from opentelemetry import trace
@@ -13,7 +12,7 @@ from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind, Tracer
 from opentelemetry.util.types import AttributeValue
 
 from tocsin.background import Backgrounds
-from tocsin.telemetry.metrics import BackgroundFailures, MetricsServer, export_backup, export_disk, make_registry
+from tocsin.telemetry.metrics import BackgroundFailures, MetricsServer, make_registry
 from tocsin.telemetry.traces import (
     beginning,
     carry,
@@ -38,11 +37,6 @@ class TelemetryOptions(Protocol):
     @property
     def host(self) -> str:
         """Address to bind."""
-        ...
-
-    @property
-    def state_dir(self) -> Path:
-        """The folder whose disk must not fill up."""
         ...
 
     @property
@@ -84,8 +78,6 @@ class Telemetry:
         """
         self.service = service
         self.registry = make_registry()
-        export_disk(self.registry, settings.state_dir)
-        export_backup(self.registry, settings.state_dir)
         self.lag = LoopWatchdog(registry=self.registry, bound=settings.loop_lag_warning_seconds)
         self.backgrounds = Backgrounds(BackgroundFailures(self.registry))
         self.tracing = settings.otlp_endpoint is not None or bool(span_processors)

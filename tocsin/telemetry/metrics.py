@@ -8,13 +8,9 @@ that the loop turns.
 import asyncio
 import gzip
 import json
-import math
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from importlib import metadata
-from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -25,7 +21,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from tocsin.last_backup import last_backup_seconds
+import tocsin
 
 _HEAD_LIMIT: Final = 16 * 1024
 _REQUEST_SECONDS: Final = 10.0
@@ -33,7 +29,7 @@ _GZIP_FROM: Final = 1024
 _TEXT: Final = "text/plain; charset=utf-8"
 _JSON: Final = "application/json"
 
-VERSION: Final = metadata.version("tocsin")
+VERSION: Final = tocsin.__version__
 """Of this build."""
 
 
@@ -103,29 +99,6 @@ class TenantCounter:
         if self._others is None:
             self._others = self._counter.labels("(others)")
         return self._others
-
-
-def export_disk(registry: CollectorRegistry, folder: Path) -> None:
-    """Shows how much room the disk below ``folder`` has; NaN while nobody can tell."""
-
-    def read(of_free: bool) -> float:
-        try:
-            usage = shutil.disk_usage(next(each for each in (folder, *folder.absolute().parents) if each.exists()))
-        except OSError:
-            return math.nan
-        return usage.free if of_free else usage.total
-
-    free = Gauge("tocsin_state_disk_free_bytes", "Free bytes of the disk with the state folder.", registry=registry)
-    free.set_function(lambda: read(True))
-    size = Gauge("tocsin_state_disk_size_bytes", "Size of the disk with the state folder in bytes.", registry=registry)
-    size.set_function(lambda: read(False))
-
-
-def export_backup(registry: CollectorRegistry, folder: Path) -> None:
-    """Shows when the installation in a state folder was backed up last."""
-    told = "When `tocsin backup` succeeded last on this state folder, in seconds since the Unix epoch; 0: never."
-    last = Gauge("tocsin_backup_last_success_timestamp_seconds", told, registry=registry)
-    last.set_function(lambda: last_backup_seconds(folder))
 
 
 @dataclass(frozen=True, slots=True)

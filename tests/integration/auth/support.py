@@ -21,7 +21,7 @@ from tocsin.api.auth.v1 import (
 from tocsin.clock import SystemClock
 from tocsin.errors import TocsinError
 from tocsin.lifecycle import App
-from tocsin.mesh.identity import ensure_pki
+from tocsin.mesh.authority import ensure_pki
 from tocsin.testing.clock import FakeClock
 
 PASSWORD = "correct horse battery staple"

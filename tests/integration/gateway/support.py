@@ -30,10 +30,10 @@ from tocsin.clock import Clock, SystemClock
 from tocsin.config import ServiceSettings
 from tocsin.errors import Unauthenticated, Unimplemented
 from tocsin.lifecycle import App
+from tocsin.mesh.authority import ensure_pki
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
 from tocsin.mesh.context import current, principal, remaining
-from tocsin.mesh.identity import ensure_pki
 from tocsin.mesh.jwks import JwksCache
 from tocsin.mesh.policy import policies
 from tocsin.mesh.server import MeshServer

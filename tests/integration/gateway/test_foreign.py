@@ -14,7 +14,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from tests.integration.gateway.foreign import FILE, POLICIES, SERVICE, Invoices, kind, overdrawn, write
 from tests.integration.gateway.support import Rig, lines, violations
 from tocsin.clock import SystemClock
-from tocsin.mesh.identity import ensure_pki
+from tocsin.mesh.authority import ensure_pki
 
 
 class Mounted:

@@ -18,7 +18,7 @@ from tests.integration.starting import no_lame_duck
 from tocsin.api.scheduler.v1 import trigger_service_pb2 as pb
 from tocsin.clock import SystemClock
 from tocsin.lifecycle import App
-from tocsin.mesh.identity import ensure_pki
+from tocsin.mesh.authority import ensure_pki
 from tocsin.testing.process import free_port
 from tocsin.testing.tokens import TokenMint
 

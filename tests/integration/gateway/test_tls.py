@@ -19,7 +19,7 @@ from tests.integration.gateway.support import Rig
 from tests.unit.gateway.contracts import message_type
 from tocsin.clock import SystemClock
 from tocsin.config import ConfigError, load
-from tocsin.mesh.identity import Authority, make_ca
+from tocsin.mesh.authority import Authority, make_ca
 
 HELLO = "/shelf.v1.ShelfService/Hello"
 

@@ -31,9 +31,9 @@ from tocsin.api.mailer.v1 import (
 from tocsin.api.mesh.v1 import mesh_service_pb2, mesh_service_pb2_grpc
 from tocsin.clock import Clock, SystemClock
 from tocsin.lifecycle import App
+from tocsin.mesh.authority import ensure_pki
 from tocsin.mesh.client import Mesh
 from tocsin.mesh.context import acting_as
-from tocsin.mesh.identity import ensure_pki
 from tocsin.testing.smtp import SmtpSink
 from tocsin.testing.tokens import TokenMint
 from tocsin.testing.waiting import eventually

@@ -12,9 +12,9 @@ from tocsin.api import validate
 from tocsin.api.mesh.v1 import policy_pb2
 from tocsin.clock import Clock, SystemClock
 from tocsin.config import ServiceSettings
+from tocsin.mesh.authority import ensure_pki
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
-from tocsin.mesh.identity import ensure_pki
 from tocsin.mesh.jwks import JwksCache
 from tocsin.mesh.policy import Balance, read
 from tocsin.mesh.server import MeshServer

@@ -9,8 +9,8 @@ import pytest
 from tests.integration.mesh.support import Echo, Note, Rig, add_hop, path
 from tocsin.clock import SystemClock
 from tocsin.errors import PermissionDenied, Unauthenticated, Unavailable
+from tocsin.mesh.authority import ensure_pki, make_ca
 from tocsin.mesh.context import Call, CallOrigin, acting_as, current, enter, principal, user_agent
-from tocsin.mesh.identity import ensure_pki, make_ca
 from tocsin.testing.clock import FakeClock
 
 

@@ -14,10 +14,10 @@ from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
 from tocsin.api.mesh.v1 import mesh_service_pb2_grpc as pb_grpc
 from tocsin.clock import SystemClock
 from tocsin.errors import PermissionDenied, Unauthenticated, Unavailable
+from tocsin.mesh.authority import ensure_pki
 from tocsin.mesh.breaker import BreakerRegistry, CallOutcome
 from tocsin.mesh.context import acting_as
 from tocsin.mesh.health import Degraded, Health, optional
-from tocsin.mesh.identity import ensure_pki
 from tocsin.mesh.policy import PolicyError
 from tocsin.mesh.server import EdgeServer, MeshServer, PortInUse
 from tocsin.telemetry import Telemetry
@@ -143,7 +143,7 @@ async def test_mesh_service_tells_health_dependencies_and_breakers(rig: Rig, clo
     stub = pb_grpc.MeshServiceStub(rig.mesh("gateway").channel("echo_svc"))
     status = await stub.GetStatus(pb.GetStatusRequest())
     assert (status.service, status.health) == ("echo_svc", pb.Status.UNAVAILABLE)
-    assert (len(status.incarnation), status.start_time.ToMicroseconds()) == (26, clock.micros())
+    assert (len(status.incarnation), status.start_time.ToMicroseconds()) == (32, clock.micros())
     assert [(item.name, item.health, item.detail) for item in status.dependencies] == [
         ("database", pb.Status.UNAVAILABLE, "disk full"),
         ("certificate", pb.Status.HEALTHY, ""),

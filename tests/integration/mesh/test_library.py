@@ -15,7 +15,7 @@ from tocsin.config import ConfigError
 from tocsin.errors import DeadlineExceeded, NotFound, PermissionDenied, Unauthenticated, Unavailable
 from tocsin.mesh.context import acting_as
 from tocsin.mesh.library import MutualTls, ServerTls, ServiceProcess, contract_policies
-from tocsin.mesh.policy import PolicyError
+from tocsin.mesh.policy import PolicyError, own_policies
 
 CONTRACT = [descriptor_pool.Default().FindFileByName("tocsin/test/v1/echo.proto")]
 
@@ -108,6 +108,31 @@ async def test_what_is_served_with_tls_needs_a_certificate(rig: Rig) -> None:
     wrong = ServiceProcess("front", contract=[silent()], tls=ServerTls(ca_file=rig.folder / "no.pem"))
     with pytest.raises(ValueError, match=r"no\.pem holds no certificate"):
         await wrong.__aenter__()
+
+
+@pytest.mark.parametrize(
+    ("package", "values", "told"),
+    [
+        ("cryptography", {"tls": ServerTls()}, "tls: .* pip install 'tocsin-mesh\\[tls\\]'"),
+        ("opentelemetry.sdk", {"otlp_endpoint": "http://127.0.0.1:4317"}, "otlp_endpoint: .* pip install 'tocsin-mesh\\[otlp\\]'"),
+    ],
+)
+def test_a_package_that_is_not_installed_is_told_with_its_extra(
+    package: str, values: dict[str, Any], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the start, with the argument that needs it, not at the first connection."""
+    monkeypatch.setattr("tocsin.mesh.library.find_spec", lambda name: None if name == package else object())
+    with pytest.raises(ConfigError, match=told):
+        ServiceProcess("front", contract=[silent()], **values)
+
+
+def test_a_process_knows_its_own_contract_and_that_of_the_mesh() -> None:
+    """And nothing of Tocsin's, whose services it does not call; without targets there is nobody to call."""
+    process = ServiceProcess("front", contract=[silent()])
+    with pytest.raises(LookupError, match="there is no target for auth_svc"):
+        process.channel("auth_svc")
+    assert set(own_policies()) >= {"/tocsin.api.mesh.v1.MeshService/GetStatus"}
+    assert not [path for path in own_policies() if not path.startswith("/tocsin.api.mesh.v1.")]
 
 
 async def test_tokens_are_verified_by_what_the_service_gives(rig: Rig) -> None:

@@ -18,11 +18,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.integration.mesh.support import Echo, EchoStub, Note, Rig
 from tocsin.clock import SystemClock
 from tocsin.errors import Unavailable
+from tocsin.mesh.authority import Authority, make_ca
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
 from tocsin.mesh.client.renewal import CHECK_SECONDS, GONE_SECONDS, RESOLVE_SECONDS
 from tocsin.mesh.health import Health
-from tocsin.mesh.identity import Authority, CertificateExpired, make_ca
+from tocsin.mesh.identity import CertificateExpired
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
 

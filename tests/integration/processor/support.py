@@ -19,7 +19,7 @@ from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2, alarm_service_
 from tocsin.clock import Clock, SystemClock
 from tocsin.config import ServiceSettings
 from tocsin.lifecycle import App
-from tocsin.mesh.identity import ensure_pki
+from tocsin.mesh.authority import ensure_pki
 from tocsin.node import Node
 from tocsin.testing.tokens import TokenMint
 

@@ -22,9 +22,9 @@ from tocsin.api.scheduler.v1 import (
 )
 from tocsin.clock import Clock, SystemClock
 from tocsin.lifecycle import App
+from tocsin.mesh.authority import ensure_pki
 from tocsin.mesh.client import Mesh
 from tocsin.mesh.context import acting_as
-from tocsin.mesh.identity import ensure_pki
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.tokens import TokenMint
 from tocsin.testing.waiting import eventually

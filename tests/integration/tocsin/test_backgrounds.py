@@ -25,8 +25,8 @@ from tests.integration.starting import no_lame_duck
 from tocsin.background import BackgroundTask, end
 from tocsin.clock import SystemClock
 from tocsin.lifecycle import App
+from tocsin.mesh.authority import ensure_pki
 from tocsin.mesh.health import Check, Degraded, working
-from tocsin.mesh.identity import ensure_pki
 from tocsin.testing.redis import RedisServer
 from tocsin.testing.waiting import eventually
 

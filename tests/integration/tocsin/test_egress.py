@@ -13,7 +13,7 @@ import pytest
 from tocsin.clock import SystemClock
 from tocsin.egress.addresses import AllowedTargets
 from tocsin.egress.client import HttpClient, HttpLimits, HttpRequest, NoAnswer, NotConnected, RequestRefused
-from tocsin.mesh.identity import ensure_pki
+from tocsin.mesh.authority import ensure_pki
 from tocsin.testing.http import HttpSink, Reply, SeenRequest
 
 LOOPBACK = AllowedTargets.parse(["127.0.0.0/8"])

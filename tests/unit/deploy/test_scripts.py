@@ -14,7 +14,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from deploy import certificates, healthcheck
 from tocsin.clock import SystemClock
 from tocsin.config import ServiceSettings
-from tocsin.mesh.identity import LIFETIME, Identity
+from tocsin.mesh.authority import LIFETIME
+from tocsin.mesh.identity import Identity
 from tocsin.testing.clock import FakeClock
 
 ServingStatus = health_pb2.HealthCheckResponse.ServingStatus

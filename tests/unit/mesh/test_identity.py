@@ -9,7 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tocsin.clock import SystemClock
-from tocsin.mesh.identity import Identity, ensure_pki, make_ca
+from tocsin.mesh.authority import ensure_pki, make_ca
+from tocsin.mesh.identity import Identity
 from tocsin.testing.clock import FakeClock
 
 SERVICES = ["gateway", "auth_svc"]

@@ -35,7 +35,7 @@ from tocsin.clock import SECOND, SystemClock
 from tocsin.egress.addresses import AllowedTargets
 from tocsin.egress.client import HttpClient
 from tocsin.egress.network import Connector
-from tocsin.mesh.identity import ensure_pki
+from tocsin.mesh.authority import ensure_pki
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.http import HttpSink, Reply
 from tocsin.testing.smtp import ScriptedReply, SmtpFault, SmtpSink, Stage

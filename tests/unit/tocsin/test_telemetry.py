@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.parser import text_string_to_metric_families
 
+from tocsin.state_metrics import export_disk
 from tocsin.telemetry import (
     Telemetry,
     carry,
@@ -28,7 +29,7 @@ from tocsin.telemetry import (
     trace_id_of,
     uncarry,
 )
-from tocsin.telemetry.metrics import TenantCounter, export_disk
+from tocsin.telemetry.metrics import TenantCounter
 
 SAMPLED = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 NOT_SAMPLED = SAMPLED[:-1] + "0"
@@ -40,7 +41,6 @@ class Options:
     host: str = "127.0.0.1"
     metrics_port: int = 0
     loop_lag_warning_seconds: float = 0.1
-    state_dir: Path = Path()
     otlp_endpoint: str | None = None
     trace_sample_ratio: float = 1.0
 

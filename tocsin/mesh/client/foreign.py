@@ -6,7 +6,6 @@ from enum import Enum, auto
 from pathlib import Path
 
 import grpc
-from cryptography import x509
 from grpc_health.v1 import health_pb2
 
 from tocsin.mesh.client.options import Option
@@ -41,10 +40,14 @@ class TlsFiles:
         """
         if (self.cert_file is None) != (self.key_file is None):
             raise ValueError("a certificate and its key belong together")
+        if self.ca_file is None and self.cert_file is None:
+            return
+        from tocsin.mesh import pem  # who speaks no TLS does without cryptography
+
         for file in (self.ca_file, self.cert_file):
             if file is not None:
                 try:
-                    x509.load_pem_x509_certificates(file.read_bytes())
+                    pem.require_certificates(file.read_bytes())
                 except ValueError:
                     raise ValueError(f"{file} holds no certificate in PEM") from None
         _read(self.key_file)

@@ -10,8 +10,7 @@ import grpc
 
 from tocsin.background import Background
 from tocsin.clock import Clock
-from tocsin.config import ConfigError, ServiceSettings
-from tocsin.errors import Unavailable
+from tocsin.errors import ConfigError, Unavailable
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client.channel import MeshChannel
 from tocsin.mesh.client.foreign import ForeignService, Presence, TlsFiles, presence
@@ -24,6 +23,7 @@ from tocsin.mesh.client.throttle import Throttle
 from tocsin.mesh.identity import Identity, Keyring
 from tocsin.mesh.live_policy import LivePolicies
 from tocsin.mesh.metrics import ClientMetrics, Durations, export_breakers, export_expiry, export_policy_file
+from tocsin.mesh.options import MeshOptions
 from tocsin.mesh.policy import MethodPolicy, policies
 from tocsin.mesh.retry import RetryBudget
 from tocsin.telemetry import Telemetry
@@ -52,10 +52,11 @@ class Mesh:
         self,
         *,
         service: str,
-        settings: ServiceSettings,
+        settings: MeshOptions,
         clock: Clock,
         telemetry: Telemetry,
         breakers: BreakerRegistry,
+        contract: Mapping[str, MethodPolicy] | None = None,
         methods: Mapping[str, MethodPolicy] | None = None,
         targets: Mapping[str, str] | None = None,
         foreign: Mapping[str, ForeignService] | None = None,
@@ -71,6 +72,7 @@ class Mesh:
             clock: the breakers' source of time.
             telemetry: spans and metrics.
             breakers: of this process.
+            contract: the policies of the mesh's contract; that of Tocsin unless given.
             methods: policies beyond those of the contract.
             targets: gRPC targets by service name; those of the settings unless given.
             foreign: services outside of the mesh, by the names that they are called by here.
@@ -83,7 +85,7 @@ class Mesh:
         self._clock = clock
         self._telemetry = telemetry
         self._breakers = breakers
-        self._declared = {**policies(), **(methods or {})}
+        self._declared = {**(policies() if contract is None else contract), **(methods or {})}
         self._methods = dict(self._declared)
         self.policies = LivePolicies(caller=service, known=lambda: self._declared, file=settings.mesh_policy_file, clock=clock)
         self.policies.on_change(self._adopt)
@@ -91,7 +93,7 @@ class Mesh:
         self._foreign = dict(foreign or {})
         self._probes: dict[Key, grpc.aio.Channel] = {}
         self._interceptors = tuple(interceptors)
-        self._targets = targets or _targets(settings)
+        self._targets = settings.service_targets if targets is None else targets
         self._server_tls = server_tls
         self._keyring = None if plaintext or server_tls is not None else Keyring(Identity.of(settings, service=service))
         self._metrics = ClientMetrics(telemetry.registry)
@@ -295,12 +297,3 @@ class Mesh:
         probes, self._probes = self._probes, {}
         await asyncio.gather(*(probe.close(None) for probe in probes.values()))
         await asyncio.gather(*(channel.close(_GRACE) for channel in self._channels.values()))
-
-
-def _targets(settings: ServiceSettings) -> Mapping[str, str]:
-    return {
-        "auth_svc": settings.auth_target,
-        "scheduler_svc": settings.scheduler_target,
-        "processor_svc": settings.processor_target,
-        "mailer_svc": settings.mailer_target,
-    }

@@ -2,7 +2,7 @@
 
 import json
 
-from tocsin.config import ServiceSettings
+from tocsin.mesh.options import ConnectionOptions
 
 # Time for the answer to a keepalive ping.
 _KEEPALIVE_TIMEOUT_MS = 10_000
@@ -16,7 +16,7 @@ _CONNECT_TIMEOUT_MS = 3_000
 Option = tuple[str, int | str]
 
 
-def channel_options(settings: ServiceSettings, *, server_name: str, checked: bool) -> list[Option]:
+def channel_options(settings: ConnectionOptions, *, server_name: str, checked: bool) -> list[Option]:
     """Options of a channel to the service ``server_name``.
 
     Args:

@@ -2,8 +2,7 @@
 
 import grpc
 
-from tocsin.config import ServiceSettings
-from tocsin.lifecycle import setting_name
+from tocsin.mesh.options import ConnectionOptions
 
 # Time for the answer to a keepalive ping.
 KEEPALIVE_TIMEOUT_MS = 10_000
@@ -13,7 +12,7 @@ class PortInUse(RuntimeError):
     """The port cannot be bound."""
 
 
-def server_options(settings: ServiceSettings) -> list[tuple[str, int]]:
+def server_options(settings: ConnectionOptions) -> list[tuple[str, int]]:
     """Bounds and keepalive of a server; the client's are in `tocsin.mesh.client.options` and must fit."""
     keepalive = int(settings.keepalive_seconds * 1000)
     return [
@@ -33,7 +32,9 @@ def server_options(settings: ServiceSettings) -> list[tuple[str, int]]:
     ]
 
 
-def bind(server: grpc.aio.Server, *, settings: ServiceSettings, port: int, setting: str, credentials: grpc.ServerCredentials | None) -> int:
+def bind(
+    server: grpc.aio.Server, *, settings: ConnectionOptions, port: int, setting: str, credentials: grpc.ServerCredentials | None
+) -> int:
     """Makes ``server`` listen on ``settings.host`` and ``port``; plaintext without ``credentials``.
 
     Args:
@@ -54,4 +55,4 @@ def bind(server: grpc.aio.Server, *, settings: ServiceSettings, port: int, setti
     try:
         return server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     except RuntimeError as error:
-        raise PortInUse(f"{setting_name(settings, setting)}: cannot bind {address}: it is in use, or not an address here") from error
+        raise PortInUse(f"{settings.setting_name(setting)}: cannot bind {address}: it is in use, or not an address here") from error

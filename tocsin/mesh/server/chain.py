@@ -35,11 +35,11 @@ from tocsin.mesh.faults import Faults
 from tocsin.mesh.identity import Identity
 from tocsin.mesh.live_policy import LivePolicies
 from tocsin.mesh.metrics import ServerMetrics
-from tocsin.mesh.policy import MethodKind, MethodPolicy, every_scope
+from tocsin.mesh.policy import MethodKind, MethodPolicy
+from tocsin.mesh.principal import Principal, ScopeMissing, Verifier
 from tocsin.mesh.shedding import Shedder
 from tocsin.mesh.spans import rpc_span
 from tocsin.mesh.tap import EndedCall, Tap
-from tocsin.mesh.tokens import Principal, ScopeMissing, Verifier
 from tocsin.mesh.validation import RequestValidator
 from tocsin.telemetry import (
     TRACEPARENT,
@@ -91,6 +91,8 @@ class ServerParts:
     max_message_bytes: int
     stall_seconds: float
     tap: Tap
+    scopes: frozenset[str] = frozenset()
+    """Every scope that the contract asks for."""
     chains: "list[Chain]" = field(default_factory=list["Chain"])
     """Of every method that is served."""
     door: str = "gateway"
@@ -278,7 +280,7 @@ class Chain:
             return None
         # Its certificate stands for the token, whose scopes it has checked; the zone is UTC, for no local time comes this way.
         return Principal(
-            tenant=tenant, subject=f"services/{call.find_peer()}", scopes=every_scope(), time_zone="UTC", token="", expires=_NEVER
+            tenant=tenant, subject=f"services/{call.find_peer()}", scopes=self._parts.scopes, time_zone="UTC", token="", expires=_NEVER
         )
 
     async def _authenticate(self, call: Call) -> None:

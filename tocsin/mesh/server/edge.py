@@ -8,8 +8,8 @@ import grpc
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from tocsin.clock import Clock
-from tocsin.config import ServiceSettings
 from tocsin.mesh.health import HealthMonitor, HealthServicer
+from tocsin.mesh.options import ConnectionOptions
 from tocsin.mesh.server.acceptor import AcceptingServer, RpcHandler
 from tocsin.mesh.server.binding import PortInUse, bind, server_options
 from tocsin.mesh.server.reflection import add_reflection
@@ -25,7 +25,7 @@ class EdgeServer:
     def __init__(
         self,
         *,
-        settings: ServiceSettings,
+        settings: ConnectionOptions,
         clock: Clock,
         handlers: Mapping[str, RpcHandler],
         port: int | None = None,

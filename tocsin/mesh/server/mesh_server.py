@@ -11,7 +11,6 @@ import grpc
 
 from tocsin.api.mesh.v1 import mesh_service_pb2_grpc
 from tocsin.clock import Clock
-from tocsin.config import ServiceSettings
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.client import Mesh
@@ -21,7 +20,9 @@ from tocsin.mesh.identity import Identity, Keyring
 from tocsin.mesh.live_policy import LivePolicies
 from tocsin.mesh.mesh_service import MeshServicer, Start
 from tocsin.mesh.metrics import ServerMetrics, export_breakers, export_bulkheads
+from tocsin.mesh.options import MeshOptions
 from tocsin.mesh.policy import MethodKind, MethodPolicy, policies
+from tocsin.mesh.principal import Verifier
 from tocsin.mesh.server.acceptor import AcceptingServer
 from tocsin.mesh.server.binding import bind, server_options
 from tocsin.mesh.server.chain import CallJournal, ServerParts, TenantGate
@@ -29,7 +30,6 @@ from tocsin.mesh.server.methods import Registrar, RpcHandler, compile_handlers
 from tocsin.mesh.server.reflection import add_reflection
 from tocsin.mesh.shedding import Shedder
 from tocsin.mesh.tap import Tap
-from tocsin.mesh.tokens import Verifier
 from tocsin.mesh.validation import RequestValidator
 from tocsin.telemetry import Telemetry, get_logger
 
@@ -52,7 +52,7 @@ class MeshServer:
         self,
         *,
         service: str,
-        settings: ServiceSettings,
+        settings: MeshOptions,
         clock: Clock,
         telemetry: Telemetry,
         mesh: Mesh | None,
@@ -60,6 +60,7 @@ class MeshServer:
         breakers: BreakerRegistry,
         checks: Mapping[str, Check],
         handlers: Sequence[Handler],
+        contract: Mapping[str, MethodPolicy] | None = None,
         methods: Mapping[str, MethodPolicy] | None = None,
         tenants: TenantGate | None = None,
         journal: CallJournal | None = None,
@@ -80,7 +81,8 @@ class MeshServer:
             breakers: shown and reset by MeshService.
             checks: what the service needs, by name.
             handlers: the services; MeshService, health and reflection come by themselves.
-            methods: the policies; those of the contract unless given.
+            contract: the policies of the mesh's contract; that of Tocsin unless given.
+            methods: policies beyond those of the contract.
             tenants: says which tenants may work; all unless given.
             journal: is told of the calls that the audit log is to know.
             stored: bytes of tenants with a quota of them, that this service keeps.
@@ -96,7 +98,7 @@ class MeshServer:
         identity = Identity.of(settings, service=service)
         self._keyring = None if plaintext else Keyring(identity, mutual=mutual)
         own = {} if self._keyring is None else {"certificate": self._keyring.check}
-        known = policies() if methods is None else {**policies(), **methods}
+        known = {**(policies() if contract is None else contract), **(methods or {})}
         self._policies = mesh.policies if mesh is not None else LivePolicies(caller=service, known=lambda: known, file=None, clock=clock)
         if self._policies.file is not None:
             own["policy"] = self._policies.check
@@ -105,6 +107,7 @@ class MeshServer:
         self.tap = Tap(clock)
         parts = _parts(settings, identity=identity, verifier=verifier, telemetry=telemetry, tenants=tenants, tap=self.tap)
         parts.journal, parts.interceptors = journal, interceptors
+        parts.scopes = frozenset(policy.scope for policy in known.values() if policy.scope)
         servicer = MeshServicer(
             start=Start.of(service, clock),
             health=self.health,
@@ -202,7 +205,7 @@ class MeshServer:
 
 
 def _parts(
-    settings: ServiceSettings, *, identity: Identity, verifier: Verifier, telemetry: Telemetry, tenants: TenantGate | None, tap: Tap
+    settings: MeshOptions, *, identity: Identity, verifier: Verifier, telemetry: Telemetry, tenants: TenantGate | None, tap: Tap
 ) -> ServerParts:
     parts = ServerParts(
         identity=identity,

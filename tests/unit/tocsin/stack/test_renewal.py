@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from tocsin.mesh.identity import LIFETIME
+from tocsin.mesh.authority import LIFETIME
 from tocsin.stack.layout import SERVICES
 from tocsin.stack.renewal import CHECK_SECONDS, RENEW_SECONDS, Certificates
 from tocsin.testing.clock import FakeClock
