@@ -21,7 +21,7 @@ from tests.integration.processor.support import Neighbours
 from tocsin.testing.rabbitmq import RabbitServer
 from tocsin.testing.waiting import eventually
 
-pytestmark = [pytest.mark.brokers, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.brokers, pytest.mark.timeout(600)]
 
 
 class RabbitEnd:

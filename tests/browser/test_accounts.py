@@ -16,7 +16,7 @@ from tests.browser.chromium import Chromium, Page
 from tests.browser.console import DESK, SHOTS, WATCH_VIOLATIONS, press, says
 from tocsin.testing.stack import RunningStack
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600), pytest.mark.asyncio(loop_scope="module")]
 
 AUTHENTICATOR: Final = {
     "protocol": "ctap2",

@@ -21,7 +21,7 @@ from tests.unit.gateway.contracts import descriptor_set
 from tocsin.clock import SystemClock
 from tocsin.errors import NotFound, ResourceExhausted
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 CLIENTS = Path(__file__).parent / "clients"
 DESCRIPTORS = CLIENTS / "dist" / "descriptors.binpb"

@@ -11,7 +11,7 @@ from tests.browser.console import AXE, DESK, PHONE, RUN_AXE, SHOTS, Journey, pre
 from tests.browser.pictures import APP, places
 from tocsin.testing.stack import RunningStack
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600), pytest.mark.asyncio(loop_scope="session")]
 
 PAGES: Final = (
     "", "incidents", "alarms", "alarms/new", "firings", "deliveries", "inbox", "mesh", "access", "audit", "settings",

@@ -17,7 +17,7 @@ from tests.browser.pictures import APP, places
 from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600), pytest.mark.asyncio(loop_scope="session")]
 
 RTL: Final = "\u202e\u0645\u0631\u062d\u0628\u0627\u2066"
 HOSTILE: Final = f"<img src=x onerror=alert(1)>{RTL} \U0001f514\U0001f468\u200d\U0001f469\u200d\U0001f467 {'x' * 200}"[:200]

@@ -11,7 +11,7 @@ from tests.browser.chromium import Chromium, Page
 from tests.browser.console import DESK, HOSTILE_NAME, PHONE, SHOTS, WATCH_VIOLATIONS, press, says, shown, strike, tab_to
 from tocsin.testing.stack import RunningStack
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600), pytest.mark.asyncio(loop_scope="session")]
 
 FOCUS: Final = "document.activeElement"
 LOSES_AN_ANSWER: Final = """

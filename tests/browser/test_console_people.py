@@ -10,7 +10,7 @@ from tests.browser.console import DESK, HOSTILE_NAME, PHONE, SHOTS, press, says,
 from tocsin.testing.http import HttpSink
 from tocsin.testing.stack import RunningStack
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600), pytest.mark.asyncio(loop_scope="session")]
 
 FOCUS = "document.activeElement"
 OVER_THE_HEADING = (

@@ -10,7 +10,7 @@ import pytest
 from tests.browser.chromium import Chromium, Page
 from tocsin.testing.stack import RunningStack
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
 async def fetched(page: Page, path: str, **options: object) -> int:

@@ -17,7 +17,7 @@ from tocsin.testing.http import HttpSink
 from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 SHOTS = Path(__file__).resolve().parents[2] / "build" / "browser"
 PHONE: dict[str, Any] = {"width": 390, "height": 844}

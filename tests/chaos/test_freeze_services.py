@@ -10,7 +10,7 @@ import pytest
 from tests.chaos.load import FULL, SERVICES, Load, Note
 from tocsin.testing.stack import RunningStack
 
-pytestmark = [pytest.mark.chaos, pytest.mark.thorough, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 200)]
+pytestmark = [pytest.mark.chaos, pytest.mark.thorough, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 600)]
 
 # Seconds: the lease of shards, of a firing with a processor, and of a mail with a sender. The full form keeps what is usual.
 SHARD_LEASE, WORK_LEASE, MAIL_LEASE = (10, 30, 30) if FULL else (1, 1, 3)

@@ -16,7 +16,7 @@ from tocsin.testing.redis import RedisServer
 from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually
 
-pytestmark = [pytest.mark.chaos, pytest.mark.thorough, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 240)]
+pytestmark = [pytest.mark.chaos, pytest.mark.thorough, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 600)]
 
 MESSAGES, ROUNDS, PAUSE = (20_000, 12, 0.002) if FULL else (300, 1, 0.01)
 IN, OUT = "orders", "seen"

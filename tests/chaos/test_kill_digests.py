@@ -17,7 +17,7 @@ from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.smtp import Received, SmtpSink
 from tocsin.testing.stack import RunningStack
 
-pytestmark = [pytest.mark.chaos, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 240)]
+pytestmark = [pytest.mark.chaos, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 600)]
 
 PEOPLE, MESSAGES, ROUNDS, PAUSE = (100, 100, 5, 4.0) if FULL else (20, 20, 1, 1.5)
 """Recipients; messages to all of them, half by alarms and half by notifications; kills of each service, and seconds between two kills."""

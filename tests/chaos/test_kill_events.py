@@ -25,7 +25,7 @@ from tocsin.mesh.authority import ensure_pki
 from tocsin.testing.tokens import TokenMint
 from tocsin.testing.waiting import eventually
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900 if os.environ.get("CHAOS") == "full" else 240)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900 if os.environ.get("CHAOS") == "full" else 600)]
 
 FULL = os.environ.get("CHAOS") == "full"
 EVENTS, KILLS = (20_000, 20) if FULL else (600, 3)

@@ -18,7 +18,7 @@ from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.smtp import Received, SmtpSink
 from tocsin.testing.stack import RunningStack
 
-pytestmark = [pytest.mark.chaos, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 240)]
+pytestmark = [pytest.mark.chaos, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 600)]
 
 CLUSTERS, ALERTS, SECONDS = (90, 20, 80.0) if FULL else (9, 5, 7.0)
 """Groups; alerts of each; and for how long these come."""

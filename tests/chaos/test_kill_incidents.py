@@ -17,7 +17,7 @@ from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.smtp import SmtpSink
 from tocsin.testing.stack import RunningStack
 
-pytestmark = [pytest.mark.chaos, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 240)]
+pytestmark = [pytest.mark.chaos, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 600)]
 
 INCIDENTS, SECONDS, WAIT = (500, 100.0, 8.0) if FULL else (45, 10.0, 3.0)
 """Incidents; for how long they are opened; and seconds between two steps."""

@@ -13,7 +13,7 @@ from tests.chaos.load import FULL, SERVICES, Load, Note
 from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.stack import RunningStack
 
-pytestmark = [pytest.mark.chaos, pytest.mark.thorough, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 200)]
+pytestmark = [pytest.mark.chaos, pytest.mark.thorough, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 600)]
 
 KILLS, LIFE, AWAY = (8, 6.0, (0.0, 1.0, 5.0, 15.0)) if FULL else (2, 1.0, (0.0, 2.0))
 """Kills, seconds between them, and for how many seconds the server stays away, in turn."""

@@ -30,7 +30,7 @@ async def kill_in_turn(stack: RunningStack) -> list[str]:
 
 @pytest.mark.chaos
 @pytest.mark.e2e
-@pytest.mark.timeout(900 if FULL else 200)
+@pytest.mark.timeout(900 if FULL else 600)
 async def test_killing_each_service_in_turn_loses_and_doubles_nothing(tmp_path: Path, record_property: Note) -> None:
     """Alarms at an even pace while SIGKILL goes round: none lost, none twice in the inbox, none that nobody asked for."""
     with RunningStack(state=tmp_path / "state") as stack:

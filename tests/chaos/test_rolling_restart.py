@@ -21,7 +21,7 @@ from tocsin.testing.process import free_port
 from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900 if FULL else 120)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900 if FULL else 600)]
 
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -129,7 +129,7 @@ async def finish(cluster: Cluster, consumer: Consumer, expected: set[tuple[str, 
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(900 if FULL else 150)
+@pytest.mark.timeout(900 if FULL else 600)
 async def test_replicas_join_die_freeze_and_leave(cluster: Cluster, tmp_path: Path, record_property: Note) -> None:
     """Whatever happens to a replica, the others have its shards within two leases, and the ledger is exact."""
     first, second, third = cluster.schedulers
@@ -167,7 +167,7 @@ async def test_replicas_join_die_freeze_and_leave(cluster: Cluster, tmp_path: Pa
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("cluster", [60.0], indirect=True)
 async def test_a_killed_scheduler_has_a_successor_at_once(cluster: Cluster, record_property: Note) -> None:
     """The only scheduler is killed and started again: it need not wait for the lease of its predecessor, which lasts a minute."""

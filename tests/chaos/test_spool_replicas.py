@@ -16,7 +16,7 @@ from tocsin.testing.process import accepts, free_port
 from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
 READINGS = 240
 _LISTED = 1000

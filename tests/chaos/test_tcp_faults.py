@@ -14,7 +14,7 @@ from tests.chaos.load import FULL, Load, Note
 from tocsin.testing.proxy import FAIR, NetworkFault, Proxy
 from tocsin.testing.stack import RunningStack, free_port_base
 
-pytestmark = [pytest.mark.chaos, pytest.mark.thorough, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 200)]
+pytestmark = [pytest.mark.chaos, pytest.mark.thorough, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 600)]
 
 Pair = tuple[str, str]
 # Offsets of the gRPC ports behind `--port-base`.

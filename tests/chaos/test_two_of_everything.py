@@ -8,7 +8,7 @@ import pytest
 from tests.chaos.load import FULL, NO_ANSWER, SERVICES, Load, Note
 from tocsin.testing.stack import RunningStack
 
-pytestmark = [pytest.mark.chaos, pytest.mark.thorough, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 240)]
+pytestmark = [pytest.mark.chaos, pytest.mark.thorough, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 600)]
 
 ROUNDS, PAUSE = (5, 6.0) if FULL else (1, 1.0)
 """How often each service loses one of its two processes, and seconds between two kills."""

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.unit.deploy.test_nginx import free_port
+from tocsin.testing.process import free_port
 from tocsin.testing.waiting import eventually
 
 pytestmark = [pytest.mark.operate, pytest.mark.timeout(600)]

@@ -17,7 +17,7 @@ from tocsin.cli.apply.server import Server
 
 __all__ = ["tocsin"]
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 ROOT: Final = Path(__file__).parents[2]
 _TASK: Final = {"task": {"handler": "noop"}}
 _COMMANDS: Final = re.compile(r"^\$ tocsin (apply .*)$", re.MULTILINE)

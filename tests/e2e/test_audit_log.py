@@ -25,7 +25,7 @@ from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually
 
 assert DESCRIPTOR
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 AGENT: Final = "contract-walk/1"
 LEDGERS: Final = {
@@ -181,7 +181,7 @@ async def test_each_writing_rpc_leaves_an_entry_and_no_read_does(stack: RunningS
             return all(call.trace in log for call in made)
 
         with contextlib.suppress(AssertionError):  # what is missing is named below
-            await eventually(told, seconds=30)
+            await eventually(told)
     assert [call.rpc.policy.path for call in made if call.trace not in log] == [], "no entry"
     found = [wrong(call, log[call.trace], subject=subject, tenant=tenant) for call in made]
     assert [words for words in found if words] == []

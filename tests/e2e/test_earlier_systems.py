@@ -299,7 +299,7 @@ async def test_a_task_that_was_run_has_its_result(stack: RunningStack, known: di
             answer = await paste(shell, f"curl {AT}/v1/tasks/{task} -H 'Authorization: Bearer {token}'")
             return answer.json().get("result") == {"text": "HELLO"}
 
-        await eventually(done, seconds=20)
+        await eventually(done)
 
 
 async def paste(shell: httpx2.AsyncClient, text: str, *, turned: bool = False) -> httpx2.Response:

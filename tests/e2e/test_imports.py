@@ -16,7 +16,7 @@ from tocsin.cli.app import make_app
 from tocsin.clock import SystemClock
 from tocsin.testing.stack import RunningStack
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 FILES = Path(__file__).parents[1] / "unit" / "cli" / "import_files"
 Import = Callable[..., Any]
 

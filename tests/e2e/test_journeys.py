@@ -145,7 +145,7 @@ async def test_an_interval_fires_again_and_again(client: httpx2.AsyncClient) -> 
     async def complete() -> bool:
         return len(await inbox(client, subject)) == 3 and (await client.get(f"/v1/{name}")).json()["state"] == "COMPLETED"
 
-    await eventually(complete, seconds=15)
+    await eventually(complete)
     firings = (await client.get("/v1/firings", params={"filter": f'alarm="{name}"'})).json()["firings"]
     assert len({firing["dueTime"] for firing in firings}) == 3
 

@@ -11,7 +11,7 @@ import pytest
 
 from tocsin.testing.waiting import eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 COUNT: Final = 25
 TEXT: Final = "x" * 200_000

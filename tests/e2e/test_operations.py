@@ -151,7 +151,7 @@ def traced(collector: Collector, traceparent: str, *names: str) -> list[Seen]:
     def missing() -> Counter[str]:
         return Counter(names) - Counter(span.name for span in collector.trace(trace))
 
-    asyncio.run(eventually(lambda: not missing(), seconds=20, what=f"a trace with {names}"))
+    asyncio.run(eventually(lambda: not missing(), what=f"a trace with {names}"))
     return collector.trace(trace)
 
 

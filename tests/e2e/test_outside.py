@@ -39,7 +39,7 @@ async def test_an_event_becomes_a_mail(client: httpx2.AsyncClient) -> None:
     async def arrived() -> bool:
         return len(await inbox(client, subject)) == 2 and await origins(client, made["name"]) == ["EVENT", "EVENT"]
 
-    await eventually(arrived, seconds=20)
+    await eventually(arrived)
     assert (await client.get("/stats")).json()["topics"][topic] == "3"
     logs = (await client.get("/logs", params={"filter": f'topic="{topic}"'})).json()["logs"]
     assert [(entry["kind"], entry["data"]) for entry in logs] == [("EVENT", {"total": total}) for total in (80, 120, 120)]
@@ -56,14 +56,14 @@ async def test_a_reading_raises_and_resolves(client: httpx2.AsyncClient) -> None
     async def raised() -> bool:
         return (await client.get(f"/v1/{made['name']}")).json()["signal"]["status"] == "RAISED"
 
-    await eventually(raised, seconds=20)
+    await eventually(raised)
     assert "resolved" not in (await client.post("/v1/readings", json={"metric": metric, "value": 24})).json()
     assert (await client.post("/v1/readings", json={"metric": metric, "value": 22})).json()["resolved"] == [made["name"]]
 
     async def told() -> bool:
         return await origins(client, made["name"]) == ["RAISED", "RESOLVED"]
 
-    await eventually(told, seconds=20)
+    await eventually(told)
     assert (await client.get(f"/v1/{made['name']}")).json()["signal"]["value"] == 22
 
 
@@ -76,7 +76,7 @@ async def test_a_ping_that_does_not_come_becomes_a_mail(client: httpx2.AsyncClie
     async def raised() -> bool:
         return await origins(client, made["name"]) == ["RAISED"] and len(await inbox(client, subject)) == 1
 
-    await eventually(raised, seconds=20)
+    await eventually(raised)
     async with httpx2.AsyncClient(base_url=client.base_url, trust_env=False) as nobody:
         answer = await nobody.get(f"/v1/pings/{key}")
         assert (answer.status_code, answer.json()["resolved"]) == (200, True)

@@ -111,7 +111,7 @@ async def test_a_run_is_measured_and_a_failure_is_told(client: httpx2.AsyncClien
         page = (await client.get("/v1/firings", params={"filter": f'alarm="{alarm["name"]}"'})).json()
         return [each["origin"] for each in page.get("firings", [])] == ["RAISED"]
 
-    await eventually(fired, seconds=20)
+    await eventually(fired)
     assert (await shell(f"curl -fsS {url}"))[1] == "OK"
     assert (await standing(client, alarm))["state"] == "UP"
 

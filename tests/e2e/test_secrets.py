@@ -15,8 +15,9 @@ import pytest
 from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.process import memory_of
 from tocsin.testing.stack import STRANGERS, RunningStack
+from tocsin.testing.waiting import eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 MARK = "seKret"
 
@@ -64,11 +65,12 @@ async def _mail(stack: RunningStack) -> None:
             "action": {"notify": {"to": ["ann@example.com"], "subject": "s", "text": "t", "channels": ["email"]}},
         }
         (await client.post("/v1/alarms", json=body)).raise_for_status()
-        for _ in range(100):
+
+        async def tried() -> bool:
             deliveries = (await client.get("/v1/deliveries")).json().get("deliveries") or [{}]
-            if deliveries[0].get("attempts") or deliveries[0].get("nextAttemptTime"):
-                return
-            await asyncio.sleep(0.1)
+            return bool(deliveries[0].get("attempts") or deliveries[0].get("nextAttemptTime"))
+
+        await eventually(tried, what="an attempt")
 
 
 async def _command(*arguments: str) -> str:

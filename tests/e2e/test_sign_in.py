@@ -15,7 +15,7 @@ import pytest_asyncio
 from tests.issuer import CLIENT, SECRET, LocalIssuer
 from tocsin.testing.stack import RunningStack
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600), pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

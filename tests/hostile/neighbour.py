@@ -67,7 +67,7 @@ class Neighbour:
         answer = await self._client.post("/v1/alarms", json=body)
         answer.raise_for_status()
         self._alarm = answer.json()["name"]
-        await eventually(self._has_fired, seconds=30)
+        await eventually(self._has_fired)
 
     async def end(self) -> Suffered:
         """Pauses the alarm, waits until all of its firings have ended, and tells what it noticed."""
@@ -97,7 +97,7 @@ class Neighbour:
 
     async def _mails(self, expected: int) -> int:
         count = 0
-        for _ in range(100):
+        for _ in range(600):
             messages = await self._pages("/v1/inbox/messages", "messages")
             count = sum(message["subject"] == self._mark for message in messages)
             if count >= expected:

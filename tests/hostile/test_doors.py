@@ -24,7 +24,7 @@ SEED = int(os.environ.get("HOSTILE_SEED", "1"))
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.timeout(3600 if FULL else 300),
+    pytest.mark.timeout(3600 if FULL else 600),
     pytest.mark.parametrize("stack", ["sqlite", "postgresql"] if FULL else ["sqlite"], indirect=True),
 ]
 

@@ -34,7 +34,7 @@ _TOO_MANY: Final = 5_000
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.timeout(3600 if FULL else 300),
+    pytest.mark.timeout(3600 if FULL else 600),
     pytest.mark.parametrize("stack", ["sqlite", "postgresql"] if FULL else ["sqlite"], indirect=True),
 ]
 

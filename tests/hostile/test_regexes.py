@@ -144,10 +144,10 @@ def _of_class(items: Any) -> str:
 
 
 def seconds(use: Use, text: str) -> float:
-    """CPU time of one use."""
+    """CPU time of one use, in this thread alone."""
     given: Any = text if isinstance(use.pattern.pattern, str) else text.encode("latin-1", "replace")
     method = getattr(use.pattern, use.method)
-    started = time.process_time()
+    started = time.thread_time()
     if use.method in ("sub", "subn"):
         method(given[:0], given)
     else:
@@ -155,7 +155,19 @@ def seconds(use: Use, text: str) -> float:
         if use.method == "finditer":
             for _ in found:
                 pass
-    return time.process_time() - started
+    return time.thread_time() - started
+
+
+def least_seconds(use: Use, text: str, bound: float) -> float:
+    """The least of a few times, the first that is below ``bound``: a machine that others use as well is slow by chance."""
+    return min(_times(use, text, bound))
+
+
+def _times(use: Use, text: str, bound: float) -> Iterator[float]:
+    for _ in range(5):
+        yield (taken := seconds(use, text))
+        if taken < bound:
+            return
 
 
 ALL: Final = list(uses())
@@ -174,12 +186,13 @@ def test_is_linear(use: Use) -> None:
     for seed in worst_inputs(use.pattern):
         for ending in ("", "\x00", '"'):
             short, long = (seed * (size // len(seed)) + ending for size in (SHORT, LONG))
-            taken = seconds(use, short)
+            taken = least_seconds(use, short, MOST_SECONDS / 2)
             assert taken < MOST_SECONDS / 2, f"{seed!r} x {SHORT}: {taken:.3f} s"
             if taken < 0.0005:
                 continue  # even 64 times that is little
-            later = seconds(use, long)
-            assert later < max(MOST_SECONDS, 24 * taken), f"{seed!r}: {taken:.4f} s, then {later:.3f} s"
+            most = max(MOST_SECONDS, 24 * taken)
+            later = least_seconds(use, long, most)
+            assert later < most, f"{seed!r}: {taken:.4f} s, then {later:.3f} s"
 
 
 def test_a_quadratic_expression_is_caught() -> None:
@@ -192,7 +205,7 @@ def test_a_quadratic_expression_is_caught() -> None:
 @pytest.mark.parametrize("text", ["-eyJ" * 60_000, "bearer " * 40_000, "://a:" * 50_000, "-----BEGIN " * 20_000, "eyJaaaaaaaa." * 20_000])
 def test_a_record_is_redacted_in_no_time(text: str) -> None:
     """A text is cut before it is searched, wherever in a record it stands."""
-    started = time.process_time()
+    started = time.thread_time()
     found = redact(None, "info", {"event": text, "deep": {"list": [text]}})
-    assert time.process_time() - started < MOST_SECONDS
+    assert time.thread_time() - started < 4 * MOST_SECONDS  # what reads all of it takes minutes
     assert len(str(found["event"])) < 20_000

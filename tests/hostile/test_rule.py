@@ -190,11 +190,11 @@ def test_the_worst_message_costs_little() -> None:
     refused = Value(list_value=ListValue(values=[Value(struct_value=Struct())] * 300_000))
     many = SubmitTaskRequest()
     many.input.fields["x"].CopyFrom(refused)
-    started = time.process_time()
+    started = time.thread_time()
     RULES.check(worst)
     with pytest.raises(InvalidInput, match="holds more than"):
         RULES.check(many)
-    assert time.process_time() - started < 2.0  # twenty times what it takes
+    assert time.thread_time() - started < 2.0  # twenty times what it takes
 
 
 def test_no_kind_is_forgotten() -> None:

@@ -18,7 +18,7 @@ from tests.hostile.neighbour import Neighbour, sign_up
 from tocsin.testing.stack import STRANGERS, RunningStack
 from tocsin.testing.waiting import eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600 if FULL else 400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600 if FULL else 600)]
 
 GARBAGE: Final[Mapping[str, Sequence[Any]]] = {
     "INTEGER": (-1, 2**62, 99, 0),
@@ -221,7 +221,7 @@ async def _populate(client: httpx2.AsyncClient) -> Sequence[str]:
     async def mailed() -> bool:
         return len((await client.get("/v1/inbox/messages")).json().get("messages", ())) >= 4
 
-    await eventually(mailed, seconds=30)
+    await eventually(mailed)
     return (f"/v1/{made.json()['name']}/pings",)
 
 

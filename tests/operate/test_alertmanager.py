@@ -56,7 +56,7 @@ async def test_alertmanager_opens_and_ends_incidents(stack: RunningStack, tmp_pa
                 return len(found["incidents"]) == incidents and {item["state"] for item in found["incidents"]} == wanted
 
             await sender.alert(alert("db-1"), alert("db-2"))
-            await eventually(lambda: states({"TRIGGERED"}), seconds=30, what="incidents of both alerts")
+            await eventually(lambda: states({"TRIGGERED"}), what="incidents of both alerts")
             await sender.alert(alert("db-1", over=True), alert("db-2", over=True))
             await eventually(lambda: states({"RESOLVED"}), seconds=60, what="their end")
         kept = (await ask("GET", f"/v1/{made['name']}/payloads"))["payloads"]

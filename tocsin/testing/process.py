@@ -1,6 +1,7 @@
 """A real server as a private child process, on a free port, that a test may kill."""
 
 import contextlib
+import fcntl
 import os
 import pwd
 import random
@@ -12,12 +13,18 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
 FIRST_PORT, _LAST_PORT = 20_000, 31_999
 """Whence `free_port` draws: below the ephemeral ports, which any outgoing connection may take."""
 _POLL_SECONDS = 0.02
+_RESERVATIONS: Final = Path(tempfile.gettempdir()) / f"tocsin-ports-{os.getuid()}"
+"""A file for each port that was given away, locked by the process that it was given to."""
+_RESERVED: Final = deque[int]()
+_MOST_RESERVED: Final = 300
 
 
 class MissingServer(Exception):
@@ -27,7 +34,7 @@ class MissingServer(Exception):
 class ServerProcess(ABC):
     """Starts, stops and kills one server; its data stays in ``folder`` until `close`."""
 
-    def __init__(self, *, prefix: str, start_seconds: float = 30.0) -> None:
+    def __init__(self, *, prefix: str, start_seconds: float = 120.0) -> None:
         """Reserves a port and makes the folder.
 
         Args:
@@ -134,15 +141,43 @@ class ServerProcess(ABC):
 
 
 def free_port() -> int:
-    """A port on 127.0.0.1 that nobody listens on now, below the ephemeral range."""
+    """A port on 127.0.0.1 that nobody listens on now, below the ephemeral range, and that nobody else is given before it is used."""
     while True:
         port = random.randint(FIRST_PORT, _LAST_PORT)  # noqa: S311  no secret: it only spreads parallel runs
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        if is_free(port) and reserve(port):
             return port
+
+
+def is_free(port: int) -> bool:
+    """Whether 127.0.0.1:``port`` can be bound."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def reserve(*ports: int) -> bool:
+    """Keeps other test processes of this machine from being given ``ports``; False, and nothing is kept, if one of them is another's.
+
+    A reservation holds while this process lives, or until it has made a few hundred more: by then a server listens there.
+    """
+    _RESERVATIONS.mkdir(exist_ok=True)
+    with contextlib.ExitStack() as undo:
+        files: list[int] = []
+        for port in ports:
+            try:
+                files.append(file := os.open(_RESERVATIONS / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC))
+                undo.callback(os.close, file)
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return False
+        undo.pop_all()
+    _RESERVED.extend(files)
+    while len(_RESERVED) > _MOST_RESERVED:
+        os.close(_RESERVED.popleft())
+    return True
 
 
 def accepts(port: int, greeting: bytes = b"", answer: bytes = b"") -> bool:

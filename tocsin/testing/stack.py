@@ -4,7 +4,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 import httpx2
 
 from tocsin.stack.layout import plan
+from tocsin.testing.process import is_free, reserve
 
 OFFSETS = (0, 1, *range(11, 15), *range(20, 25))
 """The ports that `tocsin up --port-base N` takes, relative to N."""
@@ -26,25 +26,16 @@ STRANGERS = {
 }
 """Settings of a stack in which anybody may register: for tests that need tenants."""
 
-_COMMAND_SECONDS = 150
+_COMMAND_SECONDS = 400
 
 
 def free_port_base() -> int:
-    """A port base below the ephemeral range whose every port is free now."""
+    """A port base below the ephemeral range whose every port is free now, and that nobody else is given before it is used."""
     for base in random.sample(range(12_000, 32_000, 25), 200):
-        if all(_is_free(base + offset) for offset in OFFSETS):
+        ports = [base + offset for offset in OFFSETS]
+        if all(map(is_free, ports)) and reserve(*ports):
             return base
     raise OSError("no free range of ports")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 class RunningStack:
@@ -77,7 +68,7 @@ class RunningStack:
 
     def start(self) -> None:
         """Returns once the stack is healthy."""
-        self.command("up", "--port-base", str(self.port_base), "--detach", wrapper=self._wrapper)
+        self.command("up", "--port-base", str(self.port_base), "--detach", "--timeout", "300", wrapper=self._wrapper)
 
     def stop(self) -> None:
         """Drains and stops the stack."""
@@ -105,7 +96,7 @@ class RunningStack:
     def client(self, *, key: str | None = None) -> httpx2.AsyncClient:
         """A REST client that is signed in with ``key``, the development key unless given."""
         headers = {"Authorization": f"Bearer {key or self.api_key}"}
-        return httpx2.AsyncClient(base_url=self.info["http"], headers=headers, timeout=10.0, trust_env=False)
+        return httpx2.AsyncClient(base_url=self.info["http"], headers=headers, timeout=60.0, trust_env=False)
 
     def environment(self, service: str) -> dict[str, str]:
         """The settings of ``service``."""

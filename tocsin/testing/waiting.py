@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 
 
-async def eventually(condition: Callable[[], bool | Awaitable[bool]], *, seconds: float = 60.0, what: str = "the condition") -> None:
+async def eventually(condition: Callable[[], bool | Awaitable[bool]], *, seconds: float = 120.0, what: str = "the condition") -> None:
     """Returns as soon as ``condition`` holds; it is asked again and again, in real time.
 
     ``seconds`` only bounds how long a test that fails takes: on a machine that is loaded everything takes longer, so leave it wide.

@@ -18,7 +18,7 @@ from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.http import HttpSink, Reply, SeenRequest
 
-LIMITS = HttpLimits(connections=64, connect_seconds=5.0, total_seconds=5.0, answer_bytes=256 * 1024)
+LIMITS = HttpLimits(connections=64, connect_seconds=60.0, total_seconds=60.0, answer_bytes=256 * 1024)
 REDIRECT = "https://tocsin.example/sign-in/oidc/sso/callback"
 METADATA = "/.well-known/openid-configuration"
 
@@ -26,11 +26,11 @@ METADATA = "/.well-known/openid-configuration"
 class Door:
     """Signs in at one issuer, without a store."""
 
-    def __init__(self, issuer: LocalIssuer, clock: FakeClock, *, seconds: float = 5.0) -> None:
+    def __init__(self, issuer: LocalIssuer, clock: FakeClock, *, seconds: float = 60.0, breakers: BreakerRegistry | None = None) -> None:
         allowed = AllowedTargets.parse(["127.0.0.1"])
         limits = replace(LIMITS, total_seconds=seconds)
         self.issuer, self.clock = issuer, clock
-        self.breakers = BreakerRegistry(clock=clock)
+        self.breakers = breakers or BreakerRegistry(clock=clock)
         self.issuers = HttpIssuers(
             allowed=allowed,
             breakers=self.breakers,
@@ -241,10 +241,11 @@ async def test_a_slow_issuer_is_left(clock: FakeClock, issuer: LocalIssuer, beha
         await door.sign_in()
     assert (door.issuers.circuit(door.provider), issuer.sink.connections) == ("OPEN", asked)
     async with LocalIssuer(clock=clock) as other:
-        good = Door(other, clock)
-        good.issuers, good.provider = door.issuers, door.provider_of(other, "other")
-        assert door.issuers.circuit(good.provider) == "CLOSED"
-        assert (await good.issuers.inspect(good.provider, secret=True)).usable
+        patient = Door(other, clock, breakers=door.breakers)
+        patient.provider = door.provider_of(other, "other")
+        assert door.issuers.circuit(patient.provider) == "CLOSED"
+        assert (await patient.issuers.inspect(patient.provider, secret=True)).usable
+        await patient.issuers.stop()
     await door.issuers.stop()
 
 

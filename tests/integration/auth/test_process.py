@@ -15,7 +15,7 @@ from auth_svc.domain import is_api_key_secret
 from tests.integration.auth.support import Rig
 from tocsin.testing.clock import FakeClock
 
-_SECONDS = 30.0
+_SECONDS = 110.0
 
 
 class Service:

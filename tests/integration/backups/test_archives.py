@@ -19,7 +19,7 @@ from tocsin.backups.restoring import restore_backup
 from tocsin.errors import TocsinError
 from tocsin.testing.clock import FakeClock
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")

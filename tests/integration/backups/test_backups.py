@@ -19,7 +19,7 @@ from tocsin.stack.stack_file import StackRunning, locked
 from tocsin.testing.clock import FakeClock
 from tocsin.unfinished_restore import FILE, RestoreGuard, RestoreUnfinished
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture

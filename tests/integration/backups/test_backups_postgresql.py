@@ -21,7 +21,7 @@ from tocsin.database import current, downgrade, migrate
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.postgres import PostgresServer
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(autouse=True)

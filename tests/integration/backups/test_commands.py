@@ -13,7 +13,7 @@ from tests.integration.backups.places import make_state, names_in
 from tocsin.cli.__main__ import main
 from tocsin.testing.disk import FaultyDisk
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture

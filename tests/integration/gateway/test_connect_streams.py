@@ -95,15 +95,15 @@ async def test_both_ways_at_once_if_the_client_can(rig: Rig) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", int(rig.url.rpartition(":")[2]))
     head = f"POST {COPY} HTTP/1.1|Host: x|Authorization: Bearer {rig.token()}|Content-Type: application/connect+json|"
     writer.write(f"{head}Transfer-Encoding: chunked||".replace("|", "\r\n").encode())
-    assert b"200 OK" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    assert b"200 OK" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
     for title in ("a", "b"):
         sent = framed(json.dumps({"title": title, "pageCount": 1}).encode())
         writer.write(f"{len(sent):x}\r\n".encode() + sent + b"\r\n")
-        size = int(await asyncio.wait_for(reader.readline(), 10), 16)
+        size = int(await asyncio.wait_for(reader.readline(), 60), 16)
         (found,) = frames((await reader.readexactly(size + 2))[:-2])
         assert found.json["title"] == title
     writer.write(b"0\r\n\r\n")
-    assert frames((await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), 10)).split(b"\r\n", 1)[1][:-7])[0].flags == 2
+    assert frames((await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), 60)).split(b"\r\n", 1)[1][:-7])[0].flags == 2
     writer.close()
 
 

@@ -117,7 +117,7 @@ async def test_a_proxy_brings_the_connections_of_many(tmp_path: Path) -> None:
 )
 async def test_a_head_that_does_not_come_is_not_waited_for(tmp_path: Path, before: bytes, begun: bytes) -> None:
     """Half a request is answered 408 and closed, however often a byte comes; silence as well (RFC 9110, 15.5.9)."""
-    async with running(tmp_path, http_head_seconds=0.3) as rig:
+    async with running(tmp_path, http_head_seconds=1.0) as rig:
         slow, quick = await connect(rig), await connect(rig)
         if before:
             assert await slow.ask(before) == 200
@@ -143,11 +143,11 @@ async def test_what_is_no_request_is_answered_as_everything_is(tmp_path: Path) -
 
 async def test_an_idle_connection_between_requests_is_no_slow_one(tmp_path: Path) -> None:
     """It has the keep-alive time, not the time of a head, and its next request is served."""
-    async with running(tmp_path, http_head_seconds=0.05) as rig:
+    async with running(tmp_path, http_head_seconds=2.0) as rig:
         kept = await connect(rig)
-        for _ in range(3):
-            assert await kept.ask() == 200
-            await asyncio.sleep(0.15)  # three times what a head may take
+        assert await kept.ask() == 200
+        await asyncio.sleep(3)  # longer than a head may take
+        assert await kept.ask() == 200
         await kept.close()
 
 

@@ -129,14 +129,13 @@ def densest(times: list[float], seconds: float) -> int:
 
 
 async def test_four_replicas_keep_one_limit(redis_server: RedisServer) -> None:
-    """In no window do they let more than a tenth above the limit through; and the limit is used."""
+    """In no window do they let more than a tenth above the limit through; and there is one in which the limit is used."""
     rule = LimitRule.of("read", 1200, 1)
     async with AsyncExitStack() as stack:
         replicas = [await replica(stack, redis_server.url) for _ in range(4)]
-        found = await asyncio.gather(*(flood(limiter, rule, seconds=2.5, key="four") for limiter in replicas))
+        found = await asyncio.gather(*(flood(limiter, rule, seconds=4, key="four") for limiter in replicas))
     times = sorted(time for part in found for time in part)
-    assert densest(times, rule.seconds) <= 1.1 * rule.calls
-    assert len(times) >= 0.9 * 2 * rule.calls
+    assert 0.9 * rule.calls <= densest(times, rule.seconds) <= 1.1 * rule.calls
 
 
 async def test_a_small_limit_is_exact(redis_server: RedisServer) -> None:

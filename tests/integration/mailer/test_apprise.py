@@ -66,7 +66,7 @@ async def test_silence_has_a_bound_and_threads_have_a_number(sink: HttpSink) -> 
     config = apprise.AppriseConfig(schemas=("json",), concurrency=1, timeout_seconds=0.2)
     attempts = Attempts(apprise.APPRISE, config, parts())
     await attempts.provider.start()
-    assert (await attempts.send(job(f"json://127.0.0.1:{sink.port}/?rto=3"))).result is SendResult.UNKNOWN
+    assert (await attempts.send(job(f"json://127.0.0.1:{sink.port}/?rto=60"))).result is SendResult.UNKNOWN
     outcome = await attempts.send(job(f"json://127.0.0.1:{sink.port}/"))
     assert (outcome.result, attempts.marks) == (SendResult.NOT_TRIED, 1)
     released.set()

@@ -15,11 +15,12 @@ import httpx2
 import pytest
 from typer.testing import CliRunner
 
-from tests.integration.processor.support import Neighbours, free_port
+from tests.integration.processor.support import Neighbours
 from tocsin.cli.app import make_app
 from tocsin.clock import SystemClock
 from tocsin.testing.clock import SkewedClock
 from tocsin.testing.http import HttpSink, Reply
+from tocsin.testing.process import free_port
 from tocsin.testing.waiting import eventually
 
 ACCOUNT: Final = "AC" + "0" * 32

@@ -46,7 +46,7 @@ async def sink() -> AsyncIterator[HttpSink]:
 @pytest.fixture
 async def http() -> AsyncIterator[HttpClient]:
     """What goes out."""
-    client = HttpClient(allowed=None, limits=HttpLimits(connect_seconds=2.0, total_seconds=0.5, answer_bytes=20_000))
+    client = HttpClient(allowed=None, limits=HttpLimits(connect_seconds=60.0, total_seconds=60.0, answer_bytes=20_000))
     yield client
     await client.close()
 

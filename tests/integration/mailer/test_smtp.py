@@ -150,4 +150,4 @@ async def test_bulk_does_not_hold_up_what_is_critical(tmp_path: Path, smtp_sink:
     await eventually(lambda: smtp_sink.sessions >= 3)
     (ack,) = await rig.deliver(message(100, lane=1))
     await rig.settled(ack.delivery, State.SENT)
-    await asyncio.wait_for(rig.stop(), 30)
+    await asyncio.wait_for(rig.stop(), 60)

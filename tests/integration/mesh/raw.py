@@ -112,15 +112,15 @@ class RawPeer:
         """More headers, and no end of them."""
         return ContinuationFrame(stream, data=data)
 
-    async def send(self, *frames: Frame) -> bool:
-        """Sends frames; False once the server has ended the connection, or takes nothing more."""
-        return await self.write(b"".join(frame.serialize() for frame in frames))
+    async def send(self, *frames: Frame, patience: float = _PATIENCE_SECONDS) -> bool:
+        """Sends frames; False once the server has ended the connection, or takes nothing more for so many seconds."""
+        return await self.write(b"".join(frame.serialize() for frame in frames), patience)
 
-    async def write(self, data: bytes) -> bool:
+    async def write(self, data: bytes, patience: float = _PATIENCE_SECONDS) -> bool:
         """Sends bytes, likewise."""
         try:
             self._writer.write(data)
-            await asyncio.wait_for(self._writer.drain(), _PATIENCE_SECONDS)
+            await asyncio.wait_for(self._writer.drain(), patience)
         except (OSError, ssl.SSLError, TimeoutError):
             self.cut = True
         return not self.cut

@@ -1,6 +1,6 @@
 """A small contract of its own, with every kind of method and policy, and servers and clients that speak it over real sockets."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from tocsin.mesh.authority import ensure_pki
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
 from tocsin.mesh.jwks import JwksCache
-from tocsin.mesh.policy import Balance, read
+from tocsin.mesh.policy import Balance, MethodPolicy, read
 from tocsin.mesh.server import MeshServer
 from tocsin.mesh.tokens import TokenVerifier
 from tocsin.telemetry import Telemetry
@@ -39,7 +39,7 @@ message_type {
 }
 service {
   name: "EchoService"
-  options { [tocsin.api.mesh.v1.defaults] { timeout { seconds: 2 } rate_class: "read" scope: "echo:read" } }
+  options { [tocsin.api.mesh.v1.defaults] { timeout { seconds: 30 } rate_class: "read" scope: "echo:read" } }
   method { name: "Say" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note"
            options { idempotency_level: IDEMPOTENT } }
   method { name: "Make" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note"
@@ -49,6 +49,8 @@ service {
            options { [tocsin.api.mesh.v1.policy] { rate_class: "compute" } } }
   method { name: "Greet" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note"
            options { idempotency_level: NO_SIDE_EFFECTS [tocsin.api.mesh.v1.policy] { public: true } } }
+  method { name: "Hurry" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note"
+           options { idempotency_level: NO_SIDE_EFFECTS [tocsin.api.mesh.v1.policy] { public: true timeout { seconds: 2 } } } }
   method { name: "Inside" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note"
            options { [tocsin.api.mesh.v1.policy] { callers: "front" } } }
   method { name: "Look" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note"
@@ -57,12 +59,12 @@ service {
   method { name: "Try" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note"
            options { idempotency_level: NO_SIDE_EFFECTS
                      [tocsin.api.mesh.v1.policy] { public: true retry { codes: "ABORTED" codes: "RESOURCE_EXHAUSTED"
-                       initial_backoff { nanos: 1000000 } attempt_timeout { nanos: 300000000 } } } } }
+                       initial_backoff { nanos: 1000000 } attempt_timeout { seconds: 1 } } } } }
   method { name: "Watch" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note" server_streaming: true
            options { idempotency_level: NO_SIDE_EFFECTS
                      [tocsin.api.mesh.v1.policy] { public: true rate_class: "stream" timeout { seconds: 60 } } } }
   method { name: "Glance" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note" server_streaming: true
-           options { idempotency_level: NO_SIDE_EFFECTS [tocsin.api.mesh.v1.policy] { public: true timeout { nanos: 300000000 } } } }
+           options { idempotency_level: NO_SIDE_EFFECTS [tocsin.api.mesh.v1.policy] { public: true timeout { seconds: 1 } } } }
   method { name: "Collect" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note" client_streaming: true
            options { [tocsin.api.mesh.v1.policy] { public: true timeout { seconds: 60 } } } }
   method { name: "Chat" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note"
@@ -71,7 +73,7 @@ service {
 }
 service {
   name: "HopService"
-  options { [tocsin.api.mesh.v1.defaults] { timeout { seconds: 1 } rate_class: "internal" callers: "front" callers: "echo_svc" } }
+  options { [tocsin.api.mesh.v1.defaults] { timeout { seconds: 4 } rate_class: "internal" callers: "front" callers: "echo_svc" } }
   method { name: "Hop" input_type: ".tocsin.test.v1.Note" output_type: ".tocsin.test.v1.Note" }
 }
 """
@@ -81,6 +83,7 @@ descriptor_pool.Default().Add(FILE)
 Note: Any = message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName("tocsin.test.v1.Note"))
 METHODS = read(descriptor_pb2.FileDescriptorSet(file=[FILE]), package="tocsin.test.")
 IN_TURN = {path: replace(policy, balance=Balance.ROUND_ROBIN) for path, policy in METHODS.items()}
+"""Replicas take turns, whatever they cost."""
 
 Unary = Callable[[Any, grpc.aio.ServicerContext], Awaitable[Any]]
 
@@ -120,7 +123,7 @@ class Echo:
         self.calls += 1
         return request if self.unary is None else await self.unary(request, context)
 
-    Say = Make = Put = Weigh = Greet = Inside = Hop = Look = Try = _answer
+    Say = Make = Put = Weigh = Greet = Hurry = Inside = Hop = Look = Try = _answer
 
     async def Watch(self, request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
         """Counts up to the request's number; what a test gives to ``unary`` runs before each message."""
@@ -156,7 +159,7 @@ def add_echo(servicer: Any, server: grpc.aio.Server) -> None:
         "Collect": grpc.stream_unary_rpc_method_handler,
         "Chat": grpc.stream_stream_rpc_method_handler,
     }
-    names = ("Say", "Make", "Put", "Weigh", "Greet", "Inside", "Look", "Try", "Watch", "Glance", "Collect", "Chat")
+    names = ("Say", "Make", "Put", "Weigh", "Greet", "Hurry", "Inside", "Look", "Try", "Watch", "Glance", "Collect", "Chat")
     handlers = {name: kinds.get(name, grpc.unary_unary_rpc_method_handler)(getattr(servicer, name), **args) for name in names}
     server.add_registered_method_handlers("tocsin.test.v1.EchoService", handlers)
 
@@ -247,10 +250,10 @@ class Rig:
         *,
         telemetry: Any = None,
         breakers: BreakerRegistry | None = None,
-        in_turn: bool = False,
+        methods: Mapping[str, MethodPolicy] = METHODS,
         **values: Any,
     ) -> Mesh:
-        """The client side of ``service``; with ``in_turn`` replicas take turns, whatever they cost."""
+        """The client side of ``service``, which keeps to ``methods``."""
         settings = self.settings(service, **values)
         mesh = Mesh(
             service=service,
@@ -258,7 +261,7 @@ class Rig:
             clock=self.clock,
             telemetry=telemetry or Telemetry(service=service, settings=settings),
             breakers=breakers or BreakerRegistry(clock=self.clock),
-            methods=IN_TURN if in_turn else METHODS,
+            methods=methods,
             targets=self.targets,
         )
         self._parts.append(mesh)

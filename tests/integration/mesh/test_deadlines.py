@@ -72,15 +72,19 @@ async def test_a_callers_timeout_ends_the_handler(rig: Rig) -> None:
     """The caller gets DEADLINE_EXCEEDED, and the handler is cancelled."""
     ended = asyncio.Event()
 
-    async def hang(_: Any, __: Any) -> Any:
+    async def hang(request: Any, _: Any) -> Any:
+        if request.text == "quick":
+            return request
         try:
             await asyncio.sleep(60)
         finally:
             ended.set()
 
     await rig.serve(Echo(hang))
+    stub = rig.stub()
+    await stub.Look(Note(text="quick"))  # the connection stands
     with pytest.raises(DeadlineExceeded):
-        await rig.stub().Greet(Note(), timeout=0.2)
+        await stub.Greet(Note(), timeout=2)
     await ended.wait()
 
 
@@ -100,7 +104,7 @@ async def test_a_caller_without_a_sensible_deadline_gets_the_declared_one(rig: R
     )
     async with grpc.aio.secure_channel(server.address, credentials) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as raised:
-            await channel.unary_unary(path("Greet"))(b"", timeout=timeout)
+            await channel.unary_unary(path("Hurry"))(b"", timeout=timeout)
     assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert seen[0] is not None
     assert seen[0] <= 2.0

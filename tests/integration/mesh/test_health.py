@@ -200,7 +200,7 @@ async def test_calls_under_way_end_before_the_server(rig: Rig) -> None:
         return request
 
     servicer = Echo(slow)
-    server = await rig.serve(servicer)
+    server = await rig.serve(servicer, grace_seconds=60.0)
     call = asyncio.ensure_future(rig.stub().Greet(Note(text="late")))
     await eventually(lambda: servicer.calls == 1)
     await server.stop()

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import grpc
 import pytest
 
 from tests.integration.mesh.support import METHODS, Echo, EchoStub, Note, Rig, path
@@ -115,10 +116,11 @@ async def test_streams_that_are_accepted_and_end_at_once_open_the_circuit(watche
 
 async def test_streams_that_reach_their_declared_end_together_open_nothing(watched: Watched) -> None:
     """Twelve quiet streams end by their declared timeout in the same moment."""
+    assert await watched.stub.Watch(Note()).read() is grpc.aio.EOF  # the connection stands
     watched.servicer.unary = hang
     ended = await asyncio.gather(*(watched.stub.Glance(Note(number=1)).read() for _ in range(12)), return_exceptions=True)
     assert all(isinstance(error, DeadlineExceeded) for error in ended)
-    assert [(item.state, item.failures) for item in watched.breakers.snapshot()] == [(CircuitState.CLOSED, 0)]
+    assert [(item.state, item.failures) for item in watched.breakers.snapshot()] == [(CircuitState.CLOSED, 0)] * 2
 
 
 async def test_a_probe_that_is_given_up_before_it_was_accepted_holds_nothing(rig: Rig, clock: FakeClock) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.mesh.support import EchoStub, Note, Rig, path
+from tests.integration.mesh.support import IN_TURN, EchoStub, Note, Rig, path
 from tests.integration.mesh.test_orders import Replicas
 from tocsin.api.mesh.v1 import mesh_admin_service_pb2 as admin
 from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
@@ -31,7 +31,7 @@ async def test_calls_of_every_replica_are_seen_with_their_ends(rig: Rig, replica
     async def missing(request: Any, _: Any) -> Any:
         raise NotFound(request.text)
 
-    stub = EchoStub(rig.mesh(in_turn=True).channel("echo_svc"))
+    stub = EchoStub(rig.mesh(methods=IN_TURN).channel("echo_svc"))
     orders: Any = replicas.operations
     seen: list[Any] = []
     with acting_as(rig.token("mesh:read", "echo:read")):

@@ -1,6 +1,5 @@
 """A processor between a real scheduler and a real mailer, and a gateway before them, all in this process, over mTLS."""
 
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from tocsin.config import ServiceSettings
 from tocsin.lifecycle import App
 from tocsin.mesh.authority import ensure_pki
 from tocsin.node import Node
+from tocsin.testing.process import free_port
 from tocsin.testing.tokens import TokenMint
 
 SERVICES = ("gateway", "scheduler_svc", "processor_svc", "mailer_svc")
@@ -36,13 +36,6 @@ SCOPES = (
     "events:write",
     "events:read",
 )
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Neighbours:

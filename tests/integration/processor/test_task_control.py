@@ -75,7 +75,7 @@ async def test_a_task_is_followed_and_cancelled(neighbours: Neighbours, tmp_path
     cancelled = await tasks.CancelTask(task_service_pb2.CancelTaskRequest(name=name))
     assert cancelled.state == State.CANCELLED
     await eventually(ended.exists)
-    await asyncio.wait_for(following, 30)
+    await asyncio.wait_for(following, 60)
     assert told[0].task.name == name
     assert told[-1].task.state == State.CANCELLED
     again = await tasks.CancelTask(task_service_pb2.CancelTaskRequest(name=name))
@@ -88,7 +88,7 @@ async def test_a_task_is_followed_and_cancelled(neighbours: Neighbours, tmp_path
     (tmp_path / "go").touch()
     await eventually(lambda: any(response.progress.fraction == 1.0 for response in told))
     gate.touch()
-    await asyncio.wait_for(following, 30)
+    await asyncio.wait_for(following, 60)
     assert told[-1].task.state == State.SUCCEEDED
     assert told[-1].task.result["value"] == 3
 

@@ -147,7 +147,7 @@ async def test_a_transaction_that_stands_still_is_ended(postgres_url: str, clock
     made = Stores(postgres_url, clock)
     await made.start()
     await made.database.stop()
-    frozen = Database(url=postgres_url, clock=clock, schema="scheduler_svc", limits=ConnectionLimits(idle_transaction_timeout=0.2))
+    frozen = Database(url=postgres_url, clock=clock, schema="scheduler_svc", limits=ConnectionLimits(idle_transaction_timeout=2.0))
     await frozen.start()
     other = Stores(postgres_url, clock)
     await other.database.start()

@@ -193,7 +193,12 @@ async def test_postgres_that_does_not_answer(own_postgres_server: PostgresServer
     waiting = asyncio.create_task(probe.start())
     await eventually(lambda: clock.sleepers == 1, what="the first failed attempt")
     own_postgres_server.resume()
-    await clock.advance(1)
+
+    async def both() -> bool:
+        await clock.advance(1)
+        return starting.done() and waiting.done()
+
+    await eventually(both, what="both connections")
     await asyncio.gather(starting, waiting)
     await database.stop()
     await probe.stop()

@@ -98,7 +98,7 @@ async def test_a_migration_does_not_wait_for_ever(postgres_url: str, package: Pa
             assert await current(url=postgres_url, schema=SCHEMA) == "0001"
     finally:
         await reader.close()
-    await migrate(url=postgres_url, schema=SCHEMA, package=package.name, limits=limits)
+    await migrate(url=postgres_url, schema=SCHEMA, package=package.name)
 
 
 def tocsin(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:

@@ -133,7 +133,7 @@ async def test_a_pooler_is_refused_at_the_start(postgres_url: str, kind: str, co
             url=url, clock=SystemClock(), schema="mine", limits=ConnectionLimits(pool_size=connections), migrations="mailer_svc"
         )
         with pytest.raises(PoolerFound, match="pooler"):
-            await asyncio.wait_for(database.start(), timeout=30)
+            await asyncio.wait_for(database.start(), timeout=60)
         await database.stop()
     direct = Database(url=postgres_url, clock=SystemClock())
     await direct.start()

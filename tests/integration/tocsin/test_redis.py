@@ -161,7 +161,7 @@ async def test_publish_before_start_and_after_stop() -> None:
 
 async def test_check_and_fallbacks(own_redis_server: RedisServer) -> None:
     """Health follows the server; an operation falls back while it is away and works again afterwards."""
-    redis = Redis(url=own_redis_server.url, clock=SystemClock(), timeout=0.5)
+    redis = Redis(url=own_redis_server.url, clock=SystemClock(), timeout=2.0)
 
     def count(client: Client) -> Awaitable[int]:
         return client.incr("tocsin:test")

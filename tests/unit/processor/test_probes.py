@@ -64,7 +64,7 @@ def port_probe(kind: type[TcpProbe], *, tls: ssl.SSLContext, allowed: AllowedTar
 async def found(probe: Probe, spec: CheckSpec) -> tuple[str, Mapping[str, Json]]:
     """Why it failed, empty if it did not, and what was found."""
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return "", await probe.look("t1", spec)
     except CheckFailed as error:
         return str(error), error.facts

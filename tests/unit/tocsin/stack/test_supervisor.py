@@ -90,7 +90,7 @@ async def test_nothing_that_cannot_be_written_ends_the_supervision(run: Callable
                 return False
 
         for name in ("mailer_svc", "gateway"):
-            await eventually(lambda name=name: answers(name), seconds=30)
+            await eventually(lambda name=name: answers(name))
     if fault == "picture":
         running.stack.layout.stack_file.rmdir()
         write_stack_file(running.stack.layout.stack_file, picture)  # as old as can be
