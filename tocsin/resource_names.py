@@ -43,3 +43,17 @@ def path_segments(text: str) -> str:
 def segment(text: str) -> str:
     """``text`` as one segment of a path; a dot segment does not survive as one."""
     return "%2E" * len(text) if text in (".", "..") else quote(text, safe="~", errors="surrogatepass")
+
+
+def check_unnamed(name: str, *, field: str) -> None:
+    """Refuses a name for what is about to be made, where Tocsin gives the names.
+
+    Args:
+        name: as the caller's resource has it.
+        field: its place in the request, such as "alarm.name".
+
+    Raises:
+        NameInvalid: there is one; a caller who is not told would look for the resource under it.
+    """
+    if name:
+        raise NameInvalid.at(field, "is given by Tocsin when it is made; leave it out")

@@ -16,6 +16,7 @@ from tocsin.api.auth.v1 import identity_provider_service_pb2_grpc as rpc
 from tocsin.errors import InvalidInput
 from tocsin.masks import fields_to_change
 from tocsin.pages import Listing, list_page
+from tocsin.resource_names import check_unnamed
 from tocsin.stored import int32
 
 _UNSAID: Final = datetime.fromtimestamp(0, UTC)
@@ -31,7 +32,7 @@ class IdentityProviderHandlers(rpc.IdentityProviderServiceServicer):
 
     async def CreateIdentityProvider(self, request: pb.CreateIdentityProviderRequest, context: _Context) -> pb.IdentityProvider:
         """Adds a provider."""
-        draft = _draft(request.identity_provider, request.identity_provider_id)
+        draft = _draft(request.identity_provider, _chosen_id(request))
         return self._shown(await self._providers.create(caller(), draft))
 
     async def GetIdentityProvider(self, request: pb.GetIdentityProviderRequest, context: _Context) -> pb.IdentityProvider:
@@ -87,6 +88,7 @@ class IdentityProviderHandlers(rpc.IdentityProviderServiceServicer):
     async def CreateIdentity(self, request: pb.CreateIdentityRequest, context: _Context) -> pb.Identity:
         """Links a user."""
         user, given = request.parent.removeprefix("users/"), request.identity
+        check_unnamed(given.name, field="identity.name")
         return _identity(await self._providers.link(caller(), user, issuer=given.issuer, subject=given.subject))
 
     async def DeleteIdentity(self, request: pb.DeleteIdentityRequest, context: _Context) -> empty_pb2.Empty:
@@ -174,6 +176,18 @@ class OidcHandlers(rpc.OidcServiceServicer):
 
 def _id(name: str) -> str:
     return name.removeprefix("identityProviders/")
+
+
+def _chosen_id(request: pb.CreateIdentityProviderRequest) -> str:
+    """The id of a provider to be made, beside it or by its name; empty where none is given.
+
+    Raises:
+        InvalidInput: the two differ.
+    """
+    named = _id(request.identity_provider.name)
+    if named and request.identity_provider_id not in ("", named):
+        raise InvalidInput.at("identityProvider.name", f"must be identityProviders/{request.identity_provider_id}, or left out")
+    return named or request.identity_provider_id
 
 
 def _draft(given: pb.IdentityProvider, identity: str) -> ProviderDraft:

@@ -13,6 +13,7 @@ from tocsin.api.auth.v1 import service_account_service_pb2 as pb
 from tocsin.api.auth.v1 import service_account_service_pb2_grpc as rpc
 from tocsin.masks import fields_to_change
 from tocsin.pages import Listing, list_page
+from tocsin.resource_names import check_unnamed
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 _CHANGEABLE = ("display_name", "description", "role")
@@ -27,6 +28,7 @@ class ServiceAccountHandlers(rpc.ServiceAccountServiceServicer):
     async def CreateServiceAccount(self, request: pb.CreateServiceAccountRequest, context: _Context) -> pb.ServiceAccount:
         """Makes a service account."""
         given = request.service_account
+        check_unnamed(given.name, field="serviceAccount.name")
         account = await self._accounts.create(caller(), display_name=given.display_name, description=given.description, role=given.role)
         return _account(account)
 

@@ -20,7 +20,12 @@ def files() -> dict[Path, str]:
     """Every file that is written, by its path below deploy/."""
     base = [*(workloads.manifest(each) for each in SERVICES), workloads.migrations(), network.policies(), network.certificates()]
     alerts = (FOLDER / "prometheus/alerts.yaml").read_text("utf-8")
-    components = {"autoscaling": extras.autoscaling(), "keda": extras.queues(), "monitoring": extras.monitoring(alerts)}
+    components = {
+        "autoscaling": extras.autoscaling(),
+        "keda": extras.queues(),
+        "monitoring": extras.monitoring(alerts),
+        "backup": extras.backups(),
+    }
     found = {Path(f"k8s/base/{each.name}.yaml"): plain(each, HEADER) for each in base}
     found[Path("k8s/base/kustomization.yaml")] = HEADER + _kustomization(base)
     for name, manifest in components.items():

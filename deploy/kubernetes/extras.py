@@ -1,11 +1,13 @@
-"""What a cluster may have: scaling by load, the Prometheus operator, an ingress; each applied only if asked for."""
+"""What a cluster may have: scaling by load, the Prometheus operator, backups, an ingress; each applied only if asked for."""
 
 from typing import Any
 
 import yaml
 
-from deploy.kubernetes.parts import AUTOSCALED, PART_OF, QUEUE_SCALED, SERVICES, metadata, service
+from deploy.kubernetes.network import to_the_database
+from deploy.kubernetes.parts import AUTOSCALED, PART_OF, PULL, QUEUE_SCALED, SERVICES, TRUST_DOMAIN, labels, metadata, service
 from deploy.kubernetes.rendering import ChartOnly, Manifest, Value
+from deploy.kubernetes.workloads import LOCKED, POD_SECURITY, STATE, TMP, from_secret
 
 _MOST = Value("autoscaling.maxReplicas", 10)
 _LEAST = Value("autoscaling.minReplicas", 2)
@@ -87,3 +89,73 @@ def monitoring(alerts: str) -> Manifest:
         "spec": ChartOnly('.Files.Get "prometheus/alerts.yaml" | nindent 2', otherwise=yaml.safe_load(alerts)),
     }
     return Manifest("monitoring", [monitor, rule], when=".Values.monitoring.enabled")
+
+
+_BACKUP = "tocsin-backup"
+_ARCHIVES = "/var/backups/tocsin"
+_EVERY_NIGHT = Value("backup.schedule", "15 3 * * *")
+
+
+def backups() -> Manifest:
+    """A CronJob that backs the databases up into a volume.
+
+    The signing key and the certificates are Secrets: whoever keeps the cluster backs them up.
+    """
+    job: dict[str, Any] = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": metadata(_BACKUP, "backup"),
+        "spec": {
+            "schedule": _EVERY_NIGHT,
+            "concurrencyPolicy": "Forbid",
+            "startingDeadlineSeconds": 3600,
+            "successfulJobsHistoryLimit": 3,
+            "failedJobsHistoryLimit": 3,
+            "jobTemplate": {
+                "spec": {"backoffLimit": 2, "template": {"metadata": {"labels": labels("backup")}, "spec": _backup_pod()}},
+            },
+        },
+    }
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": metadata("tocsin-backups", "backup"),
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": Value("backup.storageClass", None, unless="(not .Values.backup.storageClass)"),
+            "resources": {"requests": {"storage": Value("backup.storage", "20Gi")}},
+        },
+    }
+    return Manifest("backup", [job, claim, to_the_database(_BACKUP, "backup")], when=".Values.backup.enabled")
+
+
+def _backup_pod() -> dict[str, Any]:
+    stores = [each for each in SERVICES if each.has_database]
+    container = {
+        "name": "backup",
+        "image": Value("backup.image", "tocsin-backup:local"),
+        "imagePullPolicy": PULL,
+        "args": ["backup", f"{_ARCHIVES}/", "--keep", Value("backup.keep", "14")],
+        # What a restore has to have as it was: the issuer of tokens stands among them.
+        "envFrom": [{"configMapRef": {"name": f"tocsin-settings-{name}"}} for name in ("shared", *(each.short for each in SERVICES))],
+        "env": [
+            {"name": "TOCSIN_TRUST_DOMAIN", "value": TRUST_DOMAIN},
+            *(from_secret(f"TOCSIN_{each.short.upper()}_DATABASE_URL", each.resource, "database-url") for each in stores),
+            from_secret("TOCSIN_SECRET_KEY", service("auth_svc").resource, "secret-key"),
+        ],
+        "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
+        "securityContext": LOCKED,
+        "volumeMounts": [STATE, TMP, {"name": "backups", "mountPath": _ARCHIVES}],
+    }
+    return {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": POD_SECURITY,
+        "containers": [container],
+        "volumes": [
+            {"name": "state", "emptyDir": {"sizeLimit": "64Mi"}},
+            {"name": "tmp", "emptyDir": {}},
+            {"name": "backups", "persistentVolumeClaim": {"claimName": "tocsin-backups"}},
+        ],
+    }

@@ -22,7 +22,11 @@ def policies() -> Manifest:
             "policyTypes": ["Ingress", "Egress"],
         },
     }
-    return Manifest("network", [every, *(_policy(each) for each in SERVICES), _migrate()], when=".Values.network.policies")
+    return Manifest(
+        "network",
+        [every, *(_policy(each) for each in SERVICES), to_the_database("tocsin-migrate", "migrate")],
+        when=".Values.network.policies",
+    )
 
 
 def _policy(of: Service) -> dict[str, Any]:
@@ -53,13 +57,14 @@ def _policy(of: Service) -> dict[str, Any]:
     }
 
 
-def _migrate() -> dict[str, Any]:
+def to_the_database(name: str, component: str) -> dict[str, Any]:
+    """A policy for pods that reach the database and nothing else, and that nobody reaches."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": metadata("tocsin-migrate", "migrate"),
+        "metadata": metadata(name, component),
         "spec": {
-            "podSelector": {"matchLabels": labels("migrate")},
+            "podSelector": {"matchLabels": labels(component)},
             "policyTypes": ["Egress"],
             "egress": [_DNS, {"ports": [{"port": _DATABASE}]}],
         },

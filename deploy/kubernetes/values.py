@@ -33,6 +33,12 @@ MEANINGS: Final = {
     "autoscaling.maxReplicas": "Most replicas of what is scaled, by KEDA as well.",
     "keda.enabled": "Scales processor_svc and mailer_svc by what waits for them; needs KEDA.",
     "keda.prometheusAddress": "Where KEDA asks how much waits.",
+    "backup.enabled": "Makes a CronJob that backs the databases up into a volume of its own.",
+    "backup.image": "Its image: the image above with the programs of PostgreSQL (deploy/backup.Dockerfile).",
+    "backup.schedule": "When, as cron has it.",
+    "backup.keep": "How many of the newest archives are kept, as a text.",
+    "backup.storage": "Size of the volume for them.",
+    "backup.storageClass": "Its storage class; null takes the cluster's default.",
     "monitoring.enabled": "Makes a ServiceMonitor, a PrometheusRule, and ConfigMaps with the dashboards; needs the Prometheus operator.",
 }
 """What each value means, in the order of the file; a name that ends a level earlier speaks for all below it."""
@@ -48,6 +54,7 @@ _OF_THE_CHART: Final[Mapping[str, Any]] = {
     "ingress.annotations": {},
     "autoscaling.enabled": False,
     "keda.enabled": False,
+    "backup.enabled": False,
     "monitoring.enabled": False,
 }
 """Those that templates written by hand read."""

@@ -5,12 +5,12 @@ from typing import Any
 from deploy.kubernetes.parts import IDENTITY, IMAGE, MESH, PULL, SERVICES, TRUST_DOMAIN, Service, labels, metadata
 from deploy.kubernetes.rendering import ChartOnly, Manifest, Value
 
-_LOCKED = {
+LOCKED = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
 }
-_POD_SECURITY = {
+POD_SECURITY = {
     "runAsNonRoot": True,
     "runAsUser": IDENTITY,
     "runAsGroup": IDENTITY,
@@ -18,8 +18,8 @@ _POD_SECURITY = {
     "seccompProfile": {"type": "RuntimeDefault"},
 }
 _SIGNING_KEY_MODE = 0o640
-_STATE = {"name": "state", "mountPath": "/var/lib/tocsin"}
-_TMP = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - in the container
+STATE = {"name": "state", "mountPath": "/var/lib/tocsin"}
+TMP = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - in the container
 
 
 def manifest(service: Service) -> Manifest:
@@ -39,10 +39,10 @@ def migrations() -> Manifest:
             "image": IMAGE,
             "imagePullPolicy": PULL,
             "args": ["migrate", service.short],
-            "env": [_secret("TOCSIN_DATABASE_URL", service.resource, "database-url")],
+            "env": [from_secret("TOCSIN_DATABASE_URL", service.resource, "database-url")],
             "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
-            "securityContext": _LOCKED,
-            "volumeMounts": [_STATE, _TMP],
+            "securityContext": LOCKED,
+            "volumeMounts": [STATE, TMP],
         }
         for service in SERVICES
         if service.has_database
@@ -50,7 +50,7 @@ def migrations() -> Manifest:
     pod: dict[str, Any] = {
         "restartPolicy": "OnFailure",
         "automountServiceAccountToken": False,
-        "securityContext": _POD_SECURITY,
+        "securityContext": POD_SECURITY,
         "containers": containers,
         "volumes": [{"name": "state", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}],
     }
@@ -169,7 +169,7 @@ def _pod(service: Service) -> dict[str, Any]:
         "enableServiceLinks": False,
         # preStop, then drain_seconds and grace_seconds of the service, and a margin.
         "terminationGracePeriodSeconds": 30,
-        "securityContext": _POD_SECURITY,
+        "securityContext": POD_SECURITY,
         "topologySpreadConstraints": spread,
         "containers": [_container(service)],
         "volumes": volumes,
@@ -179,9 +179,9 @@ def _pod(service: Service) -> dict[str, Any]:
 def _container(service: Service) -> dict[str, Any]:
     ports = [("http", 8000)] if service.name == "gateway" else []
     mounts: list[dict[str, Any]] = [
-        _STATE,
+        STATE,
         {"name": "mesh", "mountPath": MESH, "readOnly": True},
-        _TMP,
+        TMP,
     ]
     if service.name == "auth_svc":
         mounts.append({"name": "signing-key", "mountPath": "/var/run/tocsin/keys", "readOnly": True})
@@ -202,7 +202,7 @@ def _container(service: Service) -> dict[str, Any]:
         # Until everybody knows that this pod goes, calls still arrive.
         "lifecycle": {"preStop": {"exec": {"command": ["sleep", "5"]}}},
         "resources": service.resources,
-        "securityContext": _LOCKED,
+        "securityContext": LOCKED,
         "volumeMounts": mounts,
     }
 
@@ -223,21 +223,22 @@ def _environment(service: Service) -> list[dict[str, Any]]:
             if other.name != "gateway"
         ),
         # Redis carries limits and live events; without one each replica keeps its own.
-        _secret("TOCSIN_REDIS_URL", "tocsin-redis", "url", optional=True),
+        from_secret("TOCSIN_REDIS_URL", "tocsin-redis", "url", optional=True),
     ]
     if service.has_database:
         found += [
             {"name": "TOCSIN_DATABASE_MIGRATE", "value": "false"},
-            _secret("TOCSIN_DATABASE_URL", service.resource, "database-url"),
+            from_secret("TOCSIN_DATABASE_URL", service.resource, "database-url"),
         ]
     if service.has_secret:
-        found.append(_secret("TOCSIN_SECRET_KEY", service.resource, "secret-key"))
+        found.append(from_secret("TOCSIN_SECRET_KEY", service.resource, "secret-key"))
     if service.name == "auth_svc":
         found.append({"name": "TOCSIN_AUTH_SIGNING_KEY_FILE", "value": "/var/run/tocsin/keys/signing.pem"})
     return found
 
 
-def _secret(variable: str, name: str, key: str, *, optional: bool = False) -> dict[str, Any]:
+def from_secret(variable: str, name: str, key: str, *, optional: bool = False) -> dict[str, Any]:
+    """A variable whose value is a key of a Secret."""
     reference: dict[str, Any] = {"name": name, "key": key}
     return {"name": variable, "valueFrom": {"secretKeyRef": reference | ({"optional": True} if optional else {})}}
 

@@ -17,6 +17,7 @@ from tocsin.listing import snake_case
 from tocsin.mesh.context import principal
 from tocsin.mesh.values import plain
 from tocsin.pages import Listing, list_page
+from tocsin.resource_names import check_unnamed
 from tocsin.stored import int32
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -32,6 +33,7 @@ class ProviderHandlers(rpc.ProviderServiceServicer):
     async def CreateProvider(self, request: pb.CreateProviderRequest, context: Context) -> pb.Provider:
         """Adds a provider."""
         given = request.provider
+        check_unnamed(given.name, field="provider.name")
         return _provider(
             await self._providers.create(
                 tenant=principal().tenant,

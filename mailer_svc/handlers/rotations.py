@@ -24,6 +24,7 @@ from tocsin.api.mailer.v1 import rotation_service_pb2_grpc as rpc
 from tocsin.masks import fields_to_change
 from tocsin.mesh.context import principal
 from tocsin.pages import Listing, list_page
+from tocsin.resource_names import check_unnamed
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -146,6 +147,7 @@ class RotationHandlers(rpc.RotationServiceServicer):
 
     async def CreateRotationOverride(self, request: pb.CreateRotationOverrideRequest, context: Context) -> pb.RotationOverride:
         """Makes an override."""
+        check_unnamed(request.override.name, field="override.name")
         caller, rotation = principal(), _id(request.parent)
         override = override_of(request.override, caller.subject)
         return override_message(rotation, await self._rotations.add_override(tenant=caller.tenant, rotation=rotation, override=override))

@@ -21,6 +21,7 @@ from tocsin.listing import Condition, FilterField, FilterKind, parse_filter
 from tocsin.mesh.context import principal
 from tocsin.mesh.tokens import Principal
 from tocsin.pages import Listing, list_page
+from tocsin.resource_names import check_unnamed
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -53,6 +54,7 @@ class SuppressionHandlers(rpc.SuppressionServiceServicer):
 
     async def CreateSuppression(self, request: pb.CreateSuppressionRequest, context: Context) -> pb.Suppression:
         """Suppresses an address."""
+        check_unnamed(request.suppression.name, field="suppression.name")
         who = principal()
         given = suppression_of(request.suppression, tenant=who.tenant, id=self._new_id(), source=who.subject, now=self._clock.micros())
         return suppression_message(await self._suppressions.put(given))

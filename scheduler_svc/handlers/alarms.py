@@ -26,6 +26,7 @@ from tocsin.errors import AlreadyExists, FailedPrecondition, InvalidInput, NotFo
 from tocsin.listing import parse_filter
 from tocsin.mesh.validation import RequestValidator
 from tocsin.pages import Listing, list_page
+from tocsin.resource_names import check_unnamed
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -57,6 +58,7 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
 
     async def CreateAlarm(self, request: alarm_service_pb2.CreateAlarmRequest, context: Context) -> alarm_pb2.Alarm:
         """Makes an alarm, or returns the one that an earlier call with the same ``request_id`` made."""
+        check_unnamed(request.alarm.name, field="alarm.name")
         return await self._created(request, caller(), lambda: draft_of(request.alarm), "CreateAlarm")
 
     async def CreateSimpleAlarm(self, request: alarm_service_pb2.CreateSimpleAlarmRequest, context: Context) -> alarm_pb2.Alarm:

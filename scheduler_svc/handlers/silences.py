@@ -18,6 +18,7 @@ from tocsin.mesh.context import principal
 from tocsin.mesh.validation import RequestValidator
 from tocsin.pages import Listing, list_page
 from tocsin.recurrence import END_OF_TIME, within
+from tocsin.resource_names import check_unnamed
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -33,6 +34,7 @@ class SilenceHandlers(rpc.SilenceServiceServicer):
 
     async def CreateSilence(self, request: pb.CreateSilenceRequest, context: Context) -> pb.Silence:
         """Makes a silence."""
+        check_unnamed(request.silence.name, field="silence.name")
         return _message(await self._silences.create(_who(), _draft(request.silence, principal().time_zone)))
 
     async def GetSilence(self, request: pb.GetSilenceRequest, context: Context) -> pb.Silence:

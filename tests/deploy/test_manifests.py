@@ -21,6 +21,7 @@ EVERYTHING = (
     "monitoring.enabled=true",
     "autoscaling.enabled=true",
     "keda.enabled=true",
+    "backup.enabled=true",
     "ingress.host=a.example.com",
     "ingress.tlsSecret=a",
 )
@@ -178,6 +179,8 @@ def test_systemd_reads_the_units(units: Path) -> None:
         "tocsin.target",
         "tocsin-certificates.service",
         "tocsin-certificates.timer",
+        "tocsin-backup.service",
+        "tocsin-backup.timer",
         "tocsin@gateway.service",
         "tocsin@auth_svc.service",
     ]
@@ -188,7 +191,7 @@ def test_systemd_reads_the_units(units: Path) -> None:
     assert not ours, done.stderr
 
 
-@pytest.mark.parametrize("name", ["tocsin@.service", "tocsin-certificates.service"])
+@pytest.mark.parametrize("name", ["tocsin@.service", "tocsin-certificates.service", "tocsin-backup.service"])
 def test_a_unit_may_do_little(units: Path, name: str) -> None:
     """By systemd's own measure (0 is safe, 10 is not) it has next to nothing to lose."""
     done = run("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=15", str(units / name), check=False)

@@ -22,6 +22,8 @@ DISK: Final = "tocsin_state_disk"
 EXPIRY: Final = 'tocsin_certificate_expiry_timestamp_seconds{job="gateway"}'
 BUDGET: Final = 'tocsin_client_retry_budget{job="gateway",target="a"}'
 ATTEMPTS: Final = 'tocsin_client_attempt_seconds_count{job="gateway",target="a",code="UNAVAILABLE"}'
+BACKUP: Final = 'tocsin_backup_last_success_timestamp_seconds{job="auth_svc"}'
+CRON_JOB: Final = 'kube_cronjob_status_last_successful_time{cronjob="tocsin-backup"}'
 HEALTHY: Final = {
     **{f'up{{job="{job}",instance="{job}:1"}}': "1x400" for job in SERVICES},
     'tocsin_scheduler_shards_owned{job="scheduler_svc",instance="scheduler_svc:1"}': "256x400",
@@ -29,8 +31,10 @@ HEALTHY: Final = {
     'tocsin_scheduler_attempts_total{state="dead"}': "0x400",
     'tocsin_deliveries_dead_total{channel="email"}': "0x400",
     f'{HTTP}{{status="200"}}': "0+60x400",
+    BACKUP: "1x400",
 }
-"""A stack that is well: a sample every 30 s, of which `AxN` are N + 1."""
+"""A stack that is well, and was backed up: a sample every 30 s, of which `AxN` are N + 1."""
+HOUR: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,13 @@ class Course:
         name: of the case.
         series: instead of, or beside, those of a healthy stack; "" takes one away.
         rings: names of all alerts that ring, by the minute.
+        days: whether it goes on for days; else for hours.
     """
 
     name: str
     series: Mapping[str, str]
     rings: Mapping[int, set[str]]
+    days: bool = False
 
 
 def of(job: str, name: str) -> str:
@@ -157,6 +163,31 @@ COURSES: Final = (
         {8: {"TocsinDiskFills"}, 15: set()},
     ),
     Course(
+        "a backup that fails from the second night on, and is mended",
+        {BACKUP: "1x6000 180000x2000"},
+        {47 * HOUR: set(), 49 * HOUR: {"TocsinBackupOld"}, 51 * HOUR: set()},
+        days=True,
+    ),
+    Course("an installation that nobody backs up", {BACKUP: "0x8000"}, {23 * HOUR: set(), 25 * HOUR: {"TocsinNoBackup"}}, days=True),
+    Course(
+        "a backup of which nobody tells any more",
+        {BACKUP: "1x240 stale"},
+        {23 * HOUR: set(), 27 * HOUR: {"TocsinNoBackup"}},
+        days=True,
+    ),
+    Course(
+        "services that are all started anew after a backup",
+        {BACKUP: "1x240 stale _x20 1x8000"},
+        {3 * HOUR: set(), 25 * HOUR: set()},
+        days=True,
+    ),
+    Course(
+        "a cluster whose CronJob fails",
+        {BACKUP: "0x8000", CRON_JOB: "1x8000"},
+        {25 * HOUR: set(), 49 * HOUR: {"TocsinBackupOld"}},
+        days=True,
+    ),
+    Course(
         "entries of the audit log that are lost",
         {'tocsin_audit_entries_dropped_total{job="auth_svc"}': "0x9 1x300"},
         {4: set(), 8: {"TocsinAuditLost"}, 40: set()},
@@ -166,7 +197,8 @@ COURSES: Final = (
 
 def document(course: Course) -> str:
     """The course as promtool reads it."""
-    series = {name: values for name, values in {**HEALTHY, **course.series}.items() if values}
+    well = {name: values.replace("x400", "x8000") if course.days else values for name, values in HEALTHY.items()}
+    series = {name: values for name, values in {**well, **course.series}.items() if values}
     tests = [
         {
             "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',

@@ -1,7 +1,7 @@
 """What there is of an installation: the databases of its services, the gateway's spools, and the files of its state folder."""
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,6 +19,10 @@ JOURNALS: Final = "audit_log"
 """The folder of what the audit log does not have yet."""
 CACHES: Final = ("jwks", "pii", "tenants")
 """Folders of copies of what other services say, which they say again; after a restore they are out of date."""
+BESIDE: Final = ("pki", "secret")
+"""Folders beside the state folders of services that have one each: the certificates of all, and the secret of the installation."""
+ASIDE: Final = "before-restore-"
+"""How the folders begin in which a restore keeps what it replaced."""
 _SAME: Final = ("trust_domain", "token_issuer", "token_audience")
 """Settings that certificates and tokens were made for."""
 _ID_BYTES: Final = 16
@@ -48,19 +52,23 @@ class BackedUpInstallation:
     """An installation as its settings say, running or not.
 
     Attributes:
-        state: the state folder.
+        state: the state folder; where each service has one of its own, the folder in which these lie.
+        folders: the state folders: ``state`` itself, or one for each service.
         stores: the databases, in the order in which work is handed on: who hands something on comes before who takes it.
         spool: the gateway's first spool file.
         key: the secret of the installation.
-        key_is_set: whether it comes from the settings and not from the state folder.
+        key_file: where it lies if it is in the state folder, and so in a backup.
+        key_is_set: whether it comes from elsewhere.
         settings: those that have to be the same where a backup is restored, by variable.
         outside: files that settings name outside of the state folder, by variable.
     """
 
     state: Path
+    folders: tuple[Path, ...]
     stores: tuple[ServiceDatabase, ...]
     spool: Path
     key: InstallationKey
+    key_file: Path
     key_is_set: bool
     settings: Mapping[str, str]
     outside: Mapping[str, str]
@@ -71,10 +79,14 @@ class BackedUpInstallation:
 
         Raises:
             ConfigError: a setting is not valid.
+            BackupUnfit: the state folders of the services do not lie beside each other.
         """
         found = {service: _settings(service, env) for service in SERVICES}
         gateway: Any = found["gateway"]
-        state = Path(gateway.state_dir).absolute()
+        folders = tuple(dict.fromkeys(Path(settings.state_dir).absolute() for settings in found.values()))
+        state = _root(folders)
+        holder = gateway if len(folders) == 1 else found[_KEY_HOLDER]
+        key_file = _key_file(holder, env, state)
         stores = [_store(each) for service in _ORDER if isinstance(each := found[service], StoreSettings)]
         outside = {
             f"TOCSIN_{name}": str(path)
@@ -84,10 +96,12 @@ class BackedUpInstallation:
         }
         return cls(
             state=state,
+            folders=folders,
             stores=tuple(stores),
             spool=Path(gateway.spool_file).absolute(),
-            key=InstallationKey.of(gateway),
-            key_is_set=gateway.secret_key is not None,
+            key=InstallationKey.of(holder),
+            key_file=key_file or holder.state_dir.absolute() / KEY_FILE,
+            key_is_set=holder.secret_key is not None and key_file is None,
             settings={name: str(getattr(gateway, name)) for name in _SAME},
             outside=outside,
         )
@@ -95,7 +109,7 @@ class BackedUpInstallation:
     @property
     def identity(self) -> str:
         """Tells installations apart, and nothing of the secret from which it is derived; empty where there is none yet."""
-        if not self.key_is_set and not (self.state / KEY_FILE).exists():
+        if not self.key_is_set and not self.key_file.exists():
             return ""
         return self.key.derive("identity of backups", length=_ID_BYTES).hex()
 
@@ -119,16 +133,76 @@ class BackedUpInstallation:
         Raises:
             BackupFailed: one of them is a link or a device, so that what it stands for would be missing from the backup.
         """
-        for name in KEPT:
-            yield from _plain(self.state / name)
+        for path in self.places(KEPT):
+            yield from _plain(path)
 
     def journals(self) -> list[Path]:
         """What the audit log does not have yet."""
-        return sorted((self.state / JOURNALS).glob("*/*.journal"))
+        return sorted(path for folder in self.folders for path in (folder / JOURNALS).glob("*/*.journal"))
+
+    @property
+    def apart(self) -> bool:
+        """Whether each service has a state folder of its own."""
+        return self.folders != (self.state,)
+
+    @property
+    def homes(self) -> tuple[Path, ...]:
+        """Folders that may lie on disks of their own; what is replaced in one of them stays in it."""
+        return (*self.folders, *(self.state / name for name in BESIDE)) if self.apart else self.folders
+
+    def home(self, path: Path) -> Path | None:
+        """Which of them a path lies in."""
+        return next((home for home in self.homes if path.is_relative_to(home)), None)
+
+    def places(self, names: Sequence[str]) -> list[Path]:
+        """Files and folders of these names in every state folder, and what lies beside these; not all of them exist."""
+        found = [folder / name for folder in self.folders for name in names]
+        if self.apart:
+            beside = (path for name in BESIDE for path in sorted((self.state / name).glob("*")))
+            found += [path for path in beside if not path.name.startswith((ASIDE, "."))]
+        return found
+
+    def may_hold(self, parts: Sequence[str]) -> bool:
+        """Whether a file of a backup has a place here.
+
+        Args:
+            parts: its path below ``state``.
+        """
+        if self.apart and parts[0] in BESIDE:
+            return len(parts) > 1
+        inner = parts[1:] if self.apart else parts
+        known = not self.apart or self.state / parts[0] in self.folders
+        return known and bool(inner) and inner[0] in (*KEPT, JOURNALS)
 
 
 _ORDER: Final = ("scheduler_svc", "processor_svc", "auth_svc", "mailer_svc")
 """Firings go from the scheduler to the processor and the mailer, mails about accounts from auth_svc to the mailer."""
+
+
+_KEY_HOLDER: Final = "auth_svc"
+"""Which of several services knows the secret of the installation."""
+
+
+def _root(folders: Sequence[Path]) -> Path:
+    """The one folder, or that in which several lie.
+
+    Raises:
+        BackupUnfit: they lie in different ones.
+    """
+    if len(folders) == 1:
+        return folders[0]
+    parents = {folder.parent for folder in folders}
+    if len(parents) > 1 or len(folders) != len(SERVICES):
+        told = ", ".join(map(str, folders))
+        raise BackupUnfit(f"services have one state folder together, or each one of its own in the same folder; these are {told}")
+    return parents.pop()
+
+
+def _key_file(settings: ServiceSettings, env: Mapping[str, str], state: Path) -> Path | None:
+    """The file that the secret was read from, if it is backed up with the rest."""
+    names = (f"TOCSIN_{settings.service.upper()}_SECRET_KEY_FILE", "TOCSIN_SECRET_KEY_FILE")
+    named = next((Path(env[name]).absolute() for name in names if env.get(name)), None)
+    return named if named is not None and any(named.is_relative_to(state / name) for name in BESIDE) else None
 
 
 def product_version() -> str:

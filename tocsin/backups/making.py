@@ -11,7 +11,7 @@ from typing import IO, Final
 from tocsin.backups import postgres, sqlite
 from tocsin.backups.archive import ArchiveWriter, reading, writing
 from tocsin.backups.installation import BackedUpInstallation, product_version
-from tocsin.backups.manifest import BackupFailed, DatabaseBackup, Manifest
+from tocsin.backups.manifest import FORMAT, OF_ONE_FOLDER, BackupFailed, DatabaseBackup, Manifest
 from tocsin.clock import Clock
 from tocsin.last_backup import note_backup
 
@@ -52,12 +52,15 @@ async def make_backup(installation: BackedUpInstallation, path: Path, *, clock: 
     if keep and folder is None:
         raise BackupFailed("--keep needs a folder that exists, in which backups are named by their time")
     if not installation.identity:
-        raise BackupFailed(f"there is no installation in {installation.state}: it has no secret-key, and TOCSIN_SECRET_KEY is not set")
+        raise BackupFailed(
+            f"there is no installation in {installation.state}: it has no {installation.key_file.name}, and TOCSIN_SECRET_KEY is not set"
+        )
     with writing(target) as out:
         manifest = await _Backup(installation, out, clock).make()
     size = target.stat().st_size
-    if installation.state.is_dir():
-        note_backup(installation.state, seconds=now.timestamp(), size=size)
+    for each in installation.folders:
+        if each.is_dir():
+            note_backup(each, seconds=now.timestamp(), size=size)
     return MadeBackup(path=target, size=size, manifest=manifest, removed=_removed(folder, keep) if folder is not None and keep else ())
 
 
@@ -117,6 +120,7 @@ class _Backup:
         installation = self._installation
         return self._out.finish(
             Manifest(
+                format=FORMAT if installation.apart else OF_ONE_FOLDER,
                 version=product_version(),
                 created=self._clock.now().isoformat(timespec="seconds"),
                 installation=installation.identity,
@@ -126,6 +130,7 @@ class _Backup:
                 spool_revision=self._spool_revision,
                 settings=installation.settings,
                 outside=installation.existing_outside(),
+                folders=tuple(each.name for each in installation.folders) if installation.apart else (),
             )
         )
 

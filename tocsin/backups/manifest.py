@@ -7,8 +7,10 @@ from typing import Any, Final, Literal
 
 from tocsin.errors import DataLoss, FailedPrecondition
 
-FORMAT: Final = 1
-"""The version of the archive's format; one with a greater number is refused."""
+FORMAT: Final = 2
+"""The version of the archive's format that is read; one with a greater number is refused."""
+OF_ONE_FOLDER: Final = 1
+"""That of a backup of one state folder, which earlier versions read as well."""
 
 Kind = Literal["sqlite", "postgresql"]
 
@@ -80,6 +82,7 @@ class Manifest:
         spool_revision: the newest revision of their schemas; empty without any.
         settings: those that have to be the same again, by name.
         outside: files that settings name outside of the state folder; they are not in the archive.
+        folders: the names of the state folders, where each service has one of its own; else empty.
         members: all files.
     """
 
@@ -93,11 +96,15 @@ class Manifest:
     spool_revision: str = ""
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
     outside: Mapping[str, str] = field(default_factory=dict[str, str])
+    folders: tuple[str, ...] = ()
     members: tuple[ArchiveMember, ...] = ()
 
     def to_json(self) -> bytes:
         """As it stands in the archive."""
-        return json.dumps(asdict(self), indent=1).encode()
+        told = asdict(self)
+        if not self.folders:
+            del told["folders"]
+        return json.dumps(told, indent=1).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> "Manifest":
@@ -120,6 +127,7 @@ class Manifest:
         try:
             databases = {str(name): DatabaseBackup(**each) for name, each in told.pop("databases").items()}
             members = tuple(ArchiveMember(**each) for each in told.pop("members"))
-            return cls(**told, databases=databases, members=members)
+            folders = tuple(str(name) for name in told.pop("folders", ()))
+            return cls(**told, databases=databases, folders=folders, members=members)
         except (TypeError, KeyError, AttributeError) as error:
             raise BackupDamaged(f"The manifest of the backup cannot be read: {error!r}") from error

@@ -33,13 +33,13 @@ class Restored:
     Attributes:
         manifest: of the backup.
         replaced: what was there before, in words; empty if nothing was.
-        aside: the folder in which what was replaced is kept; None if nothing was, or nothing in the state folder.
+        asides: the folders in which what was replaced is kept; none if nothing was, or nothing in the state folders.
         migrated: revisions of older schemas that were brought up to date, by service.
     """
 
     manifest: Manifest
     replaced: tuple[str, ...]
-    aside: Path | None
+    asides: tuple[Path, ...]
     migrated: Mapping[str, str]
 
 
@@ -74,8 +74,11 @@ async def restore_backup(installation: BackedUpInstallation, path: Path, *, cloc
     """
     with reading(path) as found:
         _check_fit(installation, found.manifest, force=force)
-        installation.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with locked(installation.state):
+        with ExitStack() as held:
+            for folder in installation.homes:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in installation.folders:
+                held.enter_context(locked(folder))
             return await _Restore(installation, found, clock, force=force).run()
 
 
@@ -89,6 +92,7 @@ class _Restore:
         self._force = force
         self._stamp = f"{clock.now():{_STAMP}}"
         self._plan = _RestorePlan()
+        self._stages: dict[Path, Path] = {}
 
     async def run(self) -> Restored:
         """Does it."""
@@ -98,17 +102,17 @@ class _Restore:
         self._look_at_files()
         if self._plan.replaced and not self._force:
             raise RestoreRefused(self._refusal())
-        with self._staging() as folder, ExitStack() as loads:
-            self._stage_state(folder)
+        with self._staging(), ExitStack() as loads:
+            self._stage_state()
             for service, backup in self._manifest.databases.items():
-                await self._stage_database(stores[service], backup, folder)
+                await self._stage_database(stores[service], backup)
             open_loads = [
                 loads.enter_context(self._loaded(stores[service], self._plan.targets[service], dump))
                 for service, dump in self._plan.dumps.items()
             ]
-            aside = self._take_places(open_loads)
+            asides = self._take_places(open_loads)
         await self._migrate_servers(stores)
-        return Restored(manifest=self._manifest, replaced=tuple(self._plan.replaced), aside=aside, migrated=self._plan.migrated)
+        return Restored(manifest=self._manifest, replaced=tuple(self._plan.replaced), asides=asides, migrated=self._plan.migrated)
 
     async def _look_at(self, store: ServiceDatabase) -> None:
         if store.kind == "sqlite":
@@ -128,12 +132,12 @@ class _Restore:
             self._plan.replaced.append(f"schema {store.schema} of {store.service} with {target.relations} tables and indexes")
 
     def _look_at_files(self) -> None:
-        state, existing = self._installation.state, self._installation.spools()
+        existing = self._installation.spools()
         for path in existing.values():
             if sqlite.in_use(path):
                 raise RestoreRefused(f"{path} is in use by another process: stop the gateway first")
         self._plan.replaced += [self._name(path) for path in existing.values()]
-        self._plan.replaced += [name for name in (*KEPT, JOURNALS) if (state / name).exists()]
+        self._plan.replaced += [self._name(path) for path in self._installation.places((*KEPT, JOURNALS)) if path.exists()]
 
     def _name(self, path: Path) -> str:
         """What people call a file: its path in the state folder, if it is there."""
@@ -148,28 +152,32 @@ class _Restore:
         return "\n".join([f"{words}. --force replaces these:", *(f"  {each}" for each in self._plan.replaced)])
 
     @contextmanager
-    def _staging(self) -> Generator[Path]:
-        """A folder for files on their way, on the disk of the state folder."""
-        folder = Path(mkdtemp(dir=self._installation.state, prefix=".restore-"))
+    def _staging(self) -> Generator[None]:
+        """Folders for files on their way, on the disk of each state folder."""
         try:
-            yield folder
+            for home in self._installation.homes:
+                self._stages[home] = Path(mkdtemp(dir=home, prefix=".restore-"))
+            yield
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            for folder in self._stages.values():
+                shutil.rmtree(folder, ignore_errors=True)
             for each in self._plan.files:  # those that were to go elsewhere
                 for path in with_logs(each.staged):
                     path.unlink(missing_ok=True)
 
-    def _stage_state(self, folder: Path) -> None:
+    def _stage_state(self) -> None:
         for member in self._manifest.members:
             head, *rest = PurePosixPath(member.name).parts
             if head == DATABASES:
                 continue
-            if head != STATE or not rest or rest[0] not in (*KEPT, JOURNALS):
+            if head != STATE or not rest or not self._installation.may_hold(rest):
                 raise BackupDamaged(f"the backup has a member that none has: {member.name}")
-            self._extract(member.name, folder.joinpath(STATE, *rest), self._installation.state.joinpath(*rest))
+            target = self._installation.state.joinpath(*rest)
+            home = self._installation.home(target) or self._installation.state
+            self._extract(member.name, self._stages[home] / STATE / target.relative_to(home), target)
         for place, name in self._manifest.spools.items():
             target = self._installation.spool_at(int(place))
-            self._extract(name, _beside(target, folder, self._installation.state), target)
+            self._extract(name, self._beside(target), target)
 
     def _extract(self, name: str, staged: Path, target: Path) -> None:
         staged.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -180,14 +188,14 @@ class _Restore:
             os.fsync(out.fileno())
         self._plan.files.append(Replacement(staged=staged, target=target))
 
-    async def _stage_database(self, store: ServiceDatabase, backup: DatabaseBackup, folder: Path) -> None:
+    async def _stage_database(self, store: ServiceDatabase, backup: DatabaseBackup) -> None:
         if store.kind == "postgresql":
-            dump = folder / f"{store.service}.dump"
+            dump = self._stages[self._installation.folders[0]] / f"{store.service}.dump"
             with dump.open("xb") as out:
                 await asyncio.to_thread(self._found.extract, backup.member, out)
             self._plan.dumps[store.service] = dump
             return
-        staged = _beside(store.file, folder, self._installation.state)
+        staged = self._beside(store.file)
         await asyncio.to_thread(self._extract, backup.member, staged, store.file)
         if not self._is_current(store.service):
             await migrate(url=f"sqlite:///{staged}", schema=None, package=store.service)
@@ -203,14 +211,24 @@ class _Restore:
             load.run(postgres.restoring_line(store, dump, server=target.server), script)
             yield load
 
-    def _take_places(self, loads: list[postgres.SchemaLoad]) -> Path | None:
+    def _beside(self, target: Path) -> Path:
+        """Where a file waits for its place: on the same disk."""
+        home = self._installation.home(target)
+        if home is not None:
+            return self._stages[home] / target.name
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        stage = self._stages[self._installation.folders[0]]
+        return target.with_name(f".{target.name}.{stage.name.removeprefix('.')}")
+
+    def _take_places(self, loads: list[postgres.SchemaLoad]) -> tuple[Path, ...]:
         """From here on everything is on the disk; what can still fail is a rename, and a server that dies at a commit."""
-        state = self._installation.state
         databases = [store.file for store in self._installation.stores if store.kind == "sqlite"]
         files = [path for file in (*databases, *self._installation.spools().values()) for path in with_logs(file)]
-        old = [*files, *(state / name for name in (*KEPT, JOURNALS, *CACHES))]
-        swap = Swap(state, stamp=self._stamp)
-        with marked(state):
+        old = [*files, *self._installation.places((*KEPT, JOURNALS, *CACHES))]
+        swap = Swap(self._installation.homes, stamp=self._stamp)
+        with ExitStack() as marks:
+            for folder in self._installation.folders:
+                marks.enter_context(marked(folder))
             swap.do(old=old, new=self._plan.files)
             for number, load in enumerate(loads):
                 try:
@@ -222,7 +240,7 @@ class _Restore:
                         ) from error
                     swap.undo()
                     raise
-        return swap.aside if swap.aside.exists() else None
+        return swap.asides
 
     async def _migrate_servers(self, stores: Mapping[str, ServiceDatabase]) -> None:
         for service in self._plan.dumps:
@@ -238,14 +256,6 @@ class _Restore:
     def _note_migrated(self, service: str) -> None:
         before = self._manifest.databases[service].revision or "empty"
         self._plan.migrated[service] = f"{before} to {newest_revision(migrations_of(service))}"
-
-
-def _beside(target: Path, folder: Path, state: Path) -> Path:
-    """Where a file waits for its place: on the same disk."""
-    if target.is_relative_to(state):
-        return folder / target.name
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return target.with_name(f".{target.name}.{folder.name.removeprefix('.')}")
 
 
 def _hook(service: str) -> str:
@@ -271,6 +281,12 @@ def _check_fit(installation: BackedUpInstallation, manifest: Manifest, *, force:
         raise BackupTooNew(f"The spool is at revision {manifest.spool_revision}; this version knows up to {newest}")
     if missing := sorted(set(stores) - set(manifest.databases)):
         raise BackupUnfit(f"The backup has no database of {', '.join(missing)}")
+    here_folders = tuple(each.name for each in installation.folders) if installation.apart else ()
+    if set(manifest.folders) != set(here_folders):
+        told = [", ".join(names) or "one for all services" for names in (manifest.folders, here_folders)]
+        raise BackupUnfit(
+            f"The state folders were {told[0]} when the backup was made, and are {told[1]} here: set TOCSIN_*_STATE_DIR as they were"
+        )
     for name, value in manifest.settings.items():
         if (here := installation.settings.get(name)) != value:
             raise BackupUnfit(f"TOCSIN_{name.upper()} was {value!r} when the backup was made, and is {here!r} here: set it as it was")

@@ -57,18 +57,21 @@ def marked(state: Path) -> Generator[None]:
 class Swap:
     """Moves what was there aside, and new files to their places; what was done can be undone."""
 
-    def __init__(self, state: Path, *, stamp: str) -> None:
+    def __init__(self, homes: Sequence[Path], *, stamp: str) -> None:
         """Moves nothing yet.
 
         Args:
-            state: the state folder, where old things of it are kept in a folder of their own, those of elsewhere beside their place.
+            homes: the state folders, where old things of each are kept in a folder of its own, those of elsewhere beside their place.
             stamp: makes names of this restore's own.
         """
-        self._state = state
+        self._asides = {home: home / f"{_ASIDE}-{stamp}" for home in homes}
         self._stamp = stamp
         self._done: list[Callable[[], object]] = []
-        self.aside = state / f"{_ASIDE}-{stamp}"
-        """The folder of what was in the state folder; not there if nothing was."""
+
+    @property
+    def asides(self) -> tuple[Path, ...]:
+        """The folders of what was in the state folders; none if nothing was."""
+        return tuple(path for path in self._asides.values() if path.exists())
 
     def do(self, *, old: Sequence[Path], new: Sequence[Replacement]) -> None:
         """Moves all of it, or nothing.
@@ -102,13 +105,15 @@ class Swap:
             try:
                 self._done.pop()()
             except OSError as error:
+                kept = ", ".join(map(str, self.asides))
                 raise RestoreIncomplete(
-                    f"Something could neither be put in its place nor back: {error}. What was there is in {self.aside}."
+                    f"Something could neither be put in its place nor back: {error}. What was there is in {kept}."
                 ) from error
 
     def _kept_at(self, path: Path) -> Path:
-        if path.is_relative_to(self._state):
-            return self.aside / path.relative_to(self._state)
+        for home, aside in self._asides.items():
+            if path.is_relative_to(home):
+                return aside / path.relative_to(home)
         return path.with_name(f"{path.name}.{_ASIDE}-{self._stamp}")
 
     def _move(self, source: Path, target: Path) -> None:

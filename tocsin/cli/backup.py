@@ -74,14 +74,15 @@ def restore(
     _end_in_order()
     done = asyncio.run(restore_backup(_installation(state), path, clock=SystemClock(), force=force))
     if as_json:
-        aside = str(done.aside) if done.aside else ""
-        write_json({"replaced": list(done.replaced), "aside": aside, "migrated": dict(done.migrated), **_told(done.manifest)})
+        asides = [str(each) for each in done.asides]
+        told = {"replaced": list(done.replaced), "aside": "".join(asides[:1]), "asides": asides, "migrated": dict(done.migrated)}
+        write_json({**told, **_told(done.manifest)})
         return
     _show(done.manifest)
     for each in done.replaced:
         write_line(f"replaced: {each}")
-    if done.aside:
-        write_line(f"files of before are in {done.aside}")
+    for each in done.asides:
+        write_line(f"files of before are in {each}")
     for service, revisions in done.migrated.items():
         write_line(f"{service}: schema migrated from {revisions}")
     write_line("Restored. Start the services; `tocsin audit` then compares the rules with the ledger.")

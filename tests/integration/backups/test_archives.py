@@ -104,7 +104,7 @@ SPOILED: dict[str, tuple[Callable[[bytes], bytes], type[TocsinError], str]] = {
     "a path from the root": (lambda good: with_member(good, tarfile.TarInfo("/etc/passwd")), BackupDamaged, "not a name"),
     "a member twice": (lambda good: with_member(good, tarfile.TarInfo("state/secret-key")), BackupDamaged, "twice"),
     "a member more": (lambda good: with_member(good, tarfile.TarInfo("state/keys/more.pem")), BackupDamaged, "other members"),
-    "a newer format": (lambda good: rewritten(good, lambda told: told.update(format=2, version="9.0")), BackupTooNew, "made by Tocsin 9.0"),
+    "a newer format": (lambda good: rewritten(good, lambda told: told.update(format=3, version="9.0")), BackupTooNew, "made by Tocsin 9.0"),
     "a newer schema": (
         lambda good: rewritten(good, lambda told: told["databases"]["mailer_svc"].update(revision="9999")),
         BackupTooNew,

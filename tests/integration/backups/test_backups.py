@@ -38,7 +38,7 @@ async def test_what_is_backed_up_is_restored(state: Path, tmp_path: Path, clock:
     note(state, "scheduler_svc", "after")
     done = await restore_backup(at(tmp_path / "other"), made.path, clock=clock)
     databases = {f"{service}.db" for service in SERVICES} | {"gateway-spool.db", "gateway-spool-2.db"}
-    assert (done.replaced, done.aside, done.migrated) == ((), None, {})
+    assert (done.replaced, done.asides, done.migrated) == ((), (), {})
     assert names_in(tmp_path / "other") == {*databases, *FILES, "stack.lock"}
     assert noted(tmp_path / "other", "scheduler_svc") == ["before"]
     assert all((tmp_path / "other" / name).read_bytes() == data for name, data in FILES.items())
@@ -127,9 +127,9 @@ async def test_what_is_there_is_replaced_only_when_asked(state: Path, tmp_path: 
     assert noted(state, "scheduler_svc") == ["before", "after"]
     done = await restore_backup(at(state), made.path, clock=clock, force=True)
     assert noted(state, "scheduler_svc") == ["before"]
-    assert done.aside is not None
-    assert noted(done.aside, "scheduler_svc") == ["before", "after"]
-    assert (done.aside / "tenants" / "gateway.bin").exists()
+    (aside,) = done.asides
+    assert noted(aside, "scheduler_svc") == ["before", "after"]
+    assert (aside / "tenants" / "gateway.bin").exists()
     assert not (state / "tenants").exists()
     assert not list(state.glob(".restore-*"))
     assert not (state / FILE).exists()

@@ -12,6 +12,7 @@ import pytest
 from deploy.healthcheck import settings_kind
 from deploy.passwords import main as make_passwords
 from tests.unit.deploy.conftest import pairs
+from tocsin.backups.installation import BackedUpInstallation
 from tocsin.config import ServiceSettings, load
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -105,7 +106,7 @@ def test_every_volume_is_declared_and_used(compose: dict[str, Any]) -> None:
 
 def test_everything_runs_without_privileges(compose: dict[str, Any]) -> None:
     """Our containers have no capabilities, a read-only file system, and never run as root."""
-    for name in (*SERVICES, "certificates", "nginx", "prometheus", "alertmanager", "grafana", "mailpit"):
+    for name in (*SERVICES, "backup", "certificates", "nginx", "prometheus", "alertmanager", "grafana", "mailpit"):
         service = compose["services"][name]
         assert service["cap_drop"] == ["ALL"]
         assert service["read_only"] is True
@@ -119,8 +120,8 @@ def test_everything_has_bounds(compose: dict[str, Any]) -> None:
         assert service["mem_limit"], name
         assert service["pids_limit"], name
         assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}, name
-        assert service["restart"] == ("no" if name == "certificates" else "unless-stopped"), name
-        assert "test" in service["healthcheck"] or name == "certificates", name
+        assert service["restart"] == ("no" if name in ("certificates", "backup") else "unless-stopped"), name
+        assert "test" in service["healthcheck"] or name in ("certificates", "backup"), name
         assert "no-new-privileges:true" in service["security_opt"], name
 
 
@@ -128,16 +129,16 @@ def test_what_is_optional_is_a_profile(compose: dict[str, Any]) -> None:
     """Without a profile the product alone runs; each third program stands in one, by a pinned version."""
     profiles = {name: tuple(service.get("profiles", ())) for name, service in compose["services"].items()}
     assert {name for name, own in profiles.items() if not own} == {*SERVICES, "certificates", "nginx", "postgres", "redis"}
-    assert set(itertools.chain(*profiles.values())) == {"monitoring", "brokers", "mail"}
+    assert set(itertools.chain(*profiles.values())) == {"monitoring", "brokers", "mail", "backup"}
     for name, own in profiles.items():
-        assert not own or re.search(r":v?\d+\.\d+", compose["services"][name]["image"]), name
+        assert not own or own == ("backup",) or re.search(r":v?\d+\.\d+", compose["services"][name]["image"]), name
 
 
 def test_the_databases_are_reached_by_the_services_alone(compose: dict[str, Any]) -> None:
     """They stand in a network of their own, from which nothing leads outside."""
     assert compose["networks"]["data"] == {"internal": True}
     there = {name for name, service in compose["services"].items() if "data" in service.get("networks", ())}
-    assert there == {*SERVICES, "postgres", "redis"}
+    assert there == {*SERVICES, "backup", "postgres", "redis"}
     assert compose["services"]["postgres"]["networks"] == compose["services"]["redis"]["networks"] == ["data"]
 
 
@@ -151,6 +152,23 @@ def test_every_variable_is_documented(compose: dict[str, Any], dotenv: dict[str,
     for path in (ROOT / "deploy/.env.example", *examples):
         for above, line in itertools.pairwise(path.read_text("utf-8").splitlines()):
             assert above or not re.match(r"\w+=", line), f"{path.name}: {line}"
+
+
+def test_a_backup_covers_what_every_service_keeps(compose: dict[str, Any], image_env: dict[str, str]) -> None:
+    """Its settings are those of all services; the state folder of each is its volume, and every schema is in one database."""
+    own = compose["services"]["backup"]
+    given = {name: re.sub(r"\$\{[^}]*\}", "secret" * 8, str(value)) for name, value in own["environment"].items()}
+    installation = BackedUpInstallation.of({**image_env, **given})
+    mounted = dict(volume.split(":") for volume in own["volumes"])
+    assert {mounted[service.removesuffix("_svc")] for service in SERVICES} == set(map(str, installation.folders))
+    assert mounted["pki"] == str(installation.state / "pki")
+    assert {store.url for store in installation.stores} == {given["TOCSIN_DATABASE_URL"]}
+    assert installation.key_is_set
+    assert own["command"][1].rstrip("/") == mounted["backups"]
+    dockerfile = (ROOT / "deploy/backup.Dockerfile").read_text("utf-8")
+    assert mounted["backups"] in dockerfile
+    (server,) = re.findall(r"^postgres:(\d+)", compose["services"]["postgres"]["image"])
+    assert f"ARG POSTGRES_VERSION={server}\n" in dockerfile
 
 
 def test_a_service_is_given_its_own_secrets_alone(compose: dict[str, Any], optional: dict[str, dict[str, str]]) -> None:

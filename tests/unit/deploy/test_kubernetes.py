@@ -16,6 +16,7 @@ from deploy.kubernetes.__main__ import FOLDER, files, stale
 from deploy.kubernetes.parts import SERVICES, Service, labels
 from deploy.kubernetes.rendering import Manifest, Text, Value, plain, template
 from deploy.kubernetes.values import document
+from tocsin.backups.installation import BackedUpInstallation
 from tocsin.config import load
 from tocsin.mesh.policy import policies
 
@@ -168,6 +169,31 @@ def test_migrations_are_a_job_of_every_database() -> None:
     for container in containers:
         (variable,) = container["env"]
         assert variable["valueFrom"]["secretKeyRef"] == {"name": f"tocsin-{container['name']}", "key": "database-url"}
+
+
+def test_a_backup_covers_every_database() -> None:
+    """The CronJob's variables are settings of the services: each database by its own URL, with the secret of the installation."""
+    job, claim, policy = yaml.safe_load_all(files()[Path("k8s/components/backup/backup.yaml")])
+    spec = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    secrets = {"secret-key": "k" * 64}
+    given = {
+        each["name"]: each["value"]
+        if "value" in each
+        else secrets.get((of := each["valueFrom"]["secretKeyRef"])["key"], f"postgresql://a@{of['name']}/d")
+        for each in container["env"]
+    }
+    installation = BackedUpInstallation.of({"TOCSIN_STATE_DIR": "/var/lib/tocsin", **given})
+    assert {store.service: store.url for store in installation.stores} == {
+        each.name: f"postgresql://a@{each.resource}/d" for each in SERVICES if each.has_database
+    }
+    assert installation.key_is_set
+    mounted = {each["mountPath"]: each["name"] for each in container["volumeMounts"]}
+    volumes = {each["name"]: each for each in spec["volumes"]}
+    assert volumes[mounted[container["args"][1].rstrip("/")]]["persistentVolumeClaim"] == {"claimName": claim["metadata"]["name"]}
+    assert policy["spec"]["podSelector"]["matchLabels"] == job["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"]
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
 
 
 def test_a_value_is_a_lookup_in_the_chart_and_itself_in_the_base() -> None:

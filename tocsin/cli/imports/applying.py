@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,8 +42,15 @@ class Applied:
     secrets: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
 
 
-def apply_plan(plan: ImportPlan, client: Client, *, url: str, api_key: str | None) -> Applied:
+def apply_plan(plan: ImportPlan, client: Client, *, url: str, api_key: str | None, verify: ssl.SSLContext | bool) -> Applied:
     """Makes the resources of a plan, those first that others name.
+
+    Args:
+        plan: what to make.
+        client: calls the gateway.
+        url: the gateway, for what is uploaded.
+        api_key: sent along unless None.
+        verify: what is trusted to be the gateway, as of ``client``.
 
     Raises:
         TocsinError: the server cannot be asked. What one resource lacks is noted in the answer.
@@ -55,7 +63,7 @@ def apply_plan(plan: ImportPlan, client: Client, *, url: str, api_key: str | Non
                 _one(resource, place, makers.of(collection), applied)
     alarms = [resource for resource in plan.resources if resource.collection == "alarms"]
     if alarms:
-        asyncio.run(_upload(alarms, applied, url=url, api_key=api_key))
+        asyncio.run(_upload(alarms, applied, url=url, api_key=api_key, verify=verify))
     return applied
 
 
@@ -152,7 +160,9 @@ def _same_override(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return times and one["kind"] == other["kind"] and sorted(one["recipients"]) == sorted(other["recipients"])
 
 
-async def _upload(alarms: Sequence[PlannedResource], applied: Applied, *, url: str, api_key: str | None) -> None:
+async def _upload(
+    alarms: Sequence[PlannedResource], applied: Applied, *, url: str, api_key: str | None, verify: ssl.SSLContext | bool
+) -> None:
     """Alarms go as lines, of which the scheduler takes thousands a second, and knows them again by their keys."""
     upload = Upload(
         url=url,
@@ -161,6 +171,7 @@ async def _upload(alarms: Sequence[PlannedResource], applied: Applied, *, url: s
         content_type="application/x-ndjson",
         body=_lines(alarms),
         sent=lambda _: None,
+        verify=verify,
     )
     last: dict[str, Any] = {}
     async for answer in upload.answers():

@@ -20,7 +20,7 @@ from tocsin.cli.imports.plan import Audience, ImportPlan
 from tocsin.cli.imports.reading import read_text
 from tocsin.cli.imports.report import note_refusals, report_json, show_report
 from tocsin.cli.output import EXIT_CODES, write_json, write_line
-from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect, target_of
+from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect, target_of, trusted
 from tocsin.cli.words import duration, zone_of
 from tocsin.clock import SystemClock
 from tocsin.exit_codes import ExitCode
@@ -213,7 +213,7 @@ def _carry_out(plan: ImportPlan, *, dry_run: bool, partial: bool, state: Path, u
     if not dry_run:
         address, key = target_of(state=state, url=url, api_key=api_key)
         with connect(state=state, url=url, api_key=api_key) as client:
-            applied = apply_plan(plan, client, url=address, api_key=key)
+            applied = apply_plan(plan, client, url=address, api_key=key, verify=trusted(state=state, url=url))
         note_refusals(plan, applied)
     if as_json:
         write_json(report_json(plan, applied, full=dry_run))
