@@ -34,6 +34,10 @@ LABELS = {
     "event": "the name of the security event, as in the journal",
     "from": "the state of the breaker before: `closed`, `half_open` or `open`",
     "generation": "the generation of the garbage collector",
+    "grpc_method": "the full name of an RPC; `other` for one that the server does not have (gRFC A66)",
+    "grpc_status": "the gRPC status code, such as `OK`",
+    "grpc_target": "the URI of gRPC's target",
+    "grpc_type": "`unary`, `client_stream`, `server_stream` or `bidi_stream`: a stream may last for hours",
     "handler": "the task handler; empty for other kinds of action",
     "implementation": "the interpreter",
     "kind": "of a job: the kind of its action; of a transaction: `fire` or `results`; of a security alert: its kind, such as `PII_FOUND`",
@@ -65,7 +69,9 @@ _ROW = re.compile(r"^\| `([a-z_0-9]+)` \|.*\|$", re.MULTILINE)
 _HEAD = """# Metrics
 
 Every service answers `GET /metrics` on its metrics port in Prometheus' text format (or OpenMetrics, if asked for). A counter's name ends
-with `_total` on the wire; a histogram is shown as `_bucket`, `_count` and `_sum`. Alerts and dashboards that read them are in
+with `_total` on the wire; a histogram is shown as `_bucket`, `_count` and `_sum`. In OpenMetrics the durations of RPCs
+have exemplars: the trace of a call that is recorded. RPCs are counted by the names that all of gRPC's languages have
+([gRFC A66](https://github.com/grpc/proposal/blob/master/A66-otel-stats.md)), beside the names of before. Alerts and dashboards are in
 [deploy/](../deploy/README.md). This page is written by `make gen` from what the services register; `make check` compares.
 """
 
@@ -137,7 +143,8 @@ def _settings(service: str) -> type[ServiceSettings]:
     return found
 
 
-_ELSEWHERE = """
+_SERVED, _CALLED, _TRIED = (f"grpc_{name}_duration_seconds" for name in ("server_call", "client_call", "client_attempt"))
+_ELSEWHERE = f"""
 ## You had, now
 
 Names that exporters and instrumentations of Python services commonly have, and where the same stands here.
@@ -148,8 +155,12 @@ Names that exporters and instrumentations of Python services commonly have, and 
 | `http_requests_total` | `tocsin_gateway_http_seconds_count` by `method`, `route`, `status` |
 | `http_request_duration_seconds` | `tocsin_gateway_http_seconds` |
 | `http_requests_in_progress` | `tocsin_gateway_http_connections`, `tocsin_server_in_flight` of each service |
-| `grpc_server_handled_total`, `grpc_server_handling_seconds` | `tocsin_server_seconds`; at the door `tocsin_gateway_grpc_seconds` |
-| `grpc_client_handled_total`, `grpc_client_handling_seconds` | `tocsin_client_attempt_seconds`; `tocsin_client_retries_total` |
+| `grpc_server_handled_total`, `grpc_server_handling_seconds` | `{_SERVED}`; at the door `tocsin_gateway_grpc_seconds` |
+| `grpc_client_handled_total`, `grpc_client_handling_seconds` | `{_CALLED}`; `tocsin_client_retries_total` |
+| `rpc_server_call_duration_seconds`, `rpc_server_duration_milliseconds` | `{_SERVED}` by `grpc_method`, `grpc_status` |
+| `rpc_client_call_duration_seconds`, `rpc_client_duration_milliseconds` | `{_CALLED}` likewise |
+| before: `tocsin_server_seconds`, which goes with the next release | `{_SERVED}` |
+| before: `tocsin_client_attempt_seconds`, which goes with the next release | `{_TRIED}`; streams at their end, not at their first message |
 | `circuit_breaker_state`, `circuit_breaker_failures_total` | `tocsin_breaker_state`, `tocsin_breaker_failures` |
 | `apscheduler_jobs`, `scheduler_jobs_total` | `tocsin_scheduler_alarms` by `state`, `tocsin_scheduler_occurrences_total` by `outcome` |
 | `scheduler_lag_seconds`, `job_delay_seconds` | `tocsin_scheduler_lateness_seconds`, `tocsin_scheduler_overdue_seconds` |

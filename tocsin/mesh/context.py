@@ -63,6 +63,14 @@ class CallNote:
     count: int = 0
 
 
+@dataclass(slots=True, eq=False)
+class StreamedBytes:
+    """Bytes of the messages of a call's streams, as far as they have gone."""
+
+    sent: int = 0
+    received: int = 0
+
+
 def user_agent(header: bytes) -> str:
     """What a client calls itself, in at most `LONGEST_USER_AGENT` characters that can be shown and sent on."""
     return header[:LONGEST_USER_AGENT].translate(_SHOWN).decode("ascii")
@@ -86,12 +94,13 @@ class Call:
         find_origin: tells where the call came from, outside of the mesh; asked only when somebody wants to know.
         forwarded: at the door: where the call came from, as its own calls say; None in a service.
         note: what the audit log is told; None for a call that leaves no entry.
+        streamed: what its streams have carried so far; None for a call without streams.
         tenant: for whom the call's own calls are made when there is no token: see `acting_for`.
         deadline: when the caller stops waiting, in seconds of the event loop's clock. It is not the injected clock: the wire enforces
             deadlines in real time.
     """
 
-    __slots__ = ("authorization", "deadline", "find_origin", "find_peer", "forwarded", "note", "principal", "tenant")
+    __slots__ = ("authorization", "deadline", "find_origin", "find_peer", "forwarded", "note", "principal", "streamed", "tenant")
 
     def __init__(
         self,
@@ -110,6 +119,7 @@ class Call:
         self.forwarded = forwarded
         self.deadline = deadline
         self.note: CallNote | None = None
+        self.streamed: StreamedBytes | None = None
         self.tenant = ""
 
     @property
@@ -181,12 +191,13 @@ def acting_as(token: str | Principal) -> Generator[None]:
     text = token.token if isinstance(token, Principal) else token
     inner = Call(principal=who, authorization=f"Bearer {text}")
     if outer is not None:
-        inner.deadline, inner.find_peer, inner.find_origin, inner.forwarded, inner.note = (
+        inner.deadline, inner.find_peer, inner.find_origin, inner.forwarded, inner.note, inner.streamed = (
             outer.deadline,
             outer.find_peer,
             outer.find_origin,
             outer.forwarded,
             outer.note,
+            outer.streamed,
         )
     restore = _current.set(inner)
     try:

@@ -17,8 +17,8 @@ from tocsin.mesh.breaker import BreakerRegistry, BreakerSnapshot, CircuitState
 from tocsin.mesh.faults import Fault, Faults
 from tocsin.mesh.health import Health, HealthMonitor
 from tocsin.mesh.live_policy import DEFAULT_ORDER_SECONDS, LivePolicies, view_of
-from tocsin.mesh.metrics import BUCKETS, Durations
 from tocsin.mesh.policy import in_seconds
+from tocsin.mesh.rpc_metrics import BUCKETS, Durations
 from tocsin.mesh.status import error_of_code, number_of
 from tocsin.mesh.tap import EndedCall, Tap, TapFilter
 from tocsin.telemetry.metrics import VERSION
@@ -185,12 +185,14 @@ def _stats(durations: Durations) -> pb.MethodStats:
     *target, method = durations.labels
     stats = pb.MethodStats(target="".join(target), method=method, in_flight=durations.in_flight)
     buckets = [0] * (len(BUCKETS) + 1)
-    for code, series in durations.codes.items():
-        count = sum(series.counts)
+    for code, ended in durations.codes.items():
+        series = ended.seconds
+        counts = series.collapsed(BUCKETS)
+        count = sum(counts)
         stats.calls += count
         stats.errors += 0 if code is grpc.StatusCode.OK else count
         stats.seconds += series.sum
-        buckets = [one + other for one, other in zip(buckets, series.counts, strict=True)]
+        buckets = [one + other for one, other in zip(buckets, counts, strict=True)]
     stats.buckets.extend(buckets)
     return stats
 

@@ -1,12 +1,8 @@
 """Metrics of the mesh: rate, errors and duration per method and per attempt, retries, budgets, breakers."""
 
 import math
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from itertools import accumulate
+from collections.abc import Callable, Iterable, Iterator
 
-import grpc
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -15,84 +11,30 @@ from tocsin.mesh.breaker import TRANSITIONS, BreakerRegistry
 from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.identity import Keyring
+from tocsin.mesh.policy import MethodKind
+from tocsin.mesh.rpc_metrics import Durations, RpcCollector
 from tocsin.mesh.shedding import Shedder
-from tocsin.telemetry.distribution import Distribution, Series
-
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-
-
-class Durations:
-    """The durations of one method's calls, by code."""
-
-    __slots__ = ("_of_code", "_successes", "codes", "in_flight", "labels")
-
-    def __init__(self, *labels: str, of_code: Callable[[str], Series] = lambda _: Series(BUCKETS)) -> None:
-        self.labels = labels
-        self.codes: dict[grpc.StatusCode, Series] = {}
-        self._of_code = of_code
-        self.in_flight = 0
-        """Calls that are being served now."""
-        self._successes: Series | None = None
-
-    def observe(self, code: grpc.StatusCode, seconds: float) -> None:
-        """Counts a call that ended with ``code`` after ``seconds``."""
-        self._series(code).add(seconds)
-
-    def succeeded(self, seconds: float) -> None:
-        """Counts a call that ended with OK, without looking the code up: an enumeration's hash is a function call."""
-        if self._successes is None:
-            self._successes = self._series(grpc.StatusCode.OK)
-        self._successes.add(seconds)
-
-    def _series(self, code: grpc.StatusCode) -> Series:
-        found = self.codes.get(code)
-        if found is None:
-            found = self.codes[code] = self._of_code(code.name)
-        return found
-
-    def successes_within(self, share: float, *, least: int) -> float | None:
-        """Seconds that this share of the successful calls did not exceed, rounded up to a bucket; None before ``least`` of them."""
-        counts = self.codes[grpc.StatusCode.OK].counts if grpc.StatusCode.OK in self.codes else []
-        total = sum(counts)
-        if total < least or not total:
-            return None
-        place = bisect_left(list(accumulate(counts)), share * total)
-        return BUCKETS[min(place, len(BUCKETS) - 1)]
-
-
-class CallDurations:
-    """The durations of many methods' calls, shown as one histogram."""
-
-    def __init__(self, name: str, documentation: str, labels: Sequence[str], *, registry: CollectorRegistry) -> None:
-        self._all = Distribution(name, documentation, (*labels, "code"), registry=registry, bounds=BUCKETS)
-        self._durations: dict[tuple[str, ...], Durations] = {}
-
-    def of(self, *labels: str) -> Durations:
-        """The durations with these labels."""
-        found = self._durations.get(labels)
-        if found is None:
-            found = self._durations[labels] = Durations(*labels, of_code=partial(self._all.series, *labels))
-        return found
-
-    def __iter__(self) -> Iterator[Durations]:
-        return iter(tuple(self._durations.values()))
 
 
 class ServerMetrics:
     """What a server counts."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._seconds = CallDurations("tocsin_server_seconds", "Time of served calls.", ("method",), registry=registry)
+        self._rpcs = RpcCollector("tocsin_server_seconds", "Time of served calls.", side="server", registry=registry)
         self._registry = registry
 
     @property
     def all(self) -> Iterable[Durations]:
-        """The durations of every method."""
-        return self._seconds
+        """What is counted of every method."""
+        return self._rpcs
 
-    def durations(self, path: str) -> Durations:
-        """The durations of the method ``path``."""
-        return self._seconds.of(path)
+    def durations(self, path: str, kind: MethodKind = MethodKind.UNARY_UNARY) -> Durations:
+        """What is counted of the method ``path``."""
+        return self._rpcs.of(path, kind=kind)
+
+    def count_unknown(self, read: Callable[[], int]) -> None:
+        """Shows how many calls came for methods that are not served."""
+        self._rpcs.unknown = read
 
     def watch(self, shedder: Shedder, faults: Faults) -> None:
         """Reads what is in hand, and what was refused or hit, at every scrape."""
@@ -137,7 +79,7 @@ class ClientMetrics:
     """What a client counts; a call is one attempt or more."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._seconds = CallDurations("tocsin_client_attempt_seconds", "Time of attempts.", ("target", "method"), registry=registry)
+        self._rpcs = RpcCollector("tocsin_client_attempt_seconds", "Time of attempts.", side="client", registry=registry)
         self._retries = Counter("tocsin_client_retries", "Attempts after the first.", ("target", "method"), registry=registry)
         self._hedges = Counter("tocsin_client_hedges", "Second attempts beside slow ones.", ("target", "method"), registry=registry)
         self._budget = Gauge("tocsin_client_retry_budget", "Tokens left for retries.", ("target",), registry=registry)
@@ -147,12 +89,12 @@ class ClientMetrics:
 
     @property
     def all(self) -> Iterable[Durations]:
-        """The durations of the attempts at every method."""
-        return self._seconds
+        """What is counted of every method."""
+        return self._rpcs
 
-    def durations(self, target: str, path: str) -> Durations:
-        """The durations of attempts at the method ``path`` of ``target``."""
-        return self._seconds.of(target, path)
+    def durations(self, target: str, path: str, *, kind: MethodKind = MethodKind.UNARY_UNARY, uri: str = "") -> Durations:
+        """What is counted of the method ``path`` of ``target``, whose URI is ``uri``."""
+        return self._rpcs.of(target, path, kind=kind, target=uri)
 
     def retries(self, target: str, path: str) -> Counter:
         """The retries of a method."""

@@ -1,39 +1,58 @@
 """A histogram for values that come by the thousand: adding one, or many that are equal, costs next to nothing."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from math import inf, isinf
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import HistogramMetricFamily
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
 
 class Series:
     """The values of one set of labels.
 
     Attributes:
+        bounds: of the buckets.
         counts: how many were not above each bound and above the one before it; last, how many were above all.
         sum: of all values.
+        exemplars: by bucket, the last value of it whose trace is recorded.
     """
 
-    __slots__ = ("_bounds", "counts", "sum")
+    __slots__ = ("bounds", "counts", "exemplars", "sum")
 
     def __init__(self, bounds: Sequence[float]) -> None:
-        self._bounds = bounds
+        self.bounds = bounds
         self.counts = [0] * (len(bounds) + 1)
         self.sum = 0.0
+        self.exemplars: dict[int, Exemplar] | None = None
 
     def add(self, value: float, count: int = 1) -> None:
         """Adds ``count`` values that are equal."""
-        self.counts[bisect_left(self._bounds, value)] += count
+        self.counts[bisect_left(self.bounds, value)] += count
         self.sum += value * count
+
+    def exemplify(self, value: float, labels: Mapping[str, str]) -> None:
+        """Keeps ``labels`` beside one of the values, for readers of OpenMetrics: its trace, as a rule."""
+        if self.exemplars is None:
+            self.exemplars = {}
+        self.exemplars[bisect_left(self.bounds, value)] = Exemplar(dict(labels), value)
 
     def read(self) -> tuple[list[tuple[str, float]], float]:
         """For each bound, and for infinity, how many values were not above it; and the sum of all."""
         counts = accumulate(self.counts[:])
-        return [(_written(bound), count) for bound, count in zip((*self._bounds, inf), counts, strict=True)], self.sum
+        return [(_written(bound), count) for bound, count in zip((*self.bounds, inf), counts, strict=True)], self.sum
+
+    def collapsed(self, bounds: Sequence[float]) -> list[int]:
+        """The counts by fewer bounds, each of which is one of ours."""
+        found, place = [0] * (len(bounds) + 1), 0
+        for bound, count in zip((*self.bounds, inf), self.counts[:], strict=True):
+            found[place] += count
+            if place < len(bounds) and bound == bounds[place]:
+                place += 1
+        return found
 
 
 class Distribution(Collector):

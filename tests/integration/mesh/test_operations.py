@@ -143,7 +143,7 @@ async def test_an_overloaded_server_answers_at_once_and_its_callers_hold_back(ri
 
     async def slow(request: Any, _: Any) -> Any:
         async with one_at_a_time:
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.005)
         return request
 
     server = await rig.serve(Echo(slow), telemetry=telemetry)

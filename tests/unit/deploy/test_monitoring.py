@@ -20,7 +20,7 @@ OF_THE_PROCESS = {
     "python_gc_collections_total",
 }
 COUNTERS = {"Counter", "CountCollector", "CountsCollector", "TenantCounter"}
-HISTOGRAMS = {"Histogram", "Distribution", "CallDurations"}
+HISTOGRAMS = {"Histogram", "Distribution", "RpcCollector"}
 
 
 def exported() -> set[str]:

@@ -6,8 +6,8 @@ import grpc
 import pytest
 
 from tocsin.mesh.client.hedge import Hedger
-from tocsin.mesh.metrics import Durations
 from tocsin.mesh.retry import RetryBudget
+from tocsin.mesh.rpc_metrics import Durations
 
 
 class Attempts:

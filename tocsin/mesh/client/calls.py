@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import grpc
 
 from tocsin.errors import TocsinError, Unavailable
+from tocsin.mesh.client.direct_call import NO_SIZES, StreamMethod, readable, sizes
 from tocsin.mesh.client.final_status import keep_final_status
 from tocsin.mesh.client.method import MINIMUM, Metadata, Pick, Picker, traced
 from tocsin.mesh.client.request_stream import Requests
@@ -40,6 +41,7 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
     def __init__(self, picker: Picker) -> None:
         self._picker = picker
         self._method = picker.shared.method
+        self.ended = self._method.call_ended
 
     def __call__(self, request: Any, *, timeout: float | None = None, metadata: Extra = None, **options: Any) -> Any:
         """A `UnaryCall`, which gives the answer when it is awaited.
@@ -103,16 +105,17 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
             timeout = method.attempt_seconds(deadline - started)
             permit = method.admit(timeout)
             sent = traced(headers, trace if span is None else current_traceparent())
+            raw: Any = None
             try:
                 raw = wire()(request, timeout=timeout, metadata=sent, **call.options)
                 call.wire = raw
                 value = await raw
             except grpc.aio.AioRpcError as error:
-                raise method.failed(permit, error, now() - started, timeout) from error
+                raise method.failed(permit, error, now() - started, timeout, sent=sizes(raw)) from error
             except BaseException:
-                method.abandoned(permit, _now() - started)
+                method.abandoned(permit, now() - started, sizes(raw))
                 raise
-            method.succeeded(permit, now() - started)
+            method.succeeded(permit, now() - started, *sizes(raw))
             call.wire = raw  # of two hedged attempts the one that answered first
             return value
 
@@ -122,6 +125,7 @@ class StreamUnary(grpc.aio.StreamUnaryMultiCallable[Any, Any]):
 
     def __init__(self, picker: Picker) -> None:
         self._picker = picker
+        self.ended = picker.shared.method.call_ended
 
     def __call__(self, request_iterator: Any = None, timeout: float | None = None, metadata: Extra = None, *_: Any, **options: Any) -> Any:
         """A `StreamUnaryCall`, which sends what ``request_iterator`` yields; an error of the iterator is raised where it is awaited.
@@ -157,17 +161,24 @@ class StreamUnary(grpc.aio.StreamUnaryMultiCallable[Any, Any]):
         method, wire = pick
         trace, started = method.trace(), _now()
         permit = method.admit(deadline - started)
+        dial: StreamMethod = wire()
+        source.serialize = dial.serialize
         try:
-            raw = keep_final_status(wire()(aiter(source), timeout=deadline - started, metadata=traced(headers, trace), **call.options))
+            raw = keep_final_status(dial.call(aiter(source), timeout=deadline - started, metadata=traced(headers, trace), **call.options))
             call.wire = raw
-            value = await raw
+            answer = await raw
+            value = answer if dial.deserialize is None else readable(dial.deserialize, answer)
         except grpc.aio.AioRpcError as error:
-            raise method.failed(permit, error, _now() - started, deadline - started) from error
+            found = method.failed(permit, error, _now() - started, deadline - started)
+            method.stream_ended(error.code(), _now() - started, (source.sent, 0) if dial.direct else NO_SIZES)
+            raise found from error
         except BaseException:
             method.abandoned(permit)
+            method.stream_ended(grpc.StatusCode.CANCELLED, _now() - started, (source.sent, 0) if dial.direct else NO_SIZES)
             source.reraise()
             raise
         method.succeeded(permit, _now() - started, stream=True)
+        method.stream_ended(grpc.StatusCode.OK, _now() - started, (source.sent, len(answer)) if dial.direct else NO_SIZES)
         return value
 
 

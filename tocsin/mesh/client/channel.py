@@ -10,6 +10,7 @@ import grpc
 
 from tocsin.mesh.client.balancing import EndpointLoad
 from tocsin.mesh.client.calls import StreamStream, StreamUnary, UnaryStream, UnaryUnary
+from tocsin.mesh.client.direct_call import direct
 from tocsin.mesh.client.method import Method, Pick, Picker, Target, Wire
 from tocsin.mesh.client.recovery import Recovery
 from tocsin.mesh.client.replicas import Replicas
@@ -153,9 +154,7 @@ class MeshChannel(grpc.aio.Channel):
             nonlocal made_for, made
             channel = self.wire(use)
             if channel is not made_for:
-                # As generated stubs do: a registered method is looked up once, not with every call.
-                options: dict[str, Any] = {"_registered_method": True}
-                made_for, made = channel, getattr(channel, kind.value)(path, serializer, deserializer, **options)
+                made_for, made = channel, direct(channel, kind, path, serializer, deserializer)
             return made
 
         return wire

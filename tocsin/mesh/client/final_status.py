@@ -18,16 +18,22 @@ def keep_final_status(call: Call) -> Call:
     return call
 
 
+def core_of(call: Any) -> Any:
+    """The core of a call of grpc.aio, which gives its messages as bytes."""
+    core = call._cython_call  # noqa: SLF001 - likewise
+    return core.core if isinstance(core, _Core) else core
+
+
 class _Core:
     """The core of a call, which leaves the status to the far end; a call that is lost has one as well."""
 
-    __slots__ = ("_core",)
+    __slots__ = ("core",)
 
     def __init__(self, core: Any) -> None:
-        self._core = core
+        self.core = core
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._core, name)
+        return getattr(self.core, name)
 
     def set_internal_error(self, error: str) -> None:
         """What a failed write reports."""

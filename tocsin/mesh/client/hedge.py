@@ -5,8 +5,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 from tocsin.errors import TocsinError
-from tocsin.mesh.metrics import Durations
 from tocsin.mesh.retry import RetryBudget
+from tocsin.mesh.rpc_metrics import Durations
 
 T = TypeVar("T")
 

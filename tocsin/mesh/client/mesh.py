@@ -18,14 +18,15 @@ from tocsin.mesh.client.method import Target
 from tocsin.mesh.client.options import channel_options
 from tocsin.mesh.client.renewal import ChannelRenewal, Key
 from tocsin.mesh.client.replicas import Replicas
-from tocsin.mesh.client.targets import fixed_endpoints, problems, resolved_name
+from tocsin.mesh.client.targets import canonical, fixed_endpoints, problems, resolved_name
 from tocsin.mesh.client.throttle import Throttle
 from tocsin.mesh.identity import Identity, Keyring
 from tocsin.mesh.live_policy import LivePolicies
-from tocsin.mesh.metrics import ClientMetrics, Durations, export_breakers, export_expiry, export_policy_file
+from tocsin.mesh.metrics import ClientMetrics, export_breakers, export_expiry, export_policy_file
 from tocsin.mesh.options import MeshOptions
 from tocsin.mesh.policy import MethodPolicy, policies
 from tocsin.mesh.retry import RetryBudget
+from tocsin.mesh.rpc_metrics import Durations
 from tocsin.telemetry import Telemetry
 
 _GRACE = 1.0
@@ -147,6 +148,7 @@ class Mesh:
         address = endpoint or self._target(service)
         target = Target(
             service=service,
+            uri=canonical(self._target(service)),
             label=service if endpoint is None else f"{service}@{endpoint}",
             budget=self._budget(service),
             breakers=self._breakers,

@@ -17,14 +17,16 @@ from tocsin.errors import CircuitOpen, DeadlineExceeded, ResourceExhausted, Tocs
 from tocsin.mesh import status
 from tocsin.mesh.breaker import Breaker, BreakerRegistry, CallOutcome, CircuitState, Permit
 from tocsin.mesh.client.balancing import EndpointLoad
+from tocsin.mesh.client.direct_call import NO_SIZES, Sizes
 from tocsin.mesh.client.foreign import ForeignService
 from tocsin.mesh.client.hedge import Hedger
 from tocsin.mesh.client.recovery import Recovery
 from tocsin.mesh.client.throttle import Throttle, Throttled
 from tocsin.mesh.context import CLIENT_ADDRESS, TENANT, USER_AGENT, current
-from tocsin.mesh.metrics import ClientMetrics, Durations
+from tocsin.mesh.metrics import ClientMetrics
 from tocsin.mesh.policy import MethodKind, MethodPolicy
 from tocsin.mesh.retry import Retrier, RetryBudget
+from tocsin.mesh.rpc_metrics import Durations
 from tocsin.mesh.shedding import Overloaded
 from tocsin.mesh.spans import rpc_span
 from tocsin.telemetry import TRACEPARENT, Telemetry, current_traceparent, is_sampled
@@ -47,12 +49,14 @@ class Target:
     Attributes:
         service: name of the called service.
         label: the service, or "service@endpoint" for one replica; names the breakers.
+        uri: gRPC's target; names the service in metrics.
         budget: bounds the retries.
         foreign: how it is called when it is outside of the mesh; None when it is in it.
     """
 
     service: str
     label: str
+    uri: str
     budget: RetryBudget
     breakers: BreakerRegistry
     telemetry: Telemetry
@@ -74,6 +78,7 @@ class Method:
         "_rejected",
         "_target",
         "_telemetry",
+        "call_ended",
         "hedger",
         "load",
         "policy",
@@ -89,7 +94,9 @@ class Method:
         self._telemetry = target.telemetry
         self._budget = target.budget
         self._breaker: Breaker | None = None
-        self._durations: Durations = target.metrics.durations(target.service, policy.path)
+        self._durations: Durations = target.metrics.durations(target.service, policy.path, kind=policy.kind, uri=target.uri)
+        self.call_ended = self._durations.call_ended
+        """Counts a whole call: its code, its seconds."""
         self._rejected: Counter = target.metrics.rejected(target.service, policy.path)
         self.hedger: Hedger | None = None
         self.retrier: Retrier | None = None
@@ -176,6 +183,7 @@ class Method:
         breaker = self._breaker
         if breaker is None:
             if self.policy.is_control:
+                self._durations.started += 1
                 return None
             breaker = self._breaker = self._make_breaker()
         try:
@@ -186,6 +194,7 @@ class Method:
             raise
         if self.load is not None:
             self.load.started()
+        self._durations.started += 1
         return permit
 
     @property
@@ -201,18 +210,25 @@ class Method:
         """Records that a stream was accepted, by its initial metadata; the permit for the rest of the stream."""
         return permit if permit is None or self._breaker is None else self._breaker.stream_accepted(permit)
 
-    def succeeded(self, permit: Permit | None, seconds: float, *, stream: bool = False) -> None:
-        """Records a successful attempt, or the first message of a stream, after ``seconds``."""
+    def succeeded(self, permit: Permit | None, seconds: float, sent: int = -1, received: int = -1, *, stream: bool = False) -> None:
+        """Records a successful attempt, or the first message of a stream, after ``seconds``; with its bytes, where they are known."""
         if permit is not None and self._breaker is not None:
             self._breaker.record(permit, CallOutcome.SUCCESS, slow=not stream and seconds > _SLOW * self._declared)
         if self.load is not None:
             self.load.ended(seconds)
         self._target.throttle.ended(None)
         self._budget.succeeded()
-        self._durations.succeeded(seconds)
+        self._durations.succeeded(seconds, sent, received)
 
     def failed(
-        self, permit: Permit | None, error: grpc.aio.AioRpcError, seconds: float, timeout: float, *, stream_accepted: bool = False
+        self,
+        permit: Permit | None,
+        error: grpc.aio.AioRpcError,
+        seconds: float,
+        timeout: float,
+        *,
+        stream_accepted: bool = False,
+        sent: Sizes = NO_SIZES,
     ) -> TocsinError:
         """Records how an attempt failed, and returns the error to raise.
 
@@ -222,6 +238,7 @@ class Method:
             seconds: how long the attempt took.
             timeout: how long it might have taken.
             stream_accepted: it is a stream that was accepted; that it ends at its declared time is no failure.
+            sent: its bytes, where they are known.
         """
         read = status.from_rpc if self._target.foreign is None else status.from_foreign
         found = read(error, target=self._target.service)
@@ -241,7 +258,7 @@ class Method:
             self._target.throttle.ended(found)
         if policy.retry.heals(found):
             self._budget.failed()
-        self._durations.observe(error.code(), seconds)
+        self._durations.observe(error.code(), seconds, *sent)
         return found
 
     def _weigh(self, load: EndpointLoad, error: TocsinError, seconds: float) -> None:
@@ -253,8 +270,14 @@ class Method:
         else:
             load.ended(seconds)
 
-    def abandoned(self, permit: Permit | None, seconds: float = 0.0) -> None:
+    def stream_ended(self, code: grpc.StatusCode, seconds: float, transferred: Sizes) -> None:
+        """Counts a stream at its end."""
+        self._durations.stream_ended(code, seconds, *transferred)
+
+    def abandoned(self, permit: Permit | None, seconds: float = 0.0, transferred: Sizes = NO_SIZES) -> None:
         """Records an attempt that its caller gave up after ``seconds``."""
+        if self.policy.kind is MethodKind.UNARY_UNARY:
+            self._durations.given_up(seconds, *transferred)
         if permit is not None and self._breaker is not None:
             self._breaker.record(permit, CallOutcome.IGNORED)
             if self.load is not None:

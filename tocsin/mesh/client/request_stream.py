@@ -1,7 +1,7 @@
 """The requests of a call, on their way to gRPC."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Any, cast
 
 
@@ -11,7 +11,7 @@ class Requests:
     gRPC takes the first request before it knows whether it has a connection: another iteration begins with that one again.
     """
 
-    __slots__ = ("_error", "_first", "_passed", "_rest", "_source")
+    __slots__ = ("_error", "_first", "_passed", "_rest", "_source", "sent", "serialize")
 
     def __init__(self, source: Any) -> None:
         self._source = source
@@ -19,6 +19,10 @@ class Requests:
         self._first: Any = None
         self._passed = 0
         self._error: Exception | None = None
+        self.sent = 0
+        """Bytes that were passed on."""
+        self.serialize: Callable[[Any], bytes] | None = None
+        """Serializes them; None when gRPC does, or they are bytes."""
 
     @property
     def repeatable(self) -> bool:
@@ -26,18 +30,25 @@ class Requests:
         return self._passed == 1
 
     async def __aiter__(self) -> AsyncIterator[Any]:
+        self.sent = 0
         try:
             if self._passed:
-                yield self._first
+                yield self._outgoing(self._first)
             if self._rest is None:
                 self._rest = _asynchronous(self._source)
             async for request in self._rest:
                 self._first = None if self._passed else request
                 self._passed += 1
-                yield request
+                yield self._outgoing(request)
         except Exception as error:
             self._error = error
             raise
+
+    def _outgoing(self, request: Any) -> Any:
+        message = request if self.serialize is None else self.serialize(request)
+        if message.__class__ is bytes:
+            self.sent += len(message)
+        return message
 
     def reraise(self) -> None:
         """Raises the iterator's error, if it had one."""

@@ -1,17 +1,19 @@
 """What a call whose answers are a stream returns: gRPC's ``Call``, whose attempts are the mesh's."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 import grpc
 
 from tocsin.errors import DeadlineExceeded, TocsinError
 from tocsin.mesh.breaker import Permit
-from tocsin.mesh.client.final_status import keep_final_status
+from tocsin.mesh.client.direct_call import StreamMethod, readable
+from tocsin.mesh.client.final_status import core_of, keep_final_status
 from tocsin.mesh.client.method import MINIMUM, Picker, traced
 from tocsin.mesh.client.request_stream import Requests
 from tocsin.mesh.client.rpc_error import RpcFailure, as_rpc_error, kept
+from tocsin.mesh.client.stream_count import StreamCount
 from tocsin.mesh.client.unary_call import CANCELLED_HERE, DoneCallback
 
 Extra = Iterable[tuple[str, str | bytes]] | None
@@ -33,7 +35,10 @@ class StreamCall:
         "_call",
         "_callbacks",
         "_cancelled",
+        "_core",
+        "_count",
         "_deadline",
+        "_dialled",
         "_error",
         "_headers",
         "_may_retry",
@@ -56,6 +61,7 @@ class StreamCall:
         method = picker.shared.method
         self._picker = picker
         self._method = method
+        self._count = StreamCount(whole=method.call_ended, clock=asyncio.get_running_loop().time)
         self._retrier = method.retrier if retry else None
         self._source = source
         self._options = options
@@ -68,6 +74,8 @@ class StreamCall:
         self._trace = method.trace()
         self._tried: set[str] = set()
         self._call: Any = None
+        self._dialled: StreamMethod | None = None
+        self._core: Any = None  # of an attempt whose first message came
         self._beginning = asyncio.Lock()
         self._permit: Permit | None = None
         self._stream_accepted = self._answered = False
@@ -78,27 +86,52 @@ class StreamCall:
     def __aiter__(self) -> "StreamCall":
         return self
 
-    async def __anext__(self) -> Any:
-        message = await self.read()
-        if message is grpc.aio.EOF:
-            raise StopAsyncIteration
-        return message
+    def __anext__(self) -> Coroutine[Any, Any, Any]:
+        return self._next(iterating=True)
 
-    async def read(self) -> Any:
+    def read(self) -> Coroutine[Any, Any, Any]:
         """The next answer; ``grpc.aio.EOF`` at the end.
 
         Raises:
             TocsinError: how the stream failed.
         """
-        if self._call is not None:
-            return await self._read()
+        return self._next(iterating=False)
+
+    async def _next(self, *, iterating: bool) -> Any:
+        core = self._core
+        if core is not None and self._error is None and not core.done():
+            # grpc.aio's own way to a message leads over two more coroutines.
+            try:
+                raw = await core.receive_serialized_message()
+            except asyncio.CancelledError:
+                self._given_up()
+                raise
+            if raw is not grpc.aio.EOF:
+                self._count.received += len(raw)
+                deserialize = self._dialled.deserialize if self._dialled is not None else None
+                return raw if deserialize is None else self._readable(deserialize, raw)
+        message = await (self._begin_reading() if self._call is None else self._read())
+        if iterating and message is grpc.aio.EOF:
+            raise StopAsyncIteration
+        return message
+
+    async def _begin_reading(self) -> Any:
         self._may_retry = self._retrier is not None
         try:
             return await self._first()
         finally:
             self._may_retry = False
+            if self._error is not None:
+                self._ended(self._error.code() if isinstance(self._error, RpcFailure) else grpc.StatusCode.UNKNOWN)
             if self._callbacks and self.done():
                 self._tell()
+
+    def _readable(self, deserialize: Any, raw: bytes) -> Any:
+        try:
+            return readable(deserialize, raw)
+        except grpc.aio.AioRpcError as error:
+            self._call.cancel()
+            raise self._failed(error) from error
 
     async def _first(self) -> Any:
         retrier = self._retrier
@@ -119,7 +152,7 @@ class StreamCall:
         """
         call = await self._begun()
         try:
-            await call.write(request)
+            await call.write(self._outgoing(request))
         except grpc.aio.AioRpcError as error:
             raise self._failed(error) from error
         except asyncio.InvalidStateError:
@@ -256,17 +289,23 @@ class StreamCall:
         self._timeout = self._deadline - self._started
         if self._timeout <= 0:
             raise DeadlineExceeded
+        found: StreamMethod = dial()
+        self._dialled, self._core = found, None
+        count = self._count
+        count.sent = count.received = 0
+        source = self._source
+        one = source is not None and not isinstance(source, Requests)
+        if isinstance(source, Requests):
+            source.serialize, source = found.serialize, aiter(source)
+        elif one:
+            source = self._outgoing(source)
         self._permit = self._method.admit(self._timeout)
+        count.attempt(self._method, sizes_known=found.direct)
         self._stream_accepted = self._answered = False
         self._error = None
-        metadata = traced(self._headers, self._trace)
-        wire = dial()
-        if isinstance(self._source, Requests):
-            self._call = keep_final_status(wire(aiter(self._source), timeout=self._timeout, metadata=metadata, **self._options))
-        elif self._source is None:
-            self._call = keep_final_status(wire(timeout=self._timeout, metadata=metadata, **self._options))
-        else:
-            self._call = wire(self._source, timeout=self._timeout, metadata=metadata, **self._options)
+        given = () if source is None else (source,)
+        call = found.call(*given, timeout=self._timeout, metadata=traced(self._headers, self._trace), **self._options)
+        self._call = call if one else keep_final_status(call)
 
     async def _read(self) -> Any:
         call = self._call
@@ -279,7 +318,16 @@ class StreamCall:
                 if not call.done():
                     self._stream_accepted, self._permit = True, self._method.stream_accepted(self._permit)
             message = await call.read()
+            if message is grpc.aio.EOF:
+                self._may_retry = False
+                self._ended(grpc.StatusCode.OK)
+            elif self._dialled is not None and self._dialled.direct:
+                self._core = core_of(call)
+                self._count.received += len(message)
+                message = message if self._dialled.deserialize is None else readable(self._dialled.deserialize, message)
         except grpc.aio.AioRpcError as error:
+            if not call.done():
+                call.cancel()  # an answer that cannot be read
             raise self._failed(error) from error
         except BaseException:
             self._abandon()
@@ -296,7 +344,32 @@ class StreamCall:
             permit, self._permit = self._permit, None
             found = self._method.failed(permit, error, _now() - self._started, self._timeout, stream_accepted=self._stream_accepted)
             self._error = as_rpc_error(found, error)
+            self._ended(error.code())
         return kept(self._error)
+
+    def _outgoing(self, request: Any) -> Any:
+        serialize = None if self._dialled is None else self._dialled.serialize
+        message = request if serialize is None else serialize(request)
+        if message.__class__ is bytes:
+            self._count.sent += len(message)
+        return message
+
+    def _ended(self, code: grpc.StatusCode) -> None:
+        """Counts how the call ended, or its attempt if it may be tried again."""
+        if isinstance(self._source, Requests):
+            self._count.sent = self._source.sent
+        if self._may_retry:
+            self._count.attempt_ended(code)
+        else:
+            self._count.call_ended(code)
+
+    def _given_up(self) -> None:
+        """A read was cancelled, and with it the call, as in grpc.aio."""
+        if not self._call.cancelled():
+            self._call.cancel()
+        self._abandon()
+        if isinstance(self._source, Requests):
+            self._source.reraise()
 
     def _wire_done(self, wire: Any) -> None:
         if not self._may_retry and wire is self._call:
@@ -310,6 +383,8 @@ class StreamCall:
     def _abandon(self) -> None:
         permit, self._permit = self._permit, None
         self._method.abandoned(permit)
+        self._may_retry = False
+        self._ended(grpc.StatusCode.CANCELLED)
 
 
 # Their own layout is kept: a gateway holds tens of thousands of streams.

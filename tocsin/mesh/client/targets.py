@@ -37,6 +37,13 @@ def fixed_endpoints(target: str) -> list[str] | None:
     return [name]
 
 
+def canonical(target: str) -> str:
+    """The URI of a target: gRPC reads one without a scheme as a name to resolve."""
+    scheme, separator, rest = target.partition(":")
+    known = separator and (rest.startswith("//") or scheme in (*_ADDRESSES, *_PATHS, "dns", "xds"))
+    return target if known else f"dns:///{target}"
+
+
 def resolved_name(target: str) -> str:
     """The host name of a target that has to be resolved, for which its certificates are whatever address is dialled; else empty."""
     return "" if fixed_endpoints(target) is not None else target.removeprefix("dns:").rpartition("/")[2].rpartition(":")[0]

@@ -5,7 +5,7 @@ event loop runs in a task of its own, as all of grpc.aio's do.
 """
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, Final, Protocol
 
 import grpc
@@ -16,6 +16,7 @@ from tocsin.mesh.client.rpc_error import RpcFailure, as_rpc_error, kept
 
 DoneCallback = Any
 CANCELLED_HERE: Final = "Locally cancelled by application!"
+_OK: Final = grpc.StatusCode.OK  # what is looked up in a class of enumeration is dear
 _FINISHED: Final = "RPC already finished."
 
 
@@ -36,6 +37,11 @@ class UnaryRunner(Protocol):
         Raises:
             DeadlineExceeded: the served call leaves too little.
         """
+        ...
+
+    @property
+    def ended(self) -> Callable[[grpc.StatusCode, float], None]:
+        """Is told of each call that is over: its code, its seconds."""
         ...
 
 
@@ -71,6 +77,7 @@ class UnaryCall:
         self.options = options
         self._runner = runner
         self.loop = loop = asyncio.get_running_loop()
+        self._started = loop.time()
         self._beginning = loop.call_soon(self._begin)
 
     def __await__(self) -> Generator[Any, None, Any]:
@@ -102,7 +109,7 @@ class UnaryCall:
             self.wire.cancel()
         if self._task is not None:
             self._task.cancel()
-        self._end()
+        self._end(grpc.StatusCode.CANCELLED)
         return True
 
     def cancelled(self) -> bool:
@@ -187,20 +194,22 @@ class UnaryCall:
         if self._cancelled:
             raise asyncio.CancelledError
         self._value = value
-        self._end()
+        self._end(_OK)
         return value
 
     def _fail(self, error: BaseException) -> None:
         if self._ended:
             return
         if isinstance(error, Exception):
-            self._error = kept(as_rpc_error(error))
+            self._error = found = kept(as_rpc_error(error))
+            self._end(found.code() if isinstance(found, RpcFailure) else grpc.StatusCode.UNKNOWN)
         else:
             self._cancelled = True
-        self._end()
+            self._end(grpc.StatusCode.CANCELLED)
 
-    def _end(self) -> None:
+    def _end(self, code: grpc.StatusCode) -> None:
         self._ended = True
+        self._runner.ended(code, self.loop.time() - self._started)
         self._beginning.cancel()  # or a loop that is kept busy would hold every call that is over
         for waiter in self._waiters or ():
             if not waiter.done():
@@ -274,10 +283,10 @@ class StreamUnaryCall(UnaryCall):
             raise grpc.aio.UsageError("The requests of this call come from an iterator.")
         return self._pipe
 
-    def _end(self) -> None:
+    def _end(self, code: grpc.StatusCode) -> None:
         if self._pipe is not None:
             self._pipe.end()
-        super()._end()
+        super()._end(code)
 
 
 # Registered, not inherited: making an object of a class that was derived from abstract ones costs more.

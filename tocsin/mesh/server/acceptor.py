@@ -31,6 +31,7 @@ class _Acceptor(_AioServer):
         super().__init__(self._loop_of_calls, None, (), (), tuple(options), None)  # pyright: ignore[reportUnknownMemberType] - of Any
         self._known: dict[str, RpcHandler] = {}
         self._calls: set[asyncio.Task[None]] = set()
+        self.unknown = 0
 
     def add_registered_method_handlers(self, handlers: dict[str, RpcHandler]) -> None:
         """Adds handlers by path."""
@@ -46,7 +47,9 @@ class _Acceptor(_AioServer):
         name = "unknown" if method is None else method.decode()
         request = self._request_call if method is None else partial(self._request_registered_call, method)
         while True:
-            self._begin(name, resolver, await request())
+            state = await request()
+            self.unknown += method is None
+            self._begin(name, resolver, state)
 
     def _begin(self, name: str, resolver: Any, state: Any) -> None:
         loop = self._loop_of_calls
@@ -66,6 +69,11 @@ class AcceptingServer(grpc.aio.Server):
             options: gRPC's channel arguments.
         """
         self._acceptor = _Acceptor(options=options)
+
+    @property
+    def unknown(self) -> int:
+        """How many calls came for methods that it does not have."""
+        return self._acceptor.unknown
 
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Any) -> None:
         """Ignored: generated code adds the same handlers by `add_registered_method_handlers`."""

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NoReturn, Protocol, TypeVar, cast
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import grpc
 from opentelemetry.trace import SpanKind
@@ -28,6 +28,7 @@ from tocsin.mesh.context import (
     Call,
     CallNote,
     CallOrigin,
+    StreamedBytes,
     current,
     enter,
 )
@@ -37,17 +38,16 @@ from tocsin.mesh.live_policy import LivePolicies
 from tocsin.mesh.metrics import ServerMetrics
 from tocsin.mesh.policy import MethodKind, MethodPolicy
 from tocsin.mesh.principal import Principal, ScopeMissing, Verifier
+from tocsin.mesh.server.call_facts import Context, aborted_with, call_headers, remaining_seconds, transferred
 from tocsin.mesh.shedding import Shedder
 from tocsin.mesh.spans import rpc_span
 from tocsin.mesh.tap import EndedCall, Tap
 from tocsin.mesh.validation import RequestValidator
 from tocsin.telemetry import (
-    TRACEPARENT,
     Telemetry,
     bind_tenant,
     carry,
     current_traceparent,
-    extract,
     get_logger,
     is_sampled,
     trace_id_of,
@@ -56,13 +56,9 @@ from tocsin.telemetry import (
 _log = get_logger(__name__)
 
 R = TypeVar("R")
-Context = grpc.aio.ServicerContext[Any, Any]
 Body = Callable[[Any, Context], Awaitable[R]]
 
-AUTHORIZATION = "authorization"
 _BEARER = "bearer "
-# gRPC reports the code that a handler set as it was set: as a member, or as its number.
-_CODES: dict[object, grpc.StatusCode] = {key: code for code in grpc.StatusCode for key in (code, code.value[0])}
 # A caller that sends no deadline, or a longer one than declared, gets this much of grace before the server ends the call itself.
 _SLACK = 1.0
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -137,7 +133,7 @@ class Chain:
         self._name = f"{policy.service.rpartition('.')[2]}/{policy.method}"
         self._parts = parts
         self._telemetry = parts.telemetry
-        self._durations = parts.metrics.durations(policy.path)
+        self._durations = parts.metrics.durations(policy.path, policy.kind)
         self._bounded = parts.bulkheads.bounds(policy)
 
     def adopt(self, policies: LivePolicies) -> None:
@@ -151,9 +147,11 @@ class Chain:
         admitted = self._shed if self._policy.kind is MethodKind.UNARY_UNARY and not self._policy.is_control else self._traced
 
         tap = self._parts.tap
+        unary = self._policy.kind is MethodKind.UNARY_UNARY
 
         async def serve(first: Any, context: Context) -> R:
             started = _now()
+            durations.started += 1
             durations.in_flight += 1
             try:
                 result = await admitted(body, first, context)
@@ -162,7 +160,11 @@ class Chain:
             finally:
                 durations.in_flight -= 1
             took = _now() - started
-            durations.succeeded(took)
+            if unary:
+                answer: Any = result
+                durations.succeeded(took, len(answer), len(first))
+            else:
+                durations.observe(grpc.StatusCode.OK, took, *transferred(first, result))
             if tap.listened:
                 self._tell(context, grpc.StatusCode.OK, took, request=first, response=result)
             return result
@@ -180,7 +182,7 @@ class Chain:
         return result
 
     async def _traced(self, body: Body[R], first: Any, context: Context) -> R:
-        authorization, given = _headers(context)
+        authorization, given = call_headers(context)
         traceparent = given or self._telemetry.root()
         if traceparent is not None and not (self._telemetry.tracing and is_sampled(traceparent)):
             carry(traceparent)
@@ -190,6 +192,8 @@ class Chain:
 
     async def _run(self, body: Body[R], first: Any, context: Context, authorization: str | None) -> R:
         call = Call(authorization=authorization, find_peer=partial(self._peer, context), find_origin=partial(self._origin, context))
+        if self._policy.kind is not MethodKind.UNARY_UNARY:
+            call.streamed = StreamedBytes()
         if self._policy.callers:
             self._check_caller(call)
         journal = self._parts.journal
@@ -208,11 +212,11 @@ class Chain:
         if isinstance(error, TocsinError):
             return status.code_of(error).name
         if isinstance(error, grpc.aio.AbortError):
-            return _code(context).name
+            return aborted_with(context).name
         return "CANCELLED" if isinstance(error, asyncio.CancelledError) else "INTERNAL"
 
     async def _served(self, call: Call, body: Body[R], first: Any, context: Context) -> R:
-        remaining = _remaining(context)
+        remaining = remaining_seconds(context)
         call.deadline = self._deadline(remaining)
         if call.authorization is None and self._policy.delegates:
             call.principal = self._delegated(call, context)
@@ -301,11 +305,11 @@ class Chain:
     async def _fail(self, error: BaseException, first: Any, context: Context, started: float) -> NoReturn:
         found = None if isinstance(error, grpc.aio.AbortError) else self._translate(error)
         if isinstance(error, grpc.aio.AbortError):
-            code = _code(context)
+            code = aborted_with(context)
         else:
             code = grpc.StatusCode.CANCELLED if found is None else status.code_of(found)
         took = _now() - started
-        self._durations.observe(code, took)
+        self._durations.observe(code, took, *transferred(first, None))
         if self._parts.tap.listened:
             self._tell(context, code, took, request=first, reason=found.error_reason if found else "")
         if found is not None:
@@ -321,7 +325,7 @@ class Chain:
         tap = self._parts.tap
         if self._policy.is_control:
             return
-        call, traceparent = current(), current_traceparent() or _headers(context)[1]
+        call, traceparent = current(), current_traceparent() or call_headers(context)[1]
         ended = EndedCall(
             ended=tap.now(),
             method=self._policy.path,
@@ -374,25 +378,3 @@ def _placed(body: Body[R], place: AbstractAsyncContextManager[None]) -> Body[R]:
 def _now() -> float:
     """Seconds on the event loop's clock, in which deadlines are kept."""
     return asyncio.get_running_loop().time()
-
-
-def _remaining(context: Context) -> float | None:
-    """Seconds until the caller stops waiting; None when it sent no deadline, which gRPC's stubs do not say."""
-    return cast("float | None", context.time_remaining())
-
-
-def _code(context: Context) -> grpc.StatusCode:
-    """The code that a handler aborted with."""
-    return _CODES.get(context.code(), grpc.StatusCode.UNKNOWN)
-
-
-def _headers(context: Context) -> tuple[str | None, str | None]:
-    """The authorization and the traceparent of the call; a malformed traceparent counts as none."""
-    authorization: str | None = None
-    traceparent: str | None = None
-    for key, value in context.invocation_metadata() or ():
-        if key == AUTHORIZATION and isinstance(value, str):
-            authorization = value
-        elif key == TRACEPARENT:
-            traceparent = extract(((key, value),))
-    return authorization, traceparent

@@ -127,7 +127,9 @@ class MeshServer:
         self._adopt()
         self._grace = min(settings.grace_seconds, _longest_call(known[path] for path in self._handlers))
         self._on_drain: list[OnDrain] = []
-        self._server: grpc.aio.Server | None = None
+        self._server: AcceptingServer | None = None
+        self._unknown = 0
+        parts.metrics.count_unknown(lambda: self._unknown + (self._server.unknown if self._server else 0))
         self._health_servicer: HealthServicer | None = None
         self._port = 0
 
@@ -192,6 +194,7 @@ class MeshServer:
         health, self._health_servicer = self._health_servicer, None
         if server is None or health is None:
             return
+        self._unknown += server.unknown
         self.health.drain(health)
         for callback in self._on_drain:
             await _call(callback)

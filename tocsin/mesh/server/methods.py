@@ -16,6 +16,7 @@ from google.protobuf import descriptor_pool
 from google.protobuf.message import DecodeError, Message
 
 from tocsin.errors import AnswerTooLarge, InvalidInput, ResourceExhausted
+from tocsin.mesh.context import current
 from tocsin.mesh.policy import MethodKind, MethodPolicy, PolicyError
 from tocsin.mesh.server.call_notes import counted, noted
 from tocsin.mesh.server.chain import Chain, Context, ServerParts
@@ -115,6 +116,25 @@ def _writer(serialize: Serialize, most: int) -> Serialize:
     return write
 
 
+def _received(parse: Parse) -> Parse:
+    def read(raw: bytes) -> Any:
+        if (call := current()) is not None and call.streamed is not None:
+            call.streamed.received += len(raw)
+        return parse(raw)
+
+    return read
+
+
+def _sent(serialize: Serialize) -> Serialize:
+    def write(message: Any) -> bytes:
+        raw = serialize(message)
+        if (call := current()) is not None and call.streamed is not None:
+            call.streamed.sent += len(raw)
+        return raw
+
+    return write
+
+
 def _compile(handler: RpcHandler, chain: Chain, policy: MethodPolicy, parts: ServerParts) -> RpcHandler:
     function, kind = _function(handler), _kind(handler)
     stall_seconds = None if policy.internal else parts.stall_seconds
@@ -126,16 +146,16 @@ def _compile(handler: RpcHandler, chain: Chain, policy: MethodPolicy, parts: Ser
         function, parse = noted(function, policy), counted(parse) if handler.request_streaming else parse
     serialize = _writer(cast("Serialize", handler.response_serializer), parts.max_message_bytes)
     # A stream's messages are parsed and validated one by one, where the handler reads them: an error is raised there.
-    reads: Any = parse if handler.request_streaming else None
+    reads: Any = _received(parse) if handler.request_streaming else None
     if kind is MethodKind.UNARY_UNARY:
         return grpc.unary_unary_rpc_method_handler(chain.around(_unary(function, parse, serialize)))
     if kind is MethodKind.STREAM_UNARY:
         return grpc.stream_unary_rpc_method_handler(chain.around(_unary(function, None, serialize)), request_deserializer=reads)
     generator = inspect.isasyncgenfunction(function)
     make = _yielding if generator else _writing
-    body = chain.around(make(function, None if handler.request_streaming else parse, serialize, stall_seconds))
+    body = chain.around(make(function, None if handler.request_streaming else parse, _sent(serialize), stall_seconds))
     # A coroutine writes messages itself, so gRPC has to serialize them; what a generator yields is serialized by the body.
-    writes: Any = None if generator else serialize
+    writes: Any = None if generator else _sent(serialize)
     if kind is MethodKind.UNARY_STREAM:
         return grpc.unary_stream_rpc_method_handler(body, response_serializer=writes)
     return grpc.stream_stream_rpc_method_handler(body, request_deserializer=reads, response_serializer=writes)

@@ -1,0 +1,59 @@
+"""Counts a stream that is called, attempt by attempt and as a whole, once each, however it ends."""
+
+from collections.abc import Callable
+
+import grpc
+
+from tocsin.mesh.client.direct_call import NO_SIZES
+from tocsin.mesh.client.method import Method
+
+_CANCELLED = grpc.StatusCode.CANCELLED
+
+
+class StreamCount:
+    """What is known of one call whose answers are a stream; a call that is let go was cancelled.
+
+    Attributes:
+        sent: bytes of the messages that the attempt sent.
+        received: likewise.
+    """
+
+    __slots__ = ("_call_open", "_clock", "_known", "_method", "_since", "_started", "_whole", "received", "sent")
+
+    def __init__(self, *, whole: Callable[[grpc.StatusCode, float], None], clock: Callable[[], float]) -> None:
+        """The call begins.
+
+        Args:
+            whole: is told of its end: the code, and seconds.
+            clock: the event loop's.
+        """
+        self._whole = whole
+        self._clock = clock
+        self._since = self._started = clock()
+        self._call_open = True
+        self._method: Method | None = None
+        self._known = False
+        self.sent = self.received = 0
+
+    def __del__(self) -> None:
+        if self._method is not None:
+            self.call_ended(_CANCELLED)
+
+    def attempt(self, method: Method, *, sizes_known: bool) -> None:
+        """An attempt begins."""
+        self._method = method
+        self._known = sizes_known
+        self._started = self._clock()
+
+    def attempt_ended(self, code: grpc.StatusCode) -> None:
+        """The attempt has ended; said again, nothing."""
+        method, self._method = self._method, None
+        if method is not None:
+            method.stream_ended(code, self._clock() - self._started, (self.sent, self.received) if self._known else NO_SIZES)
+
+    def call_ended(self, code: grpc.StatusCode) -> None:
+        """The whole call has ended; said again, nothing."""
+        self.attempt_ended(code)
+        if self._call_open:
+            self._call_open = False
+            self._whole(code, self._clock() - self._since)
