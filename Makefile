@@ -18,7 +18,7 @@ BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --ve
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 WORKERS ?= $(JOBS)
 
-.PHONY: help setup gen fmt lint types arch test check up night bench peers chaos brokers browser operate pod corpus foreign hostile side-by-side simulate drill lock clean contract console console-check deps spell lock-check links metrics manifests workflows deploy-check console-pictures lighthouse docs dist release-check sbom
+.PHONY: help setup gen fmt lint types arch test check up night bench peers chaos brokers browser operate pod corpus foreign hostile side-by-side simulate drill lock clean contract console console-check deps spell lock-check links metrics manifests workflows deploy-check console-pictures lighthouse docs dist release-check mesh-check sbom
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ help: ## list the targets
 
 setup: $(STAMP) ## create .venv with exactly what requirements/dev.lock pins, and install the project into it (editable)
 
-$(STAMP): requirements/dev.lock pyproject.toml
+$(STAMP): requirements/dev.lock pyproject.toml mesh/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Tocsin needs Python 3.11 or newer; $(PYTHON) is older or missing. Name another: PYTHON=python3.12 make setup" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
@@ -46,13 +46,13 @@ $(STAMP): requirements/dev.lock pyproject.toml
 	  export VIRTUAL_ENV="$$PWD/.venv"; \
 	  echo "installing what requirements/dev.lock pins"; \
 	  $(BIN)/uv pip sync --quiet --no-build --require-hashes --compile-bytecode requirements/dev.lock; \
-	  $(BIN)/uv --no-config pip install --quiet --no-deps --no-build-isolation --offline --editable .
+	  $(BIN)/uv --no-config pip install --quiet --no-deps --no-build-isolation --offline --editable . --editable mesh
 	@touch $@
 
 lock: setup ## refresh requirements/*.lock after a change of the dependencies (UPGRADE=1 takes the newest versions)
 	@digest="$$($(BIN)/python .ci/lock.py digest)"; \
 	  compile() { $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-index-url \
-	    --no-emit-find-links $(if $(UPGRADE),--upgrade) --custom-compile-command "make lock, from the inputs $$digest" "$$@" >/dev/null; }; \
+	    --no-emit-find-links $(if $(UPGRADE),--upgrade) --no-emit-package tocsin-mesh --custom-compile-command "make lock, from the inputs $$digest" "$$@" >/dev/null; }; \
 	  compile pyproject.toml --output-file requirements/runtime.lock; \
 	  compile pyproject.toml --group dev --constraint requirements/runtime.lock --output-file requirements/dev.lock; \
 	  compile --group build --constraint requirements/dev.lock --output-file requirements/build.lock; \
@@ -150,12 +150,18 @@ docs: setup build/mermaid/$(MERMAID)/mermaid.esm.min.mjs ## build the site of th
 
 # -- releasing -----------------------------------------------------------------------------------------------------------------
 
-dist: setup ## build wheels and source distributions of tocsin and tocsin-client into dist
+dist: setup ## build wheels and source distributions of tocsin, tocsin-mesh and tocsin-client into dist
 	@$(BIN)/python .ci/release.py check
 	@rm -rf dist && $(BIN)/python .ci/release.py build dist
 
 release-check: dist ## install the wheels into an empty environment (packages come from the index) and use them: PYTHONS="python3.11 python3.14"
 	@for python in $(or $(PYTHONS),$(PYTHON)); do $$python .ci/release.py try dist || exit 1; done
+
+# The wheel of tocsin-mesh alone, in an environment with nothing else of Tocsin's.
+MESH := .venv-mesh
+mesh-check: dist ## install tocsin-mesh alone into an empty environment, and run examples/greeter and what `tocsin new service` writes there
+	@$(PYTHON) .ci/mesh.py dist $(MESH)
+	@MESH_PYTHON="$(CURDIR)/$(MESH)/bin/python" $(BIN)/pytest tests/e2e/test_greeter.py tests/unit/cli/test_new.py tests/integration/mesh/test_readme.py $(ARGS)
 
 # What `tocsin` brings along, as CycloneDX; the tool has an environment of its own, for it needs what the project does not.
 SBOM := .venv-sbom

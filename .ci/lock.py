@@ -19,6 +19,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = {name: f"requirements/{name}.lock" for name in ("runtime", "dev", "build", "peers", "peers-arq", "sbom", "kubernetes")}
 WITH_PROJECT = ("runtime", "dev")
+OWN = "tocsin-mesh"
+"""Built from this tree, and so in no lock; what it needs is."""
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)(?:\s*;[^\\]*)?\s*\\?$")
 
 
@@ -31,7 +33,7 @@ def digest(project: Mapping[str, Any]) -> str:
 def declared(project: Mapping[str, Any], lock: str) -> Iterator[str]:
     """Every requirement that ``lock`` must satisfy: the project's own, if it is one of those, and the group of its name if there is one."""
     if lock in WITH_PROJECT:
-        yield from project["project"]["dependencies"]
+        yield from (line for line in project["project"]["dependencies"] if Requirement(line).name != OWN)
     if lock != "runtime":
         yield from _group(project, lock)
 

@@ -3,14 +3,16 @@
     python .ci/release.py check [TAG]      every place names one version; with a tag, it is that one, and the changelog has its section
     python .ci/release.py bump X.Y.Z       writes the version everywhere, and gives the changelog's Unreleased that name and today's date
     python .ci/release.py notes TAG        prints the changelog's section
-    python .ci/release.py build FOLDER     builds wheels and source distributions of tocsin and tocsin-client
+    python .ci/release.py build FOLDER     builds wheels and source distributions of tocsin, tocsin-mesh and tocsin-client
     python .ci/release.py try FOLDER       installs the wheels into an empty environment of this Python, and uses them
 
 It needs nothing but the standard library, and hatchling to build.
 """
 
 import os
+import posixpath
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,13 +23,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACES = {
-    "pyproject.toml": re.compile(r'^version = "([^"]+)"$', re.MULTILINE),
+    "pyproject.toml": re.compile(r'^(?:version = |  "tocsin-mesh==)"?([^"]+)"', re.MULTILINE),
+    "mesh/pyproject.toml": re.compile(r'^version = "([^"]+)"$', re.MULTILINE),
+    "tocsin/__init__.py": re.compile(r'^__version__ = "([^"]+)"$', re.MULTILINE),
     "client/src/tocsin_client/version.py": re.compile(r'^__version__ = "([^"]+)"$', re.MULTILINE),
     "deploy/helm/tocsin/Chart.yaml": re.compile(r'^(?:version: |appVersion: ")([^"\n]+)"?$', re.MULTILINE),
     "deploy/k8s/overlays/production/kustomization.yaml": re.compile(r'newTag: "([^"]+)"'),
     "deploy/README.md": re.compile(r"image=registry\.example\.com/tocsin:(\S+)"),
 }
 """Where a version stands, and how to find it."""
+PROJECTS = (".", "mesh", "client")
+"""The folders of the distributions."""
+_LEFT_OUT = shutil.ignore_patterns(".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "node_modules", "build", "dist", "var")
+_RELATIVE = re.compile(r"(!?\[[^\]]*\])\((?![a-z]+:|#)([^)\s]+)\)")
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?")
 _SECTION = r"^## \[{}\](?: - \d{{4}}-\d{{2}}-\d{{2}})?\n(.*?)(?=^## \[|\Z)"
 _EXAMPLE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -100,10 +108,44 @@ def bump(root: Path, new: str, date: str) -> None:
     changelog.write_text(changelog.read_text("utf-8").replace("## [Unreleased]\n", f"## [Unreleased]\n\n## [{new}] - {date}\n", 1), "utf-8")
 
 
-def build(root: Path, folder: Path) -> list[Path]:
-    """Builds both distributions, each as a wheel and as its source, into ``folder``."""
-    for project in (root, root / "client"):
-        subprocess.run([sys.executable, "-m", "hatchling", "build", "--directory", str(folder)], cwd=project, check=True)
+def address(env: Mapping[str, str]) -> str:
+    """Where the tree of this release can be read, as its workflow knows; empty elsewhere."""
+    server, repository = env.get("GITHUB_SERVER_URL"), env.get("GITHUB_REPOSITORY")
+    return f"{server}/{repository}" if server and repository else ""
+
+
+def absolute(text: str, *, folder: str, base: str, tag: str) -> str:
+    """A page in Markdown whose links lead to the repository, for who reads it elsewhere.
+
+    Args:
+        text: the page.
+        folder: where it lies in the repository.
+        base: address of the repository.
+        tag: of the tree that it belongs to.
+    """
+
+    def lead(match: re.Match[str]) -> str:
+        target, _, heading = match[2].partition("#")
+        path = posixpath.normpath(posixpath.join(folder, target))
+        return f"{match[1]}({base}/{'raw' if match[1].startswith('!') else 'blob'}/{tag}/{path}{'#' if heading else ''}{heading})"
+
+    return _RELATIVE.sub(lead, text)
+
+
+def build(root: Path, folder: Path, base: str = "") -> list[Path]:
+    """Builds the three distributions, each as a wheel and as its source, into ``folder``.
+
+    With the address of the repository, links in their READMEs are absolute: an index of packages shows them without the pages beside them.
+    """
+    tag = f"v{version(root)}"
+    with tempfile.TemporaryDirectory() as name:
+        tree = Path(name) / "tree"
+        shutil.copytree(root, tree, ignore=_LEFT_OUT, symlinks=True)
+        for project in PROJECTS:
+            readme = tree / project / "README.md"
+            if base:
+                readme.write_text(absolute(readme.read_text("utf-8"), folder=project, base=base, tag=tag), "utf-8")
+            subprocess.run([sys.executable, "-m", "hatchling", "build", "--directory", str(folder)], cwd=readme.parent, check=True)
     return sorted(folder.iterdir())
 
 
@@ -159,7 +201,7 @@ def main(command: str, *arguments: str) -> int:
             case "notes":
                 print(notes(ROOT, arguments[0].removeprefix("v")), end="")
             case "build":
-                print(*build(ROOT, Path(arguments[0]).resolve()), sep="\n")
+                print(*build(ROOT, Path(arguments[0]).resolve(), address(os.environ)), sep="\n")
             case "try":
                 attempt(ROOT, Path(arguments[0]))
             case _:

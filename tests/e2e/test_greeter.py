@@ -1,6 +1,7 @@
 """examples/greeter: two services of somebody else's on the mesh, one of which is killed."""
 
 import asyncio
+import os
 import re
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -14,6 +15,8 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from tocsin.testing.waiting import eventually
 
+PYTHON = os.environ.get("MESH_PYTHON", sys.executable)
+"""What the example runs by; `make mesh-check` has one with tocsin-mesh alone."""
 EXAMPLE = Path(__file__).parents[2] / "examples" / "greeter"
 
 
@@ -25,7 +28,7 @@ class Greeting:
 
     async def start(self, *words: str) -> tuple[Process, str, str]:
         """Starts one, and returns it with its address and that of its metrics."""
-        process = await asyncio.create_subprocess_exec(sys.executable, *words, cwd=EXAMPLE, stdout=PIPE)
+        process = await asyncio.create_subprocess_exec(PYTHON, *words, cwd=EXAMPLE, stdout=PIPE)
         self.started.append(process)
         assert process.stdout is not None
         line = (await process.stdout.readline()).decode()

@@ -1,5 +1,6 @@
 """`tocsin new service`: what is written runs, and passes its own test."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,17 @@ def test_what_is_written_passes_its_own_test(tmp_path: Path) -> None:
     assert {file.name for file in folder.iterdir()} == FILES
     assert not [file.name for file in folder.iterdir() if "${" in file.read_text()]
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error::DeprecationWarning:book_shop_service", "."],
+        [
+            os.environ.get("MESH_PYTHON", sys.executable),
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-W",
+            "error::DeprecationWarning:book_shop_service",
+            ".",
+        ],
         cwd=folder,
         capture_output=True,
         text=True,

@@ -23,6 +23,7 @@ GUARDS = (
     "tests/contract/test_architecture.py",
     "tests/contract/test_architecture_page.py",
     "tests/contract/test_background.py",
+    "tests/contract/test_distributions.py",
     "tests/contract/test_documents.py",
     "tests/contract/test_logging.py",
     "tests/contract/test_metrics.py",

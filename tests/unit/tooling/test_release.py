@@ -1,5 +1,6 @@
 """What a release is made by: one version everywhere, notes from the changelog, and a source distribution that makes the same wheel."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -69,7 +70,7 @@ def test_versions_that_differ_are_named(tree: Path) -> None:
         release.version(tree)
 
 
-@pytest.mark.parametrize("project", [".", "client"])
+@pytest.mark.parametrize("project", [".", "mesh", "client"])
 def test_the_source_makes_the_same_wheel(project: str, tmp_path: Path) -> None:
     """Of the same files, with the license, and without what nobody installs."""
     build = [sys.executable, "-m", "hatchling", "build", "--directory"]
@@ -84,6 +85,41 @@ def test_the_source_makes_the_same_wheel(project: str, tmp_path: Path) -> None:
     files = [{each.filename: each.CRC for each in zipfile.ZipFile(path).infolist()} for path in (wheel, again)]
     assert files[0] == files[1]
     assert [name for name in files[0] if name.endswith("licenses/LICENSE")]
+
+
+@pytest.mark.parametrize("project", release.PROJECTS)
+def test_links_of_a_readme_lead_to_the_repository(project: str) -> None:
+    """An index of packages shows the page alone. What they lead to is there; pictures are themselves, not pages about them."""
+    page = (ROOT / project / "README.md").read_text("utf-8")
+    base = "https://forge.example/o/r"
+    shown = release.absolute(page, folder=project, base=base, tag="v1.2.3")
+    targets = re.findall(r"(!?)\[[^\]]*\]\(([^)\s]+)\)", shown)
+    assert [target for _, target in targets if not re.match(r"https?://|#", target)] == []
+    for picture, target in targets:
+        if target.startswith(base):
+            kind, tag, path = target.removeprefix(f"{base}/").split("/", 2)
+            assert (kind, tag) == ("raw" if picture else "blob", "v1.2.3")
+            assert (ROOT / path.partition("#")[0]).exists(), path
+
+
+@pytest.mark.parametrize(
+    ("folder", "link", "shown"),
+    [
+        ("client", "[Tocsin](../README.md)", "[Tocsin](b/blob/v1/README.md)"),
+        (".", "[a](docs/x.md#part)", "[a](b/blob/v1/docs/x.md#part)"),
+        (".", "![a b](docs/x.png)", "![a b](b/raw/v1/docs/x.png)"),
+        (".", "[a](#part) [b](https://x.example/y) [c](mailto:a@b.example)", "[a](#part) [b](https://x.example/y) [c](mailto:a@b.example)"),
+    ],
+)
+def test_a_link_becomes_absolute(folder: str, link: str, shown: str) -> None:
+    """From where its page lies; what leads elsewhere, or within the page, stays."""
+    assert release.absolute(link, folder=folder, base="b", tag="v1") == shown
+
+
+def test_the_address_is_that_of_the_workflow() -> None:
+    """Nobody else knows one, and links stay as they are."""
+    assert release.address({"GITHUB_SERVER_URL": "https://forge.example", "GITHUB_REPOSITORY": "o/r"}) == "https://forge.example/o/r"
+    assert release.address({}) == ""
 
 
 def jobs() -> dict[str, Any]:
