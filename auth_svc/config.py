@@ -34,7 +34,9 @@ class AuthSettings(ServiceSettings, StoreSettings, EgressSettings):
         (),
         description="Ed25519 public keys (PEM), or folders of them, published along with the signing key: retired keys, or the next one.",
     )
-    access_token_seconds: int = Field(900, ge=30, le=3600, description="Life of an access token; it cannot be revoked.")
+    access_token_seconds: int = Field(
+        900, ge=30, le=3600, description="Life of an access token; gateways are told of sessions that end before."
+    )
     refresh_token_seconds: int = Field(
         30 * 86400, ge=300, description="Life of a refresh token; each use begins it anew, until the session ends."
     )

@@ -1,13 +1,14 @@
 """The other services, through the mesh."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
 from google.protobuf import json_format
 
 from gateway.domain import Circuit, Dependency, HealthLevel, ReplicaStatus, ServiceView
+from gateway.ended_credentials import EndedNews
 from gateway.ports import BegunOidc, BegunPasskey, CompletedOidc, IssuedTokens, OidcReturn, OpenedSession, ServerStream, Unary
 from tocsin.api.auth.v1 import (
     api_key_service_pb2,
@@ -18,6 +19,8 @@ from tocsin.api.auth.v1 import (
     browser_session_service_pb2_grpc,
     identity_provider_service_pb2,
     identity_provider_service_pb2_grpc,
+    session_service_pb2,
+    session_service_pb2_grpc,
     stream_token_service_pb2,
     stream_token_service_pb2_grpc,
 )
@@ -89,6 +92,33 @@ class MeshKeyExchange:
         """
         reply = await self._stub.ExchangeApiKey(api_key_service_pb2.ExchangeApiKeyRequest(secret=secret, client_address=address))
         return reply.access_token
+
+
+class MeshEndedCredentials:
+    """Follows what ends, at auth_svc."""
+
+    def __init__(self, *, mesh: Mesh) -> None:
+        """Makes the client."""
+        self._stub = session_service_pb2_grpc.SessionServiceStub(mesh.channel("auth_svc"))
+
+    async def watch(self, token: str) -> AsyncGenerator[EndedNews]:
+        """What has ended since the news of ``token``, and then what ends.
+
+        Raises:
+            Unavailable: auth_svc is away.
+            InvalidInput: it did not give that token.
+        """
+        with detached():
+            stream = self._stub.WatchEndedCredentials(session_service_pb2.WatchEndedCredentialsRequest(resume_token=token))
+        try:
+            async for told in stream:
+                yield EndedNews(
+                    credentials={each.name: each.expire_time.ToDatetime(UTC) for each in told.credentials},
+                    token=told.resume_token,
+                    tenants_version=told.tenants_version,
+                )
+        finally:
+            stream.cancel()
 
 
 class MeshStreamTokenExchange:

@@ -80,7 +80,7 @@ class GatewaySettings(ServiceSettings):
     tenant_open_streams: int = Field(1000, ge=1, description="How many of those may be of one tenant.")
     stream_heartbeat_seconds: float = Field(15.0, ge=1, description="Silence on a stream after which a sign of life is sent.")
     api_key_cache_seconds: float = Field(
-        60.0, ge=0, description="How long a known API key is not asked about again; a revoked one works for that long."
+        60.0, ge=0, description="How long a known API key is not asked about again; one that lost a scope has it for that long."
     )
     api_key_stale_seconds: float = Field(600.0, ge=0, description="How long a known API key works while auth_svc cannot be asked.")
     api_key_refused_seconds: float = Field(5.0, ge=0, description="How long the refusal of an API key holds.")
@@ -91,7 +91,7 @@ class GatewaySettings(ServiceSettings):
     session_cache_seconds: float = Field(
         2.0,
         ge=0,
-        description="How long the session of a browser is not asked about again; one that was ended elsewhere works for that long.",
+        description="How long the session of a browser is not asked about again.",
     )
     health_cache_seconds: float = Field(1.0, ge=0, description="How long GET /health shows the same picture.")
     health_timeout_seconds: float = Field(1.0, ge=0.2, description="How long a service may take to tell its health.")

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, cast
 
-from gateway.credentials import Authenticator, TokenSessionEnded
+from gateway.credentials import SESSIONS, Authenticator, TokenSessionEnded
 from tocsin.background import Background, report_progress
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
@@ -34,6 +34,7 @@ class _Credential:
     authorization: bytes
     due: float
     session: str
+    subject: str
     streams: set[_HeldStream] = field(default_factory=set[_HeldStream])
 
 
@@ -80,7 +81,7 @@ class CredentialWatch:
         credential = self._held.get(authorization)
         if credential is None:
             due = self._clock.monotonic() + self._authenticator.good_for(authorization, principal)
-            credential = self._held[authorization] = _Credential(authorization, due, principal.session)
+            credential = self._held[authorization] = _Credential(authorization, due, principal.session, principal.subject)
         stream = _HeldStream(task, scope, task.cancelling())
         credential.streams.add(stream)
         try:
@@ -95,11 +96,13 @@ class CredentialWatch:
             if not credential.streams and self._held.get(authorization) is credential:
                 del self._held[authorization]
 
-    def end_sessions(self, sessions: Collection[str]) -> None:
-        """Ends the streams of ``sessions``, which have ended, and of nobody else."""
+    def end(self, ended: Collection[str]) -> None:
+        """Ends the streams of "sessions/…" that have ended, and of nobody else; about "apiKeys/…" auth_svc is asked within a second."""
         for credential in self._held.values():
-            if credential.session and credential.session in sessions:
+            if credential.session and f"{SESSIONS}{credential.session}" in ended:
                 _end(credential.streams, TokenSessionEnded())
+            elif credential.subject in ended:
+                credential.due = self._clock.monotonic()
 
     async def check(self) -> None:
         """Ends the streams whose credentials have ended."""

@@ -1,6 +1,7 @@
 """Who calls: a token that is verified on the spot, or an API key or the cookie of a browser, which auth_svc turns into one."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.ports import KeyExchange, SessionExchange
@@ -9,12 +10,16 @@ from gateway.transcoding.problems import CredentialMissing
 from tocsin.clock import Clock
 from tocsin.errors import Unauthenticated
 from tocsin.mesh.tokens import LEEWAY, Principal, TokenVerifier
+from tocsin.telemetry import get_logger
 
 KEY_PREFIX = "tk_"
 _LONGEST_KEY = 256
-_LONGEST_TOKEN_SECONDS: Final = 3600.0
+_LONGEST_TOKEN: Final = timedelta(hours=1)
 """No access token lasts longer (TOCSIN_AUTH_ACCESS_TOKEN_SECONDS)."""
 _MOST_ENDED: Final = 100_000
+_SWEEP_SECONDS: Final = 10.0
+SESSIONS: Final = "sessions/"
+_log = get_logger(__name__)
 _COOKIE: Final = b"\0cookie "
 """Begins the credential of a browser's session. No header may hold a NUL (RFC 9110, 5.5), so that no client can say it."""
 
@@ -65,7 +70,8 @@ class Authenticator:
         """
         self._verifier = verifier
         self._clock = clock
-        self._ended: dict[str, float] = {}
+        self._ended: dict[str, datetime] = {}
+        self._swept = clock.monotonic()
 
         async def exchange_key(secret: str, held: str, address: str) -> str:
             del held
@@ -81,7 +87,10 @@ class Authenticator:
     def known(self, authorization: bytes) -> Principal | None:
         """The principal of a credential that was found good a moment ago, without asking anybody."""
         found = self._known(authorization)
-        return None if found is not None and found.session in self._ended else found
+        return None if found is not None and self._has_ended(found) else found
+
+    def _has_ended(self, principal: Principal) -> bool:
+        return (principal.session or principal.subject) in self._ended
 
     def _known(self, authorization: bytes) -> Principal | None:
         if authorization.startswith(_COOKIE):
@@ -111,12 +120,15 @@ class Authenticator:
             raise MalformedAuthorization
         if not text.startswith(KEY_PREFIX):
             principal = await self._verifier.verify(text)
-            if principal.session in self._ended:
+            if self._has_ended(principal):
                 raise TokenSessionEnded
             return principal
         if len(text) > _LONGEST_KEY:
             raise KeyRefused
-        return await self._keys.principal(text, address=address)
+        principal = await self._keys.principal(text, address=address)
+        if self._has_ended(principal):  # it was asked about just before it was deleted
+            raise KeyRefused
+        return principal
 
     def good_for(self, authorization: bytes, principal: Principal) -> float:
         """Seconds after which the credential that gave ``principal`` is to be asked about again; at least one."""
@@ -129,14 +141,30 @@ class Authenticator:
 
     def end_sessions(self, sessions: Collection[str]) -> None:
         """Takes nothing more of ``sessions``, which have ended: no cookie, and no access token, for as long as one may last."""
-        now = self._clock.monotonic()
-        for session, until in [*self._ended.items()]:
-            if until <= now:
+        until = self._clock.now() + _LONGEST_TOKEN
+        self.end({f"{SESSIONS}{session}": until for session in sessions})
+
+    def end(self, credentials: Mapping[str, datetime]) -> None:
+        """Takes nothing more of "sessions/…" and "apiKeys/…" that have ended: no access token until the instant given, no secret."""
+        self._sweep()
+        # As principals name them.
+        ended = {name.removeprefix(SESSIONS): until for name, until in credentials.items()}
+        self._ended.update(ended)
+        over = len(self._ended) - _MOST_ENDED
+        if over > 0:
+            _log.warning("ended credentials forgotten", count=over, most=_MOST_ENDED)
+            for session in sorted(self._ended, key=self._ended.__getitem__)[:over]:  # those whose tokens end next
                 del self._ended[session]
-        self._ended.update(dict.fromkeys(sessions, now + _LONGEST_TOKEN_SECONDS))
-        while len(self._ended) > _MOST_ENDED:
-            del self._ended[next(iter(self._ended))]
-        self._sessions.forget_sessions(sessions)
+        self._sessions.forget_principals(lambda principal: principal.session in ended)
+        self._keys.forget_principals(lambda principal: principal.subject in ended)
+
+    def _sweep(self) -> None:
+        """Forgets those whose tokens have ended by themselves."""
+        now = self._clock.monotonic()
+        if now - self._swept >= _SWEEP_SECONDS:
+            self._swept = now
+            instant = self._clock.now()
+            self._ended = {session: until for session, until in self._ended.items() if until > instant}
 
     def forget(self, authorization: bytes) -> None:
         """Asks about the session of a browser anew the next time, for it has ended."""

@@ -1,13 +1,14 @@
 """What both doors of the gateway, HTTP and gRPC, share."""
 
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from gateway.access_log import AccessLog
 from gateway.credential_watch import CredentialWatch
-from gateway.credentials import Authenticator, KeyRefused, MalformedAuthorization, SessionEnded
+from gateway.credentials import SESSIONS, Authenticator, KeyRefused, MalformedAuthorization, SessionEnded
 from gateway.limits import DoorLimits, Tell, ignore
 from gateway.stream_tokens import StreamTokenDoor, StreamTokenRefused
 from gateway.trusted_proxies import TrustedProxies
@@ -18,6 +19,7 @@ from tocsin.errors import ResourceExhausted, TocsinError
 from tocsin.lifecycle import Component
 from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.policy import MethodKind, MethodPolicy
+from tocsin.mesh.server import TenantGate
 from tocsin.mesh.tokens import Principal, ScopeMissing, TokenRefused
 from tocsin.telemetry import Telemetry
 
@@ -41,6 +43,7 @@ class Ingress:
         proxies: find the address of a client.
         credential_watch: ends streams with their credential.
         journal: what the audit log is told.
+        tenants: says which tenants may work; None where nobody knows.
     """
 
     authenticator: Authenticator
@@ -54,11 +57,17 @@ class Ingress:
     proxies: TrustedProxies
     credential_watch: CredentialWatch
     journal: AuditJournal
+    tenants: TenantGate | None = None
 
     def end_sessions(self, sessions: Collection[str]) -> None:
         """Takes nothing more of ``sessions``, which have ended, and ends their streams."""
         self.authenticator.end_sessions(sessions)
-        self.credential_watch.end_sessions(sessions)
+        self.credential_watch.end({f"{SESSIONS}{session}" for session in sessions})
+
+    def end(self, credentials: Mapping[str, datetime]) -> None:
+        """Takes nothing more of sessions and API keys that have ended, and ends their streams; see `Authenticator.end`."""
+        self.authenticator.end(credentials)
+        self.credential_watch.end(credentials.keys())
 
     @property
     def components(self) -> Sequence[Component]:
@@ -194,6 +203,7 @@ class Ingress:
             tell: takes fields of the answer.
 
         Raises:
+            PermissionDenied: on enter: the tenant is suspended or deleted.
             RateLimited: on enter: the tenant, or the address at a public method, makes too many calls of this kind in a time.
             ResourceExhausted: on enter: the tenant has too many calls of this kind.
             Unauthenticated: the credential of the stream has ended.
@@ -202,6 +212,8 @@ class Ingress:
         if policy is None:
             yield
             return
+        if principal is not None and self.tenants is not None and not policy.public:
+            self.tenants.require(policy, principal.tenant)
         await self.limits.count(policy, principal, address=address, tell=tell)
         if principal is None:
             yield

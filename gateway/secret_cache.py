@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -89,11 +89,9 @@ class SecretCache:
         """Asks about ``secret`` anew the next time."""
         self._known.pop(_digest(secret), None)
 
-    def forget_sessions(self, sessions: Collection[str]) -> None:
-        """Asks anew about what gives one of ``sessions``."""
-        for digest in [
-            digest for digest, known in self._known.items() if known.principal is not None and known.principal.session in sessions
-        ]:
+    def forget_principals(self, ended: Callable[[Principal], bool]) -> None:
+        """Asks anew about what gives a principal that has ``ended``, and does not take it while auth_svc cannot be asked."""
+        for digest in [digest for digest, known in self._known.items() if known.principal is not None and ended(known.principal)]:
             del self._known[digest]
 
     async def principal(self, secret: str, *, address: str = "") -> Principal:

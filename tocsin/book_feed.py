@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from google.protobuf.message import DecodeError
 
-from tocsin.background import Background
+from tocsin.background import Background, Wake
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 from tocsin.mesh.context import detached
@@ -62,6 +62,7 @@ class BookFeed(Generic[Page, Book]):
         self._clock = clock
         self._file = file
         self._background = Background(clock)
+        self._newer = Wake(clock)
         self._away = False
         self._head: Any = page()
         self._book = default
@@ -74,11 +75,16 @@ class BookFeed(Generic[Page, Book]):
         """Reads the file, and begins to ask."""
         if not self._background.running:
             self._read()
-            self._background.periodic(self._what.replace(" ", "-"), _SECONDS, self.refresh, vital=False)
+            self._background.periodic(self._what.replace(" ", "-"), _SECONDS, self.refresh, wake=self._newer, vital=False)
 
     async def stop(self) -> None:
         """Ends."""
         await self._background.stop()
+
+    def seen(self, version: int) -> None:
+        """Somebody has heard of a ``version``: if it is another one than that in force, it is asked for at once."""
+        if version != self._head.version:
+            self._newer.set()
 
     async def refresh(self) -> None:
         """Asks once; one that is away is no error."""

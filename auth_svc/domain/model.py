@@ -255,6 +255,18 @@ class StoredAlert:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EndedCredential:
+    """A session or an API key that is gone: "sessions/…" or "apiKeys/…".
+
+    ``ended`` is when, in microseconds since 1970 on the database's clock; ``used`` is when its last use was noted.
+    """
+
+    name: str
+    ended: int
+    used: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCaller:
     """Who asks, as the verified token says; ``session`` is empty of the token of an API key."""
 

@@ -1,6 +1,7 @@
 """SessionService."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -8,7 +9,7 @@ from google.protobuf import empty_pb2
 
 from auth_svc.domain import Session, TokenCaller
 from auth_svc.handlers.convert import caller, timestamp
-from auth_svc.service import SessionList
+from auth_svc.service import EndedCredentials, SessionList
 from tocsin.api.auth.v1 import session_service_pb2 as pb
 from tocsin.api.auth.v1 import session_service_pb2_grpc as rpc
 from tocsin.pages import Listing, list_page
@@ -19,8 +20,9 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class SessionHandlers(rpc.SessionServiceServicer):
     """SessionService."""
 
-    def __init__(self, *, sessions: SessionList) -> None:
+    def __init__(self, *, sessions: SessionList, ended: EndedCredentials) -> None:
         self._sessions = sessions
+        self._ended = ended
 
     async def ListSessions(self, request: pb.ListSessionsRequest, context: _Context) -> pb.ListSessionsResponse:
         """Lists one's own sessions."""
@@ -53,6 +55,18 @@ class SessionHandlers(rpc.SessionServiceServicer):
         """Ends the sessions of a user."""
         ended = await self._sessions.end_all(caller(), request.user.removeprefix("users/"), keep_current=False)
         return pb.RevokeAllSessionsResponse(revoked=ended)
+
+    async def WatchEndedCredentials(
+        self, request: pb.WatchEndedCredentialsRequest, context: _Context
+    ) -> AsyncIterator[pb.WatchEndedCredentialsResponse]:
+        """Streams what has ended."""
+        async with aclosing(self._ended.watch(request.resume_token)) as batches:
+            async for batch in batches:
+                yield pb.WatchEndedCredentialsResponse(
+                    credentials=[pb.EndedCredential(name=each.name, expire_time=timestamp(until)) for each, until in batch.credentials],
+                    resume_token=batch.token,
+                    tenants_version=batch.tenants_version,
+                )
 
     async def _page(self, request: Any, who: TokenCaller, user: str, parent: str) -> pb.ListSessionsResponse:
         async def read(behind: tuple[str] | None, most: int) -> tuple[Sequence[Session], None]:

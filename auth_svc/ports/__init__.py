@@ -10,6 +10,7 @@ from auth_svc.ports.alerts import AlertFiles, AlertStore
 from auth_svc.ports.audit import AuditLogStore, HeadSigner
 from auth_svc.ports.credentials import ClientHistory, CredentialStore
 from auth_svc.ports.deletions import DeletionStore
+from auth_svc.ports.ended_credentials import EndedCredentialStore
 from auth_svc.ports.factors import FactorStore, Passkeys
 from auth_svc.ports.identities import Admission, AdmissionKind, CodeProof, IdentityStore, IssuerReport, Issuers
 from auth_svc.ports.keys import HeldKey, KeyStore, KeyUse
@@ -34,6 +35,7 @@ __all__ = [
     "CodeProof",
     "CredentialStore",
     "DeletionStore",
+    "EndedCredentialStore",
     "FactorStore",
     "HeadSigner",
     "HeldKey",
@@ -87,6 +89,7 @@ class Store(
     AddressChangeStore,
     AlertPolicyStore,
     NameStore,
+    EndedCredentialStore,
     Protocol,
 ):
     """All of it."""

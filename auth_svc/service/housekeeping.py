@@ -16,6 +16,7 @@ from auth_svc.ports import (
     SessionStore,
 )
 from auth_svc.service.audit import AuditLog
+from auth_svc.service.ended_credentials import EndedCredentials
 from tocsin.background import Background, Wake, report_progress
 from tocsin.clock import Clock
 from tocsin.telemetry import get_logger
@@ -32,10 +33,11 @@ _INVITATIONS_KEPT: Final = timedelta(days=30)
 
 
 class SessionHousekeeper:
-    """Deletes sessions that ended, at the start and then every ``interval``."""
+    """Deletes sessions that ended, at the start and then every ``interval``, and forgets of which they were told."""
 
-    def __init__(self, *, store: SessionStore, clock: Clock, interval: timedelta = timedelta(hours=1)) -> None:
+    def __init__(self, *, store: SessionStore, ended: EndedCredentials, clock: Clock, interval: timedelta = timedelta(hours=1)) -> None:
         self._store = store
+        self._ended = ended
         self._clock = clock
         self._interval = interval
         self._rounds = Background(clock)
@@ -51,6 +53,7 @@ class SessionHousekeeper:
 
     async def _purge(self) -> None:
         _log.debug("sessions purged", sessions=await self._store.purge(self._clock.now()))
+        await self._ended.forget()
 
 
 class AccountHousekeeper:

@@ -180,7 +180,7 @@ class ApiKeys:
         return self._authorizer.scopes.every | {OWNERSHIP}
 
     async def revoke(self, caller: TokenCaller, key: str) -> None:
-        """Revokes a key; tokens that it was exchanged for end by themselves.
+        """Revokes a key; gateways are told of it.
 
         Raises:
             ApiKeyNotFound: the tenant has no such key.

@@ -17,7 +17,7 @@ from auth_svc.ports import RefreshRefusal, Refused, SecurityLog, Store
 from auth_svc.service.opening import SessionOpening, SessionRule, TokenPair
 from tocsin.clock import Clock
 
-_NOTED: Final = timedelta(minutes=1)
+NOTED: Final = timedelta(minutes=1)
 """A use of a browser's session is stored this often at most."""
 
 
@@ -84,7 +84,7 @@ class OpenSessions:
             BrowserSessionEnded: somebody ended it, its time is over, or there is none.
         """
         found = await self._store.use_secret(
-            digest(secret), now=self._clock.now(), idle=self._rule.idle, longest=self._rule.longest, noted=_NOTED
+            digest(secret), now=self._clock.now(), idle=self._rule.idle, longest=self._rule.longest, noted=NOTED
         )
         if found is None:
             raise BrowserSessionEnded

@@ -9,7 +9,7 @@ from tocsin.clock import Clock
 
 
 class SessionList:
-    """Shows and ends the sessions of users; access tokens that they have given end by themselves."""
+    """Shows and ends the sessions of users; gateways are told of those that end."""
 
     def __init__(self, *, store: Store, log: SecurityLog, clock: Clock, longest: timedelta) -> None:
         self._store = store

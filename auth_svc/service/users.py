@@ -92,7 +92,7 @@ class Users:
         return changed
 
     async def deactivate_user(self, caller: TokenCaller, user: str) -> User:
-        """Ends a user's sessions and keys, until it is activated again; access tokens that it has end by themselves.
+        """Ends a user's sessions and keys, until it is activated again; gateways are told of them.
 
         Raises:
             UserNotFound: the tenant has no such user.
@@ -140,7 +140,7 @@ class Users:
         return await self._store.list_users(caller.tenant, after=after, limit=limit)
 
     async def remove_user(self, caller: TokenCaller, user: str) -> None:
-        """Removes a user, and ends its sessions and keys; access tokens that it has end by themselves.
+        """Removes a user, and ends its sessions and keys; gateways are told of them.
 
         Raises:
             UserNotFound: the tenant has no such user.

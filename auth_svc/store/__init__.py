@@ -8,6 +8,7 @@ from auth_svc.store.alerts import AlertQueries
 from auth_svc.store.audit import AuditQueries
 from auth_svc.store.credentials import CredentialQueries
 from auth_svc.store.deletions import OWNERS, DeletionQueries
+from auth_svc.store.ended_credentials import EndedCredentialQueries
 from auth_svc.store.factors import FactorQueries
 from auth_svc.store.identities import IdentityQueries
 from auth_svc.store.invitations import InvitationQueries
@@ -44,5 +45,6 @@ class AuthStore(
     AddressChangeQueries,
     AlertPolicyQueries,
     NameQueries,
+    EndedCredentialQueries,
 ):
     """Implements `auth_svc.ports.Store` on SQLite and PostgreSQL."""

@@ -89,3 +89,15 @@ audit_chains = Table(
     Column("anchor_signed_at", BigInteger, nullable=False),
     Column("anchor_signature", Text, nullable=False),
 )
+
+# Sessions and API keys that were deleted, for as long as an access token of theirs may live. Triggers write it, whoever deletes one.
+# `ended_at` is of the database's clock, which orders what several replicas do; `used_at` is when the session or key was last used.
+ended_credentials = Table(
+    "ended_credentials",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("ended_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger, nullable=False),
+    Index("ended_credentials_ended", "ended_at", "name"),
+    Index("ended_credentials_used", "used_at"),
+)

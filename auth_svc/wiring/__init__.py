@@ -73,8 +73,10 @@ def build(settings: AuthSettings, clock: Clock) -> App:
         tenants=tenants.book,
         journal=auditing.journal,
     )
+    server.on_drain(signing_in.ended.drain)
     installer = _installer(settings, clock, store=store, hasher=hasher, log=journal)
-    first = [telemetry, mesh, keys, database, hasher, installer, tenants.book, SessionHousekeeper(store=store, clock=clock)]
+    housekeeper = SessionHousekeeper(store=store, ended=signing_in.ended, clock=clock)
+    first = [telemetry, mesh, keys, database, hasher, installer, tenants.book, housekeeper]
     running = (alerting, auditing, mailing, programs, tenants, identities)
     return App(name=settings.service_name, components=[*first, *(each for part in running for each in part.parts)], server=server)
 

@@ -11,6 +11,7 @@ from auth_svc.passwords import Argon2Passwords
 from auth_svc.service import (
     Accounts,
     AddressChanges,
+    EndedCredentials,
     NewPasswords,
     OpenSessions,
     Registering,
@@ -33,7 +34,7 @@ from tocsin.api.auth.v1 import (
 )
 from tocsin.clock import Clock
 from tocsin.mesh.server import Handler
-from tocsin.mesh.tokens import TokenVerifier
+from tocsin.mesh.tokens import LEEWAY, TokenVerifier
 
 
 class SigningIn:
@@ -45,6 +46,7 @@ class SigningIn:
         sessions: opens sessions.
         accounts: changes what one signs in with.
         addresses: changes where mails go.
+        ended: tells of sessions that have ended.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class SigningIn:
         self.addresses = AddressChanges(
             **own_account(shared), proofs=proving.proofs, tokens=mailing.tokens, mails=mailing.mails, budget=budget
         )
+        self.ended = EndedCredentials(store=shared["store"], clock=clock, access=session_rule.access + LEEWAY)
         session_list = SessionList(**own_account(shared), longest=timedelta(seconds=settings.session_seconds))
         browsers = BrowserSessionHandlers(sessions=self.open_sessions, verifier=token_verifier(settings, clock, signer), clock=clock)
         accounts = AccountHandlers(accounts=self.accounts, addresses=self.addresses, proofs=proving.proofs, sessions=self.sessions)
@@ -98,7 +101,7 @@ class SigningIn:
         self.handlers: Sequence[Handler] = (
             (auth_service_pb2_grpc.add_AuthServiceServicer_to_server, entrance),
             (account_service_pb2_grpc.add_AccountServiceServicer_to_server, accounts),
-            (session_service_pb2_grpc.add_SessionServiceServicer_to_server, SessionHandlers(sessions=session_list)),
+            (session_service_pb2_grpc.add_SessionServiceServicer_to_server, SessionHandlers(sessions=session_list, ended=self.ended)),
             (browser_session_service_pb2_grpc.add_BrowserSessionServiceServicer_to_server, browsers),
         )
 

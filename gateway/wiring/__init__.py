@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from gateway.clients import MeshBrowserSessions, MeshSignInProviders
+from gateway.clients import MeshBrowserSessions, MeshEndedCredentials, MeshSignInProviders
 from gateway.config import GatewaySettings
 from gateway.contracts.mounts import Mounts, load_mounts
 from gateway.contracts.serving import EndpointParts
+from gateway.ended_credentials import EndedCredentialFeed
 from gateway.http.endpoints import BodyRule, Endpoint
 from gateway.ingress import Ingress
 from gateway.limits import LocalLeases, RateLimiter, RedisLeases
@@ -85,8 +86,18 @@ def assemble(
     )
     doors = BothDoors(parts, contract=contract, mounts=mounts or Mounts(), ingress=ingress, sessions=sessions, certificate=certificate)
     forwarder = Forwarder(spool=kept.spool, unary=doors.backend.unary, clock=clock, registry=telemetry.registry)
-    components = (*runtime.components, redis, limiter, *ingress.components, *kept.parts, forwarder, *kept.followers, *doors.parts)
+    ended = _ended_feed(clock, runtime, ingress)
+    components = (*runtime.components, redis, limiter, *ingress.components, ended, *kept.parts, forwarder, *kept.followers, *doors.parts)
     return App(name=settings.service_name, components=components, server=doors.edge, http=doors.http)
+
+
+def _ended_feed(clock: Clock, runtime: Runtime, ingress: Ingress) -> EndedCredentialFeed:
+    def tenants_seen(version: int) -> None:
+        if runtime.tenants is not None:
+            runtime.tenants.seen(version)
+
+    watch = MeshEndedCredentials(mesh=runtime.mesh).watch
+    return EndedCredentialFeed(watch=watch, end=ingress.end, tenants_seen=tenants_seen, clock=clock)
 
 
 def _browsers(

@@ -41,6 +41,7 @@ def ingress_of(settings: GatewaySettings, clock: Clock, *, runtime: Runtime, lim
         proxies=TrustedProxies(networks=settings.trusted_proxies, header=settings.forwarded_header),
         credential_watch=CredentialWatch(authenticator=authenticator, clock=clock),
         journal=runtime.journal,
+        tenants=runtime.tenants,
     )
 
 

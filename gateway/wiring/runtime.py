@@ -11,11 +11,12 @@ from tocsin.mesh.client import Mesh
 from tocsin.mesh.tokens import TokenVerifier
 from tocsin.node import Node
 from tocsin.telemetry import Telemetry
+from tocsin.tenants.feed import TenantFeed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """The parts that every service has; ``components`` are started first, ``purger`` makes what ends tenants."""
+    """The parts that every service has; ``components`` are started first, ``purger`` makes what ends ``tenants``."""
 
     telemetry: Telemetry
     mesh: Mesh
@@ -25,6 +26,7 @@ class Runtime:
     journal: AuditJournal
     components: Sequence[Component]
     purger: Callable[..., Component] | None = None
+    tenants: TenantFeed | None = None
 
     @classmethod
     def of(cls, node: Node) -> "Runtime":
@@ -38,4 +40,5 @@ class Runtime:
             journal=node.journal,
             components=node.components,
             purger=node.purger,
+            tenants=node.tenants,
         )

@@ -1,18 +1,15 @@
 """Two gateways on one state folder, while the scheduler is away and both are killed: what was accepted counts, once."""
 
 import asyncio
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-from tocsin.testing.process import accepts, free_port
+from tests.second_gateway import SecondGateway, second_gateway
 from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually
 
@@ -20,51 +17,6 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
 READINGS = 240
 _LISTED = 1000
-
-
-class SecondGateway:
-    """Another gateway beside that of a stack: the same settings, ports of its own."""
-
-    def __init__(self, stack: RunningStack) -> None:
-        self._env = stack.environment("gateway")
-        self.port = free_port()
-        ports = {"HTTP_PORT": self.port, "PORT": free_port(), "METRICS_PORT": free_port()}
-        self._env |= {f"TOCSIN_GATEWAY_{name}": str(port) for name, port in ports.items()}
-        self._log = stack.state / "logs" / "gateway-second.log"
-        self._process: subprocess.Popen[bytes] | None = None
-        self._key = stack.api_key
-
-    async def start(self) -> None:
-        """Returns once it listens."""
-        self._spawn()
-        await eventually(lambda: accepts(self.port), seconds=60, what="the second gateway")
-
-    def _spawn(self) -> None:
-        line = [sys.executable, "-m", "tocsin.cli", "serve", "gateway"]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(line, env=self._env, stdout=log, stderr=log)
-
-    def kill(self) -> None:
-        """Ends it by SIGKILL."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-    def client(self) -> httpx2.AsyncClient:
-        """A REST client of it."""
-        headers = {"Authorization": f"Bearer {self._key}"}
-        return httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=10.0, trust_env=False)
-
-
-@asynccontextmanager
-async def second_gateway(stack: RunningStack) -> AsyncGenerator[SecondGateway]:
-    """One that runs while the context lasts."""
-    gateway = SecondGateway(stack)
-    await gateway.start()
-    try:
-        yield gateway
-    finally:
-        gateway.kill()
 
 
 async def test_readings_of_two_gateways_count_once(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:

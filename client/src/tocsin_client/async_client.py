@@ -455,7 +455,8 @@ class AsyncClient(AsyncCore):
         idempotency_key: str | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Revokes a key. A gateway may go on accepting it for as long as it caches keys, 60 seconds unless set otherwise.
+        """Revokes a key. Every gateway refuses it within a second; one that cannot reach auth_svc goes on accepting it for ten minutes at
+        most.
 
         Needs the scope ``keys:write``.
 

@@ -1,6 +1,8 @@
 """auth_svc as the sessions of browsers see it."""
 
+import asyncio
 import secrets
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +15,7 @@ from tocsin.api.auth.v1 import (
     browser_session_service_pb2_grpc,
     identity_provider_service_pb2,
     identity_provider_service_pb2_grpc,
+    session_service_pb2_grpc,
 )
 from tocsin.errors import InvalidInput, NotFound, PermissionDenied, Unauthenticated, Unavailable, Unimplemented
 from tocsin.testing.tokens import TokenMint
@@ -148,3 +151,24 @@ class OidcOfTests(identity_provider_service_pb2_grpc.OidcServiceServicer):
     async def CloseOidcSession(self, request: Any, context: Any) -> Any:
         self._sessions.pop(request.secret, None)
         return identity_provider_service_pb2.CloseOidcSessionResponse(end_session_url=self.elsewhere)
+
+
+class EndedCredentialsOfTests(session_service_pb2_grpc.SessionServiceServicer):
+    """auth_svc's feed of what has ended: what stands in ``told`` comes next, or is raised."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.told: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def WatchEndedCredentials(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        self.asked.append(request.resume_token)
+        while True:
+            told = await self.told.get()
+            if isinstance(told, Exception):
+                raise told
+            yield told
+
+    async def _unused(self, request: Any, context: Any) -> Any:
+        raise Unimplemented
+
+    ListSessions = DeleteSession = RevokeAllSessions = ListUserSessions = DeleteUserSession = RevokeUserSessions = _unused

@@ -14,7 +14,7 @@ from gateway.config import GatewaySettings
 from gateway.contracts.mounts import load_mounts
 from gateway.wiring import Runtime, assemble
 from tests.integration.auth.journals import journal_in
-from tests.integration.gateway.sign_ins import BrowserSessionsOfTests, OidcOfTests, SignInsOfTests
+from tests.integration.gateway.sign_ins import BrowserSessionsOfTests, EndedCredentialsOfTests, OidcOfTests, SignInsOfTests
 from tests.integration.starting import no_lame_duck
 from tests.unit.gateway.contracts import contract, message_type
 from tocsin.api.auth.v1 import (
@@ -23,6 +23,7 @@ from tocsin.api.auth.v1 import (
     auth_service_pb2_grpc,
     browser_session_service_pb2_grpc,
     identity_provider_service_pb2_grpc,
+    session_service_pb2_grpc,
     stream_token_service_pb2,
     stream_token_service_pb2_grpc,
 )
@@ -39,6 +40,7 @@ from tocsin.mesh.policy import policies
 from tocsin.mesh.server import MeshServer
 from tocsin.mesh.tokens import TokenVerifier
 from tocsin.telemetry import Telemetry, current_traceparent
+from tocsin.tenants.feed import TenantFeed
 from tocsin.testing.alerts import RecordedAlerts
 from tocsin.testing.tokens import AUDIENCE, ISSUER, TokenMint
 
@@ -257,6 +259,8 @@ class Rig:
         self.shelf = Shelf()
         self.keys = Keys(self.mint)
         self.stream_tokens = StreamTokensOfTests()
+        self.ended = EndedCredentialsOfTests()
+        self.tenants: TenantFeed | None = None
         self.sign_ins = SignInsOfTests()
         self.oidc = OidcOfTests(self.sign_ins)
         self.browser_sessions = BrowserSessionsOfTests(self.mint, self.sign_ins, scopes=ALL_SCOPES)
@@ -312,6 +316,7 @@ class Rig:
             "auth_svc",
             (api_key_service_pb2_grpc.add_ApiKeyServiceServicer_to_server, self.keys),
             (stream_token_service_pb2_grpc.add_StreamTokenServiceServicer_to_server, self.stream_tokens),
+            (session_service_pb2_grpc.add_SessionServiceServicer_to_server, self.ended),
             (auth_service_pb2_grpc.add_AuthServiceServicer_to_server, self.sign_ins),
             (identity_provider_service_pb2_grpc.add_OidcServiceServicer_to_server, self.oidc),
             (browser_session_service_pb2_grpc.add_BrowserSessionServiceServicer_to_server, self.browser_sessions),
@@ -340,6 +345,7 @@ class Rig:
             alerts=self.alerts,
             journal=self.journal,
             components=[telemetry, mesh, self.journal],
+            tenants=self.tenants,
         )
         whole = contract()
         services = ["shelf_svc", "auth_svc"]

@@ -102,7 +102,7 @@ class ApiKeyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteApiKey(self, request, context):
-        """Revokes a key. A gateway may go on accepting it for as long as it caches keys, 60 seconds unless set otherwise.
+        """Revokes a key. Every gateway refuses it within a second; one that cannot reach auth_svc goes on accepting it for ten minutes at most.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,7 +45,7 @@ class ApiKeyServiceStub:
     change over; the one before that no more. Refused if the key carries scopes that the caller lacks.
     """
     DeleteApiKey: _grpc.UnaryUnaryMultiCallable[_api_key_service_pb2.DeleteApiKeyRequest, _empty_pb2.Empty]
-    """Revokes a key. A gateway may go on accepting it for as long as it caches keys, 60 seconds unless set otherwise."""
+    """Revokes a key. Every gateway refuses it within a second; one that cannot reach auth_svc goes on accepting it for ten minutes at most."""
     ExchangeApiKey: _grpc.UnaryUnaryMultiCallable[_api_key_service_pb2.ExchangeApiKeyRequest, _api_key_service_pb2.ExchangeApiKeyResponse]
     """Exchanges an API key for a short-lived access token that travels on through the mesh."""
 
@@ -65,7 +65,7 @@ class ApiKeyServiceAsyncStub(ApiKeyServiceStub):
     change over; the one before that no more. Refused if the key carries scopes that the caller lacks.
     """
     DeleteApiKey: _aio.UnaryUnaryMultiCallable[_api_key_service_pb2.DeleteApiKeyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Revokes a key. A gateway may go on accepting it for as long as it caches keys, 60 seconds unless set otherwise."""
+    """Revokes a key. Every gateway refuses it within a second; one that cannot reach auth_svc goes on accepting it for ten minutes at most."""
     ExchangeApiKey: _aio.UnaryUnaryMultiCallable[_api_key_service_pb2.ExchangeApiKeyRequest, _api_key_service_pb2.ExchangeApiKeyResponse]  # type: ignore[assignment]
     """Exchanges an API key for a short-lived access token that travels on through the mesh."""
 
@@ -112,7 +112,7 @@ class ApiKeyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _api_key_service_pb2.DeleteApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Revokes a key. A gateway may go on accepting it for as long as it caches keys, 60 seconds unless set otherwise."""
+        """Revokes a key. Every gateway refuses it within a second; one that cannot reach auth_svc goes on accepting it for ten minutes at most."""
 
     @_abc_1.abstractmethod
     def ExchangeApiKey(

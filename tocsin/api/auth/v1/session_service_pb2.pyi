@@ -278,3 +278,85 @@ class RevokeUserSessionsRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RevokeUserSessionsRequest: _TypeAlias = RevokeUserSessionsRequest  # noqa: Y015
+
+@_typing.final
+class WatchEndedCredentialsRequest(_message.Message):
+    """Asks for what has ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """resume_token of the last answer; what came after it comes first."""
+    def __init__(
+        self,
+        *,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchEndedCredentialsRequest: _TypeAlias = WatchEndedCredentialsRequest  # noqa: Y015
+
+@_typing.final
+class WatchEndedCredentialsResponse(_message.Message):
+    """What has ended since the answer before; the first answer comes at once, whether there is anything or not."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CREDENTIALS_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    TENANTS_VERSION_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Token to continue after them."""
+    tenants_version: _builtins.int
+    """Version of the book of tenants (TenantService.GetTenantBook): another one comes at once."""
+    @_builtins.property
+    def credentials(self) -> _containers.RepeatedCompositeFieldContainer[Global___EndedCredential]:
+        """The sessions and API keys."""
+
+    def __init__(
+        self,
+        *,
+        credentials: _abc.Iterable[Global___EndedCredential] | None = ...,
+        resume_token: _builtins.str = ...,
+        tenants_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credentials", b"credentials", "resume_token", b"resume_token", "tenants_version", b"tenants_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchEndedCredentialsResponse: _TypeAlias = WatchEndedCredentialsResponse  # noqa: Y015
+
+@_typing.final
+class EndedCredential(_message.Message):
+    """Something whose access tokens are to be refused."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"sessions/{id}" or "apiKeys/{id}"."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the last access token that it gave ends by itself."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndedCredential: _TypeAlias = EndedCredential  # noqa: Y015

@@ -27,8 +27,8 @@ if _version_not_supported:
 
 
 class SessionServiceStub:
-    """Shows and ends sessions: one's own, and for administrators those of their tenant's users. Access tokens that a session has given end by
-    themselves, within minutes.
+    """Shows and ends sessions: one's own, and for administrators those of their tenant's users. Access tokens that a session has given are refused
+    by every gateway within a second of its end, and end by themselves within minutes.
     """
 
     def __init__(self, channel):
@@ -67,11 +67,16 @@ class SessionServiceStub:
                 request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_session__service__pb2.RevokeUserSessionsRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_session__service__pb2.RevokeAllSessionsResponse.FromString,
                 _registered_method=True)
+        self.WatchEndedCredentials = channel.unary_stream(
+                '/tocsin.api.auth.v1.SessionService/WatchEndedCredentials',
+                request_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_session__service__pb2.WatchEndedCredentialsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_session__service__pb2.WatchEndedCredentialsResponse.FromString,
+                _registered_method=True)
 
 
 class SessionServiceServicer:
-    """Shows and ends sessions: one's own, and for administrators those of their tenant's users. Access tokens that a session has given end by
-    themselves, within minutes.
+    """Shows and ends sessions: one's own, and for administrators those of their tenant's users. Access tokens that a session has given are refused
+    by every gateway within a second of its end, and end by themselves within minutes.
     """
 
     def ListSessions(self, request, context):
@@ -116,6 +121,14 @@ class SessionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchEndedCredentials(self, request, context):
+        """Streams what has ended before its access tokens do: sessions that somebody ended, and API keys that were deleted. It begins with those of
+        which a token may still live, or with what came after a resume token. One may come twice.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SessionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -149,6 +162,11 @@ def add_SessionServiceServicer_to_server(servicer, server):
                     request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_session__service__pb2.RevokeUserSessionsRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_session__service__pb2.RevokeAllSessionsResponse.SerializeToString,
             ),
+            'WatchEndedCredentials': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchEndedCredentials,
+                    request_deserializer=tocsin_dot_api_dot_auth_dot_v1_dot_session__service__pb2.WatchEndedCredentialsRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_auth_dot_v1_dot_session__service__pb2.WatchEndedCredentialsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'tocsin.api.auth.v1.SessionService', rpc_method_handlers)
@@ -158,8 +176,8 @@ def add_SessionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SessionService:
-    """Shows and ends sessions: one's own, and for administrators those of their tenant's users. Access tokens that a session has given end by
-    themselves, within minutes.
+    """Shows and ends sessions: one's own, and for administrators those of their tenant's users. Access tokens that a session has given are refused
+    by every gateway within a second of its end, and end by themselves within minutes.
     """
 
     @staticmethod
@@ -314,6 +332,33 @@ class SessionService:
             '/tocsin.api.auth.v1.SessionService/RevokeUserSessions',
             tocsin_dot_api_dot_auth_dot_v1_dot_session__service__pb2.RevokeUserSessionsRequest.SerializeToString,
             tocsin_dot_api_dot_auth_dot_v1_dot_session__service__pb2.RevokeAllSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchEndedCredentials(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tocsin.api.auth.v1.SessionService/WatchEndedCredentials',
+            tocsin_dot_api_dot_auth_dot_v1_dot_session__service__pb2.WatchEndedCredentialsRequest.SerializeToString,
+            tocsin_dot_api_dot_auth_dot_v1_dot_session__service__pb2.WatchEndedCredentialsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -28,8 +28,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SessionServiceStub:
-    """Shows and ends sessions: one's own, and for administrators those of their tenant's users. Access tokens that a session has given end by
-    themselves, within minutes.
+    """Shows and ends sessions: one's own, and for administrators those of their tenant's users. Access tokens that a session has given are refused
+    by every gateway within a second of its end, and end by themselves within minutes.
     """
 
     @_typing.overload
@@ -48,11 +48,15 @@ class SessionServiceStub:
     """Ends a session of a user of the tenant."""
     RevokeUserSessions: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.RevokeUserSessionsRequest, _session_service_pb2.RevokeAllSessionsResponse]
     """Ends all sessions of a user of the tenant."""
+    WatchEndedCredentials: _grpc.UnaryStreamMultiCallable[_session_service_pb2.WatchEndedCredentialsRequest, _session_service_pb2.WatchEndedCredentialsResponse]
+    """Streams what has ended before its access tokens do: sessions that somebody ended, and API keys that were deleted. It begins with those of
+    which a token may still live, or with what came after a resume token. One may come twice.
+    """
 
 @_typing.type_check_only
 class SessionServiceAsyncStub(SessionServiceStub):
-    """Shows and ends sessions: one's own, and for administrators those of their tenant's users. Access tokens that a session has given end by
-    themselves, within minutes.
+    """Shows and ends sessions: one's own, and for administrators those of their tenant's users. Access tokens that a session has given are refused
+    by every gateway within a second of its end, and end by themselves within minutes.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -68,10 +72,14 @@ class SessionServiceAsyncStub(SessionServiceStub):
     """Ends a session of a user of the tenant."""
     RevokeUserSessions: _aio.UnaryUnaryMultiCallable[_session_service_pb2.RevokeUserSessionsRequest, _session_service_pb2.RevokeAllSessionsResponse]  # type: ignore[assignment]
     """Ends all sessions of a user of the tenant."""
+    WatchEndedCredentials: _aio.UnaryStreamMultiCallable[_session_service_pb2.WatchEndedCredentialsRequest, _session_service_pb2.WatchEndedCredentialsResponse]  # type: ignore[assignment]
+    """Streams what has ended before its access tokens do: sessions that somebody ended, and API keys that were deleted. It begins with those of
+    which a token may still live, or with what came after a resume token. One may come twice.
+    """
 
 class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Shows and ends sessions: one's own, and for administrators those of their tenant's users. Access tokens that a session has given end by
-    themselves, within minutes.
+    """Shows and ends sessions: one's own, and for administrators those of their tenant's users. Access tokens that a session has given are refused
+    by every gateway within a second of its end, and end by themselves within minutes.
     """
 
     @_abc_1.abstractmethod
@@ -121,5 +129,15 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_session_service_pb2.RevokeAllSessionsResponse, _abc.Awaitable[_session_service_pb2.RevokeAllSessionsResponse]]:
         """Ends all sessions of a user of the tenant."""
+
+    @_abc_1.abstractmethod
+    def WatchEndedCredentials(
+        self,
+        request: _session_service_pb2.WatchEndedCredentialsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_session_service_pb2.WatchEndedCredentialsResponse], _abc.AsyncIterator[_session_service_pb2.WatchEndedCredentialsResponse]]:
+        """Streams what has ended before its access tokens do: sessions that somebody ended, and API keys that were deleted. It begins with those of
+        which a token may still live, or with what came after a resume token. One may come twice.
+        """
 
 def add_SessionServiceServicer_to_server(servicer: SessionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
