@@ -17,10 +17,11 @@ import uvloop
 from prometheus_client import CollectorRegistry
 
 from gateway.idempotency import IdempotentCalls, KeyBounds, KeyedCall, SharedKeys
-from gateway.limits import TENANT_DEFAULTS, DoorLimits, LocalLeases, RateLimiter, RedisLeases, ignore, parse_limits
+from gateway.limits import TENANT_DEFAULTS, DoorLimits, RedisLeases, ignore
 from gateway.metrics import KeyMetrics, LimitMetrics
 from gateway.spool import IdempotencyStore, SpoolFile
 from tocsin.clock import SystemClock
+from tocsin.mesh.limits import LocalLeases, RateLimiter, parse_limits
 from tocsin.mesh.policy import policies
 from tocsin.mesh.tokens import Principal
 from tocsin.redis import Redis

@@ -6,10 +6,11 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
-from gateway.limits import ADDRESS_DEFAULTS, TENANT_DEFAULTS, LimitRule, parse_limits
+from gateway.limits import ADDRESS_DEFAULTS, TENANT_DEFAULTS
 from gateway.secret_cache import KeyCacheRule
 from gateway.trusted_proxies import ForwardedHeader, TrustedProxies
 from tocsin.config import ServiceSettings
+from tocsin.mesh.limits import LimitRule, parse_limits
 from tocsin.mesh.policy import policies
 
 

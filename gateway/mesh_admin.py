@@ -159,10 +159,13 @@ class MeshAdmin:
 
     async def SetMeshPolicy(self, request: admin.SetMeshPolicyRequest) -> admin.OrderReport:  # noqa: N802 - likewise
         """Lets a rule hold for a time, everywhere; one that makes no sense here is given to nobody."""
-        asked = pb.SetPolicyRequest(rule=request.rule, dry_run=request.dry_run)
-        if request.HasField("ttl"):
-            asked.ttl.CopyFrom(request.ttl)
-        trial = pb.SetPolicyRequest(rule=request.rule, dry_run=True)
+        asked = pb.SetPolicyRequest(dry_run=request.dry_run)
+        for name in ("rule", "access", "rate", "ttl"):
+            if request.HasField(name):
+                getattr(asked, name).CopyFrom(getattr(request, name))
+        trial = pb.SetPolicyRequest()
+        trial.CopyFrom(asked)
+        trial.dry_run = True
         await self._own.SetPolicy(trial, timeout=self._timeout)
 
         async def order(stub: Stub) -> Iterable[str]:
@@ -174,7 +177,7 @@ class MeshAdmin:
         """Takes orders about policies back, everywhere."""
 
         async def order(stub: Stub) -> Iterable[str]:
-            asked = pb.ResetPolicyRequest(method=request.method, caller=request.caller)
+            asked = pb.ResetPolicyRequest(method=request.method, caller=request.caller, name=request.name)
             return (await stub.ResetPolicy(asked, timeout=self._timeout)).methods
 
         return await self._everywhere(order)

@@ -4,10 +4,10 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Final, Literal, TypeAlias
 
-from gateway.limits.limiter import RateLimited, RateLimiter
-from gateway.limits.rules import CREDENTIALS, PUBLIC, LimitRule
+from gateway.limits.rules import CREDENTIALS, PUBLIC
 from gateway.metrics import LimitMetrics
 from tocsin.client_network import client_network
+from tocsin.mesh.limits import LimitRule, RateLimited, RateLimiter
 from tocsin.mesh.policy import MethodPolicy
 from tocsin.mesh.tokens import Principal
 

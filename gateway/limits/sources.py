@@ -1,54 +1,24 @@
-"""Where leases come from: one count for all replicas in Redis, or a count of this process alone."""
+"""Where leases come from that all replicas share: one count in Redis."""
 
-from collections import OrderedDict, deque
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
+from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 
-from gateway.limits.rules import LimitRule
 from tocsin.clock import Clock
+from tocsin.mesh.limits import LeaseAnswer, LimitRule
 from tocsin.redis import NAMESPACE, Redis
 
 if TYPE_CHECKING:
     import redis.asyncio as redis_client
 
-MOST_KEYS: Final = 10_000
-"""Tenants or addresses that are remembered for each limit; a flood of others drops those that were silent for longest."""
 
-
-class LeaseAnswer(NamedTuple):
-    """Whether there was a lease; how many are left in the window, and in how many seconds the oldest of it comes back."""
-
-    granted: bool
-    left: int
-    resets_in: float
-
-
-class LocalLeases:
-    """Moving windows of this process. Those that `limits` has in memory sweep over every key at every hit."""
-
-    def __init__(self, *, clock: Clock) -> None:
-        self._clock = clock
-        self._taken: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()
-
-    @property
-    def size(self) -> int:
-        """Windows that are in memory."""
-        return len(self._taken)
-
-    def take(self, rule: LimitRule, key: str) -> LeaseAnswer:
-        """A lease, if the window has one."""
-        now, most = self._clock.monotonic(), rule.item.amount
-        taken = self._taken.setdefault((rule.name, key), deque())
-        self._taken.move_to_end((rule.name, key))
-        while len(self._taken) > MOST_KEYS:
-            self._taken.popitem(last=False)
-        while taken and taken[0] <= now - rule.seconds:
-            taken.popleft()
-        if granted := len(taken) < most:
-            taken.append(now)
-        return LeaseAnswer(granted, most - len(taken), taken[0] + rule.seconds - now)
+@cache
+def _item(name: str, leases: int, seconds: int) -> RateLimitItem:
+    """A limit for `limits`, which counts leases."""
+    return RateLimitItemPerSecond(leases, seconds, namespace=name)
 
 
 class RedisLeases:
@@ -74,8 +44,9 @@ class RedisLeases:
 
         async def ask(client: "redis_client.Redis") -> LeaseAnswer | None:
             limiter = self._of(client)
-            granted = await limiter.hit(rule.item, key)
-            stats = await limiter.get_window_stats(rule.item, key)
+            item = _item(rule.name, rule.leases, rule.seconds)
+            granted = await limiter.hit(item, key)
+            stats = await limiter.get_window_stats(item, key)
             return LeaseAnswer(granted, max(0, stats.remaining), max(0.0, stats.reset_time - self._clock.micros() / 1e6))
 
         return await self._redis.attempt(ask, lambda: None)

@@ -9,7 +9,7 @@ from gateway.contracts.serving import EndpointParts
 from gateway.ended_credentials import EndedCredentialFeed
 from gateway.http.endpoints import BodyRule, Endpoint
 from gateway.ingress import Ingress
-from gateway.limits import LocalLeases, RateLimiter, RedisLeases
+from gateway.limits import RedisLeases
 from gateway.local_rpcs import LocalBackend
 from gateway.open_streams import OpenStreams
 from gateway.sessions import BrowserSessions, oidc_buttons, oidc_endpoints, session_endpoints
@@ -24,6 +24,7 @@ from tocsin.clock import Clock
 from tocsin.lifecycle import App
 from tocsin.mesh.client import Mesh
 from tocsin.mesh.jwks import JwksSource
+from tocsin.mesh.limits import LocalLeases, RateLimiter
 from tocsin.mesh.policy import PACKAGE
 from tocsin.mesh.policy import contract as descriptor_set
 from tocsin.node import Node

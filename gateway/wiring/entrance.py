@@ -6,13 +6,14 @@ from gateway.config import GatewaySettings
 from gateway.credential_watch import CredentialWatch
 from gateway.credentials import Authenticator
 from gateway.ingress import Ingress
-from gateway.limits import DoorLimits, RateLimiter
+from gateway.limits import DoorLimits
 from gateway.metrics import LimitMetrics
 from gateway.stream_tokens import StreamTokenDoor
 from gateway.trusted_proxies import TrustedProxies
 from gateway.wiring.runtime import Runtime
 from tocsin.clock import Clock
 from tocsin.mesh.bulkhead import Bulkheads
+from tocsin.mesh.limits import RateLimiter
 from tocsin.mesh.metrics import export_bulkheads
 from tocsin.telemetry import Telemetry
 

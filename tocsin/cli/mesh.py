@@ -15,6 +15,7 @@ from tocsin.cli.mesh_calls import tap, top
 from tocsin.cli.mesh_check import check
 from tocsin.cli.mesh_graph import graph
 from tocsin.cli.mesh_policy import make_policy
+from tocsin.cli.mesh_rules import add_rules
 from tocsin.cli.output import EXIT_CODES, write_json, write_line
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
 from tocsin.cli.words import duration, proto_duration
@@ -44,7 +45,9 @@ def make_mesh() -> typer.Typer:
         ("check", check),
     ):
         mesh.command(name, epilog=EXIT_CODES)(command)
-    mesh.add_typer(make_policy(), name="policy")
+    policy = make_policy()
+    add_rules(policy)
+    mesh.add_typer(policy, name="policy")
     return mesh
 
 

@@ -70,20 +70,22 @@ def give(
     rule = {"method": _path(method), "caller": caller, "policy": policy}
     body = {"rule": rule, "ttl": proto_duration(duration(ttl, option="--for")), "dryRun": dry_run}
     with connect(state=state, url=url, api_key=api_key) as client:
-        _report(client.call("POST", "/v1/mesh/policy:set", body=body), as_json=as_json)
+        report(client.call("POST", "/v1/mesh/policy:set", body=body), as_json=as_json)
 
 
 def take_back(
     method: Annotated[str, typer.Argument(help=_METHOD + " Default: every order.")] = "",
     caller: CallerOption = "",
+    name: Annotated[str, typer.Option("--name", help="Name of a rule of access, or of a rate.")] = "",
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Take orders about policies back in every process."""
+    body = {"method": _path(method), "caller": caller, "name": name}
     with connect(state=state, url=url, api_key=api_key) as client:
-        _report(client.call("POST", "/v1/mesh/policy:reset", body={"method": _path(method), "caller": caller}), as_json=as_json)
+        report(client.call("POST", "/v1/mesh/policy:reset", body=body), as_json=as_json)
 
 
 def _path(method: str) -> str:
@@ -124,7 +126,7 @@ def _lines(process: Mapping[str, Any]) -> Iterator[str]:
         return
     policy = process.get("policy", {})
     file = f", rules of {policy['file']}" if policy.get("file") else ""
-    yield f"{where}{file}{'' if policy.get('methods') or policy.get('orders') else ': as the contract says'}"
+    yield f"{where}{file}{'' if any(map(policy.get, ('methods', 'orders', 'named'))) else ': as the contract says'}"
     if policy.get("problem"):
         yield f"  FILE REFUSED, what it said before stays in force: {policy['problem']}"
     for view in policy.get("methods", ()):
@@ -132,21 +134,37 @@ def _lines(process: Mapping[str, Any]) -> Iterator[str]:
         for value in view.get("values", ()):
             declared = f", contract {value['declared']}" if value["declared"] != value["value"] else ""
             yield f"    {value['name']:<30} {value['value']:<16} ({value['source']}{declared})"
+    if policy.get("closed"):
+        yield "  CALLS ARE REFUSED: it is not known who may call, for the file could not be read since the start"
+    for one in policy.get("named", ()):
+        yield f"  {_named(one)} ({one['source']}, about {one['methods']} methods)"
     for order in policy.get("orders", ()):
-        rule = order["rule"]
+        if (rule := order.get("rule")) is None:
+            yield f"  order {_named(order)} until {order['expireTime']}"
+            continue
         caller = f" of {rule['caller']}" if rule.get("caller") else ""
         yield f"  order about {rule.get('method') or 'all methods'}{caller} until {order['expireTime']}"
 
 
-def _report(report: Mapping[str, Any], *, as_json: bool) -> None:
+def _named(one: Mapping[str, Any]) -> str:
+    if (rate := one.get("rate")) is not None:
+        owner = rate.get("owner", "whoever calls").lower()
+        return f"LIMIT {rate['name']} {rate['calls']} calls in {rate.get('window', '1s')} of {owner}"
+    rule = one["access"]
+    tried = ", tried only" if rule.get("dryRun") else ""
+    return f"{rule['action']} {rule['name']}{tried}"
+
+
+def report(found: Mapping[str, Any], *, as_json: bool) -> None:
+    """Shows what became of an order, and ends with 1 when a process did not get it."""
     if as_json:
-        write_json(report)
+        write_json(found)
     else:
-        for taken in report.get("taken", ()):
+        for taken in found.get("taken", ()):
             write_line(f"{taken['service']} at {taken['address']}: {len(taken.get('changed', ())) or 'nothing'} changed")
             for line in taken.get("changed", ()):
                 write_line(f"  {line or 'all methods'}")
-        for missed in report.get("missed", ()):
+        for missed in found.get("missed", ()):
             write_line(f"{missed['service']} at {missed['address']}: NOT REACHED: {missed.get('reason', '')}")
-    if report.get("missed"):
+    if found.get("missed"):
         raise typer.Exit(1)

@@ -22,6 +22,7 @@ from tocsin.mesh.client import Mesh
 from tocsin.mesh.client.channel import MeshChannel
 from tocsin.mesh.client.foreign import TlsFiles
 from tocsin.mesh.health import Check
+from tocsin.mesh.limits import parse_limits
 from tocsin.mesh.options import ProcessOptions
 from tocsin.mesh.policy import MethodPolicy, PolicyError, checked, own_policies, read, with_imports
 from tocsin.mesh.principal import Verifier
@@ -160,6 +161,7 @@ class ServiceProcess:
         services: Collection[str] = (),
         client_interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
         server_interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        policy_file: Path | None = None,
     ) -> None:
         """Prepares everything; nothing listens and nothing connects.
 
@@ -176,6 +178,7 @@ class ServiceProcess:
             services: names of all services of the mesh, so that a misspelt caller in the contract stops the start.
             client_interceptors: of grpc.aio; they see each attempt, as it goes on the wire.
             server_interceptors: of grpc.aio; they see each call that the mesh has let pass, directly before its handler.
+            policy_file: rules that change policies, access and rates while the process runs (docs/mesh.md); looked at each second.
 
         Raises:
             PolicyError: the contract asks for what makes no sense.
@@ -184,7 +187,7 @@ class ServiceProcess:
         if missing := [*_missing(tls=tls is not None, otlp=otlp_endpoint is not None)]:
             raise ConfigError(missing)
         given: dict[str, Any] = {"host": host, "metrics_port": metrics_port, "otlp_endpoint": otlp_endpoint, "drain_seconds": drain_seconds}
-        given |= _files_of(tls)
+        given |= _files_of(tls) | {"mesh_policy_file": policy_file}
         self._tls = tls
         self._settings = ProcessOptions(**given)
         self.service = service
@@ -241,18 +244,20 @@ class ServiceProcess:
         """
         return self._mesh.channel(service)
 
-    async def serve(self, *handlers: Handler, port: int = 0, checks: Mapping[str, Check] | None = None) -> MeshServer:
+    async def serve(self, *handlers: Handler, port: int = 0, checks: Mapping[str, Check] | None = None, limits: str = "") -> MeshServer:
         """Serves ``(add_XServicer_to_server, servicer)`` with health, reflection and the policies of the contract.
 
         Args:
             handlers: what is served.
             port: where; 0 takes any free one.
             checks: what the service needs, by name; while one fails it reports NOT_SERVING.
+            limits: calls of whoever it is in a time, by the rate class of their methods, such as "read=200/s,write=20/m"; methods whose
+                contract names none are of the class "default". Rules of the policy file and of operators change them: "class-read".
 
         Raises:
             PolicyError: a method is not in the contract, or not implemented.
             PortInUse: the port is taken.
-            ValueError: `ServerTls` names no certificate to show.
+            ValueError: `ServerTls` names no certificate to show, or ``limits`` make no sense.
         """
         if isinstance(self._tls, ServerTls) and None in (self._tls.cert_file, self._tls.key_file):
             raise ValueError("tls: cert_file and key_file are needed to serve with TLS")
@@ -271,6 +276,7 @@ class ServiceProcess:
             plaintext=self._plaintext,
             mutual=isinstance(self._tls, MutualTls),
             interceptors=self._server_interceptors,
+            limits=parse_limits(limits, known={method.rate_class for method in self._methods.values()}),
         )
         await server.start()
         self._servers.append(server)

@@ -9,15 +9,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
 from tocsin.clock import Clock
-from tocsin.errors import NotFound
+from tocsin.errors import NotFound, Unavailable
+from tocsin.mesh.access import CompiledAccess, MethodAccess, check_together
 from tocsin.mesh.health import Degraded
+from tocsin.mesh.limits import RateLimiter
+from tocsin.mesh.named_rules import NamedRules
 from tocsin.mesh.policy import MethodPolicy, digest
-from tocsin.mesh.policy_rules import RuleInvalid, applied, check, difference, flat, invalid, named, parse
+from tocsin.mesh.policy_errors import RuleInvalid, invalid
+from tocsin.mesh.policy_rules import applied, check, difference, flat, has_access, named, parse
 from tocsin.mesh.policy_sources import declared_by
+from tocsin.mesh.rates import CompiledRate, MethodRates, rates_together
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -36,6 +41,10 @@ class PolicyMethodNotFound(NotFound):
 
 class PolicyFileInvalid(Degraded):
     """The policy file cannot be used; what it said before stays in force."""
+
+
+class PolicyFileUnread(Unavailable):
+    """The policy file could not be read since the start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +82,11 @@ class LivePolicies:
 
     Attributes:
         problem: why the file cannot be used; empty while it can, or there is none.
+        closed: whether calls are refused, because the file has not been read since the start and may hold rules of access.
         orders: of operators, by what they are about.
+        access: who may call what.
+        rates: how often.
+        named: both, by their words in orders.
     """
 
     def __init__(self, *, caller: str, known: Callable[[], Mapping[str, MethodPolicy]], file: Path | None, clock: Clock) -> None:
@@ -90,9 +103,18 @@ class LivePolicies:
         self.file = file
         self._clock = clock
         self._stamp: tuple[int, int] | None = None
+        self._read = False
         self._rules: Mapping[Selector, pb.PolicyRule] = {}
         self.orders: dict[Selector, PolicyOrder] = {}
         self.problem = ""
+        self.closed = False
+        self.access: NamedRules[CompiledAccess] = NamedRules(
+            compile_rule=CompiledAccess.of, check=check_together, known=lambda: known().values()
+        )
+        self.rates: NamedRules[CompiledRate] = NamedRules(
+            compile_rule=CompiledRate.of, check=rates_together, known=lambda: known().values()
+        )
+        self.named: Mapping[str, NamedRules[Any]] = {"access": self.access, "rate": self.rates}
         self._callers: Mapping[str, set[str]] = {}
         self._digest = ""
         self._changed: list[Callable[[], None]] = []
@@ -117,7 +139,10 @@ class LivePolicies:
     @property
     def digest(self) -> str:
         """What tells the policies of this process apart from those of another replica."""
-        self._digest = self._digest or digest(self.called(declared) for declared in self._known().values())
+        self._digest = self._digest or digest(
+            (self.called(declared) for declared in self._known().values()),
+            (line for rules in self.named.values() for line in rules.lines()),
+        )
         return self._digest
 
     def declared(self, method: str) -> list[MethodPolicy]:
@@ -141,6 +166,15 @@ class LivePolicies:
         for name, value in flat(self.called(declared)).items():
             source = "order" if name in ordered else "file" if name in filed else declared_by(declared, name)
             yield PolicyValue(name=name, value=value, source=source, declared=before[name])
+
+    def access_to(self, declared: MethodPolicy) -> MethodAccess | None:
+        """Who may call a method that this process serves; None for whom the contract lets in."""
+        return MethodAccess.of(declared, self.access.about(declared))
+
+    def rates_of(self, declared: MethodPolicy, limiter: RateLimiter) -> MethodRates | None:
+        """How often a method that this process serves may be called; None for as often as anybody likes."""
+        rules = self.rates.about(declared)
+        return MethodRates(declared.path, rules, limiter) if rules else None
 
     def _layers(self, declared: MethodPolicy, caller: str) -> list[pb.PolicyRule]:
         return [*self._matching(declared, caller, self._rules), *self._matching(declared, caller, self._ordered())]
@@ -186,6 +220,29 @@ class LivePolicies:
             self._apply()
         return changes
 
+    def order_named(self, rules: NamedRules[Any], rule: object, *, seconds: float, dry_run: bool = False) -> list[str]:
+        """Lets a rule with a name hold for so long; it stands in the place of one of that name.
+
+        Returns:
+            What changes in this process, a line each.
+
+        Raises:
+            RuleInvalid: it makes no sense; then nothing changes.
+        """
+        changes = rules.order(rule, expires=self._clock.now() + timedelta(seconds=seconds), dry_run=dry_run)
+        if not dry_run:
+            _log.info("policy order given", rule=changes[0], seconds=seconds)
+            self._apply()
+        return changes
+
+    def reset_named(self, name: str) -> list[str]:
+        """Takes the orders of that name back, or all of them; their names."""
+        gone = [each for rules in self.named.values() for each in rules.reset(name)]
+        if gone:
+            _log.info("policy orders taken back", orders=len(gone))
+            self._apply()
+        return gone
+
     def reset(self, *, method: str, caller: str) -> list[Selector]:
         """Takes the order about this back, or all when nothing is named; those that there were."""
         gone = [selector for selector in self.orders if (method, caller) in (("", ""), selector)]
@@ -204,10 +261,11 @@ class LivePolicies:
     async def look(self) -> None:
         """Ends orders whose time is over, and reads the file if it has changed."""
         now = self._clock.now()
-        if over := [selector for selector, order in self.orders.items() if order.expires <= now]:
-            for selector in over:
-                del self.orders[selector]
-            _log.info("policy orders expired", orders=len(over))
+        over = [selector for selector, order in self.orders.items() if order.expires <= now]
+        for selector in over:
+            del self.orders[selector]
+        if ended := len(over) + sum(rules.expire(now) for rules in self.named.values()):
+            _log.info("policy orders expired", orders=ended)
             self._apply()
         if self.file is not None:
             self._reload(self.file)
@@ -217,12 +275,18 @@ class LivePolicies:
 
         Raises:
             PolicyFileInvalid: the file cannot be used.
+            PolicyFileUnread: it never could since the start, and may hold rules of access.
         """
+        if self.closed:
+            raise PolicyFileUnread(
+                f"The policy file cannot be read, so that it is not known who may call; calls are refused: {self.problem}"
+            )
         if self.problem:
             raise PolicyFileInvalid(f"The policy file cannot be used; what it said before stays in force: {self.problem}")
 
     def _reload(self, file: Path) -> None:
         stamp: tuple[int, int] | None = None
+        text: str | None = None
         try:
             found = file.stat()
             stamp = (found.st_mtime_ns, found.st_size)
@@ -230,19 +294,23 @@ class LivePolicies:
                 return
             if found.st_size > _LARGEST_FILE:
                 raise RuleInvalid(f"it has {found.st_size} bytes; {_LARGEST_FILE} are the most")
-            self._take(file.read_text("utf-8"))
+            text = file.read_text("utf-8")
+            self._take(text)
+        except FileNotFoundError as error:
+            self._refuse(str(error), may_close=False)
         except (OSError, UnicodeDecodeError, RuleInvalid) as error:
-            self._refuse(error.message if isinstance(error, RuleInvalid) else str(error))
+            self._refuse(error.message if isinstance(error, RuleInvalid) else str(error), may_close=text is None or has_access(text))
         else:
-            self.problem = ""
-            _log.info("policy file read", rules=len(self._rules))
+            self.problem, self._read, self.closed = "", True, False
+            _log.info("policy file read", rules=len(self._rules), access=len(self.access.filed), rates=len(self.rates.filed))
             self._apply()
         self._stamp = stamp  # one that is only half written is read again when it has changed once more
 
     def _take(self, text: str) -> None:
-        rules, before = parse(text), self._rules
+        said, before = parse(text), self._rules
+        access, rates = self.access.read(said.access, "access"), self.rates.read(said.rates, "rates")
         found: dict[Selector, pb.PolicyRule] = {}
-        for number, rule in enumerate(rules):
+        for number, rule in enumerate(said.rules):
             self._check(rule, f"rules[{number}]")
             selector = (rule.method, rule.caller)
             if selector in found:
@@ -256,8 +324,14 @@ class LivePolicies:
             self._rules = before
             self._index()
             raise
+        self.access.take(access)
+        self.rates.take(rates)
 
-    def _refuse(self, reason: str) -> None:
+    def _refuse(self, reason: str, *, may_close: bool) -> None:
+        """Keeps what was read before. What was never read may have closed something: then everything is closed until it can be."""
+        if may_close != self.closed and not self._read:
+            self.closed = may_close
+            self._apply()
         if reason != self.problem:
             self.problem = reason
             _log.warning("policy file refused", file=str(self.file), error=reason)
@@ -292,24 +366,6 @@ class LivePolicies:
             for policy in (self.called(declared), self.served(declared)):
                 if problem := next(iter(policy.problems()), ""):
                     raise invalid(where, problem)
-
-
-def view_of(policies: LivePolicies, method: str) -> pb.GetPolicyResponse:
-    """What `MeshService.GetPolicy` answers.
-
-    Raises:
-        PolicyMethodNotFound: there is no such method.
-    """
-    answer = pb.GetPolicyResponse(file=str(policies.file or ""), problem=policies.problem)
-    for declared in policies.declared(method):
-        values = [value for value in policies.values(declared) if method or value.source in ("file", "order")]
-        if values:
-            shown = answer.methods.add(method=declared.path)
-            for value in values:
-                shown.values.add(name=value.name, value=value.value, source=value.source, declared=value.declared)
-    for order in policies.orders.values():
-        answer.orders.add(rule=order.rule).expire_time.FromDatetime(order.expires)
-    return answer
 
 
 def _methods(declared: MethodPolicy) -> tuple[str, ...]:

@@ -16,8 +16,9 @@ from tocsin.errors import TocsinError
 from tocsin.mesh.breaker import BreakerRegistry, BreakerSnapshot, CircuitState
 from tocsin.mesh.faults import Fault, Faults
 from tocsin.mesh.health import Health, HealthMonitor
-from tocsin.mesh.live_policy import DEFAULT_ORDER_SECONDS, LivePolicies, view_of
+from tocsin.mesh.live_policy import LivePolicies
 from tocsin.mesh.policy import in_seconds
+from tocsin.mesh.policy_view import order_of, reset_of, view_of
 from tocsin.mesh.rpc_metrics import BUCKETS, Durations
 from tocsin.mesh.status import error_of_code, number_of
 from tocsin.mesh.tap import EndedCall, Tap, TapFilter
@@ -111,13 +112,11 @@ class MeshServicer(pb_grpc.MeshServiceServicer):
 
     async def SetPolicy(self, request: pb.SetPolicyRequest, context: Context) -> pb.SetPolicyResponse:  # noqa: N802 - likewise
         """Lets a rule hold for a time."""
-        seconds = in_seconds(request.ttl) if request.HasField("ttl") else DEFAULT_ORDER_SECONDS
-        return pb.SetPolicyResponse(changes=self._policies.order(request.rule, seconds=seconds, dry_run=request.dry_run))
+        return pb.SetPolicyResponse(changes=order_of(self._policies, request))
 
     async def ResetPolicy(self, request: pb.ResetPolicyRequest, context: Context) -> pb.ResetPolicyResponse:  # noqa: N802 - likewise
         """Takes orders back."""
-        gone = self._policies.reset(method=request.method, caller=request.caller)
-        return pb.ResetPolicyResponse(methods=[method for method, _ in gone])
+        return pb.ResetPolicyResponse(methods=reset_of(self._policies, request))
 
     async def GetStoredBytes(self, request: pb.GetStoredBytesRequest, context: Context) -> pb.GetStoredBytesResponse:  # noqa: N802 - likewise
         """What this service keeps of tenants with a quota."""

@@ -22,6 +22,17 @@ class ServerMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._rpcs = RpcCollector("tocsin_server_seconds", "Time of served calls.", side="server", registry=registry)
         self._registry = registry
+        text = "Calls that rules of access refused (enforced), or would have refused (tried)."
+        self._refused = Counter("tocsin_server_access_refused", text, ("method", "rule", "mode"), registry=registry)
+        self._limited = Counter("tocsin_server_rate_limited", "Calls that rates refused.", ("method", "rule"), registry=registry)
+
+    def count_refused(self, path: str, rule: str, mode: str) -> None:
+        """Counts a call that a rule of access refused."""
+        self._refused.labels(path, rule, mode).inc()
+
+    def count_limited(self, path: str, rule: str) -> None:
+        """Counts a call that a rate refused."""
+        self._limited.labels(path, rule).inc()
 
     @property
     def all(self) -> Iterable[Durations]:

@@ -205,9 +205,9 @@ def with_imports(files: Iterable[FileDescriptor]) -> descriptor_pb2.FileDescript
     return copied
 
 
-def digest(methods: Iterable[MethodPolicy]) -> str:
-    """What tells two sets of policies apart, whatever their order; comments do not count."""
-    lines = sorted(" ".join(map(_shown, _values(policy))) for policy in methods)
+def digest(methods: Iterable[MethodPolicy], others: Iterable[str] = ()) -> str:
+    """What tells two sets of policies, and ``others`` beside them, apart, whatever the order of policies; comments do not count."""
+    lines = [*sorted(" ".join(map(_shown, _values(policy))) for policy in methods), *others]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 

@@ -1,6 +1,7 @@
 """What a rule at run time says: how it is read, what makes sense, what becomes of a policy with it (pure)."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from typing import Any, Final, cast
 
@@ -9,27 +10,19 @@ from google.protobuf import json_format
 
 from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
 from tocsin.api.mesh.v1 import policy_pb2
-from tocsin.errors import FieldViolation, InvalidInput
 from tocsin.mesh.breaker import BreakerRule
 from tocsin.mesh.policy import Balance, Criticality, MethodPolicy, given, in_seconds
+from tocsin.mesh.policy_errors import RuleInvalid, invalid
 from tocsin.mesh.retry import RetryRule
 
 _CHANGEABLE: Final = frozenset({"timeout", "retry", "breaker", "hedge", "balance", "criticality"})
 _LONGEST_SECONDS: Final = 3600.0
+_ACCESS: Final = re.compile(r"""access["']?[ \t]{0,20}:""")
 _GROUPS: Final = ("retry", "breaker")
 
 
-class RuleInvalid(InvalidInput):
-    """A rule of the policy makes no sense."""
-
-
-def invalid(field: str, reason: str) -> RuleInvalid:
-    """The error for one refused field."""
-    return RuleInvalid(f"{field}: {reason}", violations=[FieldViolation(field, reason)])
-
-
-def parse(text: str) -> Sequence[pb.PolicyRule]:
-    """The rules of a file in YAML: ``rules:``, each with ``method``, ``caller`` and ``policy`` as PolicyRule has them.
+def parse(text: str) -> pb.PolicyRules:
+    """The rules of a file in YAML: ``rules:``, ``access:`` and ``rates:``, as PolicyRules has them.
 
     Raises:
         RuleInvalid: it is no such file; the message says where.
@@ -39,11 +32,16 @@ def parse(text: str) -> Sequence[pb.PolicyRule]:
         raise RuleInvalid("it is empty; `rules: []` is a file without rules")
     try:
         found: Any = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
-        return json_format.ParseDict(found, pb.PolicyRules()).rules
+        return json_format.ParseDict(found, pb.PolicyRules())
     except yaml.YAMLError as error:
         raise RuleInvalid(" ".join(str(error).split())) from error
     except (json_format.ParseError, TypeError, AttributeError, ValueError) as error:
         raise RuleInvalid(f"it is no list of rules: {error}") from error
+
+
+def has_access(text: str) -> bool:
+    """Whether a file that cannot be used may hold rules of access."""
+    return _ACCESS.search(text) is not None
 
 
 def applied(declared: MethodPolicy, rules: Iterable[pb.PolicyRule]) -> MethodPolicy:

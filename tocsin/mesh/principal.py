@@ -1,8 +1,9 @@
 """Whom a call speaks for, and who says so. How tokens are verified is `tocsin.mesh.tokens`; anybody else's way will do."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from tocsin.errors import PermissionDenied
 
@@ -19,6 +20,7 @@ class Principal:
         token: the token itself, which travels along with every call.
         expires: when it ends.
         session: id of the session that it is of; empty of an API key's.
+        claims: all that the token says.
     """
 
     tenant: str
@@ -28,6 +30,7 @@ class Principal:
     token: str
     expires: datetime
     session: str = ""
+    claims: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False, repr=False)
 
 
 class ScopeMissing(PermissionDenied):

@@ -15,6 +15,7 @@ from google.rpc import error_details_pb2, status_pb2
 from tocsin import errors
 from tocsin.errors import FieldViolation, TocsinError
 from tocsin.mesh.breaker import CallOutcome
+from tocsin.mesh.limits import RateLimited
 from tocsin.mesh.retry import PushedBack
 
 Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
@@ -133,6 +134,8 @@ def trailing_metadata(error: TocsinError, *, trace_id: str | None = None) -> Met
     details = (DETAILS_KEY, error.foreign_status or to_status(error, trace_id=trace_id).SerializeToString())
     if isinstance(error, errors.CircuitOpen | PushedBack):
         return (details, (PUSHBACK_KEY, "-1"))
+    if isinstance(error, RateLimited):
+        return (details, ("ratelimit", error.standing), ("ratelimit-policy", error.policy))
     return (details,)
 
 

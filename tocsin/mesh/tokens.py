@@ -142,6 +142,7 @@ def _principal(token: str, claims: Mapping[str, Any], now: datetime) -> Principa
         token=token,
         expires=expires,
         session=session,
+        claims=claims,
     )
 
 

@@ -2214,9 +2214,11 @@ class Client(Core):
     def set_mesh_policy(
         self,
         *,
-        rule: models.PolicyRule | JsonObject,
+        rule: models.PolicyRule | JsonObject | None = None,
         ttl: timedelta | str | None = None,
         dry_run: bool | None = None,
+        access: models.AccessRule | JsonObject | None = None,
+        rate: models.RateRule | JsonObject | None = None,
         timeout: float | None = None,
     ) -> models.OrderReport:
         """Changes policies in every process, for a time. An order about the same methods and caller is replaced.
@@ -2227,15 +2229,18 @@ class Client(Core):
             rule: What changes.
             ttl: For how long; an hour unless given, a week at most.
             dry_run: Only tells what would change.
+            access: Who may call what.
+            rate: How often.
             timeout: seconds for one answer; what the contract says unless given.
         """
-        return self._call(contract.SET_MESH_POLICY, {"rule": rule, "ttl": ttl, "dry_run": dry_run}, timeout=timeout)
+        return self._call(contract.SET_MESH_POLICY, {"rule": rule, "ttl": ttl, "dry_run": dry_run, "access": access, "rate": rate}, timeout=timeout)
 
     def reset_mesh_policy(
         self,
         *,
         method: str | None = None,
         caller: str | None = None,
+        name: str | None = None,
         timeout: float | None = None,
     ) -> models.OrderReport:
         """Takes orders about policies back, in every process.
@@ -2243,11 +2248,12 @@ class Client(Core):
         Needs the scope ``mesh:write``.
 
         Args:
-            method: Methods of the order, as it was given; with an empty caller, every order when empty.
+            method: Methods of the order, as it was given; every order when nothing here is given.
             caller: Caller of the order.
+            name: Name of the rule of access or of a rate that was ordered.
             timeout: seconds for one answer; what the contract says unless given.
         """
-        return self._call(contract.RESET_MESH_POLICY, {"method": method, "caller": caller}, timeout=timeout)
+        return self._call(contract.RESET_MESH_POLICY, {"method": method, "caller": caller, "name": name}, timeout=timeout)
 
     def reset_service_breakers(
         self,

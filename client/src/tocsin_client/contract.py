@@ -1495,6 +1495,8 @@ SET_MESH_POLICY = Call(
         "rule": Param("rule", message("PolicyRule")),
         "ttl": Param("ttl", DURATION),
         "dry_run": Param("dryRun", BOOL),
+        "access": Param("access", message("AccessRule")),
+        "rate": Param("rate", message("RateRule")),
     },
     body="*",
     answer=message("OrderReport"),
@@ -1508,6 +1510,7 @@ RESET_MESH_POLICY = Call(
     params={
         "method": Param("method", TEXT),
         "caller": Param("caller", TEXT),
+        "name": Param("name", TEXT),
     },
     body="*",
     answer=message("OrderReport"),

@@ -10,6 +10,16 @@ from tocsin_client import values as _v  # a field may be called as one of its na
 from tocsin_client.values import JsonObject, Model
 
 
+AccessRuleAction: TypeAlias = Literal[
+    "DENY",
+    "ALLOW",
+]
+"""What a rule does.
+
+- ``DENY``: Refuses the calls that it matches, before any ALLOW is asked.
+- ``ALLOW``: Refuses the calls to its methods that neither it nor another ALLOW rule matches.
+"""
+
 AddressState: TypeAlias = Literal[
     "PENDING",
     "ACTIVE",
@@ -569,6 +579,18 @@ ProviderSource: TypeAlias = Literal[
 - ``TENANT``: This service; it serves its tenant.
 """
 
+RateRuleOwner: TypeAlias = Literal[
+    "EVERYBODY",
+    "TENANT",
+    "CALLER",
+]
+"""Whose calls are counted together.
+
+- ``EVERYBODY``: All that the rule is about.
+- ``TENANT``: Those of one tenant; calls without one count together.
+- ``CALLER``: Those of one service that calls; calls without a certificate count together.
+"""
+
 ReceivedAlertEvent: TypeAlias = Literal[
     "TRIGGER",
     "ACKNOWLEDGE",
@@ -847,6 +869,48 @@ class AcceptInvitationResponse(Model):
     """Resource name of the user."""
     tenant: str = _v.field("tenant", _v.TEXT, default="")
     """Resource name of the tenant."""
+
+
+class AccessRule(Model):
+    """Who may call methods. A call passes when no DENY rule matches it, and when of the ALLOW rules about its method, if there are any, one
+    does; all of that after the contract's own callers, scope and token (as Istio's AuthorizationPolicy evaluates). A rule matches when
+    each condition that it names holds; of the values of one condition one is enough. Patterns are a text, "text*", "*text", or "*" for
+    whatever is not empty.
+    """
+
+    __slots__ = ()
+    name: str = _v.field("name", _v.TEXT, default="")
+    """Name of the rule. An order of that name stands in the place of the file's rule."""
+    action: AccessRuleAction | None = _v.field("action", _v.ENUM, default=None)
+    """What it does."""
+    methods: Sequence[str] = _v.field("methods", _v.many(_v.TEXT), default=())
+    """The methods that it is about: paths "/package.Service/Method", services "/package.Service/", or patterns of paths. Those of
+    tocsin.api.mesh.v1, by which operators steer the mesh, are never among them.
+    """
+    not_methods: Sequence[str] = _v.field("notMethods", _v.many(_v.TEXT), default=())
+    """Methods that it is not about, in the same words."""
+    principals: Sequence[str] = _v.field("principals", _v.many(_v.TEXT), default=())
+    """Patterns of the SPIFFE id of the service that calls: "spiffe://tocsin.local/gateway", "*/gateway". A caller without a certificate has
+    none.
+    """
+    not_principals: Sequence[str] = _v.field("notPrincipals", _v.many(_v.TEXT), default=())
+    """As principals, of which none may match. What a call does not have matches no pattern, so this condition holds then."""
+    tenants: Sequence[str] = _v.field("tenants", _v.many(_v.TEXT), default=())
+    """Patterns of the tenant of the verified token."""
+    not_tenants: Sequence[str] = _v.field("notTenants", _v.many(_v.TEXT), default=())
+    """As tenants, of which none may match."""
+    subjects: Sequence[str] = _v.field("subjects", _v.many(_v.TEXT), default=())
+    """Patterns of the subject of the verified token: "users/01J*", "apiKeys/*"."""
+    not_subjects: Sequence[str] = _v.field("notSubjects", _v.many(_v.TEXT), default=())
+    """As subjects, of which none may match."""
+    scopes: Sequence[str] = _v.field("scopes", _v.many(_v.TEXT), default=())
+    """Patterns of the scopes of the verified token, of which one must match."""
+    not_scopes: Sequence[str] = _v.field("notScopes", _v.many(_v.TEXT), default=())
+    """As scopes, of which none may match."""
+    claims: Sequence[ClaimCondition] = _v.field("claims", _v.many(_v.message("ClaimCondition")), default=())
+    """Conditions on other claims of the verified token; each must hold."""
+    dry_run: bool = _v.field("dryRun", _v.BOOL, default=False)
+    """True for a rule that refuses nothing: what it would refuse is logged and counted."""
 
 
 class Action(Model):
@@ -1361,6 +1425,18 @@ class CircuitBreaker(Model):
     """When the last failure was seen; unset when there was none since the process started."""
 
 
+class ClaimCondition(Model):
+    """A condition on one claim of a token."""
+
+    __slots__ = ()
+    claim: str = _v.field("claim", _v.TEXT, default="")
+    """Name of the claim, such as "amr". A claim that is a list matches when one of its texts does."""
+    values: Sequence[str] = _v.field("values", _v.many(_v.TEXT), default=())
+    """Patterns, of which one must match."""
+    not_values: Sequence[str] = _v.field("notValues", _v.many(_v.TEXT), default=())
+    """Patterns of which none may match."""
+
+
 class CompleteOidcSignInResponse(Model):
     """Somebody is signed in."""
 
@@ -1819,6 +1895,10 @@ class GetPolicyResponse(Model):
     """The file that rules are read from; empty without one."""
     problem: str = _v.field("problem", _v.TEXT, default="")
     """Why the file cannot be used, while what it said before holds; empty when it can."""
+    named: Sequence[NamedRuleView] = _v.field("named", _v.many(_v.message("NamedRuleView")), default=())
+    """Rules of access and rates that are in force; of one method, those about it."""
+    closed: bool = _v.field("closed", _v.BOOL, default=False)
+    """True while calls are refused because the file may hold rules of access, and could not be read since the start."""
 
 
 class GetStatusResponse(Model):
@@ -3027,6 +3107,20 @@ class MethodStats(Model):
     """Calls that are being served now."""
 
 
+class NamedRuleView(Model):
+    """A rule with a name that is in force: one of access and rate."""
+
+    __slots__ = ()
+    access: AccessRule | None = _v.field("access", _v.message("AccessRule"), default=None)
+    """Who may call what."""
+    rate: RateRule | None = _v.field("rate", _v.message("RateRule"), default=None)
+    """How often."""
+    source: str = _v.field("source", _v.TEXT, default="")
+    """Where it comes from: "file", "order", or "code" for what the service was started with."""
+    methods: int = _v.field("methods", _v.INTEGER, default=0)
+    """Methods that it is about in this process."""
+
+
 class Notification(Model):
     """One message to many people."""
 
@@ -3390,13 +3484,17 @@ class Policy(Model):
 
 
 class PolicyOrder(Model):
-    """An order that holds."""
+    """An order that holds: one of rule, access and rate."""
 
     __slots__ = ()
     rule: PolicyRule | None = _v.field("rule", _v.message("PolicyRule"), default=None)
     """What it changes."""
     expire_time: datetime | None = _v.field("expireTime", _v.TIME, default=None)
     """When it ends."""
+    access: AccessRule | None = _v.field("access", _v.message("AccessRule"), default=None)
+    """Who may call what."""
+    rate: RateRule | None = _v.field("rate", _v.message("RateRule"), default=None)
+    """How often."""
 
 
 class PolicyRule(Model):
@@ -3675,6 +3773,30 @@ class QuotaUsage(Model):
     """How much may be used; 0: without bound."""
     reset_time: datetime | None = _v.field("resetTime", _v.TIME, default=None)
     """When it begins anew; unset for what does not."""
+
+
+class RateRule(Model):
+    """How often methods may be called; each process counts by itself."""
+
+    __slots__ = ()
+    name: str = _v.field("name", _v.TEXT, default="")
+    """Name of the rule. An order of that name stands in the place of the file's rule."""
+    methods: Sequence[str] = _v.field("methods", _v.many(_v.TEXT), default=())
+    """The methods whose calls count together: paths, services "/package.Service/", or patterns of paths. Those of tocsin.api.mesh.v1 never
+    count.
+    """
+    rate_class: str = _v.field("rateClass", _v.TEXT, default="")
+    """Only methods of this rate class; of any unless given."""
+    principals: Sequence[str] = _v.field("principals", _v.many(_v.TEXT), default=())
+    """Patterns of the SPIFFE id of the service that calls; whoever calls unless given."""
+    tenants: Sequence[str] = _v.field("tenants", _v.many(_v.TEXT), default=())
+    """Patterns of the tenant; whatever tenant, or none, unless given."""
+    owner: RateRuleOwner | None = _v.field("owner", _v.ENUM, default=None)
+    """For whom calls are counted."""
+    calls: int = _v.field("calls", _v.INTEGER, default=0)
+    """Calls in a window."""
+    window: timedelta | None = _v.field("window", _v.DURATION, default=None)
+    """Length of the window in whole seconds; one second unless given."""
 
 
 class Reading(Model):

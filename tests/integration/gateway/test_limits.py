@@ -11,9 +11,10 @@ import grpc
 import httpx2
 import pytest
 
-from gateway.limits import LimitRule, LocalLeases, RateLimited, RateLimiter, RedisLeases
+from gateway.limits import RedisLeases
 from tests.integration.gateway.support import Rig, message_type
 from tocsin.clock import SystemClock
+from tocsin.mesh.limits import LimitRule, LocalLeases, RateLimited, RateLimiter
 from tocsin.redis import Redis
 from tocsin.testing.redis import RedisServer
 from tocsin.testing.waiting import eventually

@@ -2,9 +2,10 @@
 
 from prometheus_client import CollectorRegistry
 
-from gateway.limits import DoorLimits, LocalLeases, RateLimiter, RedisLeases
+from gateway.limits import DoorLimits, RedisLeases
 from gateway.metrics import LimitMetrics
 from tocsin.clock import Clock
+from tocsin.mesh.limits import LocalLeases, RateLimiter
 from tocsin.redis import Redis
 
 

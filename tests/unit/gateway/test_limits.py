@@ -6,11 +6,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from gateway.config import GatewaySettings
-from gateway.limits import DoorLimits, LimitRule, RateLimited, ignore
-from gateway.limits.sources import MOST_KEYS
+from gateway.limits import DoorLimits, ignore
 from gateway.metrics import LimitMetrics
 from tests.unit.gateway.limits import local_limiter
 from tocsin.client_network import client_network
+from tocsin.mesh.limits import MOST_KEYS, LimitRule, RateLimited
 from tocsin.mesh.policy import policies
 from tocsin.testing.clock import FakeClock
 

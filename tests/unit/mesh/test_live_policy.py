@@ -9,8 +9,10 @@ import pytest
 from tests.integration.mesh.support import METHODS, path
 from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
 from tocsin.errors import NotFound
-from tocsin.mesh.live_policy import LivePolicies, PolicyFileInvalid, view_of
-from tocsin.mesh.policy_rules import RuleInvalid, parse
+from tocsin.mesh.live_policy import LivePolicies, PolicyFileInvalid
+from tocsin.mesh.policy_errors import RuleInvalid
+from tocsin.mesh.policy_rules import parse
+from tocsin.mesh.policy_view import view_of
 from tocsin.testing.clock import FakeClock
 
 SAY = path("Say")
@@ -57,7 +59,7 @@ async def rules(clock: FakeClock, tmp_path: Path) -> Rules:
 
 def rule(method: str = SAY, caller: str = "", **policy: object) -> pb.PolicyRule:
     """A rule, its policy as JSON has it."""
-    return parse(json.dumps({"rules": [{"method": method, "caller": caller, "policy": policy}]}))[0]
+    return parse(json.dumps({"rules": [{"method": method, "caller": caller, "policy": policy}]})).rules[0]
 
 
 async def test_the_more_particular_rule_wins_and_an_order_over_all(rules: Rules) -> None:

@@ -38,6 +38,17 @@ def call_headers(context: Context) -> CallHeaders:
     return CallHeaders(authorization, traceparent)
 
 
+def spiffe_id(context: Context) -> str | None:
+    """The SPIFFE id on the certificate of the caller: exactly one, or gRPC leaves the property out (SPIFFE X509-SVID, section 2)."""
+    identities = context.auth_context().get("peer_spiffe_id")
+    return bytes(next(iter(identities))).decode() if identities else None
+
+
+def address_of(context: Context) -> str:
+    """The address of the caller without its port: "ipv4:192.0.2.7"."""
+    return context.peer().rpartition(":")[0]
+
+
 def remaining_seconds(context: Context) -> float | None:
     """Seconds until the caller stops waiting; None when it sent no deadline, which gRPC's stubs do not say."""
     return cast("float | None", context.time_remaining())

@@ -1,7 +1,7 @@
 """The stages that a call passes before and after its handler, compiled for one method.
 
-Order: span, load shedding, peer identity, deadline, authentication and scope, tenant, bulkhead, faults, validation, handler, error mapping.
-A stage that a method's policy does not need is not in its list.
+Order: span, load shedding, peer identity, deadline, authentication and scope, rules of access, rates, tenant, bulkhead, faults, validation,
+handler, error mapping. A stage that a method's policy does not need is not in its list.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from opentelemetry.trace import SpanKind
 
 from tocsin.errors import DeadlineExceeded, Internal, PermissionDenied, TocsinError, Unauthenticated, Unavailable
 from tocsin.mesh import status
+from tocsin.mesh.access import AccessUnknown, MethodAccess
 from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.context import (
     CLIENT_ADDRESS,
@@ -34,11 +35,14 @@ from tocsin.mesh.context import (
 )
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.identity import Identity
+from tocsin.mesh.limits import RateLimiter
 from tocsin.mesh.live_policy import LivePolicies
 from tocsin.mesh.metrics import ServerMetrics
+from tocsin.mesh.patterns import STEERING
 from tocsin.mesh.policy import MethodKind, MethodPolicy
 from tocsin.mesh.principal import Principal, ScopeMissing, Verifier
-from tocsin.mesh.server.call_facts import Context, aborted_with, call_headers, remaining_seconds, transferred
+from tocsin.mesh.rates import MethodRates, RateSubject
+from tocsin.mesh.server.call_facts import Context, aborted_with, address_of, call_headers, remaining_seconds, spiffe_id, transferred
 from tocsin.mesh.shedding import Shedder
 from tocsin.mesh.spans import rpc_span
 from tocsin.mesh.tap import EndedCall, Tap
@@ -84,6 +88,7 @@ class ServerParts:
     shedder: Shedder
     faults: Faults
     bulkheads: Bulkheads
+    limiter: RateLimiter
     max_message_bytes: int
     stall_seconds: float
     tap: Tap
@@ -125,7 +130,7 @@ class TenantGate(Protocol):
 class Chain:
     """The stages of one method."""
 
-    __slots__ = ("_bounded", "_declared", "_durations", "_name", "_parts", "_policy", "_telemetry")
+    __slots__ = ("_access", "_bounded", "_closed", "_declared", "_durations", "_name", "_parts", "_policy", "_rates", "_telemetry")
 
     def __init__(self, *, policy: MethodPolicy, parts: ServerParts) -> None:
         self._declared = self._policy = policy
@@ -135,10 +140,16 @@ class Chain:
         self._telemetry = parts.telemetry
         self._durations = parts.metrics.durations(policy.path, policy.kind)
         self._bounded = parts.bulkheads.bounds(policy)
+        self._access: MethodAccess | None = None
+        self._rates: MethodRates | None = None
+        self._closed = False
 
     def adopt(self, policies: LivePolicies) -> None:
         """Keeps to what holds now, for calls that begin from now on."""
         self._policy = policies.served(self._declared)
+        self._access = policies.access_to(self._declared)
+        self._rates = policies.rates_of(self._declared, self._parts.limiter)
+        self._closed = policies.closed and not self._declared.path.startswith(STEERING)
 
     def around(self, body: Body[R]) -> Body[R]:
         """The function that gRPC calls: ``body`` with everything that stands around it."""
@@ -228,6 +239,14 @@ class Chain:
             # Nobody needs a token here; one that is not valid is as good as none.
             with suppress(TocsinError):
                 await self._authenticate(call)
+        if self._closed:
+            raise AccessUnknown
+        if self._access is not None:
+            peer = spiffe_id(context) or ""
+            self._access.require(peer, call.principal, count=self._parts.metrics.count_refused, now=_now())
+        if self._rates is not None:
+            who = RateSubject(spiffe_id(context) or "", call.principal, partial(address_of, context))
+            context.set_trailing_metadata(await self._rates.take(who, count=self._parts.metrics.count_limited))
         if self._parts.tenants is not None and call.principal is not None and not self._policy.public:
             body = self._permitted(body, self._parts.tenants, call.principal.tenant)
         enter(call)
@@ -252,9 +271,8 @@ class Chain:
         return body if self._policy.kind is MethodKind.UNARY_UNARY else _placed(body, tenants.bound(self._policy, tenant))
 
     def _peer(self, context: Context) -> str | None:
-        identities = context.auth_context().get("peer_spiffe_id")
-        # Exactly one, or gRPC leaves the property out (SPIFFE X509-SVID, section 2).
-        return self._parts.identity.service_of(bytes(next(iter(identities))).decode()) if identities else None
+        found = spiffe_id(context)
+        return self._parts.identity.service_of(found) if found else None
 
     def _origin(self, context: Context) -> CallOrigin:
         """Where the call came from, if the door says so: anybody else might say anything."""

@@ -17,12 +17,14 @@ from tocsin.mesh.client import Mesh
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.health import Check, HealthMonitor, HealthServicer, working
 from tocsin.mesh.identity import Identity, Keyring
+from tocsin.mesh.limits import LimitRule, LocalLeases, RateLimiter
 from tocsin.mesh.live_policy import LivePolicies
 from tocsin.mesh.mesh_service import MeshServicer, Start
 from tocsin.mesh.metrics import ServerMetrics, export_breakers, export_bulkheads
 from tocsin.mesh.options import MeshOptions
 from tocsin.mesh.policy import MethodKind, MethodPolicy, policies
 from tocsin.mesh.principal import Verifier
+from tocsin.mesh.rates import class_rates
 from tocsin.mesh.server.acceptor import AcceptingServer
 from tocsin.mesh.server.binding import bind, server_options
 from tocsin.mesh.server.chain import CallJournal, ServerParts, TenantGate
@@ -68,6 +70,7 @@ class MeshServer:
         plaintext: bool = False,
         mutual: bool = True,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        limits: Mapping[str, LimitRule] | None = None,
     ) -> None:
         """Compiles the handlers; nothing listens before `start`.
 
@@ -89,6 +92,7 @@ class MeshServer:
             plaintext: no TLS, so that methods with callers refuse everyone.
             mutual: with TLS, clients must show a certificate; without, methods with callers refuse everyone.
             interceptors: of grpc.aio, around the handlers; see `tocsin.mesh.server.interceptors`.
+            limits: of calls by rate class, for a service without a door before it; none unless given.
 
         Raises:
             PolicyError: a method has no complete policy or no handler.
@@ -100,12 +104,13 @@ class MeshServer:
         own = {} if self._keyring is None else {"certificate": self._keyring.check}
         known = {**(policies() if contract is None else contract), **(methods or {})}
         self._policies = mesh.policies if mesh is not None else LivePolicies(caller=service, known=lambda: known, file=None, clock=clock)
+        self._policies.rates.build(class_rates(limits or {}))
         if self._policies.file is not None:
             own["policy"] = self._policies.check
         self.health = HealthMonitor(checks={**checks, **own, "background": working(telemetry.backgrounds)}, clock=clock)
         export_breakers(telemetry.registry, breakers)
         self.tap = Tap(clock)
-        parts = _parts(settings, identity=identity, verifier=verifier, telemetry=telemetry, tenants=tenants, tap=self.tap)
+        parts = _parts(settings, clock=clock, identity=identity, verifier=verifier, telemetry=telemetry, tenants=tenants, tap=self.tap)
         parts.journal, parts.interceptors = journal, interceptors
         parts.scopes = frozenset(policy.scope for policy in known.values() if policy.scope)
         servicer = MeshServicer(
@@ -208,7 +213,14 @@ class MeshServer:
 
 
 def _parts(
-    settings: MeshOptions, *, identity: Identity, verifier: Verifier, telemetry: Telemetry, tenants: TenantGate | None, tap: Tap
+    settings: MeshOptions,
+    *,
+    clock: Clock,
+    identity: Identity,
+    verifier: Verifier,
+    telemetry: Telemetry,
+    tenants: TenantGate | None,
+    tap: Tap,
 ) -> ServerParts:
     parts = ServerParts(
         identity=identity,
@@ -219,6 +231,7 @@ def _parts(
         shedder=Shedder(lag=lambda: telemetry.lag.seconds, threshold=settings.shed_lag_seconds, now=time.monotonic),
         faults=Faults(enabled=settings.faults_enabled),
         bulkheads=Bulkheads(settings),
+        limiter=RateLimiter(shared=None, local=LocalLeases(clock=clock), clock=clock),
         max_message_bytes=settings.max_message_bytes,
         stall_seconds=settings.stream_stall_seconds,
         tap=tap,

@@ -30,9 +30,10 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tocsin.api.mesh.v1 import http_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_http__pb2
 from tocsin.api.mesh.v1 import mesh_service_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__service__pb2
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
+from tocsin.api.mesh.v1 import rules_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_rules__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+tocsin/api/mesh/v1/mesh_admin_service.proto\x12\x12tocsin.api.mesh.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtocsin/api/mesh/v1/http.proto\x1a%tocsin/api/mesh/v1/mesh_service.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\x10\n\x0eGetMeshRequest\"k\n\x0bMeshPicture\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\tprocesses\x18\x02 \x03(\x0b\x32\x1f.tocsin.api.mesh.v1.MeshProcess\"\x9f\x01\n\x0bMeshProcess\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x11\n\treachable\x18\x03 \x01(\x08\x12*\n\x06status\x18\x04 \x01(\x0b\x32\x1a.tocsin.api.mesh.v1.Status\x12/\n\x0c\x63lock_offset\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"7\n\x10WatchMeshRequest\x12#\n\x10interval_seconds\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18<(\x00\"B\n\x11WatchMeshResponse\x12-\n\x04mesh\x18\x01 \x01(\x0b\x32\x1f.tocsin.api.mesh.v1.MeshPicture\"t\n\x11WatchCallsRequest\x12/\n\x07service\x18\x01 \x01(\tB\x1e\xbaH\x1br\x16\x32\x14^[a-z]{1,32}(_svc)?$\xd8\x01\x01\x12.\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1e.tocsin.api.mesh.v1.CallFilter\"\x86\x01\n\x12WatchCallsResponse\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12-\n\x05\x63\x61lls\x18\x03 \x03(\x0b\x32\x1e.tocsin.api.mesh.v1.TappedCall\x12\x0f\n\x07\x64ropped\x18\x04 \x01(\x03\x12\x0e\n\x06missed\x18\x05 \x01(\t\"0\n\x14GetMeshPolicyRequest\x12\x18\n\x06method\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"\xc7\x01\n\nMeshPolicy\x12?\n\tprocesses\x18\x01 \x03(\x0b\x32,.tocsin.api.mesh.v1.MeshPolicy.ProcessPolicy\x1ax\n\rProcessPolicy\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x35\n\x06policy\x18\x03 \x01(\x0b\x32%.tocsin.api.mesh.v1.GetPolicyResponse\x12\x0e\n\x06missed\x18\x04 \x01(\t\"\x9b\x01\n\x14SetMeshPolicyRequest\x12\x38\n\x04rule\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.mesh.v1.PolicyRuleB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x38\n\x03ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n\"\x04\x08\x80\xf5$2\x02\x08\x01\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"K\n\x16ResetMeshPolicyRequest\x12\x18\n\x06method\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x17\n\x06\x63\x61ller\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\"Q\n\x1bResetServiceBreakersRequest\x12\x32\n\x07service\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9_.-]{1,64}$\"1\n\x13ResetBreakerRequest\x12\x1a\n\x02id\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x02\"o\n\x12OpenBreakerRequest\x12\x1a\n\x02id\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12=\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n\"\x04\x08\x80\xf5$2\x02\x08\x01\"1\n\x13\x43loseBreakerRequest\x12\x1a\n\x02id\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x02\"|\n\x12InjectFaultRequest\x12\x30\n\x07service\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^[a-z]{1,32}(_svc)?$\x12\x34\n\x05\x66\x61ult\x18\x02 \x01(\x0b\x32\x19.tocsin.api.mesh.v1.FaultB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"`\n\x13RemoveFaultsRequest\x12/\n\x07service\x18\x01 \x01(\tB\x1e\xbaH\x1br\x16\x32\x14^[a-z]{1,32}(_svc)?$\xd8\x01\x01\x12\x18\n\x06method\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"\xf3\x01\n\x0bOrderReport\x12\x34\n\x05taken\x18\x01 \x03(\x0b\x32%.tocsin.api.mesh.v1.OrderReport.Taken\x12\x36\n\x06missed\x18\x02 \x03(\x0b\x32&.tocsin.api.mesh.v1.OrderReport.Missed\x1a:\n\x05Taken\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0f\n\x07\x63hanged\x18\x03 \x03(\t\x1a:\n\x06Missed\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t2\xae\r\n\x10MeshAdminService\x12r\n\x07GetMesh\x12\".tocsin.api.mesh.v1.GetMeshRequest\x1a\x1f.tocsin.api.mesh.v1.MeshPicture\"\"\x90\x02\x01\x8a\xe7\x18\x0b\"\tmesh:read\x82\xd3\xe4\x93\x02\n\x12\x08/v1/mesh\x12\x91\x01\n\tWatchMesh\x12$.tocsin.api.mesh.v1.WatchMeshRequest\x1a%.tocsin.api.mesh.v1.WatchMeshResponse\"5\x90\x02\x01\x8a\xe7\x18\x18\n\x03\x08\x90\x1c\"\tmesh:read*\x06stream\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/mesh:watch0\x01\x12\x9a\x01\n\nWatchCalls\x12%.tocsin.api.mesh.v1.WatchCallsRequest\x1a&.tocsin.api.mesh.v1.WatchCallsResponse\";\x90\x02\x01\x8a\xe7\x18\x18\n\x03\x08\x90\x1c\"\tmesh:read*\x06stream\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/mesh/calls:watch0\x01\x12\x84\x01\n\rGetMeshPolicy\x12(.tocsin.api.mesh.v1.GetMeshPolicyRequest\x1a\x1e.tocsin.api.mesh.v1.MeshPolicy\")\x90\x02\x01\x8a\xe7\x18\x0b\"\tmesh:read\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/mesh/policy\x12}\n\rSetMeshPolicy\x12(.tocsin.api.mesh.v1.SetMeshPolicyRequest\x1a\x1f.tocsin.api.mesh.v1.OrderReport\"!\x90\x02\x02\x82\xd3\xe4\x93\x02\x18\"\x13/v1/mesh/policy:set:\x01*\x12\x83\x01\n\x0fResetMeshPolicy\x12*.tocsin.api.mesh.v1.ResetMeshPolicyRequest\x1a\x1f.tocsin.api.mesh.v1.OrderReport\"#\x90\x02\x02\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/mesh/policy:reset:\x01*\x12\xc1\x01\n\x14ResetServiceBreakers\x12/.tocsin.api.mesh.v1.ResetServiceBreakersRequest\x1a\x1f.tocsin.api.mesh.v1.OrderReport\"W\x90\x02\x02\x92\xe7\x18$*\"\x12 /circuit-breaker/reset/{service}\x82\xd3\xe4\x93\x02&\"!/v1/mesh/services/{service}:reset:\x01*\x12\x87\x01\n\x0cResetBreaker\x12\'.tocsin.api.mesh.v1.ResetBreakerRequest\x1a\x1f.tocsin.api.mesh.v1.OrderReport\"-\x90\x02\x02\x82\xd3\xe4\x93\x02$\"\x1f/v1/mesh/breakers/{id=**}:reset:\x01*\x12\x84\x01\n\x0bOpenBreaker\x12&.tocsin.api.mesh.v1.OpenBreakerRequest\x1a\x1f.tocsin.api.mesh.v1.OrderReport\",\x90\x02\x02\x82\xd3\xe4\x93\x02#\"\x1e/v1/mesh/breakers/{id=**}:open:\x01*\x12\x87\x01\n\x0c\x43loseBreaker\x12\'.tocsin.api.mesh.v1.CloseBreakerRequest\x1a\x1f.tocsin.api.mesh.v1.OrderReport\"-\x90\x02\x02\x82\xd3\xe4\x93\x02$\"\x1f/v1/mesh/breakers/{id=**}:close:\x01*\x12u\n\x0bInjectFault\x12&.tocsin.api.mesh.v1.InjectFaultRequest\x1a\x1f.tocsin.api.mesh.v1.OrderReport\"\x1d\x90\x02\x02\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/mesh/faults:\x01*\x12t\n\x0cRemoveFaults\x12\'.tocsin.api.mesh.v1.RemoveFaultsRequest\x1a\x1f.tocsin.api.mesh.v1.OrderReport\"\x1a\x90\x02\x02\x82\xd3\xe4\x93\x02\x11*\x0f/v1/mesh/faults\x1a\x1d\x8a\xe7\x18\x19\n\x02\x08\n\"\nmesh:write*\x05write0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+tocsin/api/mesh/v1/mesh_admin_service.proto\x12\x12tocsin.api.mesh.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtocsin/api/mesh/v1/http.proto\x1a%tocsin/api/mesh/v1/mesh_service.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\x1a\x1etocsin/api/mesh/v1/rules.proto\"\x10\n\x0eGetMeshRequest\"k\n\x0bMeshPicture\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\tprocesses\x18\x02 \x03(\x0b\x32\x1f.tocsin.api.mesh.v1.MeshProcess\"\x9f\x01\n\x0bMeshProcess\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x11\n\treachable\x18\x03 \x01(\x08\x12*\n\x06status\x18\x04 \x01(\x0b\x32\x1a.tocsin.api.mesh.v1.Status\x12/\n\x0c\x63lock_offset\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"7\n\x10WatchMeshRequest\x12#\n\x10interval_seconds\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18<(\x00\"B\n\x11WatchMeshResponse\x12-\n\x04mesh\x18\x01 \x01(\x0b\x32\x1f.tocsin.api.mesh.v1.MeshPicture\"t\n\x11WatchCallsRequest\x12/\n\x07service\x18\x01 \x01(\tB\x1e\xbaH\x1br\x16\x32\x14^[a-z]{1,32}(_svc)?$\xd8\x01\x01\x12.\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1e.tocsin.api.mesh.v1.CallFilter\"\x86\x01\n\x12WatchCallsResponse\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12-\n\x05\x63\x61lls\x18\x03 \x03(\x0b\x32\x1e.tocsin.api.mesh.v1.TappedCall\x12\x0f\n\x07\x64ropped\x18\x04 \x01(\x03\x12\x0e\n\x06missed\x18\x05 \x01(\t\"0\n\x14GetMeshPolicyRequest\x12\x18\n\x06method\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"\xc7\x01\n\nMeshPolicy\x12?\n\tprocesses\x18\x01 \x03(\x0b\x32,.tocsin.api.mesh.v1.MeshPolicy.ProcessPolicy\x1ax\n\rProcessPolicy\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x35\n\x06policy\x18\x03 \x01(\x0b\x32%.tocsin.api.mesh.v1.GetPolicyResponse\x12\x0e\n\x06missed\x18\x04 \x01(\t\"\xeb\x01\n\x14SetMeshPolicyRequest\x12,\n\x04rule\x18\x01 \x01(\x0b\x32\x1e.tocsin.api.mesh.v1.PolicyRule\x12\x38\n\x03ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n\"\x04\x08\x80\xf5$2\x02\x08\x01\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\x12.\n\x06\x61\x63\x63\x65ss\x18\x04 \x01(\x0b\x32\x1e.tocsin.api.mesh.v1.AccessRule\x12*\n\x04rate\x18\x05 \x01(\x0b\x32\x1c.tocsin.api.mesh.v1.RateRule\"b\n\x16ResetMeshPolicyRequest\x12\x18\n\x06method\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x17\n\x06\x63\x61ller\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x15\n\x04name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18?\"Q\n\x1bResetServiceBreakersRequest\x12\x32\n\x07service\x18\x01 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9_.-]{1,64}$\"1\n\x13ResetBreakerRequest\x12\x1a\n\x02id\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x02\"o\n\x12OpenBreakerRequest\x12\x1a\n\x02id\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12=\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n\"\x04\x08\x80\xf5$2\x02\x08\x01\"1\n\x13\x43loseBreakerRequest\x12\x1a\n\x02id\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x02\"|\n\x12InjectFaultRequest\x12\x30\n\x07service\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^[a-z]{1,32}(_svc)?$\x12\x34\n\x05\x66\x61ult\x18\x02 \x01(\x0b\x32\x19.tocsin.api.mesh.v1.FaultB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"`\n\x13RemoveFaultsRequest\x12/\n\x07service\x18\x01 \x01(\tB\x1e\xbaH\x1br\x16\x32\x14^[a-z]{1,32}(_svc)?$\xd8\x01\x01\x12\x18\n\x06method\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"\xf3\x01\n\x0bOrderReport\x12\x34\n\x05taken\x18\x01 \x03(\x0b\x32%.tocsin.api.mesh.v1.OrderReport.Taken\x12\x36\n\x06missed\x18\x02 \x03(\x0b\x32&.tocsin.api.mesh.v1.OrderReport.Missed\x1a:\n\x05Taken\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0f\n\x07\x63hanged\x18\x03 \x03(\t\x1a:\n\x06Missed\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t2\xae\r\n\x10MeshAdminService\x12r\n\x07GetMesh\x12\".tocsin.api.mesh.v1.GetMeshRequest\x1a\x1f.tocsin.api.mesh.v1.MeshPicture\"\"\x90\x02\x01\x8a\xe7\x18\x0b\"\tmesh:read\x82\xd3\xe4\x93\x02\n\x12\x08/v1/mesh\x12\x91\x01\n\tWatchMesh\x12$.tocsin.api.mesh.v1.WatchMeshRequest\x1a%.tocsin.api.mesh.v1.WatchMeshResponse\"5\x90\x02\x01\x8a\xe7\x18\x18\n\x03\x08\x90\x1c\"\tmesh:read*\x06stream\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/mesh:watch0\x01\x12\x9a\x01\n\nWatchCalls\x12%.tocsin.api.mesh.v1.WatchCallsRequest\x1a&.tocsin.api.mesh.v1.WatchCallsResponse\";\x90\x02\x01\x8a\xe7\x18\x18\n\x03\x08\x90\x1c\"\tmesh:read*\x06stream\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/mesh/calls:watch0\x01\x12\x84\x01\n\rGetMeshPolicy\x12(.tocsin.api.mesh.v1.GetMeshPolicyRequest\x1a\x1e.tocsin.api.mesh.v1.MeshPolicy\")\x90\x02\x01\x8a\xe7\x18\x0b\"\tmesh:read\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/mesh/policy\x12}\n\rSetMeshPolicy\x12(.tocsin.api.mesh.v1.SetMeshPolicyRequest\x1a\x1f.tocsin.api.mesh.v1.OrderReport\"!\x90\x02\x02\x82\xd3\xe4\x93\x02\x18\"\x13/v1/mesh/policy:set:\x01*\x12\x83\x01\n\x0fResetMeshPolicy\x12*.tocsin.api.mesh.v1.ResetMeshPolicyRequest\x1a\x1f.tocsin.api.mesh.v1.OrderReport\"#\x90\x02\x02\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/mesh/policy:reset:\x01*\x12\xc1\x01\n\x14ResetServiceBreakers\x12/.tocsin.api.mesh.v1.ResetServiceBreakersRequest\x1a\x1f.tocsin.api.mesh.v1.OrderReport\"W\x90\x02\x02\x92\xe7\x18$*\"\x12 /circuit-breaker/reset/{service}\x82\xd3\xe4\x93\x02&\"!/v1/mesh/services/{service}:reset:\x01*\x12\x87\x01\n\x0cResetBreaker\x12\'.tocsin.api.mesh.v1.ResetBreakerRequest\x1a\x1f.tocsin.api.mesh.v1.OrderReport\"-\x90\x02\x02\x82\xd3\xe4\x93\x02$\"\x1f/v1/mesh/breakers/{id=**}:reset:\x01*\x12\x84\x01\n\x0bOpenBreaker\x12&.tocsin.api.mesh.v1.OpenBreakerRequest\x1a\x1f.tocsin.api.mesh.v1.OrderReport\",\x90\x02\x02\x82\xd3\xe4\x93\x02#\"\x1e/v1/mesh/breakers/{id=**}:open:\x01*\x12\x87\x01\n\x0c\x43loseBreaker\x12\'.tocsin.api.mesh.v1.CloseBreakerRequest\x1a\x1f.tocsin.api.mesh.v1.OrderReport\"-\x90\x02\x02\x82\xd3\xe4\x93\x02$\"\x1f/v1/mesh/breakers/{id=**}:close:\x01*\x12u\n\x0bInjectFault\x12&.tocsin.api.mesh.v1.InjectFaultRequest\x1a\x1f.tocsin.api.mesh.v1.OrderReport\"\x1d\x90\x02\x02\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/mesh/faults:\x01*\x12t\n\x0cRemoveFaults\x12\'.tocsin.api.mesh.v1.RemoveFaultsRequest\x1a\x1f.tocsin.api.mesh.v1.OrderReport\"\x1a\x90\x02\x02\x82\xd3\xe4\x93\x02\x11*\x0f/v1/mesh/faults\x1a\x1d\x8a\xe7\x18\x19\n\x02\x08\n\"\nmesh:write*\x05write0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,14 +46,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHCALLSREQUEST'].fields_by_name['service']._serialized_options = b'\272H\033r\0262\024^[a-z]{1,32}(_svc)?$\330\001\001'
   _globals['_GETMESHPOLICYREQUEST'].fields_by_name['method']._loaded_options = None
   _globals['_GETMESHPOLICYREQUEST'].fields_by_name['method']._serialized_options = b'\272H\005r\003\030\200\002'
-  _globals['_SETMESHPOLICYREQUEST'].fields_by_name['rule']._loaded_options = None
-  _globals['_SETMESHPOLICYREQUEST'].fields_by_name['rule']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_SETMESHPOLICYREQUEST'].fields_by_name['ttl']._loaded_options = None
   _globals['_SETMESHPOLICYREQUEST'].fields_by_name['ttl']._serialized_options = b'\272H\r\252\001\n\"\004\010\200\365$2\002\010\001'
   _globals['_RESETMESHPOLICYREQUEST'].fields_by_name['method']._loaded_options = None
   _globals['_RESETMESHPOLICYREQUEST'].fields_by_name['method']._serialized_options = b'\272H\005r\003\030\200\002'
   _globals['_RESETMESHPOLICYREQUEST'].fields_by_name['caller']._loaded_options = None
   _globals['_RESETMESHPOLICYREQUEST'].fields_by_name['caller']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_RESETMESHPOLICYREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_RESETMESHPOLICYREQUEST'].fields_by_name['name']._serialized_options = b'\272H\004r\002\030?'
   _globals['_RESETSERVICEBREAKERSREQUEST'].fields_by_name['service']._loaded_options = None
   _globals['_RESETSERVICEBREAKERSREQUEST'].fields_by_name['service']._serialized_options = b'\342A\001\002\272H\032r\0302\026^[A-Za-z0-9_.-]{1,64}$'
   _globals['_RESETBREAKERREQUEST'].fields_by_name['id']._loaded_options = None
@@ -97,48 +98,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MESHADMINSERVICE'].methods_by_name['InjectFault']._serialized_options = b'\220\002\002\202\323\344\223\002\024\"\017/v1/mesh/faults:\001*'
   _globals['_MESHADMINSERVICE'].methods_by_name['RemoveFaults']._loaded_options = None
   _globals['_MESHADMINSERVICE'].methods_by_name['RemoveFaults']._serialized_options = b'\220\002\002\202\323\344\223\002\021*\017/v1/mesh/faults'
-  _globals['_GETMESHREQUEST']._serialized_start=327
-  _globals['_GETMESHREQUEST']._serialized_end=343
-  _globals['_MESHPICTURE']._serialized_start=345
-  _globals['_MESHPICTURE']._serialized_end=452
-  _globals['_MESHPROCESS']._serialized_start=455
-  _globals['_MESHPROCESS']._serialized_end=614
-  _globals['_WATCHMESHREQUEST']._serialized_start=616
-  _globals['_WATCHMESHREQUEST']._serialized_end=671
-  _globals['_WATCHMESHRESPONSE']._serialized_start=673
-  _globals['_WATCHMESHRESPONSE']._serialized_end=739
-  _globals['_WATCHCALLSREQUEST']._serialized_start=741
-  _globals['_WATCHCALLSREQUEST']._serialized_end=857
-  _globals['_WATCHCALLSRESPONSE']._serialized_start=860
-  _globals['_WATCHCALLSRESPONSE']._serialized_end=994
-  _globals['_GETMESHPOLICYREQUEST']._serialized_start=996
-  _globals['_GETMESHPOLICYREQUEST']._serialized_end=1044
-  _globals['_MESHPOLICY']._serialized_start=1047
-  _globals['_MESHPOLICY']._serialized_end=1246
-  _globals['_MESHPOLICY_PROCESSPOLICY']._serialized_start=1126
-  _globals['_MESHPOLICY_PROCESSPOLICY']._serialized_end=1246
-  _globals['_SETMESHPOLICYREQUEST']._serialized_start=1249
-  _globals['_SETMESHPOLICYREQUEST']._serialized_end=1404
-  _globals['_RESETMESHPOLICYREQUEST']._serialized_start=1406
-  _globals['_RESETMESHPOLICYREQUEST']._serialized_end=1481
-  _globals['_RESETSERVICEBREAKERSREQUEST']._serialized_start=1483
-  _globals['_RESETSERVICEBREAKERSREQUEST']._serialized_end=1564
-  _globals['_RESETBREAKERREQUEST']._serialized_start=1566
-  _globals['_RESETBREAKERREQUEST']._serialized_end=1615
-  _globals['_OPENBREAKERREQUEST']._serialized_start=1617
-  _globals['_OPENBREAKERREQUEST']._serialized_end=1728
-  _globals['_CLOSEBREAKERREQUEST']._serialized_start=1730
-  _globals['_CLOSEBREAKERREQUEST']._serialized_end=1779
-  _globals['_INJECTFAULTREQUEST']._serialized_start=1781
-  _globals['_INJECTFAULTREQUEST']._serialized_end=1905
-  _globals['_REMOVEFAULTSREQUEST']._serialized_start=1907
-  _globals['_REMOVEFAULTSREQUEST']._serialized_end=2003
-  _globals['_ORDERREPORT']._serialized_start=2006
-  _globals['_ORDERREPORT']._serialized_end=2249
-  _globals['_ORDERREPORT_TAKEN']._serialized_start=2131
-  _globals['_ORDERREPORT_TAKEN']._serialized_end=2189
-  _globals['_ORDERREPORT_MISSED']._serialized_start=2191
-  _globals['_ORDERREPORT_MISSED']._serialized_end=2249
-  _globals['_MESHADMINSERVICE']._serialized_start=2252
-  _globals['_MESHADMINSERVICE']._serialized_end=3962
+  _globals['_GETMESHREQUEST']._serialized_start=359
+  _globals['_GETMESHREQUEST']._serialized_end=375
+  _globals['_MESHPICTURE']._serialized_start=377
+  _globals['_MESHPICTURE']._serialized_end=484
+  _globals['_MESHPROCESS']._serialized_start=487
+  _globals['_MESHPROCESS']._serialized_end=646
+  _globals['_WATCHMESHREQUEST']._serialized_start=648
+  _globals['_WATCHMESHREQUEST']._serialized_end=703
+  _globals['_WATCHMESHRESPONSE']._serialized_start=705
+  _globals['_WATCHMESHRESPONSE']._serialized_end=771
+  _globals['_WATCHCALLSREQUEST']._serialized_start=773
+  _globals['_WATCHCALLSREQUEST']._serialized_end=889
+  _globals['_WATCHCALLSRESPONSE']._serialized_start=892
+  _globals['_WATCHCALLSRESPONSE']._serialized_end=1026
+  _globals['_GETMESHPOLICYREQUEST']._serialized_start=1028
+  _globals['_GETMESHPOLICYREQUEST']._serialized_end=1076
+  _globals['_MESHPOLICY']._serialized_start=1079
+  _globals['_MESHPOLICY']._serialized_end=1278
+  _globals['_MESHPOLICY_PROCESSPOLICY']._serialized_start=1158
+  _globals['_MESHPOLICY_PROCESSPOLICY']._serialized_end=1278
+  _globals['_SETMESHPOLICYREQUEST']._serialized_start=1281
+  _globals['_SETMESHPOLICYREQUEST']._serialized_end=1516
+  _globals['_RESETMESHPOLICYREQUEST']._serialized_start=1518
+  _globals['_RESETMESHPOLICYREQUEST']._serialized_end=1616
+  _globals['_RESETSERVICEBREAKERSREQUEST']._serialized_start=1618
+  _globals['_RESETSERVICEBREAKERSREQUEST']._serialized_end=1699
+  _globals['_RESETBREAKERREQUEST']._serialized_start=1701
+  _globals['_RESETBREAKERREQUEST']._serialized_end=1750
+  _globals['_OPENBREAKERREQUEST']._serialized_start=1752
+  _globals['_OPENBREAKERREQUEST']._serialized_end=1863
+  _globals['_CLOSEBREAKERREQUEST']._serialized_start=1865
+  _globals['_CLOSEBREAKERREQUEST']._serialized_end=1914
+  _globals['_INJECTFAULTREQUEST']._serialized_start=1916
+  _globals['_INJECTFAULTREQUEST']._serialized_end=2040
+  _globals['_REMOVEFAULTSREQUEST']._serialized_start=2042
+  _globals['_REMOVEFAULTSREQUEST']._serialized_end=2138
+  _globals['_ORDERREPORT']._serialized_start=2141
+  _globals['_ORDERREPORT']._serialized_end=2384
+  _globals['_ORDERREPORT_TAKEN']._serialized_start=2266
+  _globals['_ORDERREPORT_TAKEN']._serialized_end=2324
+  _globals['_ORDERREPORT_MISSED']._serialized_start=2326
+  _globals['_ORDERREPORT_MISSED']._serialized_end=2384
+  _globals['_MESHADMINSERVICE']._serialized_start=2387
+  _globals['_MESHADMINSERVICE']._serialized_end=4097
 # @@protoc_insertion_point(module_scope)

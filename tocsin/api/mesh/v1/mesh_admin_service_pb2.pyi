@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from tocsin.api.mesh.v1 import mesh_service_pb2 as _mesh_service_pb2
+from tocsin.api.mesh.v1 import rules_pb2 as _rules_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -306,13 +307,15 @@ Global___MeshPolicy: _TypeAlias = MeshPolicy  # noqa: Y015
 
 @_typing.final
 class SetMeshPolicyRequest(_message.Message):
-    """Gives an order about policies."""
+    """Gives an order about policies: one of rule, access and rate."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RULE_FIELD_NUMBER: _builtins.int
     TTL_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
+    ACCESS_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
     dry_run: _builtins.bool
     """Only tells what would change."""
     @_builtins.property
@@ -323,16 +326,26 @@ class SetMeshPolicyRequest(_message.Message):
     def ttl(self) -> _duration_pb2.Duration:
         """For how long; an hour unless given, a week at most."""
 
+    @_builtins.property
+    def access(self) -> _rules_pb2.AccessRule:
+        """Who may call what."""
+
+    @_builtins.property
+    def rate(self) -> _rules_pb2.RateRule:
+        """How often."""
+
     def __init__(
         self,
         *,
         rule: _mesh_service_pb2.PolicyRule | None = ...,
         ttl: _duration_pb2.Duration | None = ...,
         dry_run: _builtins.bool = ...,
+        access: _rules_pb2.AccessRule | None = ...,
+        rate: _rules_pb2.RateRule | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule", "ttl", b"ttl"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "rate", b"rate", "rule", b"rule", "ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "rule", b"rule", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "dry_run", b"dry_run", "rate", b"rate", "rule", b"rule", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -346,19 +359,23 @@ class ResetMeshPolicyRequest(_message.Message):
 
     METHOD_FIELD_NUMBER: _builtins.int
     CALLER_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
     method: _builtins.str
-    """Methods of the order, as it was given; with an empty caller, every order when empty."""
+    """Methods of the order, as it was given; every order when nothing here is given."""
     caller: _builtins.str
     """Caller of the order."""
+    name: _builtins.str
+    """Name of the rule of access or of a rate that was ordered."""
     def __init__(
         self,
         *,
         method: _builtins.str = ...,
         caller: _builtins.str = ...,
+        name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "method", b"method"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "method", b"method", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

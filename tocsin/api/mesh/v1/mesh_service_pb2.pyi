@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from tocsin.api.mesh.v1 import policy_pb2 as _policy_pb2
+from tocsin.api.mesh.v1 import rules_pb2 as _rules_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -209,18 +210,30 @@ class PolicyRules(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RULES_FIELD_NUMBER: _builtins.int
+    ACCESS_FIELD_NUMBER: _builtins.int
+    RATES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyRule]:
         """No two about the same methods and caller. One for a method wins over one for its service, and that over one for all."""
+
+    @_builtins.property
+    def access(self) -> _containers.RepeatedCompositeFieldContainer[_rules_pb2.AccessRule]:
+        """Who may call what, each with a name of its own."""
+
+    @_builtins.property
+    def rates(self) -> _containers.RepeatedCompositeFieldContainer[_rules_pb2.RateRule]:
+        """How often, each with a name of its own."""
 
     def __init__(
         self,
         *,
         rules: _abc.Iterable[Global___PolicyRule] | None = ...,
+        access: _abc.Iterable[_rules_pb2.AccessRule] | None = ...,
+        rates: _abc.Iterable[_rules_pb2.RateRule] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["rules", b"rules"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "rates", b"rates", "rules", b"rules"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -290,12 +303,14 @@ Global___PolicyView: _TypeAlias = PolicyView  # noqa: Y015
 
 @_typing.final
 class PolicyOrder(_message.Message):
-    """An order that holds."""
+    """An order that holds: one of rule, access and rate."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RULE_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    ACCESS_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def rule(self) -> Global___PolicyRule:
         """What it changes."""
@@ -304,19 +319,67 @@ class PolicyOrder(_message.Message):
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When it ends."""
 
+    @_builtins.property
+    def access(self) -> _rules_pb2.AccessRule:
+        """Who may call what."""
+
+    @_builtins.property
+    def rate(self) -> _rules_pb2.RateRule:
+        """How often."""
+
     def __init__(
         self,
         *,
         rule: Global___PolicyRule | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        access: _rules_pb2.AccessRule | None = ...,
+        rate: _rules_pb2.RateRule | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "rule", b"rule"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "expire_time", b"expire_time", "rate", b"rate", "rule", b"rule"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "rule", b"rule"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "expire_time", b"expire_time", "rate", b"rate", "rule", b"rule"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PolicyOrder: _TypeAlias = PolicyOrder  # noqa: Y015
+
+@_typing.final
+class NamedRuleView(_message.Message):
+    """A rule with a name that is in force: one of access and rate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCESS_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    METHODS_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """Where it comes from: "file", "order", or "code" for what the service was started with."""
+    methods: _builtins.int
+    """Methods that it is about in this process."""
+    @_builtins.property
+    def access(self) -> _rules_pb2.AccessRule:
+        """Who may call what."""
+
+    @_builtins.property
+    def rate(self) -> _rules_pb2.RateRule:
+        """How often."""
+
+    def __init__(
+        self,
+        *,
+        access: _rules_pb2.AccessRule | None = ...,
+        rate: _rules_pb2.RateRule | None = ...,
+        source: _builtins.str = ...,
+        methods: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "rate", b"rate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "methods", b"methods", "rate", b"rate", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NamedRuleView: _TypeAlias = NamedRuleView  # noqa: Y015
 
 @_typing.final
 class GetPolicyRequest(_message.Message):
@@ -350,10 +413,14 @@ class GetPolicyResponse(_message.Message):
     ORDERS_FIELD_NUMBER: _builtins.int
     FILE_FIELD_NUMBER: _builtins.int
     PROBLEM_FIELD_NUMBER: _builtins.int
+    NAMED_FIELD_NUMBER: _builtins.int
+    CLOSED_FIELD_NUMBER: _builtins.int
     file: _builtins.str
     """The file that rules are read from; empty without one."""
     problem: _builtins.str
     """Why the file cannot be used, while what it said before holds; empty when it can."""
+    closed: _builtins.bool
+    """True while calls are refused because the file may hold rules of access, and could not be read since the start."""
     @_builtins.property
     def methods(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyView]:
         """By method."""
@@ -362,6 +429,10 @@ class GetPolicyResponse(_message.Message):
     def orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyOrder]:
         """The orders that hold."""
 
+    @_builtins.property
+    def named(self) -> _containers.RepeatedCompositeFieldContainer[Global___NamedRuleView]:
+        """Rules of access and rates that are in force; of one method, those about it."""
+
     def __init__(
         self,
         *,
@@ -369,10 +440,12 @@ class GetPolicyResponse(_message.Message):
         orders: _abc.Iterable[Global___PolicyOrder] | None = ...,
         file: _builtins.str = ...,
         problem: _builtins.str = ...,
+        named: _abc.Iterable[Global___NamedRuleView] | None = ...,
+        closed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "methods", b"methods", "orders", b"orders", "problem", b"problem"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed", b"closed", "file", b"file", "methods", b"methods", "named", b"named", "orders", b"orders", "problem", b"problem"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -380,13 +453,15 @@ Global___GetPolicyResponse: _TypeAlias = GetPolicyResponse  # noqa: Y015
 
 @_typing.final
 class SetPolicyRequest(_message.Message):
-    """Gives an order about policies."""
+    """Gives an order about policies: one of rule, access and rate."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RULE_FIELD_NUMBER: _builtins.int
     TTL_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
+    ACCESS_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
     dry_run: _builtins.bool
     """Only tells what would change."""
     @_builtins.property
@@ -397,16 +472,26 @@ class SetPolicyRequest(_message.Message):
     def ttl(self) -> _duration_pb2.Duration:
         """For how long; an hour unless given, a week at most."""
 
+    @_builtins.property
+    def access(self) -> _rules_pb2.AccessRule:
+        """Who may call what."""
+
+    @_builtins.property
+    def rate(self) -> _rules_pb2.RateRule:
+        """How often."""
+
     def __init__(
         self,
         *,
         rule: Global___PolicyRule | None = ...,
         ttl: _duration_pb2.Duration | None = ...,
         dry_run: _builtins.bool = ...,
+        access: _rules_pb2.AccessRule | None = ...,
+        rate: _rules_pb2.RateRule | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule", "ttl", b"ttl"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "rate", b"rate", "rule", b"rule", "ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "rule", b"rule", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "dry_run", b"dry_run", "rate", b"rate", "rule", b"rule", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -444,19 +529,23 @@ class ResetPolicyRequest(_message.Message):
 
     METHOD_FIELD_NUMBER: _builtins.int
     CALLER_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
     method: _builtins.str
-    """Methods of the order, as it was given; with an empty caller, every order when empty."""
+    """Methods of the order, as it was given; every order when nothing here is given."""
     caller: _builtins.str
     """Caller of the order."""
+    name: _builtins.str
+    """Name of the rule of access or of a rate that was ordered."""
     def __init__(
         self,
         *,
         method: _builtins.str = ...,
         caller: _builtins.str = ...,
+        name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "method", b"method"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "method", b"method", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -471,7 +560,7 @@ class ResetPolicyResponse(_message.Message):
     METHODS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def methods(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Methods of each."""
+        """Methods of each, or its name."""
 
     def __init__(
         self,

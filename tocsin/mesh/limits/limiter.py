@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from gateway.limits.rules import LimitRule
-from gateway.limits.sources import MOST_KEYS, LeaseAnswer, LocalLeases, RedisLeases
 from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.errors import ResourceExhausted
+from tocsin.mesh.limits.leases import MOST_KEYS, LeaseAnswer, LocalLeases, SharedLeases
+from tocsin.mesh.limits.rule import LimitRule
 
 _SHORTEST_REFUSAL: Final = 0.05
 """Seconds that a refusal holds at least, whatever the clocks of others say."""
@@ -29,6 +29,11 @@ class RateLimited(ResourceExhausted):
     def standing(self) -> bytes:
         """The value of the RateLimit field."""
         return f'"{self.metadata["limit"]}";r=0;t={math.ceil(self.retry_after or 1)}'.encode()
+
+    @property
+    def policy(self) -> bytes:
+        """The value of the RateLimit-Policy field."""
+        return f'"{self.metadata["limit"]}";q={self.metadata["calls"]};w={self.metadata["seconds"]}'.encode()
 
 
 @dataclass(slots=True)
@@ -55,11 +60,11 @@ class _LeasePocket:
 class RateLimiter:
     """The limits of this process; a component. Belongs to one event loop."""
 
-    def __init__(self, *, shared: RedisLeases, local: LocalLeases, clock: Clock) -> None:
+    def __init__(self, *, shared: SharedLeases | None, local: LocalLeases, clock: Clock) -> None:
         """Takes where leases come from.
 
         Args:
-            shared: asked as long as it answers.
+            shared: asked as long as it answers; None for a count of this process alone.
             local: asked otherwise.
             clock: source of time.
         """
@@ -72,7 +77,7 @@ class RateLimiter:
     @property
     def is_alone(self) -> bool:
         """Whether this process counts alone although there is a Redis."""
-        return self._shared.configured and not self._shared.available
+        return self._shared is not None and self._shared.configured and not self._shared.available
 
     @property
     def size(self) -> int:
@@ -141,14 +146,15 @@ class RateLimiter:
     def _ask(self, rule: LimitRule, key: str, bucket: _LeasePocket) -> "asyncio.Task[None] | None":
         """The question for a lease that is under way, or a new one; None when it was answered at once."""
         if bucket.asking is None or bucket.asking.done():
-            if not self._shared.available:
+            shared = self._shared
+            if shared is None or not shared.available:
                 self._answered(rule, bucket, self._local.take(rule, key))
                 return None
-            bucket.asking = self._background.once("rate-limit", partial(self._ask_shared, rule, key, bucket))
+            bucket.asking = self._background.once("rate-limit", partial(self._ask_shared, shared, rule, key, bucket))
         return bucket.asking
 
-    async def _ask_shared(self, rule: LimitRule, key: str, bucket: _LeasePocket) -> None:
-        answer = await self._shared.take(rule, key)
+    async def _ask_shared(self, shared: SharedLeases, rule: LimitRule, key: str, bucket: _LeasePocket) -> None:
+        answer = await shared.take(rule, key)
         self._answered(rule, bucket, self._local.take(rule, key) if answer is None else answer)
 
     def _answered(self, rule: LimitRule, bucket: _LeasePocket, answer: LeaseAnswer) -> None:

@@ -1,0 +1,35 @@
+"""Rules of access from the words of a command."""
+
+import pytest
+import typer
+
+from tocsin.cli.mesh_rules import access_rule
+
+
+def test_conditions_become_fields_of_the_rule() -> None:
+    """Values of one name together; what must not match, and claims, each in its place."""
+    rule = access_rule(
+        "one",
+        ["/a.B/C", "/a.B/"],
+        action="DENY",
+        when=["tenants=acme", "tenants=b*", "not_principals=*/gateway", "claims.amr=otp", "not_claims.amr=sms", "claims.level=3"],
+        but=["/a.B/D"],
+        tried=True,
+    )
+    assert rule == {
+        "name": "one",
+        "action": "DENY",
+        "methods": ["/a.B/C", "/a.B/"],
+        "notMethods": ["/a.B/D"],
+        "dryRun": True,
+        "tenants": ["acme", "b*"],
+        "notPrincipals": ["*/gateway"],
+        "claims": [{"claim": "amr", "values": ["otp"], "notValues": ["sms"]}, {"claim": "level", "values": ["3"]}],
+    }
+
+
+@pytest.mark.parametrize("text", ["", "tenants", "tenants=", "tenant=acme", "claims.=x", "claims=x", "not_=x", "=x"])
+def test_what_is_no_condition_is_told(text: str) -> None:
+    """With the names that there are."""
+    with pytest.raises(typer.BadParameter, match="principals, tenants, subjects, scopes"):
+        access_rule("one", ["*"], action="ALLOW", when=[text], but=[], tried=False)
