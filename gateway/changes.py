@@ -15,6 +15,7 @@ from gateway.ports import ServerStream
 from tocsin.api.auth.v1 import security_alert_service_pb2 as alerts
 from tocsin.api.gateway.v1 import change_service_pb2 as pb
 from tocsin.api.mailer.v1 import delivery_service_pb2 as deliveries
+from tocsin.api.mailer.v1 import rotation_service_pb2 as rotations
 from tocsin.api.mesh.v1 import mesh_admin_service_pb2 as mesh
 from tocsin.api.scheduler.v1 import firing_service_pb2 as firings
 from tocsin.api.scheduler.v1 import incident_service_pb2 as incidents
@@ -77,6 +78,12 @@ _SOURCES: Final[Mapping[pb.ChangeKind.ValueType, _Source]] = {
         request=alerts.WatchAlertsRequest,
         response=alerts.WatchAlertsResponse,
         fill=lambda change, told: change.alert.CopyFrom(told.alert),
+    ),
+    pb.ROTATION: _Source(
+        path="/tocsin.api.mailer.v1.RotationService/WatchRotations",
+        request=rotations.WatchRotationsRequest,
+        response=rotations.WatchRotationsResponse,
+        fill=lambda change, told: change.rotation.CopyFrom(told.on_call),
     ),
 }
 

@@ -13,7 +13,7 @@ import Now from "./pages/now";
 import { SignedOut } from "./pages/signed-out";
 import { unread } from "./state/inbox";
 import { may, session } from "./state/session";
-import { words } from "./words";
+import { learnOthers, words } from "./words";
 
 /** The groups of the menu, in their order. The first is at hand on a phone, where the others are behind "Menu". */
 const _GROUPS = ["watch", "work", "people", "run"] as const;
@@ -30,12 +30,16 @@ export interface Place {
 }
 
 
-/** Pages that are loaded together, when one of them is opened. */
-const _work = () => import("./pages/work");
-const _directory = () => import("./pages/directory");
-const _duty = () => import("./pages/duty");
-const _intake = () => import("./pages/intake");
-const _run = () => import("./pages/run");
+/** Pages that are loaded together, with what they say, when one of them is opened. */
+function _family<T>(load: () => Promise<T>): () => Promise<T> {
+  return async () => (await Promise.all([load(), learnOthers()]))[0];
+}
+
+const _work = _family(() => import("./pages/work"));
+const _directory = _family(() => import("./pages/directory"));
+const _duty = _family(() => import("./pages/duty"));
+const _intake = _family(() => import("./pages/intake"));
+const _run = _family(() => import("./pages/run"));
 
 /** Loads the daily pages at the first sign of somebody, who may go to one of them next; whoever only looks waits for nothing of it. */
 function _loadAhead(): void {

@@ -1,6 +1,6 @@
 """RotationService."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 import grpc
@@ -19,11 +19,12 @@ from mailer_svc.handlers.rotation_messages import (
     schedule_message,
 )
 from mailer_svc.service import OnCall, OnCallAnswer, Rotations, RotationSchedule
+from mailer_svc.service.on_call_watch import OnCallWatch
 from tocsin.api.mailer.v1 import rotation_service_pb2 as pb
 from tocsin.api.mailer.v1 import rotation_service_pb2_grpc as rpc
 from tocsin.masks import fields_to_change
 from tocsin.mesh.context import principal
-from tocsin.pages import Listing, list_page
+from tocsin.pages import BatchSizer, Listing, list_page
 from tocsin.resource_names import check_unnamed
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -36,9 +37,10 @@ _NEW: Final = RotationPlan(time_zone="", layers=())
 class RotationHandlers(rpc.RotationServiceServicer):
     """Manages rotations of the caller's tenant, and says who is on call."""
 
-    def __init__(self, *, rotations: Rotations, on_call: OnCall) -> None:
+    def __init__(self, *, rotations: Rotations, on_call: OnCall, watch: OnCallWatch) -> None:
         self._rotations = rotations
         self._on_call = on_call
+        self._watch = watch
 
     async def CreateRotation(self, request: pb.CreateRotationRequest, context: Context) -> pb.Rotation:
         """Makes a rotation."""
@@ -105,6 +107,14 @@ class RotationHandlers(rpc.RotationServiceServicer):
         listing = Listing(f"on call {tenant} {at} {recipient}", (str,))
         found, token = await list_page(request, listing, read=read, show=on_call_message, place=lambda item: (item.rotation,))
         return pb.ListOnCallResponse(on_call=found, next_page_token=token)
+
+    async def WatchRotations(self, request: pb.WatchRotationsRequest, context: Context) -> AsyncIterator[pb.WatchRotationsResponse]:
+        """Streams who is on call whenever that or a rotation changes."""
+        step = BatchSizer()
+        async for change in self._watch.watch(tenant=principal().tenant, token=request.resume_token, most=step.take):
+            message = on_call_message(change.answer)
+            step.saw(message.ByteSize())
+            yield pb.WatchRotationsResponse(on_call=message, resume_token=change.token)
 
     async def PreviewRotation(self, request: pb.PreviewRotationRequest, context: Context) -> pb.PreviewRotationResponse:
         """Shows the schedule of a range of time."""

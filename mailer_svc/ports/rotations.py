@@ -20,6 +20,13 @@ class GapClaim(NamedTuple):
     rotation: str
 
 
+class RotationChange(NamedTuple):
+    """The last change of a rotation: its number in the order of all changes."""
+
+    change: int
+    rotation: str
+
+
 class RotationStore(Protocol):
     """Keeps rotations and overrides. Times in microseconds since the epoch."""
 
@@ -65,6 +72,14 @@ class RotationStore(Protocol):
 
     async def delete_override(self, *, tenant: str, rotation: str, id: str, now: int) -> bool:  # noqa: A002
         """Takes one back. False: there is none that has not ended."""
+        ...
+
+    async def end_of_changes(self) -> int:
+        """The number behind which changes from now on are."""
+        ...
+
+    async def changes(self, *, tenant: str, after: int, limit: int) -> list[RotationChange]:
+        """The rotations that were changed behind a number, in the order of their last change."""
         ...
 
     async def problems(self, *, tenant: str, recipients: Collection[str]) -> Sequence[ParticipantProblem]:

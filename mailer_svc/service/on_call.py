@@ -73,6 +73,11 @@ class OnCall:
         (answer,) = await self._answers(tenant, [rotation], found, at)
         return answer
 
+    async def each(self, *, tenant: str, rotations: Sequence[str], at: int) -> list[OnCallAnswer]:
+        """Who is on call in each of some rotations at an instant."""
+        found = await self._histories.in_force(tenant=tenant, ids=rotations, at=at, around=SEEN) if rotations else {}
+        return await self._answers(tenant, rotations, found, at)
+
     async def page(self, *, tenant: str, at: int | None, recipient: str, after: str, limit: int) -> tuple[list[OnCallAnswer], str | None]:
         """Who is on call in the next rotations behind the id ``after``; only where ``recipient`` is unless that is empty.
 
@@ -80,8 +85,7 @@ class OnCall:
         """
         at = self._clock.micros() if at is None else at
         ids = await self._histories.ever(tenant=tenant, after=after, limit=limit)
-        found = await self._histories.in_force(tenant=tenant, ids=ids, at=at, around=SEEN)
-        answers = await self._answers(tenant, ids, found, at)
+        answers = await self.each(tenant=tenant, rotations=ids, at=at)
         there = [each for each in answers if each.interval is not None and (not recipient or recipient in each.interval.recipients)]
         return there, ids[-1] if len(ids) == limit else None
 

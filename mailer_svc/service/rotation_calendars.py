@@ -7,8 +7,9 @@ import msgspec
 
 from mailer_svc.domain.rotation_shifts import CalendarShifts, Directory, entries_of, names_in, shifts_of
 from mailer_svc.domain.rotations import RotationLayer, RotationPlan
-from mailer_svc.ports import AWAY, RotationStore
+from mailer_svc.ports import AWAY, ChangeHints, RotationStore
 from mailer_svc.ports.rotation_calendars import CalendarClaim, CalendarSource, CalendarUnreadable, RotationCalendarStore
+from mailer_svc.service.on_call_watch import topic
 from tocsin.background import Background, report_progress
 from tocsin.clock import MINUTE, Clock
 from tocsin.errors import InvalidInput
@@ -79,9 +80,17 @@ class CalendarWatch:
     """Reads the calendars that layers name; a component. What cannot be read leaves the shifts as they were, and is shown."""
 
     def __init__(
-        self, *, store: RotationCalendarStore, rotations: RotationStore, reader: ShiftReader, source: CalendarSource, clock: Clock
+        self,
+        *,
+        store: RotationCalendarStore,
+        rotations: RotationStore,
+        reader: ShiftReader,
+        source: CalendarSource,
+        hints: ChangeHints,
+        clock: Clock,
     ) -> None:
         self._store = store
+        self._hints = hints
         self._rotations = rotations
         self._reader = reader
         self._source = source
@@ -132,4 +141,5 @@ class CalendarWatch:
                 return
             now = self._clock.micros()
             if await self._rotations.change(tenant=claim.tenant, id=claim.rotation, revision=rotation.revision, plan=new, now=now):
+                await self._hints.publish(topic(claim.tenant))
                 return

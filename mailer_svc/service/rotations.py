@@ -8,7 +8,8 @@ from typing import Final
 from mailer_svc.domain import OverrideNotFound, RotationChanged, RotationNotFound, TooManyOverrides
 from mailer_svc.domain.rotation_checks import checked_override, checked_plan, checked_zone
 from mailer_svc.domain.rotations import Rotation, RotationOverride, RotationPlan
-from mailer_svc.ports import RotationStore
+from mailer_svc.ports import ChangeHints, RotationStore
+from mailer_svc.service.on_call_watch import topic
 from mailer_svc.service.rotation_calendars import ShiftReader
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
@@ -23,8 +24,9 @@ _UNREADABLE: Final = RotationPlan(time_zone="", layers=())
 class Rotations:
     """The rotations of all tenants."""
 
-    def __init__(self, *, store: RotationStore, reader: ShiftReader, clock: Clock, new_id: Callable[[], str]) -> None:
+    def __init__(self, *, store: RotationStore, reader: ShiftReader, hints: ChangeHints, clock: Clock, new_id: Callable[[], str]) -> None:
         self._store = store
+        self._hints = hints
         self._reader = reader
         self._clock = clock
         self._new_id = new_id
@@ -38,7 +40,9 @@ class Rotations:
         """
         plan = await self._checked(tenant, plan, known=_UNREADABLE)
         now = self._clock.micros()
-        return await self._store.create(Rotation(tenant=tenant, id=id or self._new_id(), plan=plan, created=now, updated=now))
+        made = await self._store.create(Rotation(tenant=tenant, id=id or self._new_id(), plan=plan, created=now, updated=now))
+        await self._hints.publish(topic(tenant))
+        return made
 
     async def get(self, *, tenant: str, id: str) -> Rotation:  # noqa: A002 - the word of the contract
         """One rotation.
@@ -71,6 +75,7 @@ class Rotations:
                 return found
             changed = await self._store.change(tenant=tenant, id=id, revision=found.revision, plan=plan, now=self._clock.micros())
             if changed is not None:
+                await self._hints.publish(topic(tenant))
                 return changed
         raise RotationChanged
 
@@ -92,6 +97,7 @@ class Rotations:
         """
         if not await self._store.delete(tenant=tenant, id=id, now=self._clock.micros()):
             raise RotationNotFound(f"There is no rotation rotations/{id}")
+        await self._hints.publish(topic(tenant))
 
     async def revisions(self, *, tenant: str, id: str, before: int | None, limit: int) -> list[Rotation]:  # noqa: A002
         """What a rotation was, the newest first; those before the revision ``before``."""
@@ -113,6 +119,7 @@ class Rotations:
         stored = await self._store.add_override(tenant=tenant, rotation=rotation, override=made, most=MOST_OVERRIDES)
         if stored is None:
             raise TooManyOverrides(f"rotations/{rotation} has {MOST_OVERRIDES} overrides that have not ended; change the rotation instead")
+        await self._hints.publish(topic(tenant))
         return stored
 
     async def overrides(self, *, tenant: str, rotation: str, ended: bool, after: int, limit: int) -> list[RotationOverride]:
@@ -128,6 +135,7 @@ class Rotations:
         """
         if not await self._store.delete_override(tenant=tenant, rotation=rotation, id=id, now=self._clock.micros()):
             raise OverrideNotFound(f"There is no override rotations/{rotation}/overrides/{id} that has not ended")
+        await self._hints.publish(topic(tenant))
 
     async def _checked(self, tenant: str, plan: RotationPlan, *, known: RotationPlan) -> RotationPlan:
         """The plan as it is stored: with the shifts of its calendars.

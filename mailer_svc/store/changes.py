@@ -12,6 +12,7 @@ import sqlite3
 from sqlalchemy import BigInteger, ColumnElement, cast, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mailer_svc.store.rotation_tables import rotation_changes
 from mailer_svc.store.tables import changes, events
 from tocsin.database import Database
 
@@ -68,16 +69,22 @@ class ChangeOrder:
     async def horizon(self, connection: AsyncConnection) -> int:
         """The first number that a reader must not rely on yet."""
         if self._sqlite:
-            return int(await connection.scalar(select(func.max(events.c.change))) or 0) + 1
+            return await _newest(connection) + 1
         oldest = cast(text("pg_snapshot_xmin(pg_current_snapshot())::text"), BigInteger)
         return int(await connection.scalar(select(changes.c.value + oldest)) or 0)
 
     async def restore(self, connection: AsyncConnection) -> None:
         """Takes up the numbers where they ended, also when a database was restored into a cluster whose own are behind."""
-        newest = int(await connection.scalar(select(func.max(events.c.change))) or 0)
+        newest = await _newest(connection)
         if self._sqlite:
             self._last = self._reserved = max(newest, int(await connection.scalar(select(changes.c.value)) or 0))
             await connection.execute(update(changes).values(value=self._last + _BLOCK))
             return
         own = int(await connection.scalar(text("SELECT pg_current_xact_id()::text::bigint")) or 0)
         await connection.execute(update(changes).where(changes.c.value + own <= newest).values(value=newest - own + 1))
+
+
+async def _newest(connection: AsyncConnection) -> int:
+    """The last number that was given, as far as a row has it."""
+    last = [await connection.scalar(select(func.max(column))) for column in (events.c.change, rotation_changes.c.change)]
+    return max(int(each or 0) for each in last)

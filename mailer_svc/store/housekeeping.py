@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import ENDED, UNEXPANDED
 from mailer_svc.store.people_tables import digest_members, digests, notifications, provider_events
-from mailer_svc.store.rotation_tables import rotation_overrides, rotation_revisions, rotations
+from mailer_svc.store.rotation_tables import rotation_changes, rotation_overrides, rotation_revisions, rotations
 from mailer_svc.store.tables import contents, deliveries, events, inbox_messages
 from tocsin.database import Database
 
@@ -46,8 +46,14 @@ class SqlDeliveryHousekeepingStore:
         ended = select(held.tenant, held.rotation, held.id).where(held.ends < before).limit(limit)
         revisions = delete(rotation_revisions).where(tuple_(was.tenant, was.rotation, was.revision).in_(old))
         overrides = delete(rotation_overrides).where(tuple_(held.tenant, held.rotation, held.id).in_(ended))
+        changed = rotation_changes.c
+        ever = select(was.rotation).where(was.tenant == changed.tenant, was.rotation == changed.rotation)
+        forgotten = select(changed.tenant, changed.rotation).where(~ever.exists()).limit(limit)
         async with self._database.transaction() as connection:
-            return (await connection.execute(revisions)).rowcount + (await connection.execute(overrides)).rowcount
+            removed = (await connection.execute(revisions)).rowcount + (await connection.execute(overrides)).rowcount
+            # A change is known for as long as the rotation is.
+            await connection.execute(delete(rotation_changes).where(tuple_(changed.tenant, changed.rotation).in_(forgotten)))
+            return removed
 
 
 async def _remove_notifications(connection: AsyncConnection, before: int, limit: int) -> int:

@@ -51,6 +51,16 @@ rotation_overrides = Table(
     Index("ix_rotation_overrides_ends", "ends"),
 )
 
+rotation_changes = Table(
+    "rotation_changes",
+    metadata,
+    # When each rotation was changed last, in the order of all changes; also of one that was removed.
+    Column("tenant", Text, primary_key=True),
+    Column("rotation", ID, primary_key=True),
+    Column("change", BigInteger, nullable=False, comment="Number of the transaction that changed it, or its overrides."),
+    Index("ix_rotation_changes_change", "change"),
+)
+
 rotation_calendars = Table(
     "rotation_calendars",
     metadata,

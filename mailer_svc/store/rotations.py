@@ -10,10 +10,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import AddressState, MemberKind, RotationExists, RotationNotFound
 from mailer_svc.domain.rotations import CalendarReading, OverrideKind, Rotation, RotationOverride, RotationPlan, decoded_plan, encoded_plan
-from mailer_svc.ports.rotations import ParticipantProblem
+from mailer_svc.ports.rotations import ParticipantProblem, RotationChange
+from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.people_tables import addresses, group_members, groups, recipients
-from mailer_svc.store.rotation_tables import calendar_feeds, rotation_calendars, rotation_overrides, rotation_revisions, rotations
-from tocsin.database import Database, insert_ignore
+from mailer_svc.store.rotation_tables import (
+    calendar_feeds,
+    rotation_calendars,
+    rotation_changes,
+    rotation_overrides,
+    rotation_revisions,
+    rotations,
+)
+from tocsin.database import Database, insert_ignore, upsert
 from tocsin.stored import known, texts
 from tocsin.telemetry import get_logger
 
@@ -25,8 +33,9 @@ _TABLES = {"recipients": recipients, "groups": groups, "rotations": rotations}
 class SqlRotations:
     """Keeps rotations on PostgreSQL or SQLite; every query is of one tenant."""
 
-    def __init__(self, *, database: Database) -> None:
+    def __init__(self, *, database: Database, order: ChangeOrder) -> None:
         self._database = database
+        self._order = order
 
     async def create(self, rotation: Rotation) -> Rotation:
         """Stores a new rotation; one that was removed goes on counting its revisions.
@@ -43,6 +52,7 @@ class SqlRotations:
                 raise RotationExists(f"rotations/{rotation.id} exists already")
             await connection.execute(insert(rotation_revisions).values(_revision(made)))
             await keep_calendars(connection, made)
+            await self._changed(connection, rotation.tenant, rotation.id)
         return made
 
     async def get(self, *, tenant: str, id: str) -> Rotation | None:  # noqa: A002 - the word of the contract
@@ -68,6 +78,7 @@ class SqlRotations:
             await _close(connection, tenant, id, now)
             await connection.execute(insert(rotation_revisions).values(_revision(new)))
             await keep_calendars(connection, new)
+            await self._changed(connection, tenant, id)
             return (await _with_calendars(connection, [_rotation(row)]))[0]
 
     async def delete(self, *, tenant: str, id: str, now: int) -> bool:  # noqa: A002 - the word of the contract
@@ -87,6 +98,7 @@ class SqlRotations:
             await connection.execute(delete(group_members).where(inside))
             await keep_calendars(connection, removed)
             await connection.execute(delete(calendar_feeds).where(feeds.tenant == tenant, feeds.subject == f"rotations/{id}"))
+            await self._changed(connection, tenant, id)
         return True
 
     async def revisions(self, *, tenant: str, id: str, before: int | None, limit: int) -> list[Rotation]:  # noqa: A002
@@ -116,6 +128,7 @@ class SqlRotations:
             made = replace(override, created=max(override.created, (last or 0) + 1))
             row = {"tenant": tenant, "rotation": rotation, **_override_row(made)}
             await connection.execute(insert(rotation_overrides).values(row))
+            await self._changed(connection, tenant, rotation)
         return made
 
     async def overrides(self, *, tenant: str, rotation: str, running_at: int | None, after: int, limit: int) -> list[RotationOverride]:
@@ -136,7 +149,26 @@ class SqlRotations:
             if not taken.rowcount:
                 return False
             await _look_for_gaps(connection, tenant, rotation)
+            await self._changed(connection, tenant, rotation)
         return True
+
+    async def end_of_changes(self) -> int:
+        """The number behind which changes from now on are."""
+        async with self._database.read() as connection:
+            return await self._order.horizon(connection) - 1
+
+    async def changes(self, *, tenant: str, after: int, limit: int) -> list[RotationChange]:
+        """The rotations that were changed behind a number, in the order of their last change."""
+        made = rotation_changes.c
+        async with self._database.read(snapshot=True) as connection:
+            shown = (made.tenant == tenant, made.change > after, made.change < await self._order.horizon(connection))
+            rows = await connection.execute(select(made.change, made.rotation).where(*shown).order_by(made.change).limit(limit))
+            return [RotationChange(row.change, row.rotation) for row in rows]
+
+    async def _changed(self, connection: AsyncConnection, tenant: str, rotation: str) -> None:
+        """Tells whoever watches; a transaction changes one rotation, so that its number is a place of its own in the order."""
+        row = {"tenant": tenant, "rotation": rotation, "change": await self._order.begin(connection)}
+        await connection.execute(upsert(rotation_changes, keys=("tenant", "rotation"), update=("change",)), row)
 
     async def problems(self, *, tenant: str, recipients: Collection[str]) -> Sequence[ParticipantProblem]:
         """Those of the recipients who cannot take turns: they do not exist, or all their addresses are RETIRED."""

@@ -36,6 +36,7 @@ from mailer_svc.service import (
     Unsubscribing,
 )
 from mailer_svc.service.feeds import CalendarFeeds
+from mailer_svc.service.on_call_watch import OnCallWatch
 from mailer_svc.service.verification import PURPOSE
 from mailer_svc.store import (
     SqlAddresses,
@@ -75,6 +76,7 @@ def people_handlers(
     channels: Channels,
     accepting: Accepting,
     on_call: OnCall,
+    on_call_watch: OnCallWatch,
     rotations: Rotations,
     feeds: CalendarFeeds,
 ) -> tuple[Sequence[tuple[Any, Any]], Callable[[], None]]:
@@ -108,7 +110,7 @@ def people_handlers(
         (group_service_pb2_grpc.add_GroupServiceServicer_to_server, GroupHandlers(groups=groups, imports=imports, codecs=codecs)),
         (
             rotation_service_pb2_grpc.add_RotationServiceServicer_to_server,
-            RotationHandlers(rotations=rotations, on_call=on_call),
+            RotationHandlers(rotations=rotations, on_call=on_call, watch=on_call_watch),
         ),
         (feed_service_pb2_grpc.add_FeedServiceServicer_to_server, FeedHandlers(feeds=feeds)),
         (

@@ -85,6 +85,7 @@ def mail_server(
         channels=channels,
         accepting=notifying.accepting,
         on_call=storage.on_call,
+        on_call_watch=storage.on_call_watch,
         rotations=storage.rotations,
         feeds=storage.feeds,
     )

@@ -14,6 +14,7 @@ from mailer_svc.service import (
     Templates,
 )
 from mailer_svc.service.feeds import CalendarFeeds
+from mailer_svc.service.on_call_watch import OnCallWatch
 from mailer_svc.service.rotation_calendars import CalendarWatch, ShiftReader
 from mailer_svc.store import (
     ChangeOrder,
@@ -57,12 +58,15 @@ class MailStorage:
         self.people = SqlPeopleFacts(database=self.database)
         self.histories = SqlRotationHistories(database=self.database)
         self.on_call = OnCall(histories=self.histories, clock=clock)
-        rotations = SqlRotations(database=self.database)
+        rotations = SqlRotations(database=self.database, order=self.order)
+        self.on_call_watch = OnCallWatch(on_call=self.on_call, store=rotations, hints=self.hints, clock=clock)
         calendars = SqlRotationCalendars(database=self.database)
         self.shift_reader = ShiftReader(store=calendars, clock=clock)
-        self.rotations = Rotations(store=rotations, reader=self.shift_reader, clock=clock, new_id=lambda: str(ULID()))
+        self.rotations = Rotations(store=rotations, reader=self.shift_reader, hints=self.hints, clock=clock, new_id=lambda: str(ULID()))
         self._pages = HttpCalendars(client=HttpClient(allowed=settings.allowed_targets, https_only=True, limits=_CALENDAR_LIMITS))
-        self._watch = CalendarWatch(store=calendars, rotations=rotations, reader=self.shift_reader, source=self._pages, clock=clock)
+        self._watch = CalendarWatch(
+            store=calendars, rotations=rotations, reader=self.shift_reader, source=self._pages, hints=self.hints, clock=clock
+        )
         self.feeds = CalendarFeeds(
             store=SqlCalendarFeeds(database=self.database),
             rotations=rotations,

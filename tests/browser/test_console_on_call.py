@@ -117,6 +117,28 @@ async def test_an_override_by_form_is_taken_back_by_undo(browser: Chromium, home
     assert await page.value("violations") == []
 
 
+async def test_who_is_on_call_changes_while_somebody_looks(browser: Chromium, home: str, stack: RunningStack) -> None:
+    """By an override that a program makes and takes back, and when one begins: nobody touches the page."""
+    page = await shown(browser, f"{home}/on-call", **DESK)
+    has = "document.querySelector('table.duty a[href*=\"/on-call/shop\"]')?.closest('tr').cells[1].innerText"
+    await page.until(f"{has} !== undefined")
+    before = await page.value(has)
+
+    def override(api: httpx2.Client, ahead: int) -> str:
+        begin = datetime.now(UTC) + timedelta(seconds=ahead)
+        times = {"startTime": begin.isoformat(), "endTime": (begin + timedelta(hours=1)).isoformat()}
+        body = {"kind": "REPLACE", "recipients": ["recipients/ann", "recipients/eve"], "comment": "a swap", **times}
+        return api.post("/v1/rotations/shop/overrides", json=body).raise_for_status().json()["name"]
+
+    with client(stack) as api:
+        for ahead in (0, 3):
+            made = override(api, ahead)
+            await page.until(f"{has}.includes(', ')")
+            api.delete(f"/v1/{made}").raise_for_status()
+            await page.until(f"{has} === {json.dumps(before)}")
+    assert await page.value("violations") == []
+
+
 async def test_an_override_by_dragging_over_the_calendar(browser: Chromium, home: str, stack: RunningStack) -> None:
     """From noon of a day to the evening of the next, on which the clocks change: the form has these times, and so has the override."""
     page = await shown(browser, f"{home}/on-call?at=2027-03-22", **DESK)

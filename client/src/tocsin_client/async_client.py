@@ -2144,6 +2144,295 @@ class AsyncClient(AsyncCore):
         """
         return self._stream(contract.WATCH_DELIVERIES, {"firing": firing, "resume_token": resume_token})
 
+    async def create_rotation(
+        self,
+        rotation: models.Rotation | JsonObject,
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> models.Rotation:
+        """Makes a rotation.
+
+        Needs the scope ``recipients:write``.
+
+        Args:
+            rotation: The rotation.
+            idempotency_key: a key of your own for this request; sent again with it, it does nothing more. One is made up unless given.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return await self._call(contract.CREATE_ROTATION, {"rotation": rotation}, timeout=timeout, key=idempotency_key)
+
+    async def get_rotation(
+        self,
+        name: str,
+        *,
+        timeout: float | None = None,
+    ) -> models.Rotation:
+        """Reads a rotation.
+
+        Needs the scope ``recipients:read``.
+
+        Args:
+            name: Resource name.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return await self._call(contract.GET_ROTATION, {"name": name}, timeout=timeout)
+
+    def list_rotations(
+        self,
+        *,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        timeout: float | None = None,
+    ) -> AsyncPages[models.ListRotationsResponse, models.Rotation]:
+        """Lists rotations, by name.
+
+        Needs the scope ``recipients:read``.
+
+        Args:
+            page_size: Most of them wanted; 50 unless given, at most 1000.
+            page_token: next_page_token of the page before.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._pages(contract.LIST_ROTATIONS, {"page_size": page_size, "page_token": page_token}, "rotations", timeout)
+
+    async def update_rotation(
+        self,
+        rotation: models.Rotation | JsonObject,
+        *,
+        update_mask: Sequence[str] | str | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> models.Rotation:
+        """Changes fields of a rotation, from now on: who was on call before stays as it was.
+
+        Needs the scope ``recipients:write``.
+
+        Args:
+            rotation: New values, and the name of the rotation.
+            update_mask: Fields to change: "display_name", "time_zone", "layers", "owner"; without one, those that are set.
+            idempotency_key: a key of your own for this request; sent again with it, it does nothing more. One is made up unless given.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return await self._call(contract.UPDATE_ROTATION, {"rotation": rotation, "update_mask": update_mask}, timeout=timeout, key=idempotency_key)
+
+    async def delete_rotation(
+        self,
+        name: str,
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Removes a rotation, also from the groups that it is in. Who was on call before can still be asked.
+
+        Needs the scope ``recipients:write``.
+
+        Args:
+            name: Resource name.
+            idempotency_key: a key of your own for this request; sent again with it, it does nothing more. One is made up unless given.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return await self._call(contract.DELETE_ROTATION, {"name": name}, timeout=timeout, key=idempotency_key)
+
+    def list_rotation_revisions(
+        self,
+        name: str,
+        *,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        timeout: float | None = None,
+    ) -> AsyncPages[models.ListRotationRevisionsResponse, models.Rotation]:
+        """Lists what a rotation was at each of its revisions, the newest first.
+
+        Needs the scope ``recipients:read``.
+
+        Args:
+            name: Resource name; also of a rotation that is gone.
+            page_size: Most of them wanted; 50 unless given, at most 1000.
+            page_token: next_page_token of the page before.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._pages(contract.LIST_ROTATION_REVISIONS, {"name": name, "page_size": page_size, "page_token": page_token}, "revisions", timeout)
+
+    async def get_on_call(
+        self,
+        name: str,
+        *,
+        at: datetime | str | None = None,
+        timeout: float | None = None,
+    ) -> models.OnCall:
+        """Says who is on call, was or will be. In the past by the revision and the overrides that were in force then.
+
+        Needs the scope ``recipients:read``.
+
+        Args:
+            name: Resource name; for an instant in the past also of a rotation that is gone.
+            at: When; now unless given.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return await self._call(contract.GET_ON_CALL, {"name": name, "at": at}, timeout=timeout)
+
+    def list_on_call(
+        self,
+        *,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        at: datetime | str | None = None,
+        recipient: str | None = None,
+        timeout: float | None = None,
+    ) -> AsyncPages[models.ListOnCallResponse, models.OnCall]:
+        """Says who is on call in each rotation, or in which of them a recipient is.
+
+        Needs the scope ``recipients:read``.
+
+        Args:
+            page_size: Most rotations to look at; 50 unless given, at most 1000. With a recipient a page may show fewer, even none,
+                before the last one.
+            page_token: next_page_token of the page before.
+            at: When; now unless given.
+            recipient: Only where this recipient is on call, "recipients/{id}".
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._pages(contract.LIST_ON_CALL, {"page_size": page_size, "page_token": page_token, "at": at, "recipient": recipient}, "on_call", timeout)
+
+    def watch_rotations(
+        self,
+        *,
+        resume_token: str | None = None,
+    ) -> AsyncStream[models.WatchRotationsResponse]:
+        """Streams who is on call in a rotation whenever that changes, by a hand-over or because somebody changed the rotation or its
+        overrides, from now on or from a resume token on. A rotation that changed several times since the token comes once, as it now is.
+
+        Needs the scope ``recipients:read``.
+
+        Args:
+            resume_token: resume_token of the last change seen; the changes after it come first.
+        """
+        return self._stream(contract.WATCH_ROTATIONS, {"resume_token": resume_token})
+
+    async def preview_rotation(
+        self,
+        name: str,
+        *,
+        from_: datetime | str | None = None,
+        to: datetime | str | None = None,
+        timeout: float | None = None,
+    ) -> models.PreviewRotationResponse:
+        """Shows the schedule of a range of time as it comes out of layers and overrides, with gaps and double cover. What is past is shown
+        as it was in force then.
+
+        Needs the scope ``recipients:read``.
+
+        Args:
+            name: Resource name.
+            from_: Where it begins; now unless given.
+            to: Where it ends, at most 366 days later; four weeks later unless given.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return await self._call(contract.PREVIEW_ROTATION, {"name": name, "from_": from_, "to": to}, timeout=timeout)
+
+    async def preview_rotation_draft(
+        self,
+        *,
+        rotation: models.Rotation | JsonObject,
+        from_: datetime | str | None = None,
+        to: datetime | str | None = None,
+        timeout: float | None = None,
+    ) -> models.PreviewRotationDraftResponse:
+        """Shows the schedule that a rotation would have from now on, as it is given; stores nothing. One that exists keeps its overrides.
+
+        Needs the scope ``recipients:read``.
+
+        Args:
+            rotation: The rotation, with the name of one that exists or without a name.
+            from_: Where it begins; now unless given.
+            to: Where it ends, at most 366 days later; four weeks later unless given.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return await self._call(contract.PREVIEW_ROTATION_DRAFT, {"rotation": rotation, "from_": from_, "to": to}, timeout=timeout)
+
+    def preview_on_call(
+        self,
+        *,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        from_: datetime | str | None = None,
+        to: datetime | str | None = None,
+        timeout: float | None = None,
+    ) -> AsyncPages[models.PreviewOnCallResponse, models.RotationSchedule]:
+        """Shows the schedules of all rotations in a range of time, by name: each as PreviewRotation shows it.
+
+        Needs the scope ``recipients:read``.
+
+        Args:
+            page_size: Most of them wanted; 50 unless given, at most 1000. A page with many intervals has fewer.
+            page_token: next_page_token of the page before.
+            from_: Where they begin; now unless given.
+            to: Where they end, at most 366 days later; four weeks later unless given.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._pages(contract.PREVIEW_ON_CALL, {"page_size": page_size, "page_token": page_token, "from_": from_, "to": to}, "schedules", timeout)
+
+    async def create_rotation_override(
+        self,
+        parent: str,
+        override: models.RotationOverride | JsonObject,
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> models.RotationOverride:
+        """Makes an override. It counts from now on, also if it begins earlier.
+
+        Needs the scope ``recipients:write``.
+
+        Args:
+            parent: The rotation.
+            override: The override.
+            idempotency_key: a key of your own for this request; sent again with it, it does nothing more. One is made up unless given.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return await self._call(contract.CREATE_ROTATION_OVERRIDE, {"parent": parent, "override": override}, timeout=timeout, key=idempotency_key)
+
+    def list_rotation_overrides(
+        self,
+        parent: str,
+        *,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        show_ended: bool | None = None,
+        timeout: float | None = None,
+    ) -> AsyncPages[models.ListRotationOverridesResponse, models.RotationOverride]:
+        """Lists the overrides of a rotation that have not ended, in the order of their creation; with show_ended those before as well.
+
+        Needs the scope ``recipients:read``.
+
+        Args:
+            parent: The rotation.
+            page_size: Most of them wanted; 50 unless given, at most 1000.
+            page_token: next_page_token of the page before.
+            show_ended: Whether those that have ended are shown, too.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._pages(contract.LIST_ROTATION_OVERRIDES, {"parent": parent, "page_size": page_size, "page_token": page_token, "show_ended": show_ended}, "overrides", timeout)
+
+    async def delete_rotation_override(
+        self,
+        name: str,
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Takes an override back, from now on: as long as it was in force it stays in the history.
+
+        Needs the scope ``recipients:write``.
+
+        Args:
+            name: Resource name.
+            idempotency_key: a key of your own for this request; sent again with it, it does nothing more. One is made up unless given.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return await self._call(contract.DELETE_ROTATION_OVERRIDE, {"name": name}, timeout=timeout, key=idempotency_key)
+
     async def get_mesh(
         self,
         *,
@@ -3715,280 +4004,6 @@ class AsyncClient(AsyncCore):
             filter: AIP-160 conditions, as in ListRecipients.
         """
         return self._stream(contract.EXPORT_RECIPIENTS, {"filter": filter})
-
-    async def create_rotation(
-        self,
-        rotation: models.Rotation | JsonObject,
-        *,
-        idempotency_key: str | None = None,
-        timeout: float | None = None,
-    ) -> models.Rotation:
-        """Makes a rotation.
-
-        Needs the scope ``recipients:write``.
-
-        Args:
-            rotation: The rotation.
-            idempotency_key: a key of your own for this request; sent again with it, it does nothing more. One is made up unless given.
-            timeout: seconds for one answer; what the contract says unless given.
-        """
-        return await self._call(contract.CREATE_ROTATION, {"rotation": rotation}, timeout=timeout, key=idempotency_key)
-
-    async def get_rotation(
-        self,
-        name: str,
-        *,
-        timeout: float | None = None,
-    ) -> models.Rotation:
-        """Reads a rotation.
-
-        Needs the scope ``recipients:read``.
-
-        Args:
-            name: Resource name.
-            timeout: seconds for one answer; what the contract says unless given.
-        """
-        return await self._call(contract.GET_ROTATION, {"name": name}, timeout=timeout)
-
-    def list_rotations(
-        self,
-        *,
-        page_size: int | None = None,
-        page_token: str | None = None,
-        timeout: float | None = None,
-    ) -> AsyncPages[models.ListRotationsResponse, models.Rotation]:
-        """Lists rotations, by name.
-
-        Needs the scope ``recipients:read``.
-
-        Args:
-            page_size: Most of them wanted; 50 unless given, at most 1000.
-            page_token: next_page_token of the page before.
-            timeout: seconds for one answer; what the contract says unless given.
-        """
-        return self._pages(contract.LIST_ROTATIONS, {"page_size": page_size, "page_token": page_token}, "rotations", timeout)
-
-    async def update_rotation(
-        self,
-        rotation: models.Rotation | JsonObject,
-        *,
-        update_mask: Sequence[str] | str | None = None,
-        idempotency_key: str | None = None,
-        timeout: float | None = None,
-    ) -> models.Rotation:
-        """Changes fields of a rotation, from now on: who was on call before stays as it was.
-
-        Needs the scope ``recipients:write``.
-
-        Args:
-            rotation: New values, and the name of the rotation.
-            update_mask: Fields to change: "display_name", "time_zone", "layers", "owner"; without one, those that are set.
-            idempotency_key: a key of your own for this request; sent again with it, it does nothing more. One is made up unless given.
-            timeout: seconds for one answer; what the contract says unless given.
-        """
-        return await self._call(contract.UPDATE_ROTATION, {"rotation": rotation, "update_mask": update_mask}, timeout=timeout, key=idempotency_key)
-
-    async def delete_rotation(
-        self,
-        name: str,
-        *,
-        idempotency_key: str | None = None,
-        timeout: float | None = None,
-    ) -> None:
-        """Removes a rotation, also from the groups that it is in. Who was on call before can still be asked.
-
-        Needs the scope ``recipients:write``.
-
-        Args:
-            name: Resource name.
-            idempotency_key: a key of your own for this request; sent again with it, it does nothing more. One is made up unless given.
-            timeout: seconds for one answer; what the contract says unless given.
-        """
-        return await self._call(contract.DELETE_ROTATION, {"name": name}, timeout=timeout, key=idempotency_key)
-
-    def list_rotation_revisions(
-        self,
-        name: str,
-        *,
-        page_size: int | None = None,
-        page_token: str | None = None,
-        timeout: float | None = None,
-    ) -> AsyncPages[models.ListRotationRevisionsResponse, models.Rotation]:
-        """Lists what a rotation was at each of its revisions, the newest first.
-
-        Needs the scope ``recipients:read``.
-
-        Args:
-            name: Resource name; also of a rotation that is gone.
-            page_size: Most of them wanted; 50 unless given, at most 1000.
-            page_token: next_page_token of the page before.
-            timeout: seconds for one answer; what the contract says unless given.
-        """
-        return self._pages(contract.LIST_ROTATION_REVISIONS, {"name": name, "page_size": page_size, "page_token": page_token}, "revisions", timeout)
-
-    async def get_on_call(
-        self,
-        name: str,
-        *,
-        at: datetime | str | None = None,
-        timeout: float | None = None,
-    ) -> models.OnCall:
-        """Says who is on call, was or will be. In the past by the revision and the overrides that were in force then.
-
-        Needs the scope ``recipients:read``.
-
-        Args:
-            name: Resource name; for an instant in the past also of a rotation that is gone.
-            at: When; now unless given.
-            timeout: seconds for one answer; what the contract says unless given.
-        """
-        return await self._call(contract.GET_ON_CALL, {"name": name, "at": at}, timeout=timeout)
-
-    def list_on_call(
-        self,
-        *,
-        page_size: int | None = None,
-        page_token: str | None = None,
-        at: datetime | str | None = None,
-        recipient: str | None = None,
-        timeout: float | None = None,
-    ) -> AsyncPages[models.ListOnCallResponse, models.OnCall]:
-        """Says who is on call in each rotation, or in which of them a recipient is.
-
-        Needs the scope ``recipients:read``.
-
-        Args:
-            page_size: Most rotations to look at; 50 unless given, at most 1000. With a recipient a page may show fewer, even none,
-                before the last one.
-            page_token: next_page_token of the page before.
-            at: When; now unless given.
-            recipient: Only where this recipient is on call, "recipients/{id}".
-            timeout: seconds for one answer; what the contract says unless given.
-        """
-        return self._pages(contract.LIST_ON_CALL, {"page_size": page_size, "page_token": page_token, "at": at, "recipient": recipient}, "on_call", timeout)
-
-    async def preview_rotation(
-        self,
-        name: str,
-        *,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
-        timeout: float | None = None,
-    ) -> models.PreviewRotationResponse:
-        """Shows the schedule of a range of time as it comes out of layers and overrides, with gaps and double cover. What is past is shown
-        as it was in force then.
-
-        Needs the scope ``recipients:read``.
-
-        Args:
-            name: Resource name.
-            from_: Where it begins; now unless given.
-            to: Where it ends, at most 366 days later; four weeks later unless given.
-            timeout: seconds for one answer; what the contract says unless given.
-        """
-        return await self._call(contract.PREVIEW_ROTATION, {"name": name, "from_": from_, "to": to}, timeout=timeout)
-
-    async def preview_rotation_draft(
-        self,
-        *,
-        rotation: models.Rotation | JsonObject,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
-        timeout: float | None = None,
-    ) -> models.PreviewRotationDraftResponse:
-        """Shows the schedule that a rotation would have from now on, as it is given; stores nothing. One that exists keeps its overrides.
-
-        Needs the scope ``recipients:read``.
-
-        Args:
-            rotation: The rotation, with the name of one that exists or without a name.
-            from_: Where it begins; now unless given.
-            to: Where it ends, at most 366 days later; four weeks later unless given.
-            timeout: seconds for one answer; what the contract says unless given.
-        """
-        return await self._call(contract.PREVIEW_ROTATION_DRAFT, {"rotation": rotation, "from_": from_, "to": to}, timeout=timeout)
-
-    def preview_on_call(
-        self,
-        *,
-        page_size: int | None = None,
-        page_token: str | None = None,
-        from_: datetime | str | None = None,
-        to: datetime | str | None = None,
-        timeout: float | None = None,
-    ) -> AsyncPages[models.PreviewOnCallResponse, models.RotationSchedule]:
-        """Shows the schedules of all rotations in a range of time, by name: each as PreviewRotation shows it.
-
-        Needs the scope ``recipients:read``.
-
-        Args:
-            page_size: Most of them wanted; 50 unless given, at most 1000. A page with many intervals has fewer.
-            page_token: next_page_token of the page before.
-            from_: Where they begin; now unless given.
-            to: Where they end, at most 366 days later; four weeks later unless given.
-            timeout: seconds for one answer; what the contract says unless given.
-        """
-        return self._pages(contract.PREVIEW_ON_CALL, {"page_size": page_size, "page_token": page_token, "from_": from_, "to": to}, "schedules", timeout)
-
-    async def create_rotation_override(
-        self,
-        parent: str,
-        override: models.RotationOverride | JsonObject,
-        *,
-        idempotency_key: str | None = None,
-        timeout: float | None = None,
-    ) -> models.RotationOverride:
-        """Makes an override. It counts from now on, also if it begins earlier.
-
-        Needs the scope ``recipients:write``.
-
-        Args:
-            parent: The rotation.
-            override: The override.
-            idempotency_key: a key of your own for this request; sent again with it, it does nothing more. One is made up unless given.
-            timeout: seconds for one answer; what the contract says unless given.
-        """
-        return await self._call(contract.CREATE_ROTATION_OVERRIDE, {"parent": parent, "override": override}, timeout=timeout, key=idempotency_key)
-
-    def list_rotation_overrides(
-        self,
-        parent: str,
-        *,
-        page_size: int | None = None,
-        page_token: str | None = None,
-        show_ended: bool | None = None,
-        timeout: float | None = None,
-    ) -> AsyncPages[models.ListRotationOverridesResponse, models.RotationOverride]:
-        """Lists the overrides of a rotation that have not ended, in the order of their creation; with show_ended those before as well.
-
-        Needs the scope ``recipients:read``.
-
-        Args:
-            parent: The rotation.
-            page_size: Most of them wanted; 50 unless given, at most 1000.
-            page_token: next_page_token of the page before.
-            show_ended: Whether those that have ended are shown, too.
-            timeout: seconds for one answer; what the contract says unless given.
-        """
-        return self._pages(contract.LIST_ROTATION_OVERRIDES, {"parent": parent, "page_size": page_size, "page_token": page_token, "show_ended": show_ended}, "overrides", timeout)
-
-    async def delete_rotation_override(
-        self,
-        name: str,
-        *,
-        idempotency_key: str | None = None,
-        timeout: float | None = None,
-    ) -> None:
-        """Takes an override back, from now on: as long as it was in force it stays in the history.
-
-        Needs the scope ``recipients:write``.
-
-        Args:
-            name: Resource name.
-            idempotency_key: a key of your own for this request; sent again with it, it does nothing more. One is made up unless given.
-            timeout: seconds for one answer; what the contract says unless given.
-        """
-        return await self._call(contract.DELETE_ROTATION_OVERRIDE, {"name": name}, timeout=timeout, key=idempotency_key)
 
     async def send_simple_notification(
         self,

@@ -1442,6 +1442,192 @@ WATCH_DELIVERIES = Call(
     timeout=3600,
 )
 
+CREATE_ROTATION = Call(
+    method="POST",
+    paths=("/v1/rotations",),
+    params={
+        "rotation": Param("rotation", message("Rotation")),
+    },
+    body="rotation",
+    answer=message("Rotation"),
+    repeat="key",
+    timeout=10,
+)
+
+GET_ROTATION = Call(
+    method="GET",
+    paths=("/v1/{name=rotations/*}",),
+    params={
+        "name": Param("name", TEXT),
+    },
+    answer=message("Rotation"),
+    repeat="always",
+    timeout=10,
+)
+
+LIST_ROTATIONS = Call(
+    method="GET",
+    paths=("/v1/rotations",),
+    params={
+        "page_size": Param("pageSize", INTEGER),
+        "page_token": Param("pageToken", TEXT),
+    },
+    answer=message("ListRotationsResponse"),
+    repeat="always",
+    timeout=10,
+)
+
+UPDATE_ROTATION = Call(
+    method="PATCH",
+    paths=("/v1/{rotation.name=rotations/*}",),
+    params={
+        "rotation": Param("rotation", message("Rotation")),
+        "update_mask": Param("updateMask", MASK),
+    },
+    body="rotation",
+    answer=message("Rotation"),
+    repeat="key",
+    timeout=10,
+)
+
+DELETE_ROTATION = Call(
+    method="DELETE",
+    paths=("/v1/{name=rotations/*}",),
+    params={
+        "name": Param("name", TEXT),
+    },
+    repeat="key",
+    timeout=10,
+)
+
+LIST_ROTATION_REVISIONS = Call(
+    method="GET",
+    paths=("/v1/{name=rotations/*}/revisions",),
+    params={
+        "name": Param("name", TEXT),
+        "page_size": Param("pageSize", INTEGER),
+        "page_token": Param("pageToken", TEXT),
+    },
+    answer=message("ListRotationRevisionsResponse"),
+    repeat="always",
+    timeout=10,
+)
+
+GET_ON_CALL = Call(
+    method="GET",
+    paths=("/v1/{name=rotations/*}:onCall",),
+    params={
+        "name": Param("name", TEXT),
+        "at": Param("at", TIME),
+    },
+    answer=message("OnCall"),
+    repeat="always",
+    timeout=10,
+)
+
+LIST_ON_CALL = Call(
+    method="GET",
+    paths=("/v1/onCall",),
+    params={
+        "page_size": Param("pageSize", INTEGER),
+        "page_token": Param("pageToken", TEXT),
+        "at": Param("at", TIME),
+        "recipient": Param("recipient", TEXT),
+    },
+    answer=message("ListOnCallResponse"),
+    repeat="always",
+    timeout=10,
+)
+
+WATCH_ROTATIONS = Call(
+    method="GET",
+    paths=("/v1/rotations:watch",),
+    params={
+        "resume_token": Param("resumeToken", TEXT),
+    },
+    answer=message("WatchRotationsResponse"),
+    repeat="always",
+    timeout=3600,
+)
+
+PREVIEW_ROTATION = Call(
+    method="GET",
+    paths=("/v1/{name=rotations/*}:preview",),
+    params={
+        "name": Param("name", TEXT),
+        "from_": Param("from", TIME),
+        "to": Param("to", TIME),
+    },
+    answer=message("PreviewRotationResponse"),
+    repeat="always",
+    timeout=10,
+)
+
+PREVIEW_ROTATION_DRAFT = Call(
+    method="POST",
+    paths=("/v1/rotations:preview",),
+    params={
+        "rotation": Param("rotation", message("Rotation")),
+        "from_": Param("from", TIME),
+        "to": Param("to", TIME),
+    },
+    body="*",
+    answer=message("PreviewRotationDraftResponse"),
+    repeat="always",
+    timeout=10,
+)
+
+PREVIEW_ON_CALL = Call(
+    method="GET",
+    paths=("/v1/onCall:preview",),
+    params={
+        "page_size": Param("pageSize", INTEGER),
+        "page_token": Param("pageToken", TEXT),
+        "from_": Param("from", TIME),
+        "to": Param("to", TIME),
+    },
+    answer=message("PreviewOnCallResponse"),
+    repeat="always",
+    timeout=10,
+)
+
+CREATE_ROTATION_OVERRIDE = Call(
+    method="POST",
+    paths=("/v1/{parent=rotations/*}/overrides",),
+    params={
+        "parent": Param("parent", TEXT),
+        "override": Param("override", message("RotationOverride")),
+    },
+    body="override",
+    answer=message("RotationOverride"),
+    repeat="key",
+    timeout=10,
+)
+
+LIST_ROTATION_OVERRIDES = Call(
+    method="GET",
+    paths=("/v1/{parent=rotations/*}/overrides",),
+    params={
+        "parent": Param("parent", TEXT),
+        "page_size": Param("pageSize", INTEGER),
+        "page_token": Param("pageToken", TEXT),
+        "show_ended": Param("showEnded", BOOL),
+    },
+    answer=message("ListRotationOverridesResponse"),
+    repeat="always",
+    timeout=10,
+)
+
+DELETE_ROTATION_OVERRIDE = Call(
+    method="DELETE",
+    paths=("/v1/{name=rotations/*/overrides/*}",),
+    params={
+        "name": Param("name", TEXT),
+    },
+    repeat="key",
+    timeout=10,
+)
+
 GET_MESH = Call(
     method="GET",
     paths=("/v1/mesh",),
@@ -2513,181 +2699,6 @@ EXPORT_RECIPIENTS = Call(
     answer=message("Recipient"),
     repeat="always",
     timeout=3600,
-)
-
-CREATE_ROTATION = Call(
-    method="POST",
-    paths=("/v1/rotations",),
-    params={
-        "rotation": Param("rotation", message("Rotation")),
-    },
-    body="rotation",
-    answer=message("Rotation"),
-    repeat="key",
-    timeout=10,
-)
-
-GET_ROTATION = Call(
-    method="GET",
-    paths=("/v1/{name=rotations/*}",),
-    params={
-        "name": Param("name", TEXT),
-    },
-    answer=message("Rotation"),
-    repeat="always",
-    timeout=10,
-)
-
-LIST_ROTATIONS = Call(
-    method="GET",
-    paths=("/v1/rotations",),
-    params={
-        "page_size": Param("pageSize", INTEGER),
-        "page_token": Param("pageToken", TEXT),
-    },
-    answer=message("ListRotationsResponse"),
-    repeat="always",
-    timeout=10,
-)
-
-UPDATE_ROTATION = Call(
-    method="PATCH",
-    paths=("/v1/{rotation.name=rotations/*}",),
-    params={
-        "rotation": Param("rotation", message("Rotation")),
-        "update_mask": Param("updateMask", MASK),
-    },
-    body="rotation",
-    answer=message("Rotation"),
-    repeat="key",
-    timeout=10,
-)
-
-DELETE_ROTATION = Call(
-    method="DELETE",
-    paths=("/v1/{name=rotations/*}",),
-    params={
-        "name": Param("name", TEXT),
-    },
-    repeat="key",
-    timeout=10,
-)
-
-LIST_ROTATION_REVISIONS = Call(
-    method="GET",
-    paths=("/v1/{name=rotations/*}/revisions",),
-    params={
-        "name": Param("name", TEXT),
-        "page_size": Param("pageSize", INTEGER),
-        "page_token": Param("pageToken", TEXT),
-    },
-    answer=message("ListRotationRevisionsResponse"),
-    repeat="always",
-    timeout=10,
-)
-
-GET_ON_CALL = Call(
-    method="GET",
-    paths=("/v1/{name=rotations/*}:onCall",),
-    params={
-        "name": Param("name", TEXT),
-        "at": Param("at", TIME),
-    },
-    answer=message("OnCall"),
-    repeat="always",
-    timeout=10,
-)
-
-LIST_ON_CALL = Call(
-    method="GET",
-    paths=("/v1/onCall",),
-    params={
-        "page_size": Param("pageSize", INTEGER),
-        "page_token": Param("pageToken", TEXT),
-        "at": Param("at", TIME),
-        "recipient": Param("recipient", TEXT),
-    },
-    answer=message("ListOnCallResponse"),
-    repeat="always",
-    timeout=10,
-)
-
-PREVIEW_ROTATION = Call(
-    method="GET",
-    paths=("/v1/{name=rotations/*}:preview",),
-    params={
-        "name": Param("name", TEXT),
-        "from_": Param("from", TIME),
-        "to": Param("to", TIME),
-    },
-    answer=message("PreviewRotationResponse"),
-    repeat="always",
-    timeout=10,
-)
-
-PREVIEW_ROTATION_DRAFT = Call(
-    method="POST",
-    paths=("/v1/rotations:preview",),
-    params={
-        "rotation": Param("rotation", message("Rotation")),
-        "from_": Param("from", TIME),
-        "to": Param("to", TIME),
-    },
-    body="*",
-    answer=message("PreviewRotationDraftResponse"),
-    repeat="always",
-    timeout=10,
-)
-
-PREVIEW_ON_CALL = Call(
-    method="GET",
-    paths=("/v1/onCall:preview",),
-    params={
-        "page_size": Param("pageSize", INTEGER),
-        "page_token": Param("pageToken", TEXT),
-        "from_": Param("from", TIME),
-        "to": Param("to", TIME),
-    },
-    answer=message("PreviewOnCallResponse"),
-    repeat="always",
-    timeout=10,
-)
-
-CREATE_ROTATION_OVERRIDE = Call(
-    method="POST",
-    paths=("/v1/{parent=rotations/*}/overrides",),
-    params={
-        "parent": Param("parent", TEXT),
-        "override": Param("override", message("RotationOverride")),
-    },
-    body="override",
-    answer=message("RotationOverride"),
-    repeat="key",
-    timeout=10,
-)
-
-LIST_ROTATION_OVERRIDES = Call(
-    method="GET",
-    paths=("/v1/{parent=rotations/*}/overrides",),
-    params={
-        "parent": Param("parent", TEXT),
-        "page_size": Param("pageSize", INTEGER),
-        "page_token": Param("pageToken", TEXT),
-        "show_ended": Param("showEnded", BOOL),
-    },
-    answer=message("ListRotationOverridesResponse"),
-    repeat="always",
-    timeout=10,
-)
-
-DELETE_ROTATION_OVERRIDE = Call(
-    method="DELETE",
-    paths=("/v1/{name=rotations/*/overrides/*}",),
-    params={
-        "name": Param("name", TEXT),
-    },
-    repeat="key",
-    timeout=10,
 )
 
 SEND_SIMPLE_NOTIFICATION = Call(

@@ -112,6 +112,7 @@ ChangeKind: TypeAlias = Literal[
     "DELIVERY",
     "MESH",
     "ALERT",
+    "ROTATION",
 ]
 """A kind of thing that changes.
 
@@ -120,6 +121,7 @@ ChangeKind: TypeAlias = Literal[
 - ``DELIVERY``: Deliveries; needs deliveries:read.
 - ``MESH``: The picture of the mesh, every second; needs mesh:read.
 - ``ALERT``: Security alerts; needs alerts:read.
+- ``ROTATION``: Rotations, and who is on call in them; needs recipients:read.
 """
 
 CircuitBreakerState: TypeAlias = Literal[
@@ -5372,6 +5374,8 @@ class WatchChangesResponse(Model):
     """An alert as it now is."""
     standing: WatchChangesResponseStanding | None = _v.field("standing", _v.message("WatchChangesResponseStanding"), default=None)
     """Whether changes of a kind can be followed."""
+    rotation: OnCall | None = _v.field("rotation", _v.message("OnCall"), default=None)
+    """Who is on call now in a rotation that, or in which that, changed."""
     resume_token: str = _v.field("resumeToken", _v.TEXT, default="")
     """Token to continue after this change."""
 
@@ -5434,6 +5438,16 @@ class WatchMeshResponse(Model):
     __slots__ = ()
     mesh: MeshPicture | None = _v.field("mesh", _v.message("MeshPicture"), default=None)
     """The mesh."""
+
+
+class WatchRotationsResponse(Model):
+    """One change."""
+
+    __slots__ = ()
+    on_call: OnCall | None = _v.field("onCall", _v.message("OnCall"), default=None)
+    """Who is on call in the rotation now; without an interval the rotation is gone."""
+    resume_token: str = _v.field("resumeToken", _v.TEXT, default="")
+    """Token to continue after this change."""
 
 
 class WatchTaskResponse(Model):

@@ -14,7 +14,7 @@ type Change = Schemas["gateway.v1.WatchChangesResponse"];
 type Told = { changes: Change[]; token: string; gap: boolean };
 
 /** The kinds of things that the stream tells of. */
-export type Kind = "firing" | "incident" | "delivery" | "mesh" | "alert";
+export type Kind = "firing" | "incident" | "delivery" | "mesh" | "alert" | "rotation";
 
 /** Whether changes arrive: "open", not now ("waiting"), or on purpose not ("paused"). */
 export const liveness = signal<"open" | "waiting" | "paused">("paused");
@@ -145,7 +145,7 @@ class _Stream {
   }
 }
 
-const _changes = new _Stream("tocsin.live", ["firing", "incident", "delivery", "alert"], (state) => (liveness.value = state));
+const _changes = new _Stream("tocsin.live", ["firing", "incident", "delivery", "alert", "rotation"], (state) => (liveness.value = state));
 const _mesh = new _Stream("tocsin.live.mesh", ["mesh"]);
 
 /** Calls `listener` with what changes of `kinds`, in batches; gives the function that ends it. */

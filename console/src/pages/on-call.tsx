@@ -1,7 +1,7 @@
 /** On call: what is not covered, who has it now, and the calendar of everybody. */
 
 import { useLocation } from "preact-iso";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { AsOf, Empty, Failure, Head, Section, Shape } from "../parts/basics";
 import { Calendar, minute } from "../parts/calendar";
 import { Mark } from "../parts/mark";
@@ -12,9 +12,9 @@ import { RotationPanel } from "../parts/rotation-panel";
 import { Tabs } from "../parts/tabs";
 import { When, brief } from "../parts/when";
 import { mondayOf, turned, wallOf, weeksOf, type View } from "../state/calendar";
-import { inSeconds, ownZone, zone } from "../state/clock";
+import { inSeconds, ownZone, serverNow, zone } from "../state/clock";
 import { called, lookUp, useDirectory } from "../state/directory";
-import { dutiesOf, gapsOf, loadsOf, standingOf, type Duty, type Schedule } from "../state/duty";
+import { dutiesOf, gapsOf, loadsOf, nextEnd, standingOf, type Duty, type Schedule } from "../state/duty";
 import { lasting } from "../state/lasting";
 import { useLoaded } from "../state/loaded";
 import { schedules } from "../state/schedules";
@@ -23,6 +23,8 @@ import { language, words } from "../words";
 
 const _DAY = 86_400_000;
 const _AHEAD = 28 * _DAY;
+/** After a change; with the fifth of a second in which changes are gathered, it is seen within one. */
+const _SOON = 200;
 const _HERE = "/console/on-call";
 
 /** An address of this page. */
@@ -42,8 +44,8 @@ export default function OnCall({ params }: { params?: { id?: string } }) {
   const keep = { view: view === "month" ? "month" : undefined, at: query["at"], person: person || undefined };
   const weeks = weeksOf(view, at, zone.value);
   const [start, end] = [weeks[0]?.[0]?.start ?? 0, weeks.at(-1)?.at(-1)?.end ?? 0];
-  const ahead = useLoaded((signal) => schedules(Date.parse(inSeconds(0)), minute.value + _AHEAD, signal), []);
-  const seen = useLoaded((signal) => schedules(start, end, signal), [start, end]);
+  const ahead = useLoaded((signal) => schedules(Date.parse(inSeconds(0)), minute.value + _AHEAD, signal), [], ["rotation"], _SOON);
+  const seen = useLoaded((signal) => schedules(start, end, signal), [start, end], ["rotation"], _SOON);
   const again = () => (ahead.again(), seen.again());
   useEffect(() => void lookUp((seen.data ?? []).flatMap((schedule) => (schedule.intervals ?? []).flatMap((interval) => interval.recipients ?? []))), [seen.data]);
   const last = useRef<readonly Schedule[]>([]);
@@ -214,6 +216,7 @@ function Gaps({ all, keep }: { all: readonly Schedule[]; keep: Keep }) {
 
 /** Who has it now, until when, and who comes then. */
 function Now({ all, open, keep }: { all: readonly Schedule[]; open: string; keep: Keep }) {
+  const instant = useHandOver(all);
   return (
     <Section title={words().duty.now}>
       <table class="duty">
@@ -227,7 +230,7 @@ function Now({ all, open, keep }: { all: readonly Schedule[]; open: string; keep
         </thead>
         <tbody>
           {all.map((schedule) => {
-            const { now: has, next, until } = standingOf(schedule, Math.max(minute.value, Date.parse(schedule.intervals?.[0]?.startTime ?? "") || 0));
+            const { now: has, next, until } = standingOf(schedule, Math.max(instant, Date.parse(schedule.intervals?.[0]?.startTime ?? "") || 0));
             return (
               <tr key={schedule.rotation} class={schedule.rotation === `rotations/${open}` ? "open" : ""}>
                 <td>
@@ -243,6 +246,19 @@ function Now({ all, open, keep }: { all: readonly Schedule[]; open: string; keep
       </table>
     </Section>
   );
+}
+
+/** The instant that it is, anew each minute and whenever somebody hands over. */
+function useHandOver(all: readonly Schedule[]): number {
+  const [passed, setPassed] = useState(serverNow);
+  const instant = Math.max(passed, minute.value);
+  const next = nextEnd(all, instant);
+  useEffect(() => {
+    const wait = Math.min(next - serverNow(), _DAY); // a browser's timers end at 24 days
+    const timer = window.setTimeout(() => setPassed(serverNow()), Math.max(wait, 0));
+    return () => window.clearTimeout(timer);
+  }, [next, passed]);
+  return instant;
 }
 
 function _who(duty: Duty | undefined): string {

@@ -23,10 +23,11 @@ type Layer = Schemas["mailer.v1.RotationLayer"];
 export function RotationPanel({ id, back, keep, changed }: { id: string; back: string; keep: Record<string, string | undefined>; changed: () => void }) {
   const { query, route } = useLocation();
   const at = { params: { path: { rotation: id } } };
-  const found = useLoaded((signal) => answer(api.GET("/v1/rotations/{rotation}", { ...at, signal }), "GET /v1/rotations/{rotation}"), [id]);
+  const found = useLoaded((signal) => answer(api.GET("/v1/rotations/{rotation}", { ...at, signal }), "GET /v1/rotations/{rotation}"), [id], ["rotation"]);
   const overrides = useLoaded(
     (signal) => answer(api.GET("/v1/rotations/{rotation}/overrides", { params: { ...at.params, query: { pageSize: 200 } }, signal }), "GET overrides"),
     [id],
+    ["rotation"],
   );
   const [feed, setFeed] = useState("");
   const rotation = found.data;

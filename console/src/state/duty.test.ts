@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { dutiesOf, gapsOf, loadsOf, standingOf, type Schedule } from "./duty";
+import { dutiesOf, gapsOf, loadsOf, nextEnd, standingOf, type Schedule } from "./duty";
 
 const at = (hour: number) => new Date(Date.UTC(2026, 10, 30, hour)).toISOString();
 const millis = (hour: number) => Date.UTC(2026, 10, 30, hour);
@@ -28,6 +28,11 @@ describe("schedules", () => {
     expect(standingOf(store, millis(19))).toMatchObject({ next: undefined, until: millis(20) });
     expect(standingOf(shop, millis(30)).now).toBeUndefined();
     expect(standingOf({ rotation: "rotations/new" }, millis(0))).toEqual({ now: undefined, next: undefined, until: undefined });
+  });
+
+  it("tell when something ends next, whoever's it is", () => {
+    expect([0, 4, 12, 19].map((hour) => nextEnd([shop, store], millis(hour)))).toEqual([4, 8, 13, 20].map(millis));
+    expect(nextEnd([shop, { rotation: "rotations/new" }], millis(20))).toBe(Infinity);
   });
 
   it("count for each person once what is theirs twice", () => {

@@ -84,6 +84,12 @@ export function standingOf(schedule: Schedule, instant: number): { now: Duty | u
   return { now, next, until: (next ?? duties.at(-1))?.[next ? "start" : "end"] };
 }
 
+/** When the first stretch ends after an instant; infinite: none does. */
+export function nextEnd(all: readonly Schedule[], instant: number): number {
+  const ends = all.flatMap((schedule) => (schedule.intervals ?? []).map((interval) => Date.parse(interval.endTime ?? "")));
+  return Math.min(...ends.filter((end) => end > instant), Infinity);
+}
+
 /** Everybody's shifts, whoever has the most of them first. */
 export function loadsOf(all: readonly Schedule[]): Load[] {
   const shifts = new Map<string, Shift[]>();

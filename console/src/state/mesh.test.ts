@@ -1,5 +1,6 @@
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { boxesOf, edgesOf, type Picture } from "./mesh";
+import { learnOthers } from "../words";
 
 const picture = (seconds: number, calls: number, over: object = {}): Picture => ({
   time: new Date(1_800_000_000_000 + seconds * 1000).toISOString(),
@@ -19,6 +20,8 @@ const picture = (seconds: number, calls: number, over: object = {}): Picture => 
     { service: "mailer_svc", address: "b", reachable: false },
   ],
 });
+
+beforeAll(learnOthers);
 
 describe("the arrows of the mesh", () => {
   it("have the rate of what was called between two pictures", () => {

@@ -28,7 +28,7 @@ async def rotate(engine: Engine, name: str, *people: str, end: int | None = None
     now = engine.store.clock.micros()
     start = now // 1_000_000
     layer = RotationLayer(participants=tuple((one,) for one in people), unit=TurnUnit.HOURS, count=1, hand_over=0, start=start, end=end)
-    kept = SqlRotations(database=engine.store.database)
+    kept = SqlRotations(database=engine.store.database, order=engine.store.order)
     await kept.create(Rotation(tenant=TENANT, id=name, plan=RotationPlan(time_zone="UTC", layers=(layer,)), created=now, updated=now))
     return kept
 
@@ -99,7 +99,7 @@ async def test_a_gap_ahead_is_told_once(engine: Engine) -> None:
     await engine.people("ann", "lead")
     now = engine.store.clock.micros()
     week = 7 * 24 * HOUR
-    kept = SqlRotations(database=engine.store.database)
+    kept = SqlRotations(database=engine.store.database, order=engine.store.order)
     begin = now // 1_000_000
     layer = RotationLayer(participants=(("ann",),), unit=TurnUnit.WEEKS, count=1, hand_over=0, start=begin, end=begin + 8 * 86_400)
     plan = RotationPlan(time_zone="Europe/Berlin", layers=(layer,), owner="recipients/lead")

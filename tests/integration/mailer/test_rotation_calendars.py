@@ -21,6 +21,7 @@ from tocsin.api.mailer.v1 import rotation_service_pb2 as pb
 from tocsin.egress.addresses import AllowedTargets
 from tocsin.egress.client import HttpClient, HttpLimits
 from tocsin.errors import InvalidInput, NotFound
+from tocsin.redis import EventBus, Redis
 from tocsin.testing.clock import FakeClock
 
 Layer = pb.RotationLayer
@@ -243,7 +244,9 @@ async def watch(roster: Roster, store: Store) -> AsyncGenerator[tuple[CalendarWa
     client = HttpClient(allowed=AllowedTargets.parse(["127.0.0.1"]), https_only=True, limits=HttpLimits(total_seconds=5, answer_bytes=4096))
     source = HttpCalendars(client=client)
     reader = ShiftReader(store=calendars, clock=clock)
-    yield CalendarWatch(store=calendars, rotations=SqlRotations(database=store.database), reader=reader, source=source, clock=clock), clock
+    rotations = SqlRotations(database=store.database, order=store.order)
+    hints = EventBus(redis=Redis(url=None, clock=clock), clock=clock)
+    yield CalendarWatch(store=calendars, rotations=rotations, reader=reader, source=source, hints=hints, clock=clock), clock
     await source.stop()
 
 

@@ -20,7 +20,7 @@ from tocsin.testing.clock import FakeClock
 
 FIRINGS = "WatchFirings"
 DELIVERIES = "WatchDeliveries"
-EVERY_SCOPE = frozenset({"firings:read", "incidents:read", "deliveries:read", "mesh:read", "alerts:read"})
+EVERY_SCOPE = frozenset({"firings:read", "incidents:read", "deliveries:read", "mesh:read", "alerts:read", "recipients:read"})
 
 
 class Watch:
@@ -141,10 +141,10 @@ async def test_what_may_not_be_read_is_said_and_not_asked_for(services: Services
     as_caller(frozenset({"firings:read"}))
     services.scripts = {FIRINGS: [[firing(1)]]}
     stream = changes(services, clock).WatchChanges(pb.WatchChangesRequest())
-    came = await read(stream, 6)
+    came = await read(stream, 7)
     await stream.aclose()
     refused = {item.standing.kind for item in came if item.standing.reason == "PERMISSION_DENIED"}
-    assert refused == {pb.INCIDENT, pb.DELIVERY, pb.MESH, pb.ALERT}
+    assert refused == {pb.INCIDENT, pb.DELIVERY, pb.MESH, pb.ALERT, pb.ROTATION}
     assert [name for name, _ in services.asked] == [FIRINGS]
 
 

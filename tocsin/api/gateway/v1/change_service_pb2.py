@@ -26,13 +26,14 @@ from tocsin.api import validate as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from tocsin.api.auth.v1 import security_alert_service_pb2 as tocsin_dot_api_dot_auth_dot_v1_dot_security__alert__service__pb2
 from tocsin.api.mailer.v1 import delivery_service_pb2 as tocsin_dot_api_dot_mailer_dot_v1_dot_delivery__service__pb2
+from tocsin.api.mailer.v1 import rotation_service_pb2 as tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2
 from tocsin.api.mesh.v1 import mesh_admin_service_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_mesh__admin__service__pb2
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 from tocsin.api.scheduler.v1 import firing_service_pb2 as tocsin_dot_api_dot_scheduler_dot_v1_dot_firing__service__pb2
 from tocsin.api.scheduler.v1 import incident_service_pb2 as tocsin_dot_api_dot_scheduler_dot_v1_dot_incident__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*tocsin/api/gateway/v1/change_service.proto\x12\x15tocsin.api.gateway.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a/tocsin/api/auth/v1/security_alert_service.proto\x1a+tocsin/api/mailer/v1/delivery_service.proto\x1a+tocsin/api/mesh/v1/mesh_admin_service.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\x1a,tocsin/api/scheduler/v1/firing_service.proto\x1a.tocsin/api/scheduler/v1/incident_service.proto\"|\n\x13WatchChangesRequest\x12\x45\n\x05kinds\x18\x01 \x03(\x0e\x32!.tocsin.api.gateway.v1.ChangeKindB\x13\xbaH\x10\x92\x01\r\x10\x05\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12\x1e\n\x0cresume_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"\xe7\x04\n\x14WatchChangesResponse\x12\x31\n\x06\x66iring\x18\x01 \x01(\x0b\x32\x1f.tocsin.api.scheduler.v1.FiringH\x00\x12N\n\x08incident\x18\x02 \x01(\x0b\x32:.tocsin.api.gateway.v1.WatchChangesResponse.IncidentChangeH\x00\x12\x32\n\x08\x64\x65livery\x18\x03 \x01(\x0b\x32\x1e.tocsin.api.mailer.v1.DeliveryH\x00\x12/\n\x04mesh\x18\x04 \x01(\x0b\x32\x1f.tocsin.api.mesh.v1.MeshPictureH\x00\x12\x32\n\x05\x61lert\x18\x05 \x01(\x0b\x32!.tocsin.api.auth.v1.SecurityAlertH\x00\x12H\n\x08standing\x18\x06 \x01(\x0b\x32\x34.tocsin.api.gateway.v1.WatchChangesResponse.StandingH\x00\x12\x14\n\x0cresume_token\x18\x07 \x01(\t\x1a|\n\x0eIncidentChange\x12\x35\n\x05\x65vent\x18\x01 \x01(\x0b\x32&.tocsin.api.scheduler.v1.IncidentEvent\x12\x33\n\x08incident\x18\x02 \x01(\x0b\x32!.tocsin.api.scheduler.v1.Incident\x1aK\n\x08Standing\x12/\n\x04kind\x18\x01 \x01(\x0e\x32!.tocsin.api.gateway.v1.ChangeKind\x12\x0e\n\x06reason\x18\x02 \x01(\tB\x08\n\x06\x63hange*f\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\n\n\x06\x46IRING\x10\x01\x12\x0c\n\x08INCIDENT\x10\x02\x12\x0c\n\x08\x44\x45LIVERY\x10\x03\x12\x08\n\x04MESH\x10\x04\x12\t\n\x05\x41LERT\x10\x05\x32\xba\x01\n\rChangeService\x12\x87\x01\n\x0cWatchChanges\x12*.tocsin.api.gateway.v1.WatchChangesRequest\x1a+.tocsin.api.gateway.v1.WatchChangesResponse\"\x1c\x90\x02\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/changes:watch0\x01\x1a\x1f\x8a\xe7\x18\x1b\n\x03\x08\x90\x1c\"\x0cprofile:read*\x06streamb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*tocsin/api/gateway/v1/change_service.proto\x12\x15tocsin.api.gateway.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a/tocsin/api/auth/v1/security_alert_service.proto\x1a+tocsin/api/mailer/v1/delivery_service.proto\x1a+tocsin/api/mailer/v1/rotation_service.proto\x1a+tocsin/api/mesh/v1/mesh_admin_service.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\x1a,tocsin/api/scheduler/v1/firing_service.proto\x1a.tocsin/api/scheduler/v1/incident_service.proto\"|\n\x13WatchChangesRequest\x12\x45\n\x05kinds\x18\x01 \x03(\x0e\x32!.tocsin.api.gateway.v1.ChangeKindB\x13\xbaH\x10\x92\x01\r\x10\x06\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12\x1e\n\x0cresume_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"\x99\x05\n\x14WatchChangesResponse\x12\x31\n\x06\x66iring\x18\x01 \x01(\x0b\x32\x1f.tocsin.api.scheduler.v1.FiringH\x00\x12N\n\x08incident\x18\x02 \x01(\x0b\x32:.tocsin.api.gateway.v1.WatchChangesResponse.IncidentChangeH\x00\x12\x32\n\x08\x64\x65livery\x18\x03 \x01(\x0b\x32\x1e.tocsin.api.mailer.v1.DeliveryH\x00\x12/\n\x04mesh\x18\x04 \x01(\x0b\x32\x1f.tocsin.api.mesh.v1.MeshPictureH\x00\x12\x32\n\x05\x61lert\x18\x05 \x01(\x0b\x32!.tocsin.api.auth.v1.SecurityAlertH\x00\x12H\n\x08standing\x18\x06 \x01(\x0b\x32\x34.tocsin.api.gateway.v1.WatchChangesResponse.StandingH\x00\x12\x30\n\x08rotation\x18\x08 \x01(\x0b\x32\x1c.tocsin.api.mailer.v1.OnCallH\x00\x12\x14\n\x0cresume_token\x18\x07 \x01(\t\x1a|\n\x0eIncidentChange\x12\x35\n\x05\x65vent\x18\x01 \x01(\x0b\x32&.tocsin.api.scheduler.v1.IncidentEvent\x12\x33\n\x08incident\x18\x02 \x01(\x0b\x32!.tocsin.api.scheduler.v1.Incident\x1aK\n\x08Standing\x12/\n\x04kind\x18\x01 \x01(\x0e\x32!.tocsin.api.gateway.v1.ChangeKind\x12\x0e\n\x06reason\x18\x02 \x01(\tB\x08\n\x06\x63hange*t\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\n\n\x06\x46IRING\x10\x01\x12\x0c\n\x08INCIDENT\x10\x02\x12\x0c\n\x08\x44\x45LIVERY\x10\x03\x12\x08\n\x04MESH\x10\x04\x12\t\n\x05\x41LERT\x10\x05\x12\x0c\n\x08ROTATION\x10\x06\x32\xba\x01\n\rChangeService\x12\x87\x01\n\x0cWatchChanges\x12*.tocsin.api.gateway.v1.WatchChangesRequest\x1a+.tocsin.api.gateway.v1.WatchChangesResponse\"\x1c\x90\x02\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/changes:watch0\x01\x1a\x1f\x8a\xe7\x18\x1b\n\x03\x08\x90\x1c\"\x0cprofile:read*\x06streamb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,23 +41,23 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tocsin.api.gateway.v1.chang
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_WATCHCHANGESREQUEST'].fields_by_name['kinds']._loaded_options = None
-  _globals['_WATCHCHANGESREQUEST'].fields_by_name['kinds']._serialized_options = b'\272H\020\222\001\r\020\005\030\001\"\007\202\001\004\020\001 \000'
+  _globals['_WATCHCHANGESREQUEST'].fields_by_name['kinds']._serialized_options = b'\272H\020\222\001\r\020\006\030\001\"\007\202\001\004\020\001 \000'
   _globals['_WATCHCHANGESREQUEST'].fields_by_name['resume_token']._loaded_options = None
   _globals['_WATCHCHANGESREQUEST'].fields_by_name['resume_token']._serialized_options = b'\272H\005r\003\030\320\017'
   _globals['_CHANGESERVICE']._loaded_options = None
   _globals['_CHANGESERVICE']._serialized_options = b'\212\347\030\033\n\003\010\220\034\"\014profile:read*\006stream'
   _globals['_CHANGESERVICE'].methods_by_name['WatchChanges']._loaded_options = None
   _globals['_CHANGESERVICE'].methods_by_name['WatchChanges']._serialized_options = b'\220\002\001\202\323\344\223\002\023\022\021/v1/changes:watch'
-  _globals['_CHANGEKIND']._serialized_start=1138
-  _globals['_CHANGEKIND']._serialized_end=1240
-  _globals['_WATCHCHANGESREQUEST']._serialized_start=394
-  _globals['_WATCHCHANGESREQUEST']._serialized_end=518
-  _globals['_WATCHCHANGESRESPONSE']._serialized_start=521
-  _globals['_WATCHCHANGESRESPONSE']._serialized_end=1136
-  _globals['_WATCHCHANGESRESPONSE_INCIDENTCHANGE']._serialized_start=925
-  _globals['_WATCHCHANGESRESPONSE_INCIDENTCHANGE']._serialized_end=1049
-  _globals['_WATCHCHANGESRESPONSE_STANDING']._serialized_start=1051
-  _globals['_WATCHCHANGESRESPONSE_STANDING']._serialized_end=1126
-  _globals['_CHANGESERVICE']._serialized_start=1243
-  _globals['_CHANGESERVICE']._serialized_end=1429
+  _globals['_CHANGEKIND']._serialized_start=1233
+  _globals['_CHANGEKIND']._serialized_end=1349
+  _globals['_WATCHCHANGESREQUEST']._serialized_start=439
+  _globals['_WATCHCHANGESREQUEST']._serialized_end=563
+  _globals['_WATCHCHANGESRESPONSE']._serialized_start=566
+  _globals['_WATCHCHANGESRESPONSE']._serialized_end=1231
+  _globals['_WATCHCHANGESRESPONSE_INCIDENTCHANGE']._serialized_start=1020
+  _globals['_WATCHCHANGESRESPONSE_INCIDENTCHANGE']._serialized_end=1144
+  _globals['_WATCHCHANGESRESPONSE_STANDING']._serialized_start=1146
+  _globals['_WATCHCHANGESRESPONSE_STANDING']._serialized_end=1221
+  _globals['_CHANGESERVICE']._serialized_start=1352
+  _globals['_CHANGESERVICE']._serialized_end=1538
 # @@protoc_insertion_point(module_scope)

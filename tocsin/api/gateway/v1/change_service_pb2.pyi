@@ -10,6 +10,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from tocsin.api.auth.v1 import security_alert_service_pb2 as _security_alert_service_pb2
 from tocsin.api.mailer.v1 import delivery_service_pb2 as _delivery_service_pb2
+from tocsin.api.mailer.v1 import rotation_service_pb2 as _rotation_service_pb2
 from tocsin.api.mesh.v1 import mesh_admin_service_pb2 as _mesh_admin_service_pb2
 from tocsin.api.scheduler.v1 import firing_service_pb2 as _firing_service_pb2
 from tocsin.api.scheduler.v1 import incident_service_pb2 as _incident_service_pb2
@@ -42,6 +43,8 @@ class _ChangeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeKind
     """The picture of the mesh, every second; needs mesh:read."""
     ALERT: _ChangeKind.ValueType  # 5
     """Security alerts; needs alerts:read."""
+    ROTATION: _ChangeKind.ValueType  # 6
+    """Rotations, and who is on call in them; needs recipients:read."""
 
 class ChangeKind(_ChangeKind, metaclass=_ChangeKindEnumTypeWrapper):
     """A kind of thing that changes."""
@@ -58,6 +61,8 @@ MESH: ChangeKind.ValueType  # 4
 """The picture of the mesh, every second; needs mesh:read."""
 ALERT: ChangeKind.ValueType  # 5
 """Security alerts; needs alerts:read."""
+ROTATION: ChangeKind.ValueType  # 6
+"""Rotations, and who is on call in them; needs recipients:read."""
 Global___ChangeKind: _TypeAlias = ChangeKind  # noqa: Y015
 
 @_typing.final
@@ -152,6 +157,7 @@ class WatchChangesResponse(_message.Message):
     MESH_FIELD_NUMBER: _builtins.int
     ALERT_FIELD_NUMBER: _builtins.int
     STANDING_FIELD_NUMBER: _builtins.int
+    ROTATION_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
     """Token to continue after this change."""
@@ -179,6 +185,10 @@ class WatchChangesResponse(_message.Message):
     def standing(self) -> Global___WatchChangesResponse.Standing:
         """Whether changes of a kind can be followed."""
 
+    @_builtins.property
+    def rotation(self) -> _rotation_service_pb2.OnCall:
+        """Who is on call now in a rotation that, or in which that, changed."""
+
     def __init__(
         self,
         *,
@@ -188,13 +198,14 @@ class WatchChangesResponse(_message.Message):
         mesh: _mesh_admin_service_pb2.MeshPicture | None = ...,
         alert: _security_alert_service_pb2.SecurityAlert | None = ...,
         standing: Global___WatchChangesResponse.Standing | None = ...,
+        rotation: _rotation_service_pb2.OnCall | None = ...,
         resume_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["alert", b"alert", "change", b"change", "delivery", b"delivery", "firing", b"firing", "incident", b"incident", "mesh", b"mesh", "standing", b"standing"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alert", b"alert", "change", b"change", "delivery", b"delivery", "firing", b"firing", "incident", b"incident", "mesh", b"mesh", "rotation", b"rotation", "standing", b"standing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert", b"alert", "change", b"change", "delivery", b"delivery", "firing", b"firing", "incident", b"incident", "mesh", b"mesh", "resume_token", b"resume_token", "standing", b"standing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert", b"alert", "change", b"change", "delivery", b"delivery", "firing", b"firing", "incident", b"incident", "mesh", b"mesh", "resume_token", b"resume_token", "rotation", b"rotation", "standing", b"standing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["firing", "incident", "delivery", "mesh", "alert", "standing"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["firing", "incident", "delivery", "mesh", "alert", "standing", "rotation"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
 

@@ -829,6 +829,56 @@ class ListOnCallResponse(_message.Message):
 Global___ListOnCallResponse: _TypeAlias = ListOnCallResponse  # noqa: Y015
 
 @_typing.final
+class WatchRotationsRequest(_message.Message):
+    """Asks for changes of who is on call."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """resume_token of the last change seen; the changes after it come first."""
+    def __init__(
+        self,
+        *,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchRotationsRequest: _TypeAlias = WatchRotationsRequest  # noqa: Y015
+
+@_typing.final
+class WatchRotationsResponse(_message.Message):
+    """One change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ON_CALL_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Token to continue after this change."""
+    @_builtins.property
+    def on_call(self) -> Global___OnCall:
+        """Who is on call in the rotation now; without an interval the rotation is gone."""
+
+    def __init__(
+        self,
+        *,
+        on_call: Global___OnCall | None = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["on_call", b"on_call"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["on_call", b"on_call", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchRotationsResponse: _TypeAlias = WatchRotationsResponse  # noqa: Y015
+
+@_typing.final
 class PreviewRotationRequest(_message.Message):
     """Asks for the schedule of a rotation."""
 

@@ -76,6 +76,11 @@ class RotationServiceStub:
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.ListOnCallRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.ListOnCallResponse.FromString,
                 _registered_method=True)
+        self.WatchRotations = channel.unary_stream(
+                '/tocsin.api.mailer.v1.RotationService/WatchRotations',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.WatchRotationsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.WatchRotationsResponse.FromString,
+                _registered_method=True)
         self.PreviewRotation = channel.unary_unary(
                 '/tocsin.api.mailer.v1.RotationService/PreviewRotation',
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.PreviewRotationRequest.SerializeToString,
@@ -168,6 +173,14 @@ class RotationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchRotations(self, request, context):
+        """Streams who is on call in a rotation whenever that changes, by a hand-over or because somebody changed the rotation or its overrides, from now
+        on or from a resume token on. A rotation that changed several times since the token comes once, as it now is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PreviewRotation(self, request, context):
         """Shows the schedule of a range of time as it comes out of layers and overrides, with gaps and double cover. What is past is shown as it was in force then.
         """
@@ -252,6 +265,11 @@ def add_RotationServiceServicer_to_server(servicer, server):
                     servicer.ListOnCall,
                     request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.ListOnCallRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.ListOnCallResponse.SerializeToString,
+            ),
+            'WatchRotations': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchRotations,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.WatchRotationsRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.WatchRotationsResponse.SerializeToString,
             ),
             'PreviewRotation': grpc.unary_unary_rpc_method_handler(
                     servicer.PreviewRotation,
@@ -501,6 +519,33 @@ class RotationService:
             '/tocsin.api.mailer.v1.RotationService/ListOnCall',
             tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.ListOnCallRequest.SerializeToString,
             tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.ListOnCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchRotations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tocsin.api.mailer.v1.RotationService/WatchRotations',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.WatchRotationsRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_rotation__service__pb2.WatchRotationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

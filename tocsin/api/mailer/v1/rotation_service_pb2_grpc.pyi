@@ -50,6 +50,10 @@ class RotationServiceStub:
     """Says who is on call, was or will be. In the past by the revision and the overrides that were in force then."""
     ListOnCall: _grpc.UnaryUnaryMultiCallable[_rotation_service_pb2.ListOnCallRequest, _rotation_service_pb2.ListOnCallResponse]
     """Says who is on call in each rotation, or in which of them a recipient is."""
+    WatchRotations: _grpc.UnaryStreamMultiCallable[_rotation_service_pb2.WatchRotationsRequest, _rotation_service_pb2.WatchRotationsResponse]
+    """Streams who is on call in a rotation whenever that changes, by a hand-over or because somebody changed the rotation or its overrides, from now
+    on or from a resume token on. A rotation that changed several times since the token comes once, as it now is.
+    """
     PreviewRotation: _grpc.UnaryUnaryMultiCallable[_rotation_service_pb2.PreviewRotationRequest, _rotation_service_pb2.PreviewRotationResponse]
     """Shows the schedule of a range of time as it comes out of layers and overrides, with gaps and double cover. What is past is shown as it was in force then."""
     PreviewRotationDraft: _grpc.UnaryUnaryMultiCallable[_rotation_service_pb2.PreviewRotationDraftRequest, _rotation_service_pb2.PreviewRotationDraftResponse]
@@ -84,6 +88,10 @@ class RotationServiceAsyncStub(RotationServiceStub):
     """Says who is on call, was or will be. In the past by the revision and the overrides that were in force then."""
     ListOnCall: _aio.UnaryUnaryMultiCallable[_rotation_service_pb2.ListOnCallRequest, _rotation_service_pb2.ListOnCallResponse]  # type: ignore[assignment]
     """Says who is on call in each rotation, or in which of them a recipient is."""
+    WatchRotations: _aio.UnaryStreamMultiCallable[_rotation_service_pb2.WatchRotationsRequest, _rotation_service_pb2.WatchRotationsResponse]  # type: ignore[assignment]
+    """Streams who is on call in a rotation whenever that changes, by a hand-over or because somebody changed the rotation or its overrides, from now
+    on or from a resume token on. A rotation that changed several times since the token comes once, as it now is.
+    """
     PreviewRotation: _aio.UnaryUnaryMultiCallable[_rotation_service_pb2.PreviewRotationRequest, _rotation_service_pb2.PreviewRotationResponse]  # type: ignore[assignment]
     """Shows the schedule of a range of time as it comes out of layers and overrides, with gaps and double cover. What is past is shown as it was in force then."""
     PreviewRotationDraft: _aio.UnaryUnaryMultiCallable[_rotation_service_pb2.PreviewRotationDraftRequest, _rotation_service_pb2.PreviewRotationDraftResponse]  # type: ignore[assignment]
@@ -163,6 +171,16 @@ class RotationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_rotation_service_pb2.ListOnCallResponse, _abc.Awaitable[_rotation_service_pb2.ListOnCallResponse]]:
         """Says who is on call in each rotation, or in which of them a recipient is."""
+
+    @_abc_1.abstractmethod
+    def WatchRotations(
+        self,
+        request: _rotation_service_pb2.WatchRotationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_rotation_service_pb2.WatchRotationsResponse], _abc.AsyncIterator[_rotation_service_pb2.WatchRotationsResponse]]:
+        """Streams who is on call in a rotation whenever that changes, by a hand-over or because somebody changed the rotation or its overrides, from now
+        on or from a resume token on. A rotation that changed several times since the token comes once, as it now is.
+        """
 
     @_abc_1.abstractmethod
     def PreviewRotation(

@@ -1,127 +1,10 @@
-/** English. Every other language has the same keys. */
+/** English: what the other pages say. */
 
-import type { ApiError } from "../api/problem";
-import { alertKinds } from "./alert-kinds";
+import { alertKinds } from "../alert-kinds";
 
-const reasons = {
-  failed(error: ApiError): string {
-    if (error.status === 0) return "The server cannot be reached. The page tries again by itself.";
-    if (error.status === 429) return "Too many requests. The page tries again in a moment.";
-    if (error.status === 503 || error.status === 504) return `A service is away: ${error.message}`;
-    if (error.status === 403) return `You may not do this: ${error.message}`;
-    return error.message;
-  },
-};
-
-export const en = {
-  ...reasons,
-  menu: "Menu",
-  skip: "To the content",
-  find: "Find",
-  findWhat: "A page, an action, or a name such as firings/…",
-  nothingFound: "Nothing has this name.",
-  nothingMatches: "Nothing matches the filter.",
-  noSuchPage: "There is no such page.",
-  apiPages: "API reference",
-  filter: "Filter",
-  state: "State",
-  id: "Name",
-  trace: "Trace",
-  copy: "Copy",
-  copied: "Copied",
-  retry: "Try again",
-  save: "Save",
-  cancel: "Cancel",
-  undo: "Undo",
-  close: "Close",
-  loading: "Loading",
-  newVersion: "Tocsin was updated. What you typed in forms is kept.",
-  reload: "Load the new version",
-  asTable: "As a table",
-  signIn: "Sign in",
-  signedOut: "Nobody is signed in.",
-  sessionEnded: "Your session has ended. What you typed is still here: sign in in a new tab, then come back.",
-  staleSince: "This is as it was",
-  live: { open: "Live", waiting: "Connecting", paused: "Paused" } as Record<string, string>,
-  tones: { good: "well", warn: "works in part", bad: "does not work", busy: "busy", idle: "idle" },
-  late: (time: string) => `${time} late`,
-  rows: (count: number, more: boolean) => `${count}${more ? "+" : ""} ${count === 1 ? "row" : "rows"}`,
-  groups: { watch: "Watch", work: "Alarms and messages", people: "People", run: "System" },
-  pages: {
-    onCall: "On call",
-    policies: "Escalation policies",
-    integrations: "Integrations",
-    heartbeats: "Heartbeats",
-    readings: "Readings",
-    events: "Events",
-    now: "Now",
-    incidents: "Incidents",
-    alarms: "Alarms",
-    firings: "Firings",
-    deliveries: "Deliveries",
-    inbox: "Inbox",
-    templates: "Templates",
-    people: "People",
-    mesh: "Mesh",
-    access: "Access",
-    audit: "Audit log",
-    settings: "Settings",
-    roles: "Roles",
-    programs: "Service accounts",
-    keys: "API keys",
-    issuers: "Single sign-on",
-    tenants: "Tenants",
-    providers: "Providers",
-    security: "Security",
-    tenant: "Tenant",
-    pii: "Personal data",
-  },
-  now: {
-    health: { healthy: "All services are well.", degraded: "Some of it does not work as it should.", unavailable: "Nothing works now." } as Record<string, string>,
-    service: { degraded: "works in part", unavailable: "is away" } as Record<string, string>,
-    breakerOpen: (name: string) => `Calls to ${name} are held back`,
-    incidents: "Open incidents",
-    noIncidents: "No incident is open.",
-    dead: "Failed for good",
-    noDead: "No firing has failed for good.",
-    ahead: "The next 24 hours",
-    planned: (count: number) => `${count.toLocaleString("en")} planned`,
-    busiest: (count: number, time: string) => `most in the minute of ${time}: ${count}`,
-    fires: "firings",
-    recent: "Last firings",
-    latest: (time: string) => `at most ${time} late`,
-    ring: "Ring me in 10 seconds",
-    ringName: "My first alarm",
-    ringSubject: "Ring ring",
-    ringText: "It works. This is what a message looks like.",
-    ringSet: "The alarm is set.",
-    ringMade: "The alarm is set",
-    ringsIn: (seconds: number) => (seconds > 0 ? `It rings in ${seconds} s` : "It rings now"),
-    ringRang: (late: string) => (late ? `It rang, ${late} late` : "It rang"),
-    ringMailNext: "Then a mail comes",
-    ringMail: (subject: string) => `The mail is here: ${subject}`,
-  },
-  summary: {
-    lateness: "How late it fired, last 24 hours",
-    sent: "Messages, last 24 hours",
-    within: (count: number, time: string) => `${count.toLocaleString("en")} fired${time && `, 99 of 100 within ${time}`}`,
-    upTo: (time: string) => `up to ${time}`,
-    longer: (time: string) => `over ${time}`,
-    messages: (count: number) => count.toLocaleString("en"),
-    partial: "There were more: the latest 20,000 are counted.",
-  },
-  rule: {
-    once: "once",
-    daily: "daily",
-    every: "every",
-    event: "event",
-    heartbeat: "heartbeat",
-    kinds: { atLocal: "Once", daily: "Daily", every: "Every", cron: "Cron" },
-  },
-  action: { notify: "message", check: "check" },
+export const others = {
   alarm: {
     one: "Alarm",
-    add: "New alarm",
     none: "There is no alarm yet.",
     name: "Name",
     next: "Next",
@@ -170,7 +53,6 @@ export const en = {
   firing: {
     one: "Firing",
     note: "Every occurrence, and how it ended.",
-    none: "Nothing has fired yet.",
     due: "Due",
     fired: "Fired",
     outcome: "Outcome",
@@ -183,8 +65,6 @@ export const en = {
     context: "Cause",
     replay: "Fire once more",
     replayed: "It fires once more.",
-    outcomes: { FIRED: "On time", LATE: "Late", SKIPPED: "Skipped", COALESCED: "Merged", FAILED: "Failed" } as Record<string, string>,
-    states: { PENDING: "Under way", RETRYING: "Trying again", DEAD: "Failed for good" },
     origins: {
       SCHEDULE: "schedule",
       MANUAL: "a person",
@@ -208,20 +88,6 @@ export const en = {
     heldUntil: "Held until",
     retry: "Send again",
     retried: "It is sent again.",
-    states: {
-      ACCEPTED: "Accepted",
-      SENDING: "Sending",
-      SENT: "Sent",
-      RETRYING: "Trying again",
-      DEAD: "Failed for good",
-      OUTCOME_UNKNOWN: "Unknown whether sent",
-      HELD: "Held",
-      SUPPRESSED: "Not sent",
-      DELIVERED: "Delivered",
-      BOUNCED: "Bounced",
-      COMPLAINED: "Marked as spam",
-      DIGESTED: "In a digest",
-    } as Record<string, string>,
     reasons: {
       OPTED_OUT: "The person does not want messages of this category.",
       SUPPRESSED: "The address is on the suppression list.",
@@ -245,8 +111,6 @@ export const en = {
     held: "Held by",
     snoozedUntil: "Snoozed until",
     timeline: "Timeline",
-    acknowledge: "Acknowledge",
-    acknowledged: "You have it.",
     giveBack: "Give back",
     givenBack: "Given back: the escalation goes on.",
     resolve: "Resolve",
@@ -256,7 +120,6 @@ export const en = {
     note: "What you found out",
     write: "Add note",
     noted: "Noted.",
-    severities: { CRITICAL: "Critical", ERROR: "Error", WARNING: "Warning", INFO: "Info" } as Record<string, string>,
     states: { TRIGGERED: "Open", ACKNOWLEDGED: "Acknowledged", RESOLVED: "Resolved" } as Record<string, string>,
     events: {
       TRIGGERED: "Opened",
@@ -304,7 +167,6 @@ export const en = {
     } as Record<string, string>,
   },
   template: {
-    add: "New template",
     none: "There is no template of your own yet.",
     edit: "Edit template",
     editOf: (code: string) => `Edit ${code}`,
@@ -377,9 +239,7 @@ export const en = {
   },
   person: {
     one: "Person",
-    add: "New person",
     none: "There is nobody yet.",
-    tabs: { recipients: "People", groups: "Groups", import: "Import" },
     findWhat: "The beginning of a name, an address, or an expression",
     name: "Name",
     id: "Id (your own, such as that of a user)",
@@ -779,7 +639,6 @@ export const en = {
     reallyDelete: (name: string) => `Delete the policy “${name}”? What names it reaches nobody from now on. This cannot be undone.`,
   },
   setup: {
-    title: "Set up on call",
     note: "A rotation, a policy, an integration, and an alert that shows that they work.",
     who: "Who",
     team: "Name of the team",
@@ -917,15 +776,6 @@ export const en = {
     happened: "Happened",
     counts: (events: number, firings: number) => `${events.toLocaleString("en")} came, ${firings.toLocaleString("en")} firings`,
   },
-  proof: {
-    title: "Is it you?",
-    why: "What protects your account changes only after a fresh proof.",
-    passkey: "Use a passkey",
-    code: "Code of your app, or a recovery code",
-    password: "Password",
-    go: "Go on",
-    wrong: "That is not right. Try again.",
-  },
   factors: {
     title: "Second factor",
     none: "Your password alone opens your account. A second factor keeps out whoever learns it.",
@@ -947,7 +797,6 @@ export const en = {
     code: "Code",
     confirm: "Confirm",
     make: "Make the passkey",
-    refused: "No passkey was shown. Try again.",
     known: "This device has a passkey for this account already.",
     rename: "Rename",
     remove: "Remove",
@@ -1166,5 +1015,5 @@ export const en = {
   },
 };
 
-/** What every language says. */
-export type Words = typeof en;
+/** What every language says on the other pages. */
+export type OtherWords = typeof others;
