@@ -25,7 +25,7 @@ from tocsin.mesh.server import write_within
 from tocsin.mesh.spans import rpc_span
 from tocsin.mesh.status import code_of, trailing_metadata
 from tocsin.mesh.tokens import Principal
-from tocsin.telemetry import current_traceparent, extract, get_logger, trace_id_of
+from tocsin.telemetry import BAGGAGE, TRACESTATE, carry_along, context_header, current_traceparent, extract, get_logger, trace_id_of
 
 _log = get_logger(__name__)
 
@@ -189,7 +189,10 @@ class EdgeHandlers:
     def begin(self, policy: MethodPolicy, metadata: Mapping[str, bytes]) -> Any:
         """The span of one RPC."""
         given = metadata.get("traceparent")
-        parent = (extract([("traceparent", given)]) if given is not None else None) or self._telemetry.root()
+        parent = extract([("traceparent", given)]) if given is not None else None
+        names = (BAGGAGE,) if parent is None else (TRACESTATE, BAGGAGE)
+        carry_along(tuple(pair for name in names for pair in context_header(name, metadata.get(name, b""))))
+        parent = parent or self._telemetry.root()
         return rpc_span(self._telemetry, policy.path, kind=SpanKind.SERVER, traceparent=parent)
 
     def client(self, context: Context) -> str:
@@ -283,7 +286,7 @@ def _metadata(context: Context) -> dict[str, bytes]:
     """The metadata that the edge reads; nothing else of what a client sends goes any further."""
     found: dict[str, bytes] = {}
     for key, value in context.invocation_metadata() or ():
-        if key in ("authorization", IDEMPOTENCY_KEY, "traceparent", "user-agent"):
+        if key in ("authorization", IDEMPOTENCY_KEY, "traceparent", TRACESTATE, BAGGAGE, "user-agent"):
             if key == "authorization" and key in found:
                 key = _TWICE
             found[key] = value.encode("latin-1", "replace") if isinstance(value, str) else bytes(value)

@@ -6,7 +6,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from processor_svc.domain import Job, JobFailed, JobResult
 from processor_svc.worker import JobRunner
-from tocsin.telemetry import Telemetry, trace_id_of
+from tocsin.telemetry import Telemetry, is_sampled, trace_id_of
 
 
 class TracedRunner:
@@ -42,6 +42,8 @@ class TracedRunner:
 
     def _span(self, job: Job) -> AbstractContextManager[Span]:
         name, given = f"fire {job.action.kind or 'unknown'}", job.traceparent
+        if job.cause and is_sampled(given):
+            return self._telemetry.span(name, kind=SpanKind.CONSUMER, traceparent=given, links=(job.cause,))
         if job.cause:
             return self._telemetry.span(name, kind=SpanKind.CONSUMER, begins=trace_id_of(given), links=(job.cause,))
         return self._telemetry.span(name, kind=SpanKind.CONSUMER, traceparent=given or self._telemetry.root(), links=(given,))

@@ -24,7 +24,17 @@ from gateway.transcoding.router import MethodNotAllowed, RouteNotFound, Router
 from tocsin.errors import Internal, TocsinError
 from tocsin.mesh.context import Call, CallOrigin, enter, user_agent
 from tocsin.mesh.policy import MethodKind
-from tocsin.telemetry import current_traceparent, extract, get_logger, new_traceparent, trace_id_of
+from tocsin.telemetry import (
+    BAGGAGE,
+    TRACESTATE,
+    carry_along,
+    context_header,
+    current_traceparent,
+    extract,
+    get_logger,
+    new_traceparent,
+    trace_id_of,
+)
 
 _log = get_logger(__name__)
 
@@ -129,6 +139,8 @@ class HttpApp:
         """The client's trace, or a new one; one that is recorded begins with the span."""
         given = exchange.headers.get(b"traceparent")
         found = extract([("traceparent", given)]) if given is not None else None
+        names = (BAGGAGE,) if found is None else (TRACESTATE, BAGGAGE)
+        carry_along(tuple(pair for name in names for pair in context_header(name, exchange.headers.get(name.encode(), b""))))
         return found or self._telemetry.root()
 
     async def _answer(self, exchange: Exchange, endpoint: Endpoint | None, refusal: TocsinError | None, trace_id: str) -> None:

@@ -14,6 +14,7 @@ Headers = dict[bytes, bytes]
 
 _READ = frozenset(
     {
+        b"baggage", b"tracestate",
         b"accept", b"accept-encoding", b"accept-language", b"access-control-request-method", b"authorization", b"connect-accept-encoding",
         b"connect-content-encoding", b"connect-protocol-version", b"connect-timeout-ms", b"content-encoding", b"content-length",
         b"content-type", b"cookie", b"grpc-accept-encoding", b"grpc-encoding", b"grpc-timeout", b"host", b"idempotency-key",
@@ -27,9 +28,9 @@ _SINGLE = frozenset({b"authorization", b"content-length", b"content-type", b"hos
 _OWS = b" \t"
 
 ALLOWED_FROM_BROWSERS = (
-    b"accept, accept-language, authorization, connect-accept-encoding, connect-content-encoding, connect-protocol-version, "
+    b"accept, accept-language, authorization, baggage, connect-accept-encoding, connect-content-encoding, connect-protocol-version, "
     b"connect-timeout-ms, content-encoding, content-type, grpc-accept-encoding, grpc-encoding, grpc-timeout, idempotency-key, "
-    b"last-event-id, traceparent, x-grpc-web, x-request-timeout, x-user-agent"
+    b"last-event-id, traceparent, tracestate, x-grpc-web, x-request-timeout, x-user-agent"
 )
 """Answer to Access-Control-Request-Headers."""
 SHOWN_TO_BROWSERS = (

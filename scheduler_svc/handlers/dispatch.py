@@ -18,6 +18,7 @@ from scheduler_svc.handlers.stored import show
 from scheduler_svc.handlers.times import length_of, set_length
 from scheduler_svc.service import Firings
 from scheduler_svc.service.reports import DeliveryReports
+from scheduler_svc.tracing import FiringTraces
 from tocsin.api.scheduler.v1 import dispatch_service_pb2, dispatch_service_pb2_grpc, firing_service_pb2
 from tocsin.clock import DAY, SECOND
 from tocsin.errors import InvalidInput
@@ -35,8 +36,9 @@ Requests = AsyncIterator[dispatch_service_pb2.WorkRequest]
 class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
     """Hands firings to processors."""
 
-    def __init__(self, *, dispatcher: Dispatcher, firings: Firings, reports: DeliveryReports) -> None:
+    def __init__(self, *, dispatcher: Dispatcher, firings: Firings, reports: DeliveryReports, traces: FiringTraces) -> None:
         self._dispatcher = dispatcher
+        self._traces = traces
         self._firings = firings
         self._reports = reports
         self._lease = Duration()
@@ -80,7 +82,7 @@ class DispatchHandlers(dispatch_service_pb2_grpc.DispatchServiceServicer):
     def _responses(self, message: Message, session: ProcessorSession) -> Iterator[dispatch_service_pb2.WorkResponse]:
         match message:
             case Jobs(deliveries, suspect):
-                for response, refused in batches(deliveries, self._lease, suspect=suspect):
+                for response, refused in batches(deliveries, self._lease, dispatched=self._traces.dispatched, suspect=suspect):
                     for lease, failure in refused:
                         self._dispatcher.fail(session, lease, failure)
                     if response.jobs.jobs:

@@ -4,15 +4,16 @@ A stored row may hold anything: an older version wrote it, or nobody checked it.
 firing, so that it fails by itself; a message that a processor cannot read would end its stream, and the work of everybody with it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 
-from scheduler_svc.domain import OWN_TRACE, Failed, Lease, QueuedFiring, own_traceparent
+from scheduler_svc.domain import Failed, Lease, QueuedFiring
 from scheduler_svc.handlers.stored import ACTIONS, JOB_CONTEXT, JOBS, LARGEST_ACTION, LARGEST_STRUCT, check_readable
 from scheduler_svc.handlers.times import set_instant
+from scheduler_svc.tracing import JobTrace
 from tocsin.api.scheduler.v1 import alarm_pb2, dispatch_service_pb2, firing_service_pb2
 
 _MOST_BYTES: Final = 1024 * 1024  # of actions and contexts in one message
@@ -28,13 +29,19 @@ class Undeliverable(NamedTuple):
 Batch = tuple[dispatch_service_pb2.WorkResponse, Sequence[Undeliverable]]
 
 
-def batches(deliveries: Sequence[tuple[QueuedFiring, int]], lease: Duration, *, suspect: bool = False) -> Iterator[Batch]:
+Dispatched = Callable[[QueuedFiring], JobTrace]
+"""Leaves the span of a delivery, and says what its job carries."""
+
+
+def batches(
+    deliveries: Sequence[tuple[QueuedFiring, int]], lease: Duration, *, dispatched: Dispatched, suspect: bool = False
+) -> Iterator[Batch]:
     """Messages with the jobs of ``deliveries``, in order, each with those that had to be left out; ``suspect``: what they all are."""
     done = 0
     while done < len(deliveries):
         response = dispatch_service_pb2.WorkResponse()
         response.jobs.lease_duration.CopyFrom(lease)
-        batch = _Batch(response.jobs)
+        batch = _Batch(response.jobs, dispatched)
         while done < len(deliveries) and batch.takes(deliveries[done][0]):
             batch.add(*deliveries[done])
             done += 1
@@ -46,7 +53,8 @@ def batches(deliveries: Sequence[tuple[QueuedFiring, int]], lease: Duration, *, 
 class _Batch:
     """One message. What several jobs do is told once."""
 
-    def __init__(self, jobs: dispatch_service_pb2.WorkResponse.Jobs) -> None:
+    def __init__(self, jobs: dispatch_service_pb2.WorkResponse.Jobs, dispatched: Dispatched) -> None:
+        self._dispatched = dispatched
         self.refused: list[Undeliverable] = []
         self._jobs = jobs
         self._numbers: dict[bytes, int | Failed] = {}
@@ -87,6 +95,7 @@ class _Batch:
             if queued.context:
                 _check(queued.context, within=(JOBS, JOB_CONTEXT), most=LARGEST_STRUCT)
             _fill_job(jobs.add(), queued, token, action)
+            jobs[-1].traceparent, jobs[-1].cause_traceparent = self._dispatched(queued)
         except (DecodeError, ValueError, TypeError) as error:
             del jobs[before:]
             return Failed(reason="CONTEXT_UNREADABLE", message=f"the stored firing cannot be read: {error}", retryable=False)
@@ -108,10 +117,6 @@ def _fill_job(job: dispatch_service_pb2.Job, queued: QueuedFiring, token: int, a
     job.action_number = action
     job.origin = firing_service_pb2.Firing.Origin.ValueType(queued.origin + 1)
     set_instant(job.due_time, queued.due)
-    if queued.flags & OWN_TRACE:
-        job.traceparent, job.cause_traceparent = own_traceparent(queued.id), queued.traceparent
-    elif queued.traceparent:
-        job.traceparent = queued.traceparent
     if queued.alarm:
         job.alarm = f"alarms/{queued.alarm}"
     if queued.context:

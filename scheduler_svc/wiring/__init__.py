@@ -59,6 +59,7 @@ from scheduler_svc.store import (
     SqlTemplateUses,
     tenant_rows,
 )
+from scheduler_svc.tracing import FiringTraces, TracedObserver
 from scheduler_svc.triggers import EventAnswer, Measured, PingAnswer, Pinged, Published, ReadingAnswer
 from scheduler_svc.wiring.answers import Answers
 from scheduler_svc.wiring.ledger import ledger_handlers
@@ -136,7 +137,7 @@ class _TimeEngine:
     """What fires alarms in time and hands firings out, and who owns which shard."""
 
     def __init__(self, node: Node, settings: SchedulerSettings, clock: Clock, storage: _Storage) -> None:
-        self.metrics = SchedulerMetrics(node.telemetry.registry)
+        self.metrics, self.traces = SchedulerMetrics(node.telemetry.registry), FiringTraces(node.telemetry, clock)
         self.ownership = Ownership(owner=storage.owner, clock=clock)
         self.notifier = ChangeNotifier(events=storage.events)
         self.dispatcher = Dispatcher(
@@ -155,7 +156,7 @@ class _TimeEngine:
             shards=self.ownership,
             sink=self.dispatcher,
             changes=self.notifier,
-            observer=self.metrics,
+            observer=TracedObserver(self.metrics, self.traces),
             clock=clock,
             options=options,
             outage=self.outages.outage,
@@ -318,7 +319,7 @@ def _server(node: Node, clock: Clock, storage: _Storage, engine: _TimeEngine, ca
     scheduler_handlers = SchedulerHandlers(
         views=cases.status, replans=cases.replans, uses=SqlTemplateUses(storage.database), usage=storage.bounds.usage
     )
-    dispatch_handlers = DispatchHandlers(dispatcher=engine.dispatcher, firings=cases.firings, reports=cases.reports)
+    dispatch_handlers = DispatchHandlers(dispatcher=engine.dispatcher, firings=cases.firings, reports=cases.reports, traces=engine.traces)
     server = node.server(
         checks={
             "database": storage.database.check,

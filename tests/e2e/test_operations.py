@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections import Counter
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
@@ -10,8 +11,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.e2e.collector import CLIENT, CONSUMER, SERVER, Collector, Seen, listening
+from tests.e2e.collector import CLIENT, CONSUMER, PRODUCER, SERVER, Collector, Seen, listening
 from tocsin.telemetry import new_traceparent, trace_id_of
+from tocsin.testing.smtp import SmtpSink
 from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually
 
@@ -19,6 +21,7 @@ pytestmark = pytest.mark.e2e
 
 SERVICES = {"gateway", "auth_svc", "scheduler_svc", "processor_svc", "mailer_svc"}
 LIST = "scheduler_svc/tocsin.api.scheduler.v1.AlarmService/ListAlarms"
+MAIL = ("store email", "send smtp")
 METHOD = "/tocsin.api.scheduler.v1.AlarmService/ListAlarms"
 
 
@@ -30,12 +33,29 @@ def collector() -> Generator[Collector]:
 
 
 @pytest.fixture(scope="module")
-def faulty(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Generator[RunningStack]:
+def mail_port() -> Generator[int]:
+    """A mail server that takes everything, in a loop of its own."""
+    loop, sink = asyncio.new_event_loop(), SmtpSink(keep=False)
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(sink.start(), loop).result()
+    yield sink.port
+    asyncio.run_coroutine_threadsafe(sink.stop(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory, collector: Collector, mail_port: int) -> Generator[RunningStack]:
     """A stack whose scheduler takes faults, and nobody else, and whose every trace is recorded."""
     env = {
         "TOCSIN_SCHEDULER_FAULTS_ENABLED": "true",
         "TOCSIN_OTLP_ENDPOINT": collector.endpoint,
         "OTEL_BSP_SCHEDULE_DELAY": "100",  # ms; OpenTelemetry's own setting
+        "TOCSIN_MAILER_SMTP_HOST": "127.0.0.1",
+        "TOCSIN_MAILER_SMTP_PORT": str(mail_port),
+        "TOCSIN_MAILER_SMTP_TLS": "none",
     }
     with RunningStack(state=tmp_path_factory.mktemp("faulty") / "state", env=env) as running:
         yield running
@@ -161,7 +181,7 @@ def only(spans: list[Seen], service: str, name: str) -> Seen:
     return found
 
 
-def test_one_trace_leads_from_the_request_to_the_delivery(operator: httpx2.Client, collector: Collector) -> None:
+def test_one_trace_leads_from_the_request_to_the_mail(operator: httpx2.Client, collector: Collector) -> None:
     """Each call is the child of what made it; across what is stored the trace goes on, and links say where it came from."""
     traceparent, name = new_traceparent(sampled=True), METHOD[1:].replace("ListAlarms", "CreateAlarm")
     body = {
@@ -170,17 +190,55 @@ def test_one_trace_leads_from_the_request_to_the_delivery(operator: httpx2.Clien
     }
     made = operator.post("/v1/alarms", json=body, headers={"traceparent": traceparent})
     assert made.status_code == 200, made.text
-    spans = traced(collector, traceparent, "POST /v1/alarms", *[name] * 2, "store inbox", "fire notify")
+    wanted = ("POST /v1/alarms", *[name] * 2, "due notify", "claim", "dispatch notify", "fire notify", *MAIL)
+    spans = traced(collector, traceparent, *wanted)
     door = only(spans, "gateway", "POST /v1/alarms")
     assert (door.kind, door.parent, door.attributes["http.response.status_code"]) == (SERVER, traceparent[36:52], 200)
     attempt, served = only(spans, "gateway", name), only(spans, "scheduler_svc", name)
     assert (attempt.kind, attempt.parent, served.kind, served.parent) == (CLIENT, door.id, SERVER, attempt.id)
+    due, claimed = only(spans, "scheduler_svc", "due notify"), only(spans, "scheduler_svc", "claim")
+    assert (due.parent, due.links, claimed.parent) == (served.id, {served.id}, due.id)
+    dispatched = only(spans, "scheduler_svc", "dispatch notify")
+    assert (dispatched.kind, dispatched.parent, dispatched.attributes["tocsin.attempt"]) == (PRODUCER, due.id, 1)
     fired = only(spans, "processor_svc", "fire notify")
-    assert (fired.kind, fired.parent, fired.links) == (CONSUMER, served.id, {served.id})
+    assert (fired.kind, fired.parent, fired.links) == (CONSUMER, dispatched.id, {dispatched.id})
     assert (fired.attributes["tocsin.alarm"], fired.attributes["tocsin.end"]) == (made.json()["name"], "succeeded")
-    stored = only(spans, "mailer_svc", "store inbox")
+    stored, sent = only(spans, "mailer_svc", "store email"), only(spans, "mailer_svc", "send smtp")
     assert (stored.kind, stored.parent, stored.links) == (CONSUMER, fired.id, {fired.id})
+    assert (sent.kind, sent.parent, sent.attributes["tocsin.result"]) == (CLIENT, fired.id, "sent")
     assert not any(span.failed for span in spans)
+    known = {span.id for span in spans} | {traceparent[36:52]}
+    assert [span for span in spans if span.parent not in known] == []
+
+
+def test_a_recurring_firing_has_a_trace_of_its_own(operator: httpx2.Client, collector: Collector) -> None:
+    """Its root is the due time, which links to the request that made the alarm; no span of it hangs in the air."""
+    traceparent = new_traceparent(sampled=True)
+    body = {
+        "trigger": {"every": "1s"},
+        "action": {"notify": {"to": ["ann@example.com"], "subject": "traced", "text": "Rings again."}},
+    }
+    made = operator.post("/v1/alarms", json=body, headers={"traceparent": traceparent})
+    assert made.status_code == 200, made.text
+    name = METHOD[1:].replace("ListAlarms", "CreateAlarm")
+    served = only(traced(collector, traceparent, *[name] * 2), "scheduler_svc", name)
+    found: list[dict[str, Any]] = []
+
+    def fired() -> bool:
+        answer = operator.get("/v1/firings", params={"filter": f'alarm = "{made.json()["name"]}"'})
+        assert answer.status_code == 200, answer.text
+        found[:] = answer.json().get("firings", [])
+        return bool(found)
+
+    asyncio.run(eventually(fired, seconds=60, what="a firing"))
+    own = f"00-{found[0]['traceId']}-{'0' * 15}1-01"
+    spans = traced(collector, own, "due notify", "claim", "dispatch notify", "fire notify", *MAIL)
+    due = only(spans, "scheduler_svc", "due notify")
+    assert (due.parent, due.links) == ("", {served.id})
+    known = {span.id for span in spans} | {""}
+    assert [span for span in spans if span.parent not in known] == []
+    assert only(spans, "processor_svc", "fire notify").parent == only(spans, "scheduler_svc", "dispatch notify").id
+    operator.delete(f"/v1/{made.json()['name']}")
 
 
 def test_each_attempt_of_a_call_that_is_retried_is_seen(operator: httpx2.Client, collector: Collector) -> None:
@@ -195,7 +253,11 @@ def test_each_attempt_of_a_call_that_is_retried_is_seen(operator: httpx2.Client,
     spans = traced(collector, traceparent, door_name, *[get[1:]] * 6)
     door = only(spans, "gateway", door_name)
     attempts = [span for span in spans if span.kind == CLIENT]
-    assert [(span.parent, span.failed, span.attributes["rpc.grpc.status_code"]) for span in attempts] == [(door.id, True, 14)] * 3
+    names = ("rpc.response.status_code", "rpc.grpc.status_code", "rpc.system.name", "rpc.method")
+    told = ("UNAVAILABLE", 14, "grpc", get[1:])
+    assert [(span.parent, span.failed, tuple(span.attributes[name] for name in names)) for span in attempts] == [(door.id, True, told)] * 3
+    assert sorted(span.attributes["previous-rpc-attempts"] for span in attempts) == [0, 1, 2]
+    assert all(span.attributes["server.address"] == "127.0.0.1" and span.attributes["server.port"] for span in attempts)
     assert {span.parent for span in spans if span.service == "scheduler_svc"} == {span.id for span in attempts}
     assert (door.failed, door.attributes["http.response.status_code"]) == (True, 503)
 

@@ -7,8 +7,13 @@ per service, with its own registry and tracer, so that five services may live in
 from tocsin.telemetry.component import Telemetry, TelemetryOptions
 from tocsin.telemetry.logs import LogFormat, Logger, bind_tenant, configure_logging, get_logger, unbind_tenant
 from tocsin.telemetry.traces import (
+    BAGGAGE,
     TRACEPARENT,
+    TRACESTATE,
+    carried_along,
     carry,
+    carry_along,
+    context_header,
     current_traceparent,
     extract,
     format_traceparent,
@@ -20,14 +25,19 @@ from tocsin.telemetry.traces import (
 )
 
 __all__ = [
+    "BAGGAGE",
     "TRACEPARENT",
+    "TRACESTATE",
     "LogFormat",
     "Logger",
     "Telemetry",
     "TelemetryOptions",
     "bind_tenant",
+    "carried_along",
     "carry",
+    "carry_along",
     "configure_logging",
+    "context_header",
     "current_traceparent",
     "extract",
     "format_traceparent",

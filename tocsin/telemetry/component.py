@@ -21,6 +21,7 @@ from tocsin.telemetry.traces import (
     is_sampled,
     new_traceparent,
     parse_traceparent,
+    trace_id_of,
     uncarry,
 )
 from tocsin.telemetry.watchdog import LoopWatchdog
@@ -162,7 +163,7 @@ class Telemetry:
             kind: the side of a call.
             traceparent: the parent that came in, or what `root` gave; the current context unless given. Without either, a trace begins
                 that is recorded.
-            begins: id of a trace that begins here whatever the current context is; whether it is recorded is decided by lot.
+            begins: id of a trace that begins here whatever the current context is; whether it is recorded says `samples`.
             links: the ``traceparent`` of other traces that led here, such as the request that made an alarm.
             attributes: facts known at the start.
         """
@@ -182,6 +183,50 @@ class Telemetry:
             finally:
                 uncarry(token)
 
+    def record(
+        self,
+        name: str,
+        *,
+        begin: int,
+        end: int,
+        parent: str | None = None,
+        itself: str = "",
+        kind: SpanKind = SpanKind.INTERNAL,
+        links: Sequence[str] = (),
+        attributes: Mapping[str, AttributeValue] | None = None,
+    ) -> str:
+        """Leaves a span of something that is over, if its trace is recorded.
+
+        Args:
+            name: low in variety.
+            begin: microseconds since the Unix epoch.
+            end: likewise.
+            parent: the ``traceparent`` above it; None for the root of a trace.
+            itself: the ``traceparent`` that it is to be; any child of ``parent`` unless given.
+            kind: the side of what crosses processes.
+            links: the ``traceparent`` of other traces that led here.
+            attributes: facts.
+
+        Returns:
+            Its ``traceparent``; ``parent`` when nothing was recorded.
+        """
+        shown = itself or parent
+        if not self.tracing or not shown or not is_sampled(shown):
+            return shown or ""
+        with beginning(trace_id_of(itself) if itself else "", itself[36:52]):
+            span = self.tracer.start_span(name, _context(parent), kind, attributes, _links(links), start_time=begin * 1000)
+        span.end(end * 1000)
+        context = span.get_span_context()
+        return format_traceparent(context) if context.is_valid else shown
+
+    def begin(self, name: str, *, kind: SpanKind, parent: str | None, attributes: Mapping[str, AttributeValue]) -> Span:
+        """A span that is recorded and not the current one; whoever began it ends it."""
+        return self.tracer.start_span(name, _context(parent), kind, attributes)
+
+    def samples(self, trace_id: str) -> bool:
+        """Whether a trace with a known id is recorded: its id is the lot, as in OpenTelemetry, so that every process says the same."""
+        return self.tracing and int(trace_id[16:], 16) < self._settings.trace_sample_ratio * 2**64
+
     def _recorded(
         self, name: str, kind: SpanKind, parent: str | None, links: Sequence[str], attributes: Mapping[str, AttributeValue] | None
     ) -> AbstractContextManager[Span]:
@@ -192,8 +237,7 @@ class Telemetry:
 
     def _beginning(self, trace_id: str) -> str | None:
         """The context of a trace that begins here and is not recorded; None when it is."""
-        given = self.root()
-        return None if given is None else f"{given[:3]}{trace_id}{given[35:]}"
+        return None if self.samples(trace_id) else f"00-{trace_id}-{new_traceparent()[36:]}"
 
 
 def _context(traceparent: str | None) -> Context:

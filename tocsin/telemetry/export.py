@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Tracer
 
-from tocsin.telemetry.traces import wanted_trace_id
+from tocsin.telemetry.traces import wanted_span_id, wanted_trace_id
 
 _FLUSH_SECONDS: Final = 2.0
 
@@ -53,7 +53,12 @@ class SpanExport:
 
 
 class _Ids(RandomIdGenerator):
-    """Random ids, but for a trace whose id is known before it begins."""
+    """Random ids, but for a trace or a span whose id is known before it begins."""
+
+    def generate_span_id(self) -> int:
+        """The id that `beginning` holds ready, or a random one."""
+        known = wanted_span_id()
+        return int(known, 16) if known else super().generate_span_id()
 
     def generate_trace_id(self) -> int:
         """The id that `beginning` holds ready, or a random one."""

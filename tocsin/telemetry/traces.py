@@ -3,7 +3,9 @@
 The context of the current task is one string in a contextvar: that of the current span where spans are recorded, else the ``traceparent``
 that came in and is carried on as it is. That is cheap enough for every call even when nothing is exported.
 
-Source: W3C Trace Context, https://www.w3.org/TR/trace-context/ (version 00).
+``tracestate`` and ``baggage`` go along, unread, between the services of the mesh.
+
+Source: W3C Trace Context, https://www.w3.org/TR/trace-context/ (version 00); W3C Baggage, https://www.w3.org/TR/baggage/.
 """
 
 import os
@@ -11,14 +13,23 @@ import re
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from typing import Final
+from typing import Final, TypeAlias
 
 from opentelemetry.trace import SpanContext, TraceFlags
 
 TRACEPARENT: Final = "traceparent"
 
+TRACESTATE: Final = "tracestate"
+BAGGAGE: Final = "baggage"
+_LONGEST: Final = {TRACESTATE: 512, BAGGAGE: 8192}
+"""Characters that the recommendations want carried on; what is longer is left out."""
+
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
+
+_along: ContextVar[Pairs] = ContextVar("tocsin_context_headers", default=())
 _carried: ContextVar[str | None] = ContextVar("tocsin_traceparent", default=None)
 _wanted: ContextVar[str] = ContextVar("tocsin_trace_id", default="")
+_wanted_span: ContextVar[str] = ContextVar("tocsin_span_id", default="")
 
 # Version ff is forbidden; a version above 00 may have more fields behind the flags (section 4.3 of the recommendation).
 _VALID: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:\Z|(?<!\A00.{53})-)", re.ASCII)
@@ -34,19 +45,37 @@ def carry(traceparent: str | None) -> Token[str | None]:
     return _carried.set(traceparent)
 
 
+def carry_along(pairs: Pairs) -> None:
+    """Makes ``tracestate`` and ``baggage`` go with the outgoing calls of the current task."""
+    _along.set(pairs)
+
+
+def carried_along() -> Pairs:
+    """Those headers of the current task."""
+    return _along.get()
+
+
+def context_header(name: str, value: str | bytes) -> Pairs:
+    """A header to carry along; nothing when it is too long, or has characters that a header must not have."""
+    text = value.decode("latin-1") if isinstance(value, bytes) else value
+    fits = 0 < len(text) <= _LONGEST.get(name, 0) and text.isascii() and text.isprintable()
+    return ((name, text),) if fits else ()
+
+
 def uncarry(token: Token[str | None]) -> None:
     """Undoes `carry`."""
     _carried.reset(token)
 
 
 @contextmanager
-def beginning(trace_id: str) -> Generator[None]:
-    """The first root span that starts inside of this block has this trace id; a random one when it is empty."""
-    restore = _wanted.set(trace_id)
+def beginning(trace_id: str, span_id: str = "") -> Generator[None]:
+    """The first root span that starts inside of this block has this trace id, the first span this id; random ones when they are empty."""
+    restore, restore_span = _wanted.set(trace_id), _wanted_span.set(span_id)
     try:
         yield
     finally:
         _wanted.reset(restore)
+        _wanted_span.reset(restore_span)
 
 
 def wanted_trace_id() -> str:
@@ -54,6 +83,14 @@ def wanted_trace_id() -> str:
     found = _wanted.get()
     if found:
         _wanted.set("")
+    return found
+
+
+def wanted_span_id() -> str:
+    """The id that a span is to have that starts now, told once; empty for any."""
+    found = _wanted_span.get()
+    if found:
+        _wanted_span.set("")
     return found
 
 

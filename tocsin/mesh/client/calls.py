@@ -4,18 +4,18 @@ They offer what those of grpc.aio offer, and calls are gRPC's ``Call``; tests/in
 Errors are those of `tocsin.errors` and gRPC's ``AioRpcError`` in one. ``with_call`` returns the metadata along with the answer.
 """
 
-import asyncio
 from contextlib import nullcontext
 from typing import Any, Final, NamedTuple
 
 import grpc
 
 from tocsin.errors import TocsinError, Unavailable
-from tocsin.mesh.client.direct_call import NO_SIZES, StreamMethod, readable, sizes
+from tocsin.mesh.client.direct_call import StreamMethod, readable, sizes
 from tocsin.mesh.client.final_status import keep_final_status
 from tocsin.mesh.client.method import MINIMUM, Metadata, Pick, Picker, traced
 from tocsin.mesh.client.request_stream import Requests
 from tocsin.mesh.client.stream_call import Extra, StreamCall
+from tocsin.mesh.client.stream_count import StreamCount
 from tocsin.mesh.client.unary_call import StreamUnaryCall, UnaryCall
 from tocsin.mesh.status import is_unsent
 from tocsin.telemetry import current_traceparent
@@ -31,8 +31,8 @@ class CallResult(NamedTuple):
     trailing_metadata: Metadata
 
 
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+def _ignored(code: grpc.StatusCode, seconds: float) -> None:
+    """The call tells of its end itself."""
 
 
 class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
@@ -99,7 +99,8 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
     async def _attempt(self, pick: Pick, call: UnaryCall, request: Any, deadline: float, headers: Metadata, trace: str | None) -> Any:
         method, wire = pick
         now = call.loop.time
-        span = method.span(trace)
+        span = method.span(trace, call.attempts)
+        call.attempts += 1
         with span or _NO_SPAN:
             started = now()
             timeout = method.attempt_seconds(deadline - started)
@@ -159,26 +160,31 @@ class StreamUnary(grpc.aio.StreamUnaryMultiCallable[Any, Any]):
 
     async def _attempt(self, pick: Pick, call: UnaryCall, source: Requests, deadline: float, headers: Metadata) -> Any:
         method, wire = pick
-        trace, started = method.trace(), _now()
+        started = call.loop.time()
         permit = method.admit(deadline - started)
         dial: StreamMethod = wire()
         source.serialize = dial.serialize
+        count = StreamCount(whole=_ignored, clock=call.loop.time)
+        sent = traced(headers, count.attempt(method, method.trace(), sizes_known=dial.direct))
         try:
-            raw = keep_final_status(dial.call(aiter(source), timeout=deadline - started, metadata=traced(headers, trace), **call.options))
+            raw = keep_final_status(dial.call(aiter(source), timeout=deadline - started, metadata=sent, **call.options))
             call.wire = raw
             answer = await raw
             value = answer if dial.deserialize is None else readable(dial.deserialize, answer)
         except grpc.aio.AioRpcError as error:
-            found = method.failed(permit, error, _now() - started, deadline - started)
-            method.stream_ended(error.code(), _now() - started, (source.sent, 0) if dial.direct else NO_SIZES)
+            found = method.failed(permit, error, call.loop.time() - started, deadline - started)
+            count.sent = source.sent
+            count.attempt_ended(error.code(), found)
             raise found from error
         except BaseException:
             method.abandoned(permit)
-            method.stream_ended(grpc.StatusCode.CANCELLED, _now() - started, (source.sent, 0) if dial.direct else NO_SIZES)
+            count.sent = source.sent
+            count.attempt_ended(grpc.StatusCode.CANCELLED)
             source.reraise()
             raise
-        method.succeeded(permit, _now() - started, stream=True)
-        method.stream_ended(grpc.StatusCode.OK, _now() - started, (source.sent, len(answer)) if dial.direct else NO_SIZES)
+        method.succeeded(permit, call.loop.time() - started, stream=True)
+        count.sent, count.received = source.sent, len(answer) if dial.direct else 0
+        count.attempt_ended(grpc.StatusCode.OK)
         return value
 
 

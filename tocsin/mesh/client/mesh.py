@@ -27,6 +27,7 @@ from tocsin.mesh.options import MeshOptions
 from tocsin.mesh.policy import MethodPolicy, policies
 from tocsin.mesh.retry import RetryBudget
 from tocsin.mesh.rpc_metrics import Durations
+from tocsin.mesh.spans import server_attributes
 from tocsin.telemetry import Telemetry
 
 _GRACE = 1.0
@@ -146,9 +147,11 @@ class Mesh:
 
     def _open(self, service: str, endpoint: str | None) -> MeshChannel:
         address = endpoint or self._target(service)
+        uri = canonical(self._target(service))
         target = Target(
             service=service,
-            uri=canonical(self._target(service)),
+            uri=uri,
+            facts=server_attributes(uri, endpoint),
             label=service if endpoint is None else f"{service}@{endpoint}",
             budget=self._budget(service),
             breakers=self._breakers,

@@ -4,13 +4,14 @@ Order: deadline, identity, retry with budget, breaker, attempt span, wire. The m
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import grpc
 from opentelemetry.trace import Span, SpanKind
+from opentelemetry.util.types import AttributeValue
 from prometheus_client import Counter
 
 from tocsin.errors import CircuitOpen, DeadlineExceeded, ResourceExhausted, TocsinError
@@ -28,8 +29,8 @@ from tocsin.mesh.policy import MethodKind, MethodPolicy
 from tocsin.mesh.retry import Retrier, RetryBudget
 from tocsin.mesh.rpc_metrics import Durations
 from tocsin.mesh.shedding import Overloaded
-from tocsin.mesh.spans import rpc_span
-from tocsin.telemetry import TRACEPARENT, Telemetry, current_traceparent, is_sampled
+from tocsin.mesh.spans import PREVIOUS_ATTEMPTS, end_rpc_span, exemplify, rpc_attributes, rpc_span
+from tocsin.telemetry import TRACEPARENT, Telemetry, carried_along, current_traceparent, is_sampled
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
@@ -50,6 +51,7 @@ class Target:
         service: name of the called service.
         label: the service, or "service@endpoint" for one replica; names the breakers.
         uri: gRPC's target; names the service in metrics.
+        facts: what spans say of it.
         budget: bounds the retries.
         foreign: how it is called when it is outside of the mesh; None when it is in it.
     """
@@ -57,6 +59,7 @@ class Target:
     service: str
     label: str
     uri: str
+    facts: Mapping[str, AttributeValue]
     budget: RetryBudget
     breakers: BreakerRegistry
     telemetry: Telemetry
@@ -153,6 +156,7 @@ class Method:
         own: Metadata = () if metadata is None else tuple(metadata)
         if self._target.foreign is not None:
             return (*own, *self._target.foreign.headers())
+        own = (*own, *carried_along())
         call = current()
         if call is None:
             return own
@@ -167,11 +171,28 @@ class Method:
         found = current_traceparent()
         return self._telemetry.root() if found is None and self._telemetry.tracing else found
 
-    def span(self, trace: str | None) -> AbstractContextManager[Span] | None:
-        """The span of one attempt; None when the trace is not recorded, for then the header says it all."""
+    def span(self, trace: str | None, previous: int) -> AbstractContextManager[Span] | None:
+        """The span of one attempt after ``previous`` ones; None when the trace is not recorded, for then the header says it all."""
         if not self._telemetry.tracing or (trace is not None and not is_sampled(trace)):
             return None
-        return rpc_span(self._telemetry, self.policy.path, kind=SpanKind.CLIENT, traceparent=trace)
+        known = {**self._target.facts, PREVIOUS_ATTEMPTS: previous}
+        path = self.policy.path
+        return rpc_span(self._telemetry, path, kind=SpanKind.CLIENT, traceparent=trace, attributes=known, durations=self._durations)
+
+    def stream_span(self, trace: str | None, previous: int) -> Span | None:
+        """Likewise of a stream, which is not the current one while it is read; `end_stream_span` ends it."""
+        if not self._telemetry.tracing or (trace is not None and not is_sampled(trace)):
+            return None
+        path = self.policy.path
+        known = rpc_attributes(path, {**self._target.facts, PREVIOUS_ATTEMPTS: previous})
+        return self._telemetry.begin(path[1:], kind=SpanKind.CLIENT, parent=trace, attributes=known)
+
+    def end_stream_span(self, span: Span, code: grpc.StatusCode, seconds: float, error: BaseException | None) -> None:
+        """Ends what `stream_span` began; a code without an error is one of a call that was given up."""
+        lost = asyncio.CancelledError() if code is grpc.StatusCode.CANCELLED else None
+        end_rpc_span(span, SpanKind.CLIENT, error or lost)
+        exemplify(span, self._durations, code, seconds)
+        span.end()
 
     def admit(self, timeout: float) -> Permit | None:
         """The breaker's permit for one attempt; None when the method passes none.

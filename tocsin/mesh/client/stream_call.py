@@ -300,11 +300,11 @@ class StreamCall:
         elif one:
             source = self._outgoing(source)
         self._permit = self._method.admit(self._timeout)
-        count.attempt(self._method, sizes_known=found.direct)
+        trace = count.attempt(self._method, self._trace, sizes_known=found.direct)
         self._stream_accepted = self._answered = False
         self._error = None
         given = () if source is None else (source,)
-        call = found.call(*given, timeout=self._timeout, metadata=traced(self._headers, self._trace), **self._options)
+        call = found.call(*given, timeout=self._timeout, metadata=traced(self._headers, trace), **self._options)
         self._call = call if one else keep_final_status(call)
 
     async def _read(self) -> Any:
@@ -344,7 +344,7 @@ class StreamCall:
             permit, self._permit = self._permit, None
             found = self._method.failed(permit, error, _now() - self._started, self._timeout, stream_accepted=self._stream_accepted)
             self._error = as_rpc_error(found, error)
-            self._ended(error.code())
+            self._ended(error.code(), found)
         return kept(self._error)
 
     def _outgoing(self, request: Any) -> Any:
@@ -354,14 +354,14 @@ class StreamCall:
             self._count.sent += len(message)
         return message
 
-    def _ended(self, code: grpc.StatusCode) -> None:
+    def _ended(self, code: grpc.StatusCode, error: BaseException | None = None) -> None:
         """Counts how the call ended, or its attempt if it may be tried again."""
         if isinstance(self._source, Requests):
             self._count.sent = self._source.sent
         if self._may_retry:
-            self._count.attempt_ended(code)
+            self._count.attempt_ended(code, error)
         else:
-            self._count.call_ended(code)
+            self._count.call_ended(code, error)
 
     def _given_up(self) -> None:
         """A read was cancelled, and with it the call, as in grpc.aio."""

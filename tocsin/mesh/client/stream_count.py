@@ -3,9 +3,11 @@
 from collections.abc import Callable
 
 import grpc
+from opentelemetry.trace import Span
 
 from tocsin.mesh.client.direct_call import NO_SIZES
 from tocsin.mesh.client.method import Method
+from tocsin.telemetry import format_traceparent
 
 _CANCELLED = grpc.StatusCode.CANCELLED
 
@@ -18,7 +20,7 @@ class StreamCount:
         received: likewise.
     """
 
-    __slots__ = ("_call_open", "_clock", "_known", "_method", "_since", "_started", "_whole", "received", "sent")
+    __slots__ = ("_call_open", "_clock", "_known", "_method", "_previous", "_since", "_span", "_started", "_whole", "received", "sent")
 
     def __init__(self, *, whole: Callable[[grpc.StatusCode, float], None], clock: Callable[[], float]) -> None:
         """The call begins.
@@ -33,27 +35,37 @@ class StreamCount:
         self._call_open = True
         self._method: Method | None = None
         self._known = False
+        self._span: Span | None = None
+        self._previous = 0
         self.sent = self.received = 0
 
     def __del__(self) -> None:
         if self._method is not None:
             self.call_ended(_CANCELLED)
 
-    def attempt(self, method: Method, *, sizes_known: bool) -> None:
-        """An attempt begins."""
+    def attempt(self, method: Method, trace: str | None, *, sizes_known: bool) -> str | None:
+        """An attempt begins, on a trace; returns the ``traceparent`` that it sends."""
         self._method = method
         self._known = sizes_known
         self._started = self._clock()
+        self._span = method.stream_span(trace, self._previous)
+        self._previous += 1
+        return trace if self._span is None else format_traceparent(self._span.get_span_context())
 
-    def attempt_ended(self, code: grpc.StatusCode) -> None:
+    def attempt_ended(self, code: grpc.StatusCode, error: BaseException | None = None) -> None:
         """The attempt has ended; said again, nothing."""
         method, self._method = self._method, None
-        if method is not None:
-            method.stream_ended(code, self._clock() - self._started, (self.sent, self.received) if self._known else NO_SIZES)
+        if method is None:
+            return
+        seconds = self._clock() - self._started
+        method.stream_ended(code, seconds, (self.sent, self.received) if self._known else NO_SIZES)
+        span, self._span = self._span, None
+        if span is not None:
+            method.end_stream_span(span, code, seconds, error)
 
-    def call_ended(self, code: grpc.StatusCode) -> None:
+    def call_ended(self, code: grpc.StatusCode, error: BaseException | None = None) -> None:
         """The whole call has ended; said again, nothing."""
-        self.attempt_ended(code)
+        self.attempt_ended(code, error)
         if self._call_open:
             self._call_open = False
             self._whole(code, self._clock() - self._since)

@@ -51,6 +51,8 @@ class UnaryCall:
     # What most calls never need is of the class: a call is made for each request of a busy service.
     deadline: float | None = None
     """When it has to be over, on the event loop's clock; None before it began."""
+    attempts = 0
+    """How many began."""
     wire: Any = None
     """gRPC's own call: that of the attempt that decided, or of the last one so far."""
     _task: asyncio.Task[Any] | None = None

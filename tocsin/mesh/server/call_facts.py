@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, cast
 import grpc
 
 from tocsin.mesh.context import current
-from tocsin.telemetry import TRACEPARENT, extract
+from tocsin.telemetry import BAGGAGE, TRACEPARENT, TRACESTATE, context_header, extract
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
@@ -20,22 +20,29 @@ class CallHeaders(NamedTuple):
     Attributes:
         authorization: as it was sent.
         traceparent: None when there was none, or it is malformed.
+        along: what goes with the trace, ``tracestate`` and ``baggage``.
     """
 
     authorization: str | None
     traceparent: str | None
+    along: tuple[tuple[str, str], ...]
 
 
 def call_headers(context: Context) -> CallHeaders:
     """The headers of a call."""
     authorization: str | None = None
     traceparent: str | None = None
+    along: tuple[tuple[str, str], ...] = ()
     for key, value in context.invocation_metadata() or ():
         if key == AUTHORIZATION and isinstance(value, str):
             authorization = value
         elif key == TRACEPARENT:
             traceparent = extract(((key, value),))
-    return CallHeaders(authorization, traceparent)
+        elif key in (TRACESTATE, BAGGAGE):
+            along = (*along, *context_header(key, value))
+    if along and traceparent is None:
+        along = tuple(pair for pair in along if pair[0] != TRACESTATE)  # it says nothing without the trace that it belongs to
+    return CallHeaders(authorization, traceparent, along)
 
 
 def spiffe_id(context: Context) -> str | None:

@@ -51,6 +51,7 @@ from tocsin.telemetry import (
     Telemetry,
     bind_tenant,
     carry,
+    carry_along,
     current_traceparent,
     get_logger,
     is_sampled,
@@ -193,12 +194,14 @@ class Chain:
         return result
 
     async def _traced(self, body: Body[R], first: Any, context: Context) -> R:
-        authorization, given = call_headers(context)
+        authorization, given, along = call_headers(context)
+        if along:
+            carry_along(along)
         traceparent = given or self._telemetry.root()
         if traceparent is not None and not (self._telemetry.tracing and is_sampled(traceparent)):
             carry(traceparent)
             return await self._run(body, first, context, authorization)
-        with rpc_span(self._telemetry, self._policy.path, kind=SpanKind.SERVER, traceparent=traceparent):
+        with rpc_span(self._telemetry, self._policy.path, kind=SpanKind.SERVER, traceparent=traceparent, durations=self._durations):
             return await self._run(body, first, context, authorization)
 
     async def _run(self, body: Body[R], first: Any, context: Context, authorization: str | None) -> R:
@@ -343,7 +346,7 @@ class Chain:
         tap = self._parts.tap
         if self._policy.is_control:
             return
-        call, traceparent = current(), current_traceparent() or call_headers(context)[1]
+        call, traceparent = current(), current_traceparent() or call_headers(context).traceparent
         ended = EndedCall(
             ended=tap.now(),
             method=self._policy.path,
