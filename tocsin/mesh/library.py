@@ -132,6 +132,14 @@ def _files_of(tls: MutualTls | ServerTls | None) -> dict[str, Any]:
     return {"tls_ca_file": tls.cert_file, "tls_cert_file": tls.cert_file, "tls_key_file": tls.key_file}
 
 
+def _own(operators: Collection[str]) -> Mapping[str, MethodPolicy]:
+    """The policies of MeshService, for ``operators`` alone if there are any."""
+    if not operators:
+        return own_policies()
+    named = frozenset(operators)
+    return checked({path: replace(policy, callers=named, scope="") for path, policy in own_policies().items() if policy.callers})
+
+
 def _missing(*, tls: bool, otlp: bool) -> Iterator[str]:
     """A line for each argument that needs packages which not everybody has."""
     if tls and find_spec("cryptography") is None:
@@ -159,6 +167,7 @@ class ServiceProcess:
         otlp_endpoint: str | None = None,
         drain_seconds: float = 3.0,
         services: Collection[str] = (),
+        operators: Collection[str] = (),
         client_interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
         server_interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
         policy_file: Path | None = None,
@@ -176,6 +185,8 @@ class ServiceProcess:
             otlp_endpoint: where spans are exported to; nowhere unless given.
             drain_seconds: how long calls are still taken after the end is announced.
             services: names of all services of the mesh, so that a misspelt caller in the contract stops the start.
+            operators: names of services, by their certificates, that may look at this process, tap its calls and change its policies by
+                MeshService, without a token; unless given it is one called "gateway" with the token of an operator.
             client_interceptors: of grpc.aio; they see each attempt, as it goes on the wire.
             server_interceptors: of grpc.aio; they see each call that the mesh has let pass, directly before its handler.
             policy_file: rules that change policies, access and rates while the process runs (docs/mesh.md); looked at each second.
@@ -194,6 +205,7 @@ class ServiceProcess:
         self._clock = SystemClock()
         self._plaintext = tls is None
         self._verifier = verifier or NoTokens()
+        self._own = _own(operators)
         self._methods = contract_policies(contract, tokens=verifier is not None, services=services)
         self._telemetry = Telemetry(service=service, settings=self._settings)
         self.breakers = BreakerRegistry(clock=self._clock)
@@ -203,7 +215,7 @@ class ServiceProcess:
             clock=self._clock,
             telemetry=self._telemetry,
             breakers=self.breakers,
-            contract=own_policies(),
+            contract=self._own,
             methods=self._methods,
             targets=targets or {},
             plaintext=self._plaintext,
@@ -271,7 +283,7 @@ class ServiceProcess:
             breakers=self.breakers,
             checks=checks or {},
             handlers=handlers,
-            contract=own_policies(),
+            contract=self._own,
             methods=self._methods,
             plaintext=self._plaintext,
             mutual=isinstance(self._tls, MutualTls),

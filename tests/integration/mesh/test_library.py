@@ -1,5 +1,6 @@
 """`ServiceProcess`: the mesh for services of somebody else's."""
 
+import asyncio
 from contextlib import nullcontext
 from itertools import product
 from pathlib import Path
@@ -11,11 +12,14 @@ from google.protobuf import descriptor_pb2, descriptor_pool, empty_pb2, text_for
 from google.protobuf.descriptor import FileDescriptor
 
 from tests.integration.mesh.support import Echo, EchoStub, Note, Rig, add_echo, add_hop, path
+from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
+from tocsin.api.mesh.v1 import mesh_service_pb2_grpc
 from tocsin.config import ConfigError
-from tocsin.errors import DeadlineExceeded, NotFound, PermissionDenied, Unauthenticated, Unavailable
+from tocsin.errors import CircuitOpen, DeadlineExceeded, NotFound, PermissionDenied, Unauthenticated, Unavailable
 from tocsin.mesh.context import acting_as
 from tocsin.mesh.library import MutualTls, ServerTls, ServiceProcess, contract_policies
 from tocsin.mesh.policy import PolicyError, own_policies
+from tocsin.testing.waiting import eventually
 
 CONTRACT = [descriptor_pool.Default().FindFileByName("tocsin/test/v1/echo.proto")]
 
@@ -183,3 +187,64 @@ async def test_what_cannot_start_leaves_nothing_behind(rig: Rig) -> None:
         await wrong.__aenter__()
     async with process(rig, "front", secured=False, metrics_port=int(wrong.metrics_url.split(":")[-1].partition("/")[0])):
         pass
+
+
+async def test_a_file_changes_policies_while_the_process_runs(rig: Rig, tmp_path: Path) -> None:
+    """A timeout that is too short for the handler, and then one that is not; what is no rule changes nothing."""
+
+    async def slow(request: Any, context: Any) -> Any:
+        await asyncio.sleep(0.2)
+        return request
+
+    file = tmp_path / "policies.yaml"
+    file.write_text("rules: []")
+    async with process(rig, "echo_svc", secured=False) as callee:
+        server = await callee.serve((add_echo, Echo(slow)))
+        async with process(rig, "front", secured=False, targets={"echo_svc": server.address}, policy_file=file) as client:
+            stub = EchoStub(client.channel("echo_svc"))
+            assert (await stub.Greet(Note(text="x"))).text == "x"
+
+            async def ends() -> str:
+                try:
+                    return (await stub.Greet(Note(text="x"))).text
+                except DeadlineExceeded:
+                    return "too late"
+                except CircuitOpen:
+                    return "not tried"
+
+            async def too_late() -> bool:
+                return await ends() == "too late"
+
+            async def in_time() -> bool:
+                return await ends() == "x"
+
+            rule = f"rules: [{{method: {path('Greet')}, policy: {{timeout: %s}}}}]"
+            file.write_text(rule % "0.1s")
+            await eventually(too_late)
+            file.write_text("rules: [{")
+            file.write_text(rule % "10s")
+            await eventually(in_time)
+
+
+async def test_operators_see_calls_and_change_policies_of_a_process(rig: Rig) -> None:
+    """By MeshService: who they are says their certificate. Nobody else is told anything, and without certificates nobody is."""
+    async with process(rig, "echo_svc", secured=True, operators=["front"]) as callee:
+        server = await callee.serve((add_echo, Echo()))
+        targets = {"echo_svc": server.address}
+        async with process(rig, "other", secured=True, targets=targets) as client:
+            stranger: Any = mesh_service_pb2_grpc.MeshServiceStub(client.channel("echo_svc"))
+            with pytest.raises(PermissionDenied):
+                await stranger.GetPolicy(pb.GetPolicyRequest(method=path("Greet")))
+        async with process(rig, "front", secured=True, targets=targets) as client:
+            operations: Any = mesh_service_pb2_grpc.MeshServiceStub(client.channel("echo_svc"))
+            assert (await operations.GetStatus(pb.GetStatusRequest())).service == "echo_svc"
+            tap = operations.TapCalls(pb.TapCallsRequest())
+            reading = asyncio.ensure_future(tap.read())
+            await eventually(lambda: server.tap.listened)
+            await EchoStub(client.channel("echo_svc")).Greet(Note(text="x"))
+            assert [(call.method, call.caller, call.code) for call in (await reading).calls] == [(path("Greet"), "front", "OK")]
+            tap.cancel()
+            order = pb.SetPolicyRequest(rule={"method": path("Greet"), "policy": {"timeout": {"seconds": 2}}}, ttl={"seconds": 60})
+            await operations.SetPolicy(order)
+            told = (await operations.GetPolicy(pb.GetPolicyRequest(method=path("Greet")))).methods[0].values
+            assert ("timeout", "2s", "order") in {(each.name, each.value, each.source) for each in told}
