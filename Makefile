@@ -161,7 +161,7 @@ release-check: dist ## install the wheels into an empty environment (packages co
 MESH := .venv-mesh
 mesh-check: dist ## install tocsin-mesh alone into an empty environment, and run examples/greeter and what `tocsin new service` writes there
 	@$(PYTHON) .ci/mesh.py dist $(MESH)
-	@MESH_PYTHON="$(CURDIR)/$(MESH)/bin/python" $(BIN)/pytest tests/e2e/test_greeter.py tests/unit/cli/test_new.py tests/integration/mesh/test_readme.py $(ARGS)
+	@MESH_PYTHON="$(CURDIR)/$(MESH)/bin/python" $(BIN)/pytest tests/e2e/test_greeter.py tests/e2e/test_greeter_behind_the_gateway.py tests/unit/cli/test_new.py tests/integration/mesh/test_readme.py $(ARGS)
 
 # What `tocsin` brings along, as CycloneDX; the tool has an environment of its own, for it needs what the project does not.
 SBOM := .venv-sbom

@@ -56,7 +56,7 @@ def make(dist: Path, place: Path) -> None:
     found = subprocess.run([python, "-I", "-c", _LOOK, *NOT_ASKED_FOR], cwd=place, env=env, check=True, capture_output=True, text=True)
     if found.stdout.strip():
         raise ValueError(f"tocsin-mesh alone brings {found.stdout.strip()}, which it does not ask for")
-    subprocess.run([*install, *BESIDE], cwd=place, env=env, check=True)
+    subprocess.run([*install, f"tocsin-mesh[otlp] @ {wheel.as_uri()}", *BESIDE], cwd=place, env=env, check=True)
 
 
 if __name__ == "__main__":

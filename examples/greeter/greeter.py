@@ -1,7 +1,12 @@
-"""Greets people by the names that another service knows: python greeter.py [PORT] [TARGET OF NAMES]."""
+"""Greets people by the names that another service knows: python greeter.py [PORT] [TARGET OF NAMES].
+
+POLICIES names a file of rules that change its policies while it runs, OTLP_ENDPOINT a collector of spans.
+"""
 
 import asyncio
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -28,7 +33,15 @@ class Greeter:
 async def main(port: int, target: str) -> None:
     """Serves until SIGTERM."""
     contract = [messages.DESCRIPTOR, names.DESCRIPTOR]
-    async with ServiceProcess("greeter", contract=contract, targets={"names": target}, drain_seconds=0.5) as process:
+    rules = Path(os.environ["POLICIES"]) if "POLICIES" in os.environ else None
+    async with ServiceProcess(
+        "greeter",
+        contract=contract,
+        targets={"names": target},
+        policy_file=rules,
+        otlp_endpoint=os.environ.get("OTLP_ENDPOINT"),
+        drain_seconds=0.5,
+    ) as process:
         greeter = Greeter(name_services.NamesStub(process.channel("names")))
         server = await process.serve((services.add_GreeterServicer_to_server, greeter), port=port)
         print(f"greeter at {server.address}, metrics at {process.metrics_url}", flush=True)

@@ -1,6 +1,10 @@
-"""Knows what people like to be called: python names.py [PORT]."""
+"""Knows what people like to be called: python names.py [PORT].
+
+OTLP_ENDPOINT names a collector of spans, DELAY the seconds that it takes to remember.
+"""
 
 import asyncio
+import os
 import sys
 from typing import Any
 
@@ -19,12 +23,14 @@ class Names:
         """The name of somebody; NOT_FOUND for a stranger."""
         if request.id not in NAMES:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"there is nobody called {request.id}")
+        await asyncio.sleep(float(os.environ.get("DELAY", "0")))  # as a database that is slow
         return messages.FindNameResponse(name=NAMES[request.id])
 
 
 async def main(port: int) -> None:
     """Serves until SIGTERM."""
-    async with ServiceProcess("names", contract=[messages.DESCRIPTOR], drain_seconds=0.5) as process:
+    spans = os.environ.get("OTLP_ENDPOINT")
+    async with ServiceProcess("names", contract=[messages.DESCRIPTOR], otlp_endpoint=spans, drain_seconds=0.5) as process:
         server = await process.serve((services.add_NamesServicer_to_server, Names()), port=port)
         print(f"names at {server.address}", flush=True)
         await process.wait()

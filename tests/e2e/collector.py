@@ -62,6 +62,11 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
                 self._spans += spans
         return trace_service_pb2.ExportTraceServiceResponse()
 
+    def all(self) -> list[Seen]:
+        """What has arrived."""
+        with self._lock:
+            return [*self._spans]
+
     def trace(self, trace: str) -> list[Seen]:
         """What has arrived of a trace."""
         with self._lock:

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import grpc
@@ -23,12 +23,13 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "greeter"
 class Greeting:
     """The two processes."""
 
-    def __init__(self) -> None:
+    def __init__(self, env: Mapping[str, str] | None = None) -> None:
         self.started: list[Process] = []
+        self._env = {**os.environ, **(env or {})}
 
-    async def start(self, *words: str) -> tuple[Process, str, str]:
+    async def start(self, *words: str, **env: str) -> tuple[Process, str, str]:
         """Starts one, and returns it with its address and that of its metrics."""
-        process = await asyncio.create_subprocess_exec(PYTHON, *words, cwd=EXAMPLE, stdout=PIPE)
+        process = await asyncio.create_subprocess_exec(PYTHON, *words, cwd=EXAMPLE, env={**self._env, **env}, stdout=PIPE)
         self.started.append(process)
         assert process.stdout is not None
         line = (await process.stdout.readline()).decode()
@@ -36,16 +37,20 @@ class Greeting:
         assert found is not None, line
         return process, found[1], found[2] or ""
 
+    async def end(self) -> None:
+        """Kills what is left."""
+        for process in self.started:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
 
 @pytest.fixture
 async def greeting() -> AsyncIterator[Greeting]:
     """Nothing runs yet; whatever is left in the end is killed."""
     made = Greeting()
     yield made
-    for process in made.started:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    await made.end()
 
 
 async def test_a_service_of_ones_own_outlives_the_one_that_it_calls(greeting: Greeting) -> None:
