@@ -10,10 +10,11 @@ import grpc
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, empty_pb2, text_format
 from google.protobuf.descriptor import FileDescriptor
+from google.protobuf.duration_pb2 import Duration
 
 from tests.integration.mesh.support import Echo, EchoStub, Note, Rig, add_echo, add_hop, path
 from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
-from tocsin.api.mesh.v1 import mesh_service_pb2_grpc
+from tocsin.api.mesh.v1 import mesh_service_pb2_grpc, policy_pb2
 from tocsin.config import ConfigError
 from tocsin.errors import CircuitOpen, DeadlineExceeded, NotFound, PermissionDenied, Unauthenticated, Unavailable
 from tocsin.mesh.context import acting_as
@@ -244,7 +245,8 @@ async def test_operators_see_calls_and_change_policies_of_a_process(rig: Rig) ->
             await EchoStub(client.channel("echo_svc")).Greet(Note(text="x"))
             assert [(call.method, call.caller, call.code) for call in (await reading).calls] == [(path("Greet"), "front", "OK")]
             tap.cancel()
-            order = pb.SetPolicyRequest(rule={"method": path("Greet"), "policy": {"timeout": {"seconds": 2}}}, ttl={"seconds": 60})
+            rule = pb.PolicyRule(method=path("Greet"), policy=policy_pb2.Policy(timeout=Duration(seconds=2)))
+            order = pb.SetPolicyRequest(rule=rule, ttl=Duration(seconds=60))
             await operations.SetPolicy(order)
             told = (await operations.GetPolicy(pb.GetPolicyRequest(method=path("Greet")))).methods[0].values
             assert ("timeout", "2s", "order") in {(each.name, each.value, each.source) for each in told}

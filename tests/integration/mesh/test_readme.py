@@ -54,7 +54,7 @@ async def test_its_server_answers_its_client(folder: Path) -> None:
 
 def test_a_compiler_finds_the_policy(folder: Path) -> None:
     """By the folder that packages are installed to, and what it writes can be imported."""
-    (line,) = [text for kind, text in BLOCK.findall(PAGE) if "grpc_tools.protoc" in text]
+    (line,) = [text for _, text in BLOCK.findall(PAGE) if "grpc_tools.protoc" in text]
     where = "import tocsin, pathlib; print(pathlib.Path(tocsin.__file__).parents[1])" if sys.executable == PYTHON else ""
     installed = re.sub(r"import sysconfig; print\(.*?\)\)", where, line) if where else line  # an editable install lies elsewhere
     env = {**os.environ, "PATH": f"{Path(PYTHON).parent}:{os.environ['PATH']}"}
