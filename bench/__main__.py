@@ -31,6 +31,7 @@ from bench import (
     lists,
     mesh_tax,
     neighbours,
+    overload,
     peers,
     recovery,
     rejected,
@@ -65,6 +66,10 @@ async def _mesh() -> dict[str, Any]:
 
 async def _balance() -> dict[str, Any]:
     return await balance.measure()
+
+
+async def _overload() -> dict[str, Any]:
+    return await overload.measure()
 
 
 async def _door() -> dict[str, Any]:
@@ -174,6 +179,7 @@ async def _restore() -> dict[str, Any]:
 MEASUREMENTS: dict[str, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {
     "mesh": _mesh,
     "balance": _balance,
+    "overload": _overload,
     "sidecars": _sidecars,
     "rejected": _rejected,
     "door": _door,
