@@ -56,10 +56,15 @@ class AccountMail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountLetter:
-    """A mail as the mailer takes it: a template that ships with it, and what it is filled in with."""
+    """A mail as the mailer takes it: a template that ships with it, and what it is filled in with.
+
+    Of a security alert ``address`` may be "recipients/…", "groups/…" or "rotations/…" of ``tenant``; what is ``urgent`` passes quiet hours.
+    """
 
     id: str
     template: str
     address: str
     locale: str
     variables: Mapping[str, str]
+    tenant: str = ""
+    urgent: bool = False

@@ -15,7 +15,17 @@ ADMINS_READ: Final = "admins"
 MOST_ALERT_READERS: Final = 50
 """Addresses that one policy leads to."""
 
+SEVERITY: Final = "severity"
+"""The variable of a mail to people of the mailer that says how soon they should look; the template does not know it."""
+
 _LINES: Final = 20
+_LONGEST: Final = 1900
+"""Characters of all lines together: what the mailer takes of one variable, with room for a note and a count."""
+_READERS: Final = ("recipients/", "groups/", "rotations/")
+_UNREACHED: Final = {
+    "en": "{name} leads to nobody: owners are told instead.",
+    "de": "{name} erreicht niemanden: Statt dessen erfahren es die Eigentümer.",
+}
 
 
 class AlertDelivery(Enum):
@@ -38,7 +48,7 @@ class AlertPolicy:
     """The setting of a tenant.
 
     Attributes:
-        to: who is told: "owners", "admins", "users/…", or an address.
+        to: who is told: "owners", "admins", "users/…", an address, or what the mailer knows: see `is_mailer_reader`.
         severities: when, by severity; what is not named is as `DEFAULT_DELIVERIES` has it.
         kinds: when, by kind; they win.
         digest_hour: of the day in the tenant's time zone, at which the daily mail is sent.
@@ -71,11 +81,29 @@ class AlertReader:
 
 
 def alert_lines(alerts: Sequence[Alert], *, zone: ZoneInfo, locale: str = "") -> str:
-    """Alerts as a mail in the language of ``locale`` lists them, a line each; those beyond the first are counted."""
-    lines = [_line(alert, zone, locale) for alert in alerts[:_LINES]]
-    if more := len(alerts) - _LINES:
-        lines += [f"+ {more}"] if more > 0 else []
+    """Alerts as a mail in the language of ``locale`` lists them, a line each; those that find no room are counted."""
+    lines: list[str] = []
+    room = _LONGEST
+    for alert in alerts[:_LINES]:
+        line = _line(alert, zone, locale)[:_LONGEST]
+        room -= len(line) + 1
+        if room < 0 and lines:
+            break
+        lines.append(line)
+    if more := len(alerts) - len(lines):
+        lines.append(f"+ {more}")
     return "\n".join(lines)
+
+
+def is_mailer_reader(who: str) -> bool:
+    """Whether it is a recipient, a group or a rotation, whom the mailer knows."""
+    return who.startswith(_READERS)
+
+
+def unreached_note(name: str, lines: str, *, locale: str) -> str:
+    """The lines of a mail to owners, which begin with why they get it."""
+    note = _UNREACHED.get(locale.partition("-")[0].lower(), _UNREACHED["en"])
+    return f"{note.format(name=name)}\n\n{lines}"[:2000]
 
 
 def _line(alert: Alert, zone: ZoneInfo, locale: str) -> str:

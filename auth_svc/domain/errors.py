@@ -92,6 +92,10 @@ class ApiKeyNotFound(NotFound):
     """There is no such API key."""
 
 
+class AlertReaderUnreached(FailedPrecondition):
+    """This leads to nobody now."""
+
+
 class AlertNotFound(NotFound):
     """There is no such security alert."""
 

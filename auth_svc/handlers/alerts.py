@@ -8,6 +8,7 @@ import grpc
 from auth_svc.domain import DEFAULT_DELIVERIES, AlertDelivery, AlertPolicy, StoredAlert
 from auth_svc.handlers.convert import caller, instant_of, timestamp
 from auth_svc.service import AlertLog, AlertPolicies
+from auth_svc.service.alert_policies import AlertPolicyView
 from auth_svc.service.alerts import resume_token
 from tocsin.alerts import Alert, AlertKind, Severity
 from tocsin.api.auth.v1 import security_alert_service_pb2, security_alert_service_pb2_grpc
@@ -69,13 +70,13 @@ class SecurityAlertHandlers(security_alert_service_pb2_grpc.SecurityAlertService
         self, request: security_alert_service_pb2.GetAlertPolicyRequest, context: _Context
     ) -> security_alert_service_pb2.AlertPolicy:
         """Shows who is told."""
-        return _policy_message(*await self._policies.get(principal().tenant))
+        return _policy_message(await self._policies.get(principal().tenant))
 
     async def SetAlertPolicy(
         self, request: security_alert_service_pb2.SetAlertPolicyRequest, context: _Context
     ) -> security_alert_service_pb2.AlertPolicy:
         """Says who is told."""
-        return _policy_message(*await self._policies.put(caller(), _policy_of(request.policy)))
+        return _policy_message(await self._policies.put(caller(), _policy_of(request.policy)))
 
     async def ReportAlerts(
         self, request: security_alert_service_pb2.ReportAlertsRequest, context: _Context
@@ -91,7 +92,8 @@ _Alert = security_alert_service_pb2.SecurityAlert
 _BY_SEVERITY = {Severity.HIGH: "high", Severity.MEDIUM: "medium", Severity.LOW: "low"}
 
 
-def _policy_message(policy: AlertPolicy, reached: int) -> security_alert_service_pb2.AlertPolicy:
+def _policy_message(view: AlertPolicyView) -> security_alert_service_pb2.AlertPolicy:
+    policy = view.policy
     by_severity = {**DEFAULT_DELIVERIES, **policy.severities}
     return _Policy(
         name="security/alertPolicy",
@@ -101,7 +103,8 @@ def _policy_message(policy: AlertPolicy, reached: int) -> security_alert_service
             for kind, delivery in policy.kinds.items()
         ],
         digest_hour=policy.digest_hour,
-        reached=reached,
+        reached=view.reached,
+        unreached=view.unreached,
         **{field: _Policy.Delivery.Value(by_severity[severity].value) for severity, field in _BY_SEVERITY.items()},
     )
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from auth_svc.ports.account_mails import AccountMailStore, OneTimeStore, Postman
+from auth_svc.ports.account_mails import AccountMailStore, AlertReaderDirectory, CheckedAlertReader, OneTimeStore, Postman
 from auth_svc.ports.accounts import AccountStore, Installation
 from auth_svc.ports.addresses import AddressChangeStore
 from auth_svc.ports.alert_policies import AlertPolicyStore, WriteAlertMails
@@ -29,8 +29,10 @@ __all__ = [
     "AdmissionKind",
     "AlertFiles",
     "AlertPolicyStore",
+    "AlertReaderDirectory",
     "AlertStore",
     "AuditLogStore",
+    "CheckedAlertReader",
     "ClientHistory",
     "CodeProof",
     "CredentialStore",

@@ -1,6 +1,7 @@
 """What one-time tokens and the mails about accounts need."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -62,7 +63,29 @@ class Postman(Protocol):
         """Hands a mail over; the same id is the same mail.
 
         Raises:
+            AlertReaderUnreached: it is for people, and leads to nobody.
             InvalidInput: it will never be taken.
             TocsinError: not now.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedAlertReader:
+    """A recipient, a group or a rotation, whether the tenant has it, and how many recipients it leads to."""
+
+    name: str
+    exists: bool
+    reached: int
+
+
+class AlertReaderDirectory(Protocol):
+    """Whoever knows recipients, groups and rotations."""
+
+    async def check(self, tenant: str, names: Sequence[str]) -> Sequence[CheckedAlertReader]:
+        """Whom these lead to now, in their order.
+
+        Raises:
+            TocsinError: nobody can say so now.
         """
         ...

@@ -7,9 +7,23 @@ from typing import Final
 
 from ulid import ULID
 
-from auth_svc.domain import AccountLetter, AccountMail, AccountMailKind, TokenPurpose, sign_in_key
-from auth_svc.ports import AccountMailStore, AccountStore, Postman
+from auth_svc.domain import (
+    MOST_ALERT_READERS,
+    OWNERS_READ,
+    SEVERITY,
+    AccountLetter,
+    AccountMail,
+    AccountMailKind,
+    AlertReaderUnreached,
+    TokenPurpose,
+    digest,
+    is_mailer_reader,
+    sign_in_key,
+    unreached_note,
+)
+from auth_svc.ports import AccountMailStore, AccountStore, AlertPolicyStore, Postman
 from auth_svc.service.one_time import OneTimeTokens
+from tocsin.alerts import Severity
 from tocsin.background import Background, Wake, report_progress
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput, TocsinError
@@ -117,6 +131,7 @@ class AccountMailSender:
         *,
         store: AccountMailStore,
         accounts: AccountStore,
+        owners: AlertPolicyStore,
         tokens: OneTimeTokens,
         postman: Postman,
         link: Callable[[str], str],
@@ -128,6 +143,7 @@ class AccountMailSender:
         Args:
             store: keeps mails.
             accounts: knows whose address it is.
+            owners: knows who is told in the place of somebody who cannot be reached.
             tokens: makes the tokens of links.
             postman: sends.
             link: the URL of a path of the gateway; empty if nobody knows it.
@@ -136,6 +152,7 @@ class AccountMailSender:
         """
         self._store = store
         self._accounts = accounts
+        self._owners = owners
         self._tokens = tokens
         self._postman = postman
         self._link = link
@@ -171,7 +188,7 @@ class AccountMailSender:
         letter = await self._letter(mail)
         if letter is not None:
             try:
-                await self._postman.send(letter)
+                await self._hand_over(mail, letter)
             except InvalidInput as error:  # it will never be taken
                 _log.error("account mail refused", kind=mail.kind.value, mail=mail.id, error=error.error_reason)
             except TocsinError as error:
@@ -180,6 +197,32 @@ class AccountMailSender:
                 await self._store.postpone_account_mail(mail.id, until=now + timedelta(seconds=pause))
                 return
         await self._store.finish_account_mail(mail.id, now=now)
+
+    async def _hand_over(self, mail: AccountMail, letter: AccountLetter) -> None:
+        try:
+            await self._postman.send(letter)
+        except (AlertReaderUnreached, InvalidInput) as error:
+            if not is_mailer_reader(mail.address):
+                raise
+            _log.warning("security alert leads to nobody", tenant=mail.tenant, reader=mail.address, error=error.error_reason)
+            await self._tell_owners(mail)
+
+    async def _tell_owners(self, mail: AccountMail) -> None:
+        """Sends a mail that leads to nobody to the owners of its tenant, who read why."""
+        readers = await self._owners.alert_readers(mail.tenant, (OWNERS_READ,), limit=MOST_ALERT_READERS)
+        if not readers:
+            _log.error("security alert told to nobody", tenant=mail.tenant, reader=mail.address)
+        known = {name: value for name, value in mail.variables.items() if name != SEVERITY}
+        for reader in readers:
+            lines = unreached_note(mail.address, known.get("lines", ""), locale=reader.locale)
+            letter = AccountLetter(
+                id=f"{mail.id}-{digest(sign_in_key(reader.address))[:12]}",  # the same one again, after a crash
+                template=_FORMS[mail.kind].template,
+                address=reader.address,
+                locale=reader.locale,
+                variables={**known, "lines": lines},
+            )
+            await self._postman.send(letter)
 
     async def _letter(self, mail: AccountMail) -> AccountLetter | None:
         """The mail with its link; None if there is nothing to say."""
@@ -194,7 +237,16 @@ class AccountMailSender:
         elif form.purpose is not None:
             secret = await self._tokens.make(form.purpose, subject=owned.subject, tenant=owned.tenant, lifetime=form.worth)
             variables |= {"url": self._link(form.path + secret), "token": secret}
-        return AccountLetter(id=mail.id, template=template, address=mail.address, locale=owned.locale, variables=variables)
+        severity = variables.pop(SEVERITY, "")
+        return AccountLetter(
+            id=mail.id,
+            template=template,
+            address=mail.address,
+            locale=owned.locale,
+            variables=variables,
+            tenant=owned.tenant,
+            urgent=owned.kind is AccountMailKind.SECURITY_ALERT and severity == Severity.HIGH.value,
+        )
 
     async def _owned(self, mail: AccountMail) -> AccountMail | None:
         """The mail with whose account it is about; None if it is about nobody's."""

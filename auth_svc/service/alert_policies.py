@@ -1,6 +1,7 @@
 """Telling people of security alerts: at once or by a daily mail, as the policy of their tenant says."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -8,6 +9,7 @@ from auth_svc.domain import (
     ADMINS_READ,
     MOST_ALERT_READERS,
     OWNERS_READ,
+    SEVERITY,
     AccountMail,
     AccountMailKind,
     AlertPolicy,
@@ -18,40 +20,74 @@ from auth_svc.domain import (
     TokenCaller,
     UserNotFound,
     alert_lines,
+    is_mailer_reader,
     normalize_email,
 )
-from auth_svc.ports import SecurityLog, Store
+from auth_svc.ports import AlertReaderDirectory, CheckedAlertReader, SecurityLog, Store
 from auth_svc.service.account_mails import AccountMails
-from tocsin.alerts import Alert
+from tocsin.alerts import Alert, Severity
 from tocsin.background import Background, Wake, report_progress
 from tocsin.clock import Clock
-from tocsin.errors import InvalidInput
+from tocsin.errors import InvalidInput, TocsinError
+from tocsin.telemetry import get_logger
 from tocsin.zones import zone as zone_of
+
+_log = get_logger(__name__)
 
 _ROUND_SECONDS: Final = 5.0
 _BATCH: Final = 100
 
 
+@dataclass(frozen=True, slots=True)
+class AlertPolicyView:
+    """A policy, how many addresses and recipients it leads to now, and what of it leads to nobody."""
+
+    policy: AlertPolicy
+    reached: int
+    unreached: Sequence[str]
+
+
 class AlertPolicies:
     """Shows and sets policies."""
 
-    def __init__(self, *, store: Store, log: SecurityLog, clock: Clock) -> None:
-        """Makes it; ``store`` keeps them."""
+    def __init__(self, *, store: Store, readers: AlertReaderDirectory, log: SecurityLog, clock: Clock) -> None:
+        """Makes it; ``store`` keeps them, and ``readers`` knows people of the mailer."""
         self._store = store
+        self._readers = readers
         self._log = log
         self._clock = clock
 
-    async def get(self, tenant: str) -> tuple[AlertPolicy, int]:
-        """The policy of a tenant, and how many addresses it leads to now."""
+    async def get(self, tenant: str) -> AlertPolicyView:
+        """The policy of a tenant, and whom it leads to now; while the mailer is away, without people that it knows."""
         policy = await self._store.get_alert_policy(tenant) or AlertPolicy()
-        return policy, len(await self._store.alert_readers(tenant, policy.to, limit=MOST_ALERT_READERS))
+        try:
+            people = await self._checked_readers(tenant, policy)
+        except TocsinError as error:
+            _log.warning("readers of security alerts not known", tenant=tenant, error=error.error_reason)
+            people = ()
+        return await self._view(tenant, policy, people)
 
-    async def put(self, caller: TokenCaller, policy: AlertPolicy) -> tuple[AlertPolicy, int]:
-        """Replaces the policy of the caller's tenant.
+    async def _view(self, tenant: str, policy: AlertPolicy, people: Sequence[CheckedAlertReader]) -> AlertPolicyView:
+        addresses = await self._store.alert_readers(tenant, policy.to, limit=MOST_ALERT_READERS)
+        reached = len(addresses) + sum(each.reached for each in people)
+        return AlertPolicyView(policy, reached, [each.name for each in people if not each.reached])
+
+    async def _checked_readers(self, tenant: str, policy: AlertPolicy) -> Sequence[CheckedAlertReader]:
+        names = list(dict.fromkeys(who for who in policy.to if is_mailer_reader(who)))
+        return await self._readers.check(tenant, names) if names else ()
+
+    async def put(self, caller: TokenCaller, policy: AlertPolicy) -> AlertPolicyView:
+        """Replaces the policy of the caller's tenant. A group or a rotation that leads to nobody now is taken: the answer says so.
 
         Raises:
-            InvalidInput: ``to`` names somebody who is no user of the tenant, or what is no address.
+            InvalidInput: ``to`` names somebody or something that the tenant does not have, or what is no address.
+            Unavailable: it names people of the mailer, which is away.
         """
+        people = await self._checked_readers(caller.tenant, policy)
+        missing = {each.name for each in people if not each.exists}
+        for number, who in enumerate(policy.to):
+            if who in missing:
+                raise InvalidInput.at(f"policy.to[{number}]", "is nothing that this tenant has")
         now = self._clock.now()
         checked = AlertPolicy(
             to=tuple(dict.fromkeys([await self._checked(caller.tenant, number, who) for number, who in enumerate(policy.to)])),
@@ -62,17 +98,19 @@ class AlertPolicies:
         due = checked.next_digest(now, zone_of((await self._store.get_tenant(caller.tenant)).time_zone))
         await self._store.set_alert_policy(caller.tenant, checked, due=due, now=now)
         self._log.record(SecurityEvent.ALERT_POLICY_SET, tenant=caller.tenant, by=caller.subject)
-        return await self.get(caller.tenant)
+        return await self._view(caller.tenant, checked, people)
 
     async def _checked(self, tenant: str, number: int, who: str) -> str:
         field = f"policy.to[{number}]"
-        if who in (OWNERS_READ, ADMINS_READ):
+        if who in (OWNERS_READ, ADMINS_READ) or is_mailer_reader(who):
             return who
         if "@" in who:
             return normalize_email(who, field=field)
         kind, _, user = who.partition("/")
         if kind != "users":
-            raise InvalidInput.at(field, f'must be "{OWNERS_READ}", "{ADMINS_READ}", users/ID or an address')
+            raise InvalidInput.at(
+                field, f'must be "{OWNERS_READ}", "{ADMINS_READ}", users/ID, recipients/ID, groups/ID, rotations/ID or an address'
+            )
         try:
             return (await self._store.get_user(tenant, user)).name
         except UserNotFound:
@@ -129,7 +167,12 @@ class AlertTelling:
             owner = await self._store.get_tenant(tenant)
         except TenantNotFound:  # deleted, with everybody who could be told
             return policy, (), None
-        return policy, await self._store.alert_readers(tenant, policy.to, limit=MOST_ALERT_READERS), owner
+        readers = [*await self._store.alert_readers(tenant, policy.to, limit=MOST_ALERT_READERS)]
+        if people := [who for who in policy.to if is_mailer_reader(who)]:
+            # Each of them has a language of its own, which the mailer knows; the alerts are named in that of the first owner.
+            owners = await self._store.alert_readers(tenant, (OWNERS_READ,), limit=1)
+            readers += [AlertReader(address=who, locale=owners[0].locale if owners else "") for who in people]
+        return policy, readers, owner
 
     def _mails_of(
         self, kind: AccountMailKind, owner: Tenant | None, readers: Sequence[AlertReader], alerts: Sequence[Alert]
@@ -142,6 +185,7 @@ class AlertTelling:
             "zone": owner.time_zone,
         }
         zone = zone_of(owner.time_zone)
+        urgent = Severity.HIGH if any(alert.severity is Severity.HIGH for alert in alerts) else Severity.LOW
         lines = {locale: alert_lines(alerts, zone=zone, locale=locale) for locale in {reader.locale for reader in readers}}
         return [
             self._mails.draft(
@@ -150,7 +194,11 @@ class AlertTelling:
                 tenant=owner.id,
                 subject=f"tenants/{owner.id}",
                 locale=reader.locale,
-                variables={**facts, "lines": lines[reader.locale]},
+                variables={
+                    **facts,
+                    "lines": lines[reader.locale],
+                    **({SEVERITY: urgent.value} if is_mailer_reader(reader.address) else {}),
+                },
             )
             for reader in readers
         ]

@@ -16,6 +16,7 @@ from auth_svc.domain import (
     AlertDelivery,
     AlertPolicy,
     AlertReader,
+    is_mailer_reader,
     sign_in_key,
 )
 from auth_svc.ports import WriteAlertMails
@@ -78,7 +79,7 @@ class AlertPolicyQueries(Queries):
         query = select(users.c.email, users.c.locale).where(users.c.tenant_id == tenant, told, who).order_by(users.c.id).limit(limit)
         async with self._database.read() as connection:
             found = {sign_in_key(row.email): AlertReader(address=row.email, locale=row.locale) for row in await connection.execute(query)}
-        for address in (each for each in to if "@" in each):
+        for address in (each for each in to if "@" in each and not is_mailer_reader(each)):
             found.setdefault(sign_in_key(address), AlertReader(address=address))
         return list(found.values())[:limit]
 

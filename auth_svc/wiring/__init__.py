@@ -45,7 +45,7 @@ def build(settings: AuthSettings, clock: Clock) -> App:
     hasher = _hasher(settings, telemetry)
 
     mailing = Mailing(settings, clock, store, mesh)
-    alerting = Alerting(settings, clock, store, telemetry, mailing.mails)
+    alerting = Alerting(settings, clock, store, telemetry, mailing)
     auditing = Auditing(settings, clock, store, keys, alerting.reporter, telemetry)
     journal = SecurityJournal(registry=telemetry.registry, alerts=alerting.reporter, audit=auditing.journal)
     shared: Shared = {"store": store, "authorizer": _authorizer(settings, clock, store), "log": journal, "clock": clock}

@@ -7,9 +7,10 @@ from auth_svc.config import AuthSettings
 from auth_svc.error_reports import ReportFolder
 from auth_svc.handlers import AuditLogHandlers, SecurityAlertHandlers
 from auth_svc.journal import SecurityJournal
-from auth_svc.service import AccountMails, AlertHousekeeper, AlertLog, AlertPolicies, AlertTelling, AuditHousekeeper, AuditLog
+from auth_svc.service import AlertHousekeeper, AlertLog, AlertPolicies, AlertTelling, AuditHousekeeper, AuditLog
 from auth_svc.signing import SigningKeys
 from auth_svc.store import AuthStore
+from auth_svc.wiring.mailing import Mailing
 from tocsin.alerts.reporter import AlertReporter
 from tocsin.api.auth.v1 import audit_log_service_pb2_grpc, security_alert_service_pb2_grpc
 from tocsin.api.auth.v1.audit_log_service_pb2 import ReportedAuditLog
@@ -30,8 +31,8 @@ class Alerting:
         reporter: gathers those of this one.
     """
 
-    def __init__(self, settings: AuthSettings, clock: Clock, store: AuthStore, telemetry: Telemetry, mails: AccountMails) -> None:
-        self._store, self._clock = store, clock
+    def __init__(self, settings: AuthSettings, clock: Clock, store: AuthStore, telemetry: Telemetry, mailing: Mailing) -> None:
+        self._store, self._clock, self._readers = store, clock, mailing.readers
         to_file, to_tell = Wake(clock), Wake(clock)
         window = timedelta(seconds=settings.alert_window_seconds)
         self.log = AlertLog(store=store, clock=clock, window=window, written=(to_file, to_tell))
@@ -43,11 +44,11 @@ class Alerting:
             retention=timedelta(days=settings.alert_retention_days),
             written=to_file,
         )
-        self._telling = AlertTelling(store=store, mails=mails, clock=clock, written=to_tell)
+        self._telling = AlertTelling(store=store, mails=mailing.mails, clock=clock, written=to_tell)
 
     def handlers(self, log: SecurityJournal) -> Sequence[Handler]:
         """What serves them; ``log`` is told of changed policies."""
-        policies = AlertPolicies(store=self._store, log=log, clock=self._clock)
+        policies = AlertPolicies(store=self._store, readers=self._readers, log=log, clock=self._clock)
         handlers = SecurityAlertHandlers(alerts=self.log, policies=policies)
         return ((security_alert_service_pb2_grpc.add_SecurityAlertServiceServicer_to_server, handlers),)
 

@@ -13,17 +13,19 @@ from tocsin.mesh.client import Mesh
 
 
 class Mailing:
-    """Takes mails and sends them; `tokens` are those of their links, and of everything else that works once."""
+    """Takes mails and sends them; `tokens` are those of their links, and of everything else that works once; `readers` knows people."""
 
     def __init__(self, settings: AuthSettings, clock: Clock, store: AuthStore, mesh: Mesh) -> None:
         written = Wake(clock)
+        self.readers = MailerPostman(mesh=mesh)
         self.tokens = OneTimeTokens(store=store, clock=clock)
         self.mails = AccountMails(store=store, clock=clock, written=written)
         self._sender = AccountMailSender(
             store=store,
             accounts=store,
+            owners=store,
             tokens=self.tokens,
-            postman=MailerPostman(mesh=mesh),
+            postman=self.readers,
             link=settings.public_link,
             clock=clock,
             written=written,

@@ -22,6 +22,7 @@ from mailer_svc.service import (
     Unsubscribing,
 )
 from mailer_svc.service.account_mails import InstallationMails
+from mailer_svc.service.alert_readers import AlertReaders
 from mailer_svc.store import (
     SqlDeliveryReader,
     SqlInboxReader,
@@ -110,7 +111,10 @@ def mail_server(
             ),
             (
                 account_mail_service_pb2_grpc.add_AccountMailServiceServicer_to_server,
-                AccountMailHandlers(mails=InstallationMails(accepting=notifying.accepting)),
+                AccountMailHandlers(
+                    mails=InstallationMails(accepting=notifying.accepting),
+                    readers=AlertReaders(people=storage.people, on_call=storage.on_call, notifications=notifying.notifications),
+                ),
             ),
             (answer_service_pb2_grpc.add_AnswerServiceServicer_to_server, AnswerHandlers(answering=notifying.answering)),
             (callback_service_pb2_grpc.add_CallbackServiceServicer_to_server, CallbackHandlers(callbacks=callbacks.received)),

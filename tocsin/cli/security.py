@@ -38,7 +38,10 @@ class Telling(StrEnum):
         return self.name
 
 
-ToOption = Annotated[list[str] | None, typer.Option("--to", help='"owners", "admins", users/ID, an address; or "nobody". Repeatable.')]
+ToOption = Annotated[
+    list[str] | None,
+    typer.Option("--to", help='"owners", "admins", an address, users/ID, recipients/ID, groups/ID, rotations/ID; or "nobody". Repeatable.'),
+]
 KindOption = Annotated[list[str] | None, typer.Option("--kind", metavar="KIND=WHEN", help="When a kind is told; KIND= as its severity.")]
 TellingOption = Annotated[Telling | None, typer.Option(help="When alerts of this severity are told.")]
 
@@ -55,7 +58,7 @@ def policy(
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show who is told of security alerts by mail, and when; change what is given."""
+    """Show who is told of security alerts, and when; change what is given."""
     with connect(state=state, url=url, api_key=api_key) as client:
         found = client.call("GET", _POLICY)
         given = {"high": high, "medium": medium, "low": low}
@@ -67,13 +70,15 @@ def policy(
         if kind:
             changed["kinds"] = _kinds(found.get("kinds", []), kind)
         if changed:
-            found = client.call("PUT", _POLICY, body={**found, **changed})
+            found = client.call("PUT", _POLICY, body={**found, **changed, "unreached": []})
     if as_json:
         write_json(found)
         return
     rows = [("to", ", ".join(found.get("to", [])) or "nobody"), *((name, found.get(name, "")) for name in given)]
+    if unreached := found.get("unreached"):
+        rows.insert(1, ("leads to nobody", f"{', '.join(unreached)} (owners are told instead)"))
     rows += [(rule["kind"], rule["delivery"]) for rule in found.get("kinds", [])]
-    write_table(("", ""), [*rows, ("daily at", f"{found.get('digestHour', 0)}:00"), ("addresses", str(found.get("reached", 0)))], empty="")
+    write_table(("", ""), [*rows, ("daily at", f"{found.get('digestHour', 0)}:00"), ("reaches", str(found.get("reached", 0)))], empty="")
 
 
 def _kinds(there: list[dict[str, str]], changes: list[str]) -> list[dict[str, str]]:

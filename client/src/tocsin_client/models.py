@@ -1002,13 +1002,18 @@ class Alarm(Model):
 
 
 class AlertPolicy(Model):
-    """Who is told of security alerts by mail, of which, and when. Users are told at an address that they have confirmed."""
+    """Who is told of security alerts, of which, and when. Users are told by mail at an address that they have confirmed; recipients, groups
+    and rotations as by any notification: their addresses, preferences and quiet hours count, but for alerts of severity HIGH that are
+    told at once.
+    """
 
     __slots__ = ()
     name: str = _v.field("name", _v.TEXT, default="")
     """Resource name, "security/alertPolicy"."""
     to: Sequence[str] = _v.field("to", _v.many(_v.TEXT), default=())
-    """Who is told: "owners", "admins", "users/{id}", or an address; nobody if it is empty. A tenant that has set nothing tells its owners."""
+    """Who is told: "owners", "admins", "users/{id}", an address, "recipients/{id}", "groups/{id}" or "rotations/{id}"; nobody if it is
+    empty. A tenant that has set nothing tells its owners. Owners are told, and why, in the place of what leads to nobody.
+    """
     high: AlertPolicyDelivery | None = _v.field("high", _v.ENUM, default=None)
     """When, of severity HIGH; at once unless given."""
     medium: AlertPolicyDelivery | None = _v.field("medium", _v.ENUM, default=None)
@@ -1020,7 +1025,9 @@ class AlertPolicy(Model):
     digest_hour: int | None = _v.field("digestHour", _v.optional(_v.INTEGER), default=None)
     """Hour of the day in the tenant's time zone at which the daily mail is sent; 8 unless given."""
     reached: int = _v.field("reached", _v.INTEGER, default=0)
-    """How many addresses are told now; 0: nobody."""
+    """How many addresses and recipients are told now; 0: nobody."""
+    unreached: Sequence[str] = _v.field("unreached", _v.many(_v.TEXT), default=())
+    """Those of `to` that lead to nobody now; it is empty while mailer_svc, which knows recipients, cannot be asked."""
 
 
 class AlertPolicyKindRule(Model):

@@ -81,6 +81,7 @@ function Alerts() {
     <Section title={words().alertPolicy.title} note={policy && words().alertPolicy.reached(policy.reached ?? 0)}>
       {found.error && !policy && <Failure error={found.error} again={found.again} />}
       {!policy && !found.error && <Shape rows={4} />}
+      {policy?.unreached?.length ? <p role="status">{words().alertPolicy.unreached(policy.unreached.join(", "))}</p> : null}
       {policy && (may("alerts:write") ? <AlertForm policy={policy} done={(now) => found.put(() => now)} /> : <p>{(policy.to ?? []).join(", ")}</p>)}
     </Section>
   );

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import update
 
-from auth_svc.domain import AccountLetter, AlertDelivery, AlertPolicy, SecurityEvent, User
+from auth_svc.domain import AccountLetter, AlertDelivery, AlertPolicy, AlertReaderUnreached, SecurityEvent, User, alert_lines
+from auth_svc.ports import CheckedAlertReader
 from auth_svc.service import AlertLog, AlertPolicies, AlertTelling, RegistrationRule
 from auth_svc.store.log_tables import alert_policies
 from auth_svc.store.tables import users
@@ -16,12 +17,26 @@ from tests.integration.auth.office import Office
 from tocsin.alerts import SEVERITIES, Alert, AlertKind, Severity
 from tocsin.background import Wake
 from tocsin.database import Database
-from tocsin.errors import InvalidInput
+from tocsin.errors import FailedPrecondition, InvalidInput, Unavailable
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
 
 AT_ONCE, DAILY, NEVER = AlertDelivery.AT_ONCE, AlertDelivery.DAILY, AlertDelivery.NEVER
 ALERT, DIGEST = "tocsin.security-alert", "tocsin.security-digest"
+
+
+class PeopleOfTests:
+    """A mailer that knows these people; of the others there is none."""
+
+    def __init__(self) -> None:
+        self.reached: dict[str, int] = {}
+        self.away = False
+
+    async def check(self, tenant: str, names: Sequence[str]) -> Sequence[CheckedAlertReader]:
+        """Whom they lead to."""
+        if self.away:
+            raise Unavailable
+        return [CheckedAlertReader(name, name in self.reached, self.reached.get(name, 0)) for name in names]
 
 
 class Watch:
@@ -31,7 +46,8 @@ class Watch:
         self.office = office
         store, clock = office.store, office.clock
         self.log = AlertLog(store=store, clock=clock, window=timedelta(minutes=10), written=())
-        self.policies = AlertPolicies(store=store, log=office.log, clock=clock)
+        self.people = PeopleOfTests()
+        self.policies = AlertPolicies(store=store, readers=self.people, log=office.log, clock=clock)
         self.telling = AlertTelling(store=store, mails=office.mails, clock=clock, written=Wake(clock))
         self._batches = 0
 
@@ -73,8 +89,7 @@ class Watch:
 
     async def set(self, user: User, **values: Any) -> int:
         """Sets a policy; how many addresses it leads to."""
-        _, reached = await self.policies.put(self.office.caller(user), AlertPolicy(**values))
-        return reached
+        return (await self.policies.put(self.office.caller(user), AlertPolicy(**values))).reached
 
 
 @pytest.fixture
@@ -156,7 +171,7 @@ async def test_what_is_nobody_names_the_field(watch: Watch, who: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         await watch.set(ann, to=(who,))
     assert [violation.field for violation in refused.value.violations] == ["policy.to[0]"]
-    assert (await watch.policies.get(ann.tenant))[0].to == ("admins",)
+    assert (await watch.policies.get(ann.tenant)).policy.to == ("admins",)
 
 
 async def test_kinds_win_over_severities_and_nobody_may_be_told(watch: Watch) -> None:
@@ -217,7 +232,7 @@ async def test_a_policy_that_cannot_be_read_is_the_one_of_the_house(watch: Watch
     await watch.raised(ann.tenant, AlertKind.CALLBACK_FORGED)
     await watch.letters(1)
     await watch.set(ann, to=("admins",))
-    assert (await watch.policies.get(ann.tenant))[0].to == ("admins",)
+    assert (await watch.policies.get(ann.tenant)).policy.to == ("admins",)
 
 
 @pytest.mark.parametrize(
@@ -234,3 +249,88 @@ def test_the_daily_mail_comes_at_its_hour_in_the_tenants_zone(zone: str, now: st
     """Also on the day on which clocks change."""
     instants = [datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (now, due)]
     assert AlertPolicy().next_digest(instants[0], ZoneInfo(zone)) == instants[1]
+
+
+async def test_recipients_groups_and_rotations_are_told(watch: Watch) -> None:
+    """Beside owners, each once, with how soon they should look; the mailer does the rest. Those of nobody are named."""
+    ann = await watch.member("ann@example.com", locale="de")
+    watch.people.reached = {"recipients/ops": 1, "groups/oncall": 3, "rotations/night": 0}
+    names = ("owners", "recipients/ops", "groups/oncall", "groups/oncall", "rotations/night")
+    assert await watch.set(ann, to=names) == 5
+    view = await watch.policies.get(ann.tenant)
+    assert (view.policy.to, view.reached, list(view.unreached)) == (tuple(dict.fromkeys(names)), 5, ["rotations/night"])
+    await watch.raised(ann.tenant, AlertKind.CALLBACK_FORGED)
+    letters = {letter.address: letter for letter in await watch.letters(4)}
+    assert {letter.urgent for name, letter in letters.items() if "/" in name} == {True}
+    assert (letters["ann@example.com"].urgent, letters["groups/oncall"].tenant) == (False, ann.tenant)
+    assert set(letters["groups/oncall"].variables) == {"count", "lines", "tenant", "zone"}, "what the template knows"
+    await watch.set(ann, to=("groups/oncall",), severities={Severity.MEDIUM: AT_ONCE})
+    await watch.raised(ann.tenant, AlertKind.NEW_CLIENT)
+    assert not (await watch.letters(5))[-1].urgent, "quiet hours hold what is not of severity HIGH"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [AlertReaderUnreached(), InvalidInput("It cannot be made."), FailedPrecondition("Later.")],
+    ids=lambda error: type(error).__name__,
+)
+async def test_owners_are_told_in_the_place_of_nobody(watch: Watch, error: Exception) -> None:
+    """A group that is empty by now, or was deleted: owners read why they get it. What may work later waits."""
+    ann = await watch.member("ann@example.com", locale="de-CH")
+    watch.people.reached = {"groups/oncall": 1}
+    await watch.set(ann, to=("groups/oncall",))
+    watch.office.box.errors.append(error)
+    await watch.raised(ann.tenant, AlertKind.CALLBACK_FORGED)
+    if isinstance(error, FailedPrecondition) and not isinstance(error, AlertReaderUnreached):
+        await watch.office.sender.start()
+        await eventually(lambda: not watch.office.box.errors)
+        await watch.office.clock.advance(10)
+        (letter,) = await watch.letters(1)
+        assert letter.address == "groups/oncall"
+        return
+    (letter,) = await watch.letters(1)
+    assert letter.address == "ann@example.com"
+    assert letter.variables["lines"].startswith("groups/oncall erreicht niemanden: ")
+    assert "CALLBACK_FORGED" in letter.variables["lines"]
+
+
+@pytest.mark.parametrize("who", ["groups/of-another-tenant", "recipients/deleted", "rotations/none", "groups/", "groups/a@b.example"])
+async def test_people_whom_the_tenant_does_not_have_name_the_field(watch: Watch, who: str) -> None:
+    """Whatever they are called; and the policy of before stays."""
+    ann = await watch.member("ann@example.com")
+    with pytest.raises(InvalidInput) as refused:
+        await watch.set(ann, to=("owners", who))
+    assert [violation.field for violation in refused.value.violations] == ["policy.to[1]"]
+    assert (await watch.policies.get(ann.tenant)).policy.to == ("owners",)
+
+
+async def test_a_policy_is_shown_while_the_mailer_is_away(watch: Watch) -> None:
+    """Without people that it knows; one that names them is not taken, for nobody can say whether there are any."""
+    ann = await watch.member("ann@example.com")
+    watch.people.reached = {"groups/oncall": 2}
+    await watch.set(ann, to=("owners", "groups/oncall"))
+    watch.people.away = True
+    view = await watch.policies.get(ann.tenant)
+    assert (view.reached, list(view.unreached)) == (1, [])
+    with pytest.raises(Unavailable):
+        await watch.set(ann, to=("groups/oncall",))
+    assert await watch.set(ann, to=("owners",)) == 1
+
+
+def test_lines_find_room_in_what_the_mailer_takes() -> None:
+    """However long the places are that callers make up; what finds no room is counted."""
+    long = Alert(
+        kind=AlertKind.CALLBACK_FORGED,
+        severity=Severity.HIGH,
+        tenant="t",
+        subject="s" * 200,
+        place="p" * 200,
+        latest="",
+        detail="d" * 200,
+        count=1,
+        first=0,
+        last=0,
+    )
+    lines = alert_lines([long] * 30, zone=ZoneInfo("UTC")).split("\n")
+    assert len("\n".join(lines)) < 2000
+    assert lines[-1] == f"+ {30 - len(lines) + 1}"

@@ -816,9 +816,10 @@ export const others: OtherWords = {
   },
   alertPolicy: {
     title: "Wer von Sicherheitsmeldungen erfährt",
-    reached: (count) => (count === 0 ? "erreicht niemanden" : count === 1 ? "erreicht 1 Adresse" : `erreicht ${count} Adressen`),
-    to: "Per E-Mail benachrichtigt",
-    toHint: "Je Zeile: owners, admins, users/ID oder eine Adresse. Leer: niemand.",
+    reached: (count) => (count === 0 ? "erreicht niemanden" : count === 1 ? "erreicht 1 Adresse oder Person" : `erreicht ${count} Adressen und Personen`),
+    unreached: (names) => `${names}: erreicht niemanden, deshalb erfahren es die Eigentümer.`,
+    to: "Benachrichtigt",
+    toHint: "Je Zeile: owners, admins, users/ID, eine Adresse, recipients/ID, groups/ID oder rotations/ID. Leer: niemand.",
     severities: { high: "Hoher Schweregrad", medium: "Mittlerer Schweregrad", low: "Niedriger Schweregrad" },
     deliveries: { AT_ONCE: "sofort", DAILY: "einmal am Tag", NEVER: "nie" },
     hour: "Stunde der täglichen E-Mail",

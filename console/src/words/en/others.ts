@@ -816,9 +816,10 @@ export const others = {
   },
   alertPolicy: {
     title: "Who is told of security alerts",
-    reached: (count: number) => (count === 0 ? "reaches nobody" : count === 1 ? "reaches 1 address" : `reaches ${count} addresses`),
-    to: "Told by mail",
-    toHint: "One a line: owners, admins, users/ID, or an address. Nobody if it is empty.",
+    reached: (count: number) => (count === 0 ? "reaches nobody" : count === 1 ? "reaches 1 address or recipient" : `reaches ${count} addresses and recipients`),
+    unreached: (names: string) => `${names}: leads to nobody, so owners are told instead.`,
+    to: "Told",
+    toHint: "One a line: owners, admins, users/ID, an address, recipients/ID, groups/ID or rotations/ID. Nobody if it is empty.",
     severities: { high: "High severity", medium: "Medium severity", low: "Low severity" },
     deliveries: { AT_ONCE: "at once", DAILY: "once a day", NEVER: "never" },
     hour: "Hour of the daily mail",

@@ -194,7 +194,9 @@ Global___SecurityAlert: _TypeAlias = SecurityAlert  # noqa: Y015
 
 @_typing.final
 class AlertPolicy(_message.Message):
-    """Who is told of security alerts by mail, of which, and when. Users are told at an address that they have confirmed."""
+    """Who is told of security alerts, of which, and when. Users are told by mail at an address that they have confirmed; recipients, groups and
+    rotations as by any notification: their addresses, preferences and quiet hours count, but for alerts of severity HIGH that are told at once.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -257,6 +259,7 @@ class AlertPolicy(_message.Message):
     KINDS_FIELD_NUMBER: _builtins.int
     DIGEST_HOUR_FIELD_NUMBER: _builtins.int
     REACHED_FIELD_NUMBER: _builtins.int
+    UNREACHED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, "security/alertPolicy"."""
     high: Global___AlertPolicy.Delivery.ValueType
@@ -268,14 +271,20 @@ class AlertPolicy(_message.Message):
     digest_hour: _builtins.int
     """Hour of the day in the tenant's time zone at which the daily mail is sent; 8 unless given."""
     reached: _builtins.int
-    """How many addresses are told now; 0: nobody."""
+    """How many addresses and recipients are told now; 0: nobody."""
     @_builtins.property
     def to(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Who is told: "owners", "admins", "users/{id}", or an address; nobody if it is empty. A tenant that has set nothing tells its owners."""
+        """Who is told: "owners", "admins", "users/{id}", an address, "recipients/{id}", "groups/{id}" or "rotations/{id}"; nobody if it is empty. A
+        tenant that has set nothing tells its owners. Owners are told, and why, in the place of what leads to nobody.
+        """
 
     @_builtins.property
     def kinds(self) -> _containers.RepeatedCompositeFieldContainer[Global___AlertPolicy.KindRule]:
         """When, of some kinds, whatever their severity; each once."""
+
+    @_builtins.property
+    def unreached(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Those of `to` that lead to nobody now; it is empty while mailer_svc, which knows recipients, cannot be asked."""
 
     def __init__(
         self,
@@ -288,10 +297,11 @@ class AlertPolicy(_message.Message):
         kinds: _abc.Iterable[Global___AlertPolicy.KindRule] | None = ...,
         digest_hour: _builtins.int | None = ...,
         reached: _builtins.int = ...,
+        unreached: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_digest_hour", b"_digest_hour", "digest_hour", b"digest_hour"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_digest_hour", b"_digest_hour", "digest_hour", b"digest_hour", "high", b"high", "kinds", b"kinds", "low", b"low", "medium", b"medium", "name", b"name", "reached", b"reached", "to", b"to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_digest_hour", b"_digest_hour", "digest_hour", b"digest_hour", "high", b"high", "kinds", b"kinds", "low", b"low", "medium", b"medium", "name", b"name", "reached", b"reached", "to", b"to", "unreached", b"unreached"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__digest_hour: _TypeAlias = _typing.Literal["digest_hour"]  # noqa: Y015
     _WhichOneofArgType__digest_hour: _TypeAlias = _typing.Literal["_digest_hour", b"_digest_hour"]  # noqa: Y015

@@ -27,7 +27,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/tocsin/api/mailer/v1/account_mail_service.proto\x12\x14tocsin.api.mailer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xdf\x02\n\x16SendAccountMailRequest\x12,\n\x02id\x18\x01 \x01(\tB \xe2\x41\x01\x02\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,64}$\x12\x33\n\x08template\x18\x02 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^tocsin\\.[a-z-]{1,56}$\x12\x1f\n\x07\x61\x64\x64ress\x18\x03 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x18\xfe\x01`\x01\x12\x17\n\x06locale\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18#\x12v\n\tvariables\x18\x05 \x03(\x0b\x32;.tocsin.api.mailer.v1.SendAccountMailRequest.VariablesEntryB&\x80\x01\x01\xbaH \x9a\x01\x1d\x10\x14\"\x12r\x10\x32\x0e^[a-z_]{1,64}$*\x05r\x03\x18\xd0\x0f\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x19\n\x17SendAccountMailResponse2\xb1\x01\n\x12\x41\x63\x63ountMailService\x12{\n\x0fSendAccountMail\x12,.tocsin.api.mailer.v1.SendAccountMailRequest\x1a-.tocsin.api.mailer.v1.SendAccountMailResponse\"\x0b\x90\x02\x02\x8a\xe7\x18\x04j\x02id\x1a\x1e\x8a\xe7\x18\x1a\n\x02\x08\x05\"\x00*\x08internal:\x08\x61uth_svcb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/tocsin/api/mailer/v1/account_mail_service.proto\x12\x14tocsin.api.mailer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xdf\x02\n\x16SendAccountMailRequest\x12,\n\x02id\x18\x01 \x01(\tB \xe2\x41\x01\x02\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,64}$\x12\x33\n\x08template\x18\x02 \x01(\tB!\xe2\x41\x01\x02\xbaH\x1ar\x18\x32\x16^tocsin\\.[a-z-]{1,56}$\x12\x1f\n\x07\x61\x64\x64ress\x18\x03 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x18\xfe\x01`\x01\x12\x17\n\x06locale\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18#\x12v\n\tvariables\x18\x05 \x03(\x0b\x32;.tocsin.api.mailer.v1.SendAccountMailRequest.VariablesEntryB&\x80\x01\x01\xbaH \x9a\x01\x1d\x10\x14\"\x12r\x10\x32\x0e^[a-z_]{1,64}$*\x05r\x03\x18\xd0\x0f\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x19\n\x17SendAccountMailResponse\"\x83\x01\n\x18\x43heckAlertReadersRequest\x12\x1e\n\x06tenant\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12G\n\x05names\x18\x02 \x03(\tB8\xbaH5\x92\x01\x32\x08\x01\x10\x14\",r*\x18\xfe\x01\x32%^(recipients|groups|rotations)/[^/]+$\"\xab\x01\n\x19\x43heckAlertReadersResponse\x12N\n\x07readers\x18\x01 \x03(\x0b\x32=.tocsin.api.mailer.v1.CheckAlertReadersResponse.CheckedReader\x1a>\n\rCheckedReader\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x65xists\x18\x02 \x01(\x08\x12\x0f\n\x07reached\x18\x03 \x01(\x05\"\xb3\x03\n\x17TellAlertReadersRequest\x12,\n\x02id\x18\x01 \x01(\tB \xe2\x41\x01\x02\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,64}$\x12\x1e\n\x06tenant\x18\x02 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x43\n\x06reader\x18\x03 \x01(\tB3\xe2\x41\x01\x02\xbaH,r*\x18\xfe\x01\x32%^(recipients|groups|rotations)/[^/]+$\x12J\n\x08template\x18\x04 \x01(\tB8\xe2\x41\x01\x02\xbaH1r/R\x15tocsin.security-alertR\x16tocsin.security-digest\x12\x0e\n\x06urgent\x18\x05 \x01(\x08\x12w\n\tvariables\x18\x06 \x03(\x0b\x32<.tocsin.api.mailer.v1.TellAlertReadersRequest.VariablesEntryB&\x80\x01\x01\xbaH \x9a\x01\x1d\x10\x14\"\x12r\x10\x32\x0e^[a-z_]{1,64}$*\x05r\x03\x18\xd0\x0f\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x1a\n\x18TellAlertReadersResponse2\xac\x03\n\x12\x41\x63\x63ountMailService\x12{\n\x0fSendAccountMail\x12,.tocsin.api.mailer.v1.SendAccountMailRequest\x1a-.tocsin.api.mailer.v1.SendAccountMailResponse\"\x0b\x90\x02\x02\x8a\xe7\x18\x04j\x02id\x12y\n\x11\x43heckAlertReaders\x12..tocsin.api.mailer.v1.CheckAlertReadersRequest\x1a/.tocsin.api.mailer.v1.CheckAlertReadersResponse\"\x03\x90\x02\x01\x12~\n\x10TellAlertReaders\x12-.tocsin.api.mailer.v1.TellAlertReadersRequest\x1a..tocsin.api.mailer.v1.TellAlertReadersResponse\"\x0b\x90\x02\x02\x8a\xe7\x18\x04j\x02id\x1a\x1e\x8a\xe7\x18\x1a\n\x02\x08\x05\"\x00*\x08internal:\x08\x61uth_svcb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,16 +46,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SENDACCOUNTMAILREQUEST'].fields_by_name['locale']._serialized_options = b'\272H\004r\002\030#'
   _globals['_SENDACCOUNTMAILREQUEST'].fields_by_name['variables']._loaded_options = None
   _globals['_SENDACCOUNTMAILREQUEST'].fields_by_name['variables']._serialized_options = b'\200\001\001\272H \232\001\035\020\024\"\022r\0202\016^[a-z_]{1,64}$*\005r\003\030\320\017'
+  _globals['_CHECKALERTREADERSREQUEST'].fields_by_name['tenant']._loaded_options = None
+  _globals['_CHECKALERTREADERSREQUEST'].fields_by_name['tenant']._serialized_options = b'\342A\001\002\272H\007r\005\020\001\030\310\001'
+  _globals['_CHECKALERTREADERSREQUEST'].fields_by_name['names']._loaded_options = None
+  _globals['_CHECKALERTREADERSREQUEST'].fields_by_name['names']._serialized_options = b'\272H5\222\0012\010\001\020\024\",r*\030\376\0012%^(recipients|groups|rotations)/[^/]+$'
+  _globals['_TELLALERTREADERSREQUEST_VARIABLESENTRY']._loaded_options = None
+  _globals['_TELLALERTREADERSREQUEST_VARIABLESENTRY']._serialized_options = b'8\001'
+  _globals['_TELLALERTREADERSREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_TELLALERTREADERSREQUEST'].fields_by_name['id']._serialized_options = b'\342A\001\002\272H\031r\0272\025^[A-Za-z0-9_-]{1,64}$'
+  _globals['_TELLALERTREADERSREQUEST'].fields_by_name['tenant']._loaded_options = None
+  _globals['_TELLALERTREADERSREQUEST'].fields_by_name['tenant']._serialized_options = b'\342A\001\002\272H\007r\005\020\001\030\310\001'
+  _globals['_TELLALERTREADERSREQUEST'].fields_by_name['reader']._loaded_options = None
+  _globals['_TELLALERTREADERSREQUEST'].fields_by_name['reader']._serialized_options = b'\342A\001\002\272H,r*\030\376\0012%^(recipients|groups|rotations)/[^/]+$'
+  _globals['_TELLALERTREADERSREQUEST'].fields_by_name['template']._loaded_options = None
+  _globals['_TELLALERTREADERSREQUEST'].fields_by_name['template']._serialized_options = b'\342A\001\002\272H1r/R\025tocsin.security-alertR\026tocsin.security-digest'
+  _globals['_TELLALERTREADERSREQUEST'].fields_by_name['variables']._loaded_options = None
+  _globals['_TELLALERTREADERSREQUEST'].fields_by_name['variables']._serialized_options = b'\200\001\001\272H \232\001\035\020\024\"\022r\0202\016^[a-z_]{1,64}$*\005r\003\030\320\017'
   _globals['_ACCOUNTMAILSERVICE']._loaded_options = None
   _globals['_ACCOUNTMAILSERVICE']._serialized_options = b'\212\347\030\032\n\002\010\005\"\000*\010internal:\010auth_svc'
   _globals['_ACCOUNTMAILSERVICE'].methods_by_name['SendAccountMail']._loaded_options = None
   _globals['_ACCOUNTMAILSERVICE'].methods_by_name['SendAccountMail']._serialized_options = b'\220\002\002\212\347\030\004j\002id'
+  _globals['_ACCOUNTMAILSERVICE'].methods_by_name['CheckAlertReaders']._loaded_options = None
+  _globals['_ACCOUNTMAILSERVICE'].methods_by_name['CheckAlertReaders']._serialized_options = b'\220\002\001'
+  _globals['_ACCOUNTMAILSERVICE'].methods_by_name['TellAlertReaders']._loaded_options = None
+  _globals['_ACCOUNTMAILSERVICE'].methods_by_name['TellAlertReaders']._serialized_options = b'\220\002\002\212\347\030\004j\002id'
   _globals['_SENDACCOUNTMAILREQUEST']._serialized_start=169
   _globals['_SENDACCOUNTMAILREQUEST']._serialized_end=520
   _globals['_SENDACCOUNTMAILREQUEST_VARIABLESENTRY']._serialized_start=472
   _globals['_SENDACCOUNTMAILREQUEST_VARIABLESENTRY']._serialized_end=520
   _globals['_SENDACCOUNTMAILRESPONSE']._serialized_start=522
   _globals['_SENDACCOUNTMAILRESPONSE']._serialized_end=547
-  _globals['_ACCOUNTMAILSERVICE']._serialized_start=550
-  _globals['_ACCOUNTMAILSERVICE']._serialized_end=727
+  _globals['_CHECKALERTREADERSREQUEST']._serialized_start=550
+  _globals['_CHECKALERTREADERSREQUEST']._serialized_end=681
+  _globals['_CHECKALERTREADERSRESPONSE']._serialized_start=684
+  _globals['_CHECKALERTREADERSRESPONSE']._serialized_end=855
+  _globals['_CHECKALERTREADERSRESPONSE_CHECKEDREADER']._serialized_start=793
+  _globals['_CHECKALERTREADERSRESPONSE_CHECKEDREADER']._serialized_end=855
+  _globals['_TELLALERTREADERSREQUEST']._serialized_start=858
+  _globals['_TELLALERTREADERSREQUEST']._serialized_end=1293
+  _globals['_TELLALERTREADERSREQUEST_VARIABLESENTRY']._serialized_start=472
+  _globals['_TELLALERTREADERSREQUEST_VARIABLESENTRY']._serialized_end=520
+  _globals['_TELLALERTREADERSRESPONSE']._serialized_start=1295
+  _globals['_TELLALERTREADERSRESPONSE']._serialized_end=1321
+  _globals['_ACCOUNTMAILSERVICE']._serialized_start=1324
+  _globals['_ACCOUNTMAILSERVICE']._serialized_end=1752
 # @@protoc_insertion_point(module_scope)

@@ -94,3 +94,164 @@ class SendAccountMailResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SendAccountMailResponse: _TypeAlias = SendAccountMailResponse  # noqa: Y015
+
+@_typing.final
+class CheckAlertReadersRequest(_message.Message):
+    """Asks whom names lead to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    """Id of the tenant."""
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Resource names, "recipients/{id}", "groups/{id}" or "rotations/{id}"."""
+
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckAlertReadersRequest: _TypeAlias = CheckAlertReadersRequest  # noqa: Y015
+
+@_typing.final
+class CheckAlertReadersResponse(_message.Message):
+    """Whom names lead to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class CheckedReader(_message.Message):
+        """A name, and whom it leads to."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        NAME_FIELD_NUMBER: _builtins.int
+        EXISTS_FIELD_NUMBER: _builtins.int
+        REACHED_FIELD_NUMBER: _builtins.int
+        name: _builtins.str
+        """The resource name."""
+        exists: _builtins.bool
+        """Whether it exists."""
+        reached: _builtins.int
+        """Recipients with an address that they have confirmed, 1000 at most."""
+        def __init__(
+            self,
+            *,
+            name: _builtins.str = ...,
+            exists: _builtins.bool = ...,
+            reached: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["exists", b"exists", "name", b"name", "reached", b"reached"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    READERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def readers(self) -> _containers.RepeatedCompositeFieldContainer[Global___CheckAlertReadersResponse.CheckedReader]:
+        """In the order of the names."""
+
+    def __init__(
+        self,
+        *,
+        readers: _abc.Iterable[Global___CheckAlertReadersResponse.CheckedReader] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["readers", b"readers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckAlertReadersResponse: _TypeAlias = CheckAlertReadersResponse  # noqa: Y015
+
+@_typing.final
+class TellAlertReadersRequest(_message.Message):
+    """Security alerts, told to people of a tenant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class VariablesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ID_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    READER_FIELD_NUMBER: _builtins.int
+    TEMPLATE_FIELD_NUMBER: _builtins.int
+    URGENT_FIELD_NUMBER: _builtins.int
+    VARIABLES_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """What makes it the same notification as another."""
+    tenant: _builtins.str
+    """Id of the tenant."""
+    reader: _builtins.str
+    """Resource name, "recipients/{id}", "groups/{id}" or "rotations/{id}"."""
+    template: _builtins.str
+    """Template that ships with Tocsin."""
+    urgent: _builtins.bool
+    """Whether quiet hours do not hold it up."""
+    @_builtins.property
+    def variables(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Values of the template's variables."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        tenant: _builtins.str = ...,
+        reader: _builtins.str = ...,
+        template: _builtins.str = ...,
+        urgent: _builtins.bool = ...,
+        variables: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "reader", b"reader", "template", b"template", "tenant", b"tenant", "urgent", b"urgent", "variables", b"variables"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TellAlertReadersRequest: _TypeAlias = TellAlertReadersRequest  # noqa: Y015
+
+@_typing.final
+class TellAlertReadersResponse(_message.Message):
+    """The notification is stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TellAlertReadersResponse: _TypeAlias = TellAlertReadersResponse  # noqa: Y015

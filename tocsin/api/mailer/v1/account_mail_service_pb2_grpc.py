@@ -41,6 +41,16 @@ class AccountMailServiceStub:
                 request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_account__mail__service__pb2.SendAccountMailRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_account__mail__service__pb2.SendAccountMailResponse.FromString,
                 _registered_method=True)
+        self.CheckAlertReaders = channel.unary_unary(
+                '/tocsin.api.mailer.v1.AccountMailService/CheckAlertReaders',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_account__mail__service__pb2.CheckAlertReadersRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_account__mail__service__pb2.CheckAlertReadersResponse.FromString,
+                _registered_method=True)
+        self.TellAlertReaders = channel.unary_unary(
+                '/tocsin.api.mailer.v1.AccountMailService/TellAlertReaders',
+                request_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_account__mail__service__pb2.TellAlertReadersRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_account__mail__service__pb2.TellAlertReadersResponse.FromString,
+                _registered_method=True)
 
 
 class AccountMailServiceServicer:
@@ -56,6 +66,21 @@ class AccountMailServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckAlertReaders(self, request, context):
+        """Says whom recipients, groups and rotations of a tenant lead to now: those who read its security alerts. Internal.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TellAlertReaders(self, request, context):
+        """Tells recipients, groups and rotations of a tenant of security alerts, by a notification of the tenant: their addresses, preferences and
+        quiet hours count. Of what is urgent they are told at once. The same id is the same notification. Internal.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AccountMailServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -63,6 +88,16 @@ def add_AccountMailServiceServicer_to_server(servicer, server):
                     servicer.SendAccountMail,
                     request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_account__mail__service__pb2.SendAccountMailRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_account__mail__service__pb2.SendAccountMailResponse.SerializeToString,
+            ),
+            'CheckAlertReaders': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckAlertReaders,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_account__mail__service__pb2.CheckAlertReadersRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_account__mail__service__pb2.CheckAlertReadersResponse.SerializeToString,
+            ),
+            'TellAlertReaders': grpc.unary_unary_rpc_method_handler(
+                    servicer.TellAlertReaders,
+                    request_deserializer=tocsin_dot_api_dot_mailer_dot_v1_dot_account__mail__service__pb2.TellAlertReadersRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_mailer_dot_v1_dot_account__mail__service__pb2.TellAlertReadersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -94,6 +129,60 @@ class AccountMailService:
             '/tocsin.api.mailer.v1.AccountMailService/SendAccountMail',
             tocsin_dot_api_dot_mailer_dot_v1_dot_account__mail__service__pb2.SendAccountMailRequest.SerializeToString,
             tocsin_dot_api_dot_mailer_dot_v1_dot_account__mail__service__pb2.SendAccountMailResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckAlertReaders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mailer.v1.AccountMailService/CheckAlertReaders',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_account__mail__service__pb2.CheckAlertReadersRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_account__mail__service__pb2.CheckAlertReadersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TellAlertReaders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.mailer.v1.AccountMailService/TellAlertReaders',
+            tocsin_dot_api_dot_mailer_dot_v1_dot_account__mail__service__pb2.TellAlertReadersRequest.SerializeToString,
+            tocsin_dot_api_dot_mailer_dot_v1_dot_account__mail__service__pb2.TellAlertReadersResponse.FromString,
             options,
             channel_credentials,
             insecure,

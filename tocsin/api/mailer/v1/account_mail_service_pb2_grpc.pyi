@@ -39,6 +39,12 @@ class AccountMailServiceStub:
     """Takes a mail; once it is answered, the mailer answers for it. The same id is the same mail. Without a mail server it is refused
     (NO_PROVIDER). Internal.
     """
+    CheckAlertReaders: _grpc.UnaryUnaryMultiCallable[_account_mail_service_pb2.CheckAlertReadersRequest, _account_mail_service_pb2.CheckAlertReadersResponse]
+    """Says whom recipients, groups and rotations of a tenant lead to now: those who read its security alerts. Internal."""
+    TellAlertReaders: _grpc.UnaryUnaryMultiCallable[_account_mail_service_pb2.TellAlertReadersRequest, _account_mail_service_pb2.TellAlertReadersResponse]
+    """Tells recipients, groups and rotations of a tenant of security alerts, by a notification of the tenant: their addresses, preferences and
+    quiet hours count. Of what is urgent they are told at once. The same id is the same notification. Internal.
+    """
 
 @_typing.type_check_only
 class AccountMailServiceAsyncStub(AccountMailServiceStub):
@@ -50,6 +56,12 @@ class AccountMailServiceAsyncStub(AccountMailServiceStub):
     SendAccountMail: _aio.UnaryUnaryMultiCallable[_account_mail_service_pb2.SendAccountMailRequest, _account_mail_service_pb2.SendAccountMailResponse]  # type: ignore[assignment]
     """Takes a mail; once it is answered, the mailer answers for it. The same id is the same mail. Without a mail server it is refused
     (NO_PROVIDER). Internal.
+    """
+    CheckAlertReaders: _aio.UnaryUnaryMultiCallable[_account_mail_service_pb2.CheckAlertReadersRequest, _account_mail_service_pb2.CheckAlertReadersResponse]  # type: ignore[assignment]
+    """Says whom recipients, groups and rotations of a tenant lead to now: those who read its security alerts. Internal."""
+    TellAlertReaders: _aio.UnaryUnaryMultiCallable[_account_mail_service_pb2.TellAlertReadersRequest, _account_mail_service_pb2.TellAlertReadersResponse]  # type: ignore[assignment]
+    """Tells recipients, groups and rotations of a tenant of security alerts, by a notification of the tenant: their addresses, preferences and
+    quiet hours count. Of what is urgent they are told at once. The same id is the same notification. Internal.
     """
 
 class AccountMailServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -65,6 +77,24 @@ class AccountMailServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_account_mail_service_pb2.SendAccountMailResponse, _abc.Awaitable[_account_mail_service_pb2.SendAccountMailResponse]]:
         """Takes a mail; once it is answered, the mailer answers for it. The same id is the same mail. Without a mail server it is refused
         (NO_PROVIDER). Internal.
+        """
+
+    @_abc_1.abstractmethod
+    def CheckAlertReaders(
+        self,
+        request: _account_mail_service_pb2.CheckAlertReadersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_mail_service_pb2.CheckAlertReadersResponse, _abc.Awaitable[_account_mail_service_pb2.CheckAlertReadersResponse]]:
+        """Says whom recipients, groups and rotations of a tenant lead to now: those who read its security alerts. Internal."""
+
+    @_abc_1.abstractmethod
+    def TellAlertReaders(
+        self,
+        request: _account_mail_service_pb2.TellAlertReadersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_mail_service_pb2.TellAlertReadersResponse, _abc.Awaitable[_account_mail_service_pb2.TellAlertReadersResponse]]:
+        """Tells recipients, groups and rotations of a tenant of security alerts, by a notification of the tenant: their addresses, preferences and
+        quiet hours count. Of what is urgent they are told at once. The same id is the same notification. Internal.
         """
 
 def add_AccountMailServiceServicer_to_server(servicer: AccountMailServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
