@@ -26,8 +26,11 @@ def pages(*, health: HealthService, document: object) -> list[tuple[str, PageEnd
         health: the picture of the platform.
         document: the OpenAPI 3.1 document.
     """
-    docs = Pages()
+    found = [*_of_health(health), *_of_documentation(document)]
+    return [*(("GET", endpoint) for endpoint in found), *ConsoleSite().endpoints()]
 
+
+def _of_health(health: HealthService) -> list[PageEndpoint]:
     async def show_health(exchange: Exchange) -> Answer:
         del exchange
         return _json(await health.health())
@@ -41,6 +44,19 @@ def pages(*, health: HealthService, document: object) -> list[tuple[str, PageEnd
         del exchange
         return _json(await health.debug())
 
+    return [
+        *(PageEndpoint(template=path, page=show_health) for path in ("/health", "/health/")),
+        *(PageEndpoint(template=path, page=show_scheduler) for path in ("/scheduler/health", "/scheduler/health/")),
+        *(
+            PageEndpoint(template=path, page=show_services, public=False, scope=OPERATOR_SCOPE)
+            for path in ("/debug/services", "/debug/services/")
+        ),
+    ]
+
+
+def _of_documentation(document: object) -> list[PageEndpoint]:
+    docs = Pages()
+
     async def show_index(exchange: Exchange) -> Answer:
         return _file(exchange, docs.index)
 
@@ -52,20 +68,13 @@ def pages(*, health: HealthService, document: object) -> list[tuple[str, PageEnd
         target = b"/console" if b"text/html" in exchange.headers.get(b"accept", b"") else b"/docs"
         return Answer(status=307, headers=((b"location", target), (b"vary", b"accept")), data=b"")
 
-    found = [
-        *(PageEndpoint(template=path, page=show_health) for path in ("/health", "/health/")),
-        *(PageEndpoint(template=path, page=show_scheduler) for path in ("/scheduler/health", "/scheduler/health/")),
-        *(
-            PageEndpoint(template=path, page=show_services, public=False, scope=OPERATOR_SCOPE)
-            for path in ("/debug/services", "/debug/services/")
-        ),
+    return [
         _document("/openapi.json", document),
         PageEndpoint(template="/docs", page=show_index),
         PageEndpoint(template="/docs/", page=show_index),
         PageEndpoint(template="/docs/{name}", page=show_asset),
         PageEndpoint(template="/", page=show_root),
     ]
-    return [*(("GET", endpoint) for endpoint in found), *ConsoleSite().endpoints()]
 
 
 def _document(template: str, content: object) -> PageEndpoint:

@@ -108,13 +108,15 @@ class Registering:
             created=now,
             expires=now + KEPT,
         )
+        hashed = await self._hashed(password, own=(address, name, display_name, tenant_display_name), client=client)
+        return await (self._ask if self._rule is RegistrationRule.OPEN else self._make)(asked, hashed)
+
+    async def _hashed(self, password: str, *, own: tuple[str, ...], client: ClientFacts) -> str:
         place = client_network(client.address)
-        own = (address, name, display_name, tenant_display_name)
         self._passwords.check(password, own=own)
         if wait := self._budget.take(place):
             raise TooManyRequests(retry_after=wait)
-        hashed = await self._passwords.hash(password, own=own, client=place)
-        return await (self._ask if self._rule is RegistrationRule.OPEN else self._make)(asked, hashed)
+        return await self._passwords.hash(password, own=own, client=place)
 
     async def _make(self, asked: Registration, hashed: str) -> User:
         tenant, admin = made_of(asked)

@@ -63,27 +63,35 @@ def spoolable_methods(clock: Clock) -> Mapping[str, SpoolableMethod]:
     def published(request: pb.PublishEventRequest) -> Message:
         return pb.PublishEventResponse(id=request.event.id)
 
-    def method(kind: type[M], *, mark: Callable[[M], None], check: Callable[[M], None], taken: Callable[[M], Message]) -> SpoolableMethod:
-        def marked(raw: bytes) -> bytes:
-            request = kind.FromString(raw)
-            mark(request)
-            return request.SerializeToString()
-
-        def checked(raw: bytes) -> None:
-            request = kind.FromString(raw)
-            validator.check(request)
-            check(request)
-
-        return SpoolableMethod(mark=marked, check=checked, taken=lambda raw: taken(kind.FromString(raw)).SerializeToString())
-
     return {
-        f"{_SERVICE}/PublishEvent": method(pb.PublishEventRequest, mark=mark_event, check=_nothing, taken=published),
-        f"{_SERVICE}/RecordReading": method(
-            pb.RecordReadingRequest, mark=mark_reading, check=check_time, taken=lambda _: pb.RecordReadingResponse()
+        f"{_SERVICE}/PublishEvent": _method(validator, pb.PublishEventRequest, mark=mark_event, check=_nothing, taken=published),
+        f"{_SERVICE}/RecordReading": _method(
+            validator, pb.RecordReadingRequest, mark=mark_reading, check=check_time, taken=lambda _: pb.RecordReadingResponse()
         ),
-        f"{_SERVICE}/Ping": method(pb.PingRequest, mark=mark_ping, check=_nothing, taken=lambda _: pb.PingResponse()),
-        f"{_SERVICE}/ReceivePing": method(pb.ReceivePingRequest, mark=mark_ping, check=_nothing, taken=lambda _: _RECEIVED),
+        f"{_SERVICE}/Ping": _method(validator, pb.PingRequest, mark=mark_ping, check=_nothing, taken=lambda _: pb.PingResponse()),
+        f"{_SERVICE}/ReceivePing": _method(validator, pb.ReceivePingRequest, mark=mark_ping, check=_nothing, taken=lambda _: _RECEIVED),
     }
+
+
+def _method(
+    validator: RequestValidator,
+    kind: type[M],
+    *,
+    mark: Callable[[M], None],
+    check: Callable[[M], None],
+    taken: Callable[[M], Message],
+) -> SpoolableMethod:
+    def marked(raw: bytes) -> bytes:
+        request = kind.FromString(raw)
+        mark(request)
+        return request.SerializeToString()
+
+    def checked(raw: bytes) -> None:
+        request = kind.FromString(raw)
+        validator.check(request)
+        check(request)
+
+    return SpoolableMethod(mark=marked, check=checked, taken=lambda raw: taken(kind.FromString(raw)).SerializeToString())
 
 
 def _identify(said: pb.PublishedEvent | pb.Reading, clock: Clock) -> None:

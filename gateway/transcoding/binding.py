@@ -112,19 +112,27 @@ class RequestBinder:
         self._whole = body == "*"
         self._body_field = self._body(body, template)
         self._passed = Passed(door or door_pb2.Http(), self._codec.message_type)
-        owned = {*self._variables, *self._passed.fields, *([self._body_field.name] if self._body_field else [])}
         self._transcoding = transcoding
         self._leniency = Leniency.of(transcoding)
-        self._query = QueryBinder(message_type=self._codec.message_type, owned=owned, transcoding=transcoding)
+        self._query = self._query_binder()
         self.raw_body = raw and self._is_raw(request)
         self._form = self._form_binder()
         self.takes_forms = self.takes_files = self._form is not None
         self._mask = self._mask_field(request) if http_method == "PATCH" and self._body_field else None
         self._mask_exclude = self._not_in_mask(request)
         self._generated = tuple(self._codec.message_type.fields[item.name] for item in request.fields if is_uuid(item))
-        resume = self._codec.message_type.fields.get(RESUME_FIELD)
-        self._resume = resume if resume is not None and resume.kind is FieldKind.STRING else None
+        self._resume = self._resume_field()
         self._fast = self._fast_binder(contract, request)
+
+    def _query_binder(self) -> QueryBinder:
+        """Binds parameters to the fields that neither the path, the body nor a header has."""
+        owned = {*self._variables, *self._passed.fields, *([self._body_field.name] if self._body_field else [])}
+        return QueryBinder(message_type=self._codec.message_type, owned=owned, transcoding=self._transcoding)
+
+    def _resume_field(self) -> MessageField | None:
+        """The field that takes a resume token, if there is one."""
+        found = self._codec.message_type.fields.get(RESUME_FIELD)
+        return found if found is not None and found.kind is FieldKind.STRING else None
 
     @property
     def headers(self) -> tuple[bytes, ...]:
