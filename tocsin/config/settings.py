@@ -91,6 +91,11 @@ class MeshSettings(Settings):
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=1024, description="Largest gRPC message sent or accepted.")
     max_metadata_bytes: int = Field(default=16 * 1024, ge=1024, description="Largest metadata of a gRPC call.")
     max_concurrent_streams: int = Field(default=1000, ge=1, description="Calls that one connection may have open at a time.")
+    connection_age_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        description="Age at which connections to this process are renewed, so that calls reach new replicas; 0: never.",
+    )
     max_streams: int = Field(default=800, ge=1, description="Streams of all tenants at one process; keep it below max_concurrent_streams.")
     tenant_streams: int = Field(default=50, ge=1, description="Watches and uploads of one tenant at one process.")
     tenant_bulk_streams: int = Field(default=4, ge=1, description="Imports, exports and audits of one tenant at one process.")

@@ -83,6 +83,11 @@ class ConnectionOptions(Protocol):
         ...
 
     @property
+    def connection_age_seconds(self) -> float:
+        """Age at which a connection is renewed, so that calls reach new replicas; 0: never."""
+        ...
+
+    @property
     def keepalive_seconds(self) -> float:
         """Interval of keepalive pings on idle connections."""
         ...
@@ -161,6 +166,7 @@ class ProcessOptions:
     max_message_bytes: int = 4 * 1024 * 1024
     max_metadata_bytes: int = 16 * 1024
     max_concurrent_streams: int = 1000
+    connection_age_seconds: float = 0.0
     keepalive_seconds: float = 30.0
     drain_seconds: float = 3.0
     grace_seconds: float = 10.0

@@ -15,7 +15,10 @@ class PortInUse(RuntimeError):
 def server_options(settings: ConnectionOptions) -> list[tuple[str, int]]:
     """Bounds and keepalive of a server; the client's are in `tocsin.mesh.client.options` and must fit."""
     keepalive = int(settings.keepalive_seconds * 1000)
+    # Clients are told by GOAWAY, and dial anew before they call again; what is under way ends where it is, however long it takes.
+    age = int(settings.connection_age_seconds * 1000)
     return [
+        *([("grpc.max_connection_age_ms", age)] if age else []),
         # Two processes on one port would share its connections without a word.
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
