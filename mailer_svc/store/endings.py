@@ -53,6 +53,7 @@ class SqlDeliveryEndings:
         state = int(DeliveryState.RETRYING)
         again = {"state": state, "deferrals": 0, "next_attempt": now, "due": now, "since": now, "updated": now, "owner": ""}
         async with self._database.transaction() as connection:
+            await self._order.take_turn(connection)
             found = (await connection.execute(wanted)).all()
             if found:
                 change = await self._order.begin(connection)

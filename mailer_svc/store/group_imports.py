@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import GroupDraft, Member, MemberKind, RecipientNotFound, RotationNotFound
@@ -12,7 +12,7 @@ from mailer_svc.domain.groups import checked_nesting
 from mailer_svc.ports import ImportedCategory, ImportedGroup, ImportOutcome, Outcome
 from mailer_svc.store.categories import category_values
 from mailer_svc.store.facts import read_category
-from mailer_svc.store.groups import NESTING_LOCK, group_edges
+from mailer_svc.store.groups import group_edges, lock_nesting
 from mailer_svc.store.people_tables import categories, group_members, groups, recipients
 from mailer_svc.store.rotation_tables import rotations
 from tocsin.database import Database, insert_ignore, upsert
@@ -36,8 +36,8 @@ class SqlGroupImports:
         With ``dry`` nothing is written.
         """
         async with self._database.read(snapshot=True) if dry else self._database.transaction() as connection:
-            if self._database.dialect == "postgresql" and not dry:
-                await connection.execute(text(NESTING_LOCK), {"tenant": tenant})
+            if not dry:
+                await lock_nesting(self._database, connection, tenant)
             state = await _read(connection, tenant, [item.group for item in batch])
             return [await _outcome(connection, state, item.group, now=now, dry=dry) for item in batch]
 

@@ -12,12 +12,12 @@ from mailer_svc.domain.groups import checked_nesting
 from mailer_svc.domain.rotations import plan_name
 from mailer_svc.store.people_tables import group_members, groups, recipients
 from mailer_svc.store.rotation_tables import rotations
+from mailer_svc.store.tables import changes
 from tocsin.database import Database, insert_ignore
 
 _PERSON, _GROUP = int(MemberKind.RECIPIENT), int(MemberKind.GROUP)
 _CHUNK = 5000
-NESTING_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(:tenant, 77))"
-"""Who puts groups into groups does so one after the other in a tenant: two halves of a circle must not pass each other."""
+_NESTING_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:tenant, 77))")
 
 
 class SqlGroups:
@@ -77,11 +77,11 @@ class SqlGroups:
         """
         inner = [member.id for member in members if member.kind is MemberKind.GROUP]
         async with self._database.transaction() as connection:
+            if inner:
+                await lock_nesting(self._database, connection, tenant)
             await _touch(connection, tenant, id, now)
             await _check_existence(connection, tenant, members)
             if inner:
-                if self._database.dialect == "postgresql":
-                    await connection.execute(text(NESTING_LOCK), {"tenant": tenant})
                 checked_nesting(await group_edges(connection, tenant), group=id, added=inner)
             rows = [
                 {"tenant": tenant, "group_id": id, "kind": int(member.kind), "member": member.id}
@@ -130,6 +130,17 @@ class SqlGroups:
                 rows = (await connection.execute(query)).all() if named else ()
                 found |= {Member(kind, row[0]): plan_name(row[1]) if kind is MemberKind.ROTATION else row[1] for row in rows}
         return found
+
+
+async def lock_nesting(database: Database, connection: AsyncConnection, tenant: str) -> None:
+    """Who puts groups into groups does so one after the other in a tenant: two halves of a circle must not pass each other.
+
+    To be called first in a transaction: where advisory locks exclude nobody, it locks a row that is the same for all.
+    """
+    if database.advisory_locks:
+        await connection.execute(_NESTING_LOCK, {"tenant": tenant})
+    elif database.dialect == "postgresql":
+        await connection.execute(select(changes.c.value).with_for_update())
 
 
 async def _touch(connection: AsyncConnection, tenant: str, identity: str, now: int) -> None:

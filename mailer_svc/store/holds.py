@@ -89,6 +89,7 @@ class SqlHeldDeliveries:
         ruled = {item.delivery.id: replace(item.delivery, ruling=ruling) for item, ruling in items}
         epochs = {item.delivery.id: item.epoch for item, _ in items}
         async with self._database.transaction() as connection:
+            await self._order.take_turn(connection)
             left = [delivery for delivery in ruled.values() if delivery.ruling.open]
             if left:
                 rulings = await self._gates.rule(connection, left, now)

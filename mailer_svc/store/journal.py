@@ -41,6 +41,7 @@ class SqlJournal:
 
     async def start(self) -> None:
         """Accepts writes from now on."""
+        await self._order.require_fit()
         async with self._database.transaction() as connection:
             await self._order.restore(connection)
         for group in (self._announcing, *self._accepting.values(), *self._progress.values()):

@@ -108,7 +108,7 @@ class _OnPostgres:
     """All in one statement: what follows the update builds on what it gives, for a row may have changed while the update waited for it."""
 
     def __init__(self, database: Database, order: ChangeOrder) -> None:
-        self._database = database
+        self._database, self._order = database, order
         self._rows = rows = Rows(_COLUMNS, sqlite=False)
         kept = _update(rows).returning(*_event(rows), rows.columns["unexpected"], deliveries.c.firing).cte("kept")
         change = order.of_statement
@@ -121,6 +121,10 @@ class _OnPostgres:
     async def __call__(self, rows: Sequence[Row], *, urgent: bool) -> set[int]:
         """Stores rows; the places of those that were kept."""
         del urgent  # nobody waits for another here
+        if self._order.counts:
+            async with self._database.transaction() as connection:
+                await self._order.begin(connection)
+                return set(await connection.scalars(self._statement, self._rows.bind(rows)))
         async with self._database.statement() as connection:
             return set(await connection.scalars(self._statement, self._rows.bind(rows)))
 

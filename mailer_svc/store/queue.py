@@ -143,6 +143,7 @@ class SqlDeliveryQueue:
 
     async def _expire_some(self, vanished: ColumnElement[bool], *, now: int, wait: int, limit: int) -> int:
         async with self._database.transaction() as connection:
+            await self._order.take_turn(connection)
             query = (
                 select(deliveries.c.id, deliveries.c.tenant, deliveries.c.attempts, deliveries.c.resend)
                 .where(vanished)

@@ -45,6 +45,7 @@ class SqlRotations:
         """
         mine = _revisions_of(rotation.tenant, rotation.id)
         async with self._database.transaction() as connection:
+            await self._order.take_turn(connection)
             last = await connection.scalar(select(func.max(rotation_revisions.c.revision)).where(*mine))
             made = replace(rotation, revision=(last or 0) + 1)
             row = {"tenant": made.tenant, "id": made.id, "created": made.created, **_changed(made)}
@@ -72,6 +73,7 @@ class SqlRotations:
         new = Rotation(tenant=tenant, id=id, plan=plan, revision=revision + 1, updated=now)
         change = update(rotations).where(*_one(tenant, id), rotations.c.revision == revision).values(_changed(new)).returning(*rotations.c)
         async with self._database.transaction() as connection:
+            await self._order.take_turn(connection)
             row = (await connection.execute(change)).first()
             if row is None:
                 return None
@@ -88,6 +90,7 @@ class SqlRotations:
         left = (overrides.tenant == tenant) & (overrides.rotation == id) & (overrides.ends > now)
         inside = (members.tenant == tenant) & (members.kind == int(MemberKind.ROTATION)) & (members.member == id)
         async with self._database.transaction() as connection:
+            await self._order.take_turn(connection)
             revision = await connection.scalar(gone)
             if revision is None:
                 return False
@@ -120,6 +123,7 @@ class SqlRotations:
         held = rotation_overrides.c
         mine = (held.tenant == tenant) & (held.rotation == rotation)
         async with self._database.transaction() as connection:
+            await self._order.take_turn(connection)
             await _look_for_gaps(connection, tenant, rotation)
             running = select(func.count()).select_from(rotation_overrides).where(mine, held.ends > override.created)
             if (await connection.scalar(running) or 0) >= most:
@@ -145,6 +149,7 @@ class SqlRotations:
         held = rotation_overrides.c
         mine = (held.tenant == tenant, held.rotation == rotation, held.id == id, held.ends > now)
         async with self._database.transaction() as connection:
+            await self._order.take_turn(connection)
             taken = await connection.execute(update(rotation_overrides).where(*mine).values(ends=now, deleted=now))
             if not taken.rowcount:
                 return False

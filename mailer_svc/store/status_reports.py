@@ -66,6 +66,7 @@ class SqlStatusReports:
         """Adds each report to the timeline of its delivery, moves the delivery if the report outranks its state, and suppresses."""
         done: list[ReportedDelivery] = []
         async with self._database.transaction() as connection:
+            await self._order.take_turn(connection)
             fresh = await _unknown(connection, reports, now, tenant)
             found = await _found(connection, fresh, tenant)
             states = {row.id: known(DeliveryState, row.state) for row in found.values()}

@@ -97,6 +97,13 @@ changes = Table(
     metadata,
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     Column("value", BigInteger, nullable=False),
+    Column(
+        "counted",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="Whether it counts changes on PostgreSQL; else it is added.",
+    ),
 )
 
 quota_periods = QuotaPeriods(metadata)

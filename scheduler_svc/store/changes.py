@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import Firing
 from scheduler_svc.store.mapping import firing_of
-from scheduler_svc.store.sql import CHANGE, SETTLED, Statement, both, is_sqlite
+from scheduler_svc.store.sql import CHANGE, SETTLED, Statement, both, counts, is_sqlite
 from scheduler_svc.store.tables import firings
+from tocsin.database import DatabaseRefused
 from tocsin.recurrence import Micros
 
 _PAGE: Final = 10
@@ -42,6 +43,16 @@ _FORGET: Final = both(
     "DELETE FROM firing_changes WHERE (tenant, change_no) IN "
     "(SELECT tenant, change_no FROM firing_changes WHERE changed_at < $1 ORDER BY changed_at LIMIT $2)"
 )
+
+
+# Made by whoever starts first on a database; one of before this mark has numbered by transaction ids.
+_ANY_CHANGE: Final = "(EXISTS (SELECT 1 FROM firing_changes) OR EXISTS (SELECT 1 FROM firings) OR EXISTS (SELECT 1 FROM incident_events))"
+_ANY: Final = both(f"SELECT {_ANY_CHANGE}")
+_MAKE_MARK: Final = both(
+    f"INSERT INTO counters (name, value) SELECT 'counted', CASE WHEN {_ANY_CHANGE} THEN 0 ELSE $1::bigint END ON CONFLICT DO NOTHING"
+)
+_MARK: Final = both("SELECT value FROM counters WHERE name = 'counted' FOR UPDATE")
+_SET_MARK: Final = both("UPDATE counters SET value = $1 WHERE name = 'counted'")
 
 
 async def note(connection: AsyncConnection, changed: Mapping[str, Iterable[str]], *, now: Micros) -> None:
@@ -93,6 +104,34 @@ async def read_changes(connection: AsyncConnection, tenant: str, *, alarm: str, 
 async def _firings(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, Firing]:
     rows = await connection.execute(select(firings).where(firings.c.id.in_(ids)))
     return {row.id: firing_of(row) for row in rows}
+
+
+class ChangeNumbersSettled(DatabaseRefused):
+    """Changes have been numbered in the other way, whose numbers watchers hold."""
+
+    reason = DatabaseRefused.reason
+
+    def __init__(self, *, counted: bool = False) -> None:
+        way, mend = ("a counter", "add transaction_ids to") if counted else ("transaction ids", "remove transaction_ids from")
+        super().__init__(f"The first change of this database was numbered by {way}, and so must all be: {mend} TOCSIN_DATABASE_WITHOUT.")
+
+
+async def settle_numbering(connection: AsyncConnection) -> None:
+    """Settles at the first start on a PostgreSQL database how changes are numbered, and holds everybody to it.
+
+    Numbers of the other way could be smaller than some that watchers have seen.
+
+    Raises:
+        ChangeNumbersSettled: the database has changes that were numbered in the other way.
+    """
+    counted = counts(connection)
+    await _MAKE_MARK.run(connection, int(counted))
+    marked = bool((await _MARK.rows(connection))[0][0])
+    if marked == counted:
+        return
+    if (await _ANY.rows(connection))[0][0]:
+        raise ChangeNumbersSettled(counted=marked)
+    await _SET_MARK.run(connection, int(counted))
 
 
 async def forget_changes(connection: AsyncConnection, *, before: Micros, most: int) -> int:

@@ -113,8 +113,8 @@ async def _write(
     if lost:
         work.fired.lost = lost
         work.leave_out({alarm.id for alarm in alarms if alarm.shard in lost})
-    await work.lock_signals(connection)
     await begin_change(connection)
+    await work.lock_signals(connection)
     if len(alarms) > _FEW:
         await join_by_index(connection)
     await work.write(connection, retry=retry)

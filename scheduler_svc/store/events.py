@@ -13,7 +13,7 @@ from scheduler_svc.domain import AlarmState, Firing, Origin
 from scheduler_svc.domain.fire_quotas import FireAllowance
 from scheduler_svc.ports import Caused, Held
 from scheduler_svc.store.signals import Stored, Tally, log_events
-from scheduler_svc.store.sql import Fields, Statement, both
+from scheduler_svc.store.sql import Fields, Statement, both, take_turn
 from scheduler_svc.store.triggered import Listener, Subscriptions, TriggeredFirings, busy, read_listeners
 from scheduler_svc.triggers import EventAnswer, InboundKind, Published, Subscription, listens
 from tocsin.database import Database
@@ -99,6 +99,7 @@ class EventStore:
     ) -> Caused[EventAnswer]:
         triggered, tally = TriggeredFirings(owner=owner, held=held, now=now, allowed=allowed), Tally()
         async with self._database.transaction() as connection:
+            await take_turn(connection)
             matches = await self._match(connection, batch, most)
             alarms = await read_listeners(connection, (one.alarm for match in matches for one in match.waiting), lock=False)
             for match in matches:
@@ -137,6 +138,7 @@ class EventStore:
     ) -> tuple[list[Firing], bool]:
         triggered, tally = TriggeredFirings(owner=owner, held=held, now=now, allowed=allowed), Tally()
         async with self._database.transaction() as connection:
+            await take_turn(connection)
             rows = await _REST.rows(connection, log)
             if not rows:
                 return [], False

@@ -103,14 +103,15 @@ _INSERT: Final = Statement(
     ),
 )
 # On PostgreSQL one statement moves the alarms and writes a row of each, so that nothing of an alarm travels to us and back.
-_FIRE: Final = (
-    "WITH moved AS (UPDATE alarms AS a SET next_fire_at = v.following, ordinal = v.ordinal, state = v.state "
+_FIRE: Final = Statement(
+    sqlite="",
+    postgresql="WITH moved AS (UPDATE alarms AS a SET next_fire_at = v.following, ordinal = v.ordinal, state = v.state "
     "FROM unnest($1::text::text[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[], $5::text::integer[], $6::text::smallint[], "
     "$7::text::text[], $8::text::smallint[], $9::text::smallint[], $10::text::text[], $11::text::smallint[]) "
     "AS v(alarm, due, version, following, ordinal, state, firing, going, outcome, reason, flags) "
     f"WHERE {_UNCHANGED} RETURNING a.id, a.tenant, a.shard, a.priority, a.kind, a.action, a.retry, a.traceparent, "
     "v.firing, v.due, v.going, v.outcome, v.reason, v.flags) "
-    f"{_INTO} SELECT {_values(firing='m.firing', alarm='m', row='m', now='$12::bigint')} FROM moved AS m"
+    f"{_INTO} SELECT {_values(firing='m.firing', alarm='m', row='m', now='$12::bigint')} FROM moved AS m",
 )
 _CANCEL_SET: Final = (
     f"UPDATE firings SET state = {FiringState.CLOSED:d}, outcome = {Outcome.FAILED:d}, reason = '{CANCELLED}', ready_at = NULL, "
@@ -319,7 +320,7 @@ class Batch:
         await plan_anew(connection)
         _, firings, _, *rest = _columns(self._rows)
         moves = _columns(self._moves)
-        return (await connection.exec_driver_sql(_FIRE + tail, (*moves, firings, *rest, self._now))).rowcount
+        return (await connection.exec_driver_sql(_FIRE.of(connection) + tail, (*moves, firings, *rest, self._now))).rowcount
 
     async def _write_some(self, connection: AsyncConnection, tail: str) -> int:
         """An alarm that catches up has several rows, and one that waits for something from outside has none here."""
@@ -328,7 +329,7 @@ class Batch:
         rows = [row for row in self._rows if row[0] in moved]
         if not rows:
             return 0
-        return (await connection.exec_driver_sql(_INSERT.postgresql + tail, (*_columns(rows), self._now))).rowcount
+        return (await connection.exec_driver_sql(_INSERT.of(connection) + tail, (*_columns(rows), self._now))).rowcount
 
     async def _keep_written(self, connection: AsyncConnection) -> None:
         """Fires only what was written: not what was changed meanwhile, and not twice what a rule means again that was changed back."""

@@ -7,12 +7,12 @@ from ulid import ULID
 
 from scheduler_svc.domain import AlarmState, Origin
 from scheduler_svc.domain.incident_words import IncidentSeverity, IncidentState
-from scheduler_svc.store.changes import forget_changes
+from scheduler_svc.store.changes import forget_changes, settle_numbering
 from scheduler_svc.store.history import forget_rules
 from scheduler_svc.store.incident_tables import NOT_RESOLVED
-from scheduler_svc.store.partitions import drop_before, make_ahead, month_of
+from scheduler_svc.store.partitions import drop_before, is_partitioned, make_ahead, month_of
 from scheduler_svc.store.ping_log import forget_pings
-from scheduler_svc.store.sql import Statement, both, is_sqlite
+from scheduler_svc.store.sql import Statement, both, counts
 from scheduler_svc.store.tables import UNFINISHED, one_of
 from tocsin.database import Database
 from tocsin.recurrence import Micros
@@ -93,6 +93,12 @@ class SqlHousekeepingStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._partitioned: bool | None = None
+
+    async def _in_partitions(self) -> bool:
+        if self._partitioned is None:
+            self._partitioned = await is_partitioned(self._database)
+        return self._partitioned
 
     async def forget_firings(self, *, before: Micros, most: int) -> int:
         async with self._database.transaction() as connection:
@@ -108,11 +114,11 @@ class SqlHousekeepingStore:
             return await forget_changes(connection, before=before, most=most)
 
     async def make_room(self, *, now: Micros) -> None:
-        if self._database.dialect == "postgresql":
+        if await self._in_partitions():
             await make_ahead(self._database, now=now)
 
     async def forget_months(self, *, before: Micros) -> Micros:
-        if self._database.dialect == "sqlite":
+        if not await self._in_partitions():
             return before
         await drop_before(self._database, before=before)
         return month_of(before).first
@@ -161,9 +167,14 @@ class SqlHousekeepingStore:
             return len(over)
 
     async def settle(self) -> None:
+        if self._database.dialect == "sqlite":
+            return
         async with self._database.transaction() as connection:
-            if is_sqlite(connection):
+            await settle_numbering(connection)
+            if counts(connection):
                 return
+        await self._database.require_transaction_ids()
+        async with self._database.transaction() as connection:
             current: int = (await connection.exec_driver_sql(_TRANSACTIONS)).scalar_one()
             seen: int = (await _SEEN.rows(connection))[0][0]
             if current < seen:

@@ -16,7 +16,7 @@ from scheduler_svc.ports.incidents import Act, Acted, Fence, TriggerDraft
 from scheduler_svc.store.escalation_policies import Plans, hand_out
 from scheduler_svc.store.incident_rules import RuleMemory
 from scheduler_svc.store.incident_work import TURN, IncidentWork, placed
-from scheduler_svc.store.sql import Statement, not_of
+from scheduler_svc.store.sql import Statement, not_of, take_turn
 from tocsin.database import ConstraintBroken, Database
 from tocsin.errors import Aborted, TocsinError
 from tocsin.recurrence import Micros
@@ -92,6 +92,7 @@ class IncidentWriter:
         """A transaction that is to be made again when somebody else was first with the same alert or the same request."""
         try:
             async with self._database.transaction() as connection:
+                await take_turn(connection)
                 yield connection
         except ConstraintBroken as error:
             raise Aborted("The same was written at the same moment.") from error

@@ -276,7 +276,7 @@ async def _succeed(connection: AsyncConnection, rows: Sequence[tuple[str, Micros
         return
     firings, dues, outputs, ends = map(list, zip(*rows, strict=True))
     values = (array(firings), array(dues), outputs, array(ends), now, min(dues), max(dues))
-    await connection.exec_driver_sql(_SUCCEED.postgresql, values)
+    await connection.exec_driver_sql(_SUCCEED.of(connection), values)
 
 
 def _successes(

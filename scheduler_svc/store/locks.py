@@ -8,7 +8,7 @@ import asyncio
 import fcntl
 import hashlib
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -98,18 +98,21 @@ class SessionLock:
     Implements `scheduler_svc.ports.Liveness` on PostgreSQL.
 
     The kernel closes the connection of a process that dies, and the server then frees the lock; that of a process that is merely stopped
-    stays open. Behind a pooler that gives each transaction another session, such as pgbouncer's transaction mode, the lock would mean
+    stays open. None is held where a lock excludes nobody: each replica would take the others for dead, and a lease has to tell. Behind a
+    pooler that gives each transaction another session, such as pgbouncer's transaction mode, the lock would mean
     nothing: that is noticed, and then none is held any more.
     """
 
-    def __init__(self, *, database: Database, owner: str) -> None:
+    def __init__(self, *, database: Database, excludes: Callable[[], bool], owner: str) -> None:
         """Connects to nothing yet.
 
         Args:
             database: for this lock alone, with one connection and no breaker.
+            excludes: whether a lock excludes others, as the start of the database found out.
             owner: identity of this start of the process, which the key is made from.
         """
         self._database = database
+        self._excludes = excludes
         self._key = int.from_bytes(hashlib.blake2b(owner.encode(), digest_size=8).digest(), signed=True)
         self._held = AsyncExitStack()
         self._connection: AsyncConnection | None = None
@@ -126,7 +129,7 @@ class SessionLock:
 
     async def beat(self) -> int | None:
         """Takes the lock, or makes sure of it, within two seconds."""
-        if self._pooled:
+        if self._pooled or not self._excludes():
             return None
         try:
             async with asyncio.timeout(_BEAT_SECONDS):

@@ -31,6 +31,9 @@ _CHILDREN: Final = (
     "SELECT c.relname FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid WHERE i.inhparent = 'firings'::regclass ORDER BY 1"
 )
 _ALONE: Final = "SELECT pg_try_advisory_xact_lock(hashtextextended(current_schema() || '.firings', 0))"
+_PARTITIONED: Final = "SELECT relkind = 'p' FROM pg_class WHERE oid = 'firings'::regclass"
+_MAKE_ROW: Final = "INSERT INTO counters (name, value) VALUES ('partitions', 0) ON CONFLICT DO NOTHING"
+_ALONE_BY_ROW: Final = "SELECT true FROM counters WHERE name = 'partitions' FOR UPDATE SKIP LOCKED"
 _LIMITS: Final = ("SET LOCAL lock_timeout = '300ms'", "SET LOCAL statement_timeout = '5s'")
 
 
@@ -52,8 +55,17 @@ def _next(first: datetime) -> datetime:
     return (first + timedelta(days=32)).replace(day=1)
 
 
+async def is_partitioned(database: Database) -> bool:
+    """Whether the ledger was made in partitions, as it is unless the first start was told to do without them."""
+    if database.dialect == "sqlite":
+        return False
+    async with database.read() as connection:
+        return bool((await connection.exec_driver_sql(_PARTITIONED)).scalar_one())
+
+
 async def make_ahead(database: Database, *, now: Micros) -> None:
     """Makes the partitions of this month and of those to come, as far as they are missing."""
+    await _prepare(database)
     months = [month_of(now)]
     for _ in range(_AHEAD - 1):
         months.append(month_of(months[-1].end))
@@ -62,7 +74,7 @@ async def make_ahead(database: Database, *, now: Micros) -> None:
     for month in months:
         if month.partition not in there:
             async with database.transaction() as connection:
-                if await _alone(connection) and month.partition not in await _partitions(connection):
+                if await _alone(database, connection) and month.partition not in await _partitions(connection):
                     await _make(connection, month)
 
 
@@ -82,11 +94,13 @@ async def drop_before(database: Database, *, before: Micros) -> int:
     """Drops the partitions whose last due time is before an instant and in which everything is finished; how many."""
     async with database.read() as connection:
         old = [month for month in map(_month, await _partitions(connection)) if month is not None and month.end <= before]
+    if old:
+        await _prepare(database)
     dropped = 0
     for month in old:
         if await _empty(database, month):
             async with database.transaction() as connection:
-                if await _alone(connection):
+                if await _alone(database, connection):
                     await connection.exec_driver_sql(f"DROP TABLE IF EXISTS {month.partition}")
                     dropped += 1
     return dropped
@@ -95,7 +109,7 @@ async def drop_before(database: Database, *, before: Micros) -> int:
 async def _empty(database: Database, month: Month) -> bool:
     """Empties the partition; whether it is empty now."""
     async with database.transaction() as connection:
-        if not await _alone(connection) or month.partition not in await _partitions(connection):
+        if not await _alone(database, connection) or month.partition not in await _partitions(connection):
             return False
         # A replay of a dead firing would make it unfinished; nobody can do that between the look and the end.
         await connection.exec_driver_sql(f"LOCK TABLE ONLY {month.partition} IN ACCESS EXCLUSIVE MODE")
@@ -106,9 +120,16 @@ async def _empty(database: Database, month: Month) -> bool:
     return True
 
 
-async def _alone(connection: AsyncConnection) -> bool:
+async def _prepare(database: Database) -> None:
+    """Makes the row that `_alone` locks where advisory locks exclude nobody."""
+    if not database.advisory_locks:
+        async with database.transaction() as connection:
+            await connection.exec_driver_sql(_MAKE_ROW)
+
+
+async def _alone(database: Database, connection: AsyncConnection) -> bool:
     """Whether no other replica does this now; and from here on no statement of the transaction waits for long."""
-    if not (await connection.exec_driver_sql(_ALONE)).scalar_one():
+    if not (await connection.exec_driver_sql(_ALONE if database.advisory_locks else _ALONE_BY_ROW)).scalar():
         return False
     for limit in _LIMITS:
         await connection.exec_driver_sql(limit)

@@ -10,7 +10,7 @@ from scheduler_svc.domain import AlarmState, Origin
 from scheduler_svc.ports import Caused, Held, Moved
 from scheduler_svc.store.ping_log import keep_pings, kept_row
 from scheduler_svc.store.signals import INSERT_INBOUND, SET_DUE, Tally
-from scheduler_svc.store.sql import Fields, Statement, both
+from scheduler_svc.store.sql import Fields, Statement, both, take_turn
 from scheduler_svc.store.triggered import Listener, TriggeredFirings, busy, read_listeners
 from scheduler_svc.triggers import (
     BeatStep,
@@ -90,6 +90,7 @@ class PingStore:
     ) -> Caused[PingAnswer]:
         work = _Pinging(TriggeredFirings(owner=owner, held=held, now=now), now=now, serves=serves)
         async with self._database.transaction() as connection:
+            await take_turn(connection)
             await work.find(connection, batch)
             answers = [work.take(ping) for ping in batch]
             await work.write(connection)

@@ -14,7 +14,7 @@ from scheduler_svc.contexts import packed, reading_context
 from scheduler_svc.domain import AlarmState, Origin
 from scheduler_svc.ports import Caused, Held, Moved
 from scheduler_svc.store.signals import INSERT_INBOUND, SET_DUE, SET_SIGNAL_STATE, Tally
-from scheduler_svc.store.sql import Statement, both
+from scheduler_svc.store.sql import Statement, both, take_turn
 from scheduler_svc.store.triggered import Listener, TriggeredFirings, busy, read_listeners
 from scheduler_svc.triggers import (
     Change,
@@ -118,6 +118,7 @@ class ReadingStore:
     async def record(self, batch: Sequence[Measured], *, owner: str, held: Held, now: Micros) -> Caused[ReadingAnswer]:
         work = _Recording(TriggeredFirings(owner=owner, held=held, now=now), now=now)
         async with self._database.transaction() as connection:
+            await take_turn(connection)
             await work.count(connection, batch)
             await work.judge(connection)
             await work.write(connection, batch)

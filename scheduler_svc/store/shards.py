@@ -32,6 +32,8 @@ _REPLICAS: Final = Statement(
         "FROM replicas ORDER BY owner"
     ),
 )
+# Where locks exclude nobody, or there are none, a lease alone tells who is gone.
+_REPLICAS_BY_LEASE: Final = both("SELECT owner, address, started_at, lease_until, false FROM replicas ORDER BY owner")
 _BURY: Final = Statement(
     sqlite=(
         "DELETE FROM replicas WHERE owner <> ?2 AND (lease_until <= ?1 OR (owner, lease_until) IN "
@@ -119,8 +121,12 @@ class SqlShardStore:
     async def replicas(self) -> list[Replica]:
         async with self._database.read() as connection:
             now = await self._now(connection)
-            rows = await _REPLICAS.rows(connection)
+            rows = await (_REPLICAS if self._by_locks else _REPLICAS_BY_LEASE).rows(connection)
         return [Replica(owner, address, started, until, until > now, bool(gone)) for owner, address, started, until, gone in rows]
+
+    @property
+    def _by_locks(self) -> bool:
+        return self._database.dialect == "sqlite" or self._database.advisory_locks
 
     async def time(self) -> Micros:
         async with self._database.read() as connection:

@@ -13,6 +13,9 @@ from sqlalchemy import BigInteger, Boolean, Integer, LargeBinary, SmallInteger, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
+from tocsin.config import DatabaseFeature
+from tocsin.database import lacks
+
 Fields: TypeAlias = tuple[Any, ...]
 """A row as it comes: its values in the order of the query."""
 
@@ -25,6 +28,11 @@ _TYPES: Final[dict[type[TypeEngine[Any]], str]] = {
 }
 
 
+_COUNTED: Final = "(SELECT value FROM counters WHERE name = 'change')"
+_COUNTED_SETTLED: Final = "(SELECT value + 1 FROM counters WHERE name = 'change')"
+_OF_TRANSACTION: Final = "(SELECT pg_current_xact_id()::text::bigint + value FROM counters WHERE name = 'change')"
+_OLDEST_RUNNING: Final = "(SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint + value FROM counters WHERE name = 'change')"
+
 _AS_TEXT: Final = re.compile(r"\$(\d+)::text::")
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -36,14 +44,18 @@ class Statement:
     sqlite: str
     postgresql: str
     _texts: frozenset[int] = field(init=False, repr=False, compare=False)
+    _counted: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Sees which parameters are texts of arrays."""
+        """Sees which parameters are texts of arrays, and how it reads where a counter numbers changes."""
+        object.__setattr__(self, "_counted", _count(self.postgresql))
         object.__setattr__(self, "_texts", frozenset(int(number) - 1 for number in _AS_TEXT.findall(self.postgresql)))
 
     def of(self, connection: AsyncConnection) -> str:
         """The text for the connection's dialect."""
-        return self.sqlite if is_sqlite(connection) else self.postgresql
+        if is_sqlite(connection):
+            return self.sqlite
+        return self._counted if counts(connection) else self.postgresql
 
     async def many(self, connection: AsyncConnection, rows: Sequence[Sequence[Any]]) -> int:
         """Runs the statement for all rows; how many rows of the table it changed."""
@@ -54,7 +66,7 @@ class Statement:
         else:
             columns = enumerate(zip(*rows, strict=True))
             arrays = tuple(array(column) if place in self._texts else list(column) for place, column in columns)
-            result = await connection.exec_driver_sql(self.postgresql, arrays)
+            result = await connection.exec_driver_sql(self.of(connection), arrays)
         return result.rowcount
 
     async def rows(self, connection: AsyncConnection, *parameters: Any) -> Sequence[Fields]:
@@ -140,18 +152,38 @@ def column_type(table: Table, column: str) -> str:
     return _TYPES.get(type(table.c[column].type), "text")
 
 
-CHANGE = Statement(
-    sqlite="(SELECT value FROM counters WHERE name = 'change')",
-    postgresql="(SELECT pg_current_xact_id()::text::bigint + value FROM counters WHERE name = 'change')",
-)
+def counts(connection: AsyncConnection) -> bool:
+    """Whether changes are numbered by a counter, one transaction after the other: always on SQLite."""
+    return is_sqlite(connection) or lacks(connection, DatabaseFeature.TRANSACTION_IDS)
+
+
+def _count(sql: str) -> str:
+    """A statement for PostgreSQL as it reads where a counter numbers changes."""
+    return sql.replace(_OF_TRANSACTION, _COUNTED).replace(_OLDEST_RUNNING, _COUNTED_SETTLED)
+
+
+CHANGE = Statement(sqlite=_COUNTED, postgresql=_OF_TRANSACTION)
 """The number of the current transaction. See `SETTLED`."""
 
 _COUNT_UP = "UPDATE counters SET value = value + 1 WHERE name = 'change'"
+_TAKE_TURN = "SELECT value FROM counters WHERE name = 'change' FOR UPDATE"
+
+
+async def take_turn(connection: AsyncConnection) -> None:
+    """To be called first in a transaction that locks rows before it calls `begin_change`.
+
+    Where a counter of PostgreSQL numbers changes, two transactions that met its row after others could wait for each other.
+    """
+    if counts(connection) and not is_sqlite(connection):
+        await connection.exec_driver_sql(_TAKE_TURN)
 
 
 async def begin_change(connection: AsyncConnection) -> None:
-    """Gives the transaction its number: SQLite counts, PostgreSQL has one already."""
-    if is_sqlite(connection):
+    """Gives the transaction its number: a counter is moved on; PostgreSQL has numbered it already.
+
+    The counter's row stays locked until the commit, so that numbers become visible in order.
+    """
+    if counts(connection):
         await connection.exec_driver_sql(_COUNT_UP)
 
 
@@ -181,12 +213,10 @@ async def join_by_index(connection: AsyncConnection) -> None:
         await connection.exec_driver_sql(_BY_INDEX)
 
 
-SETTLED = Statement(
-    sqlite="(SELECT value + 1 FROM counters WHERE name = 'change')",
-    postgresql="(SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint + value FROM counters WHERE name = 'change')",
-)
+SETTLED = Statement(sqlite=_COUNTED_SETTLED, postgresql=_OLDEST_RUNNING)
 """Every change with a smaller number is visible, and none with a smaller one can still come.
 
-On SQLite one transaction writes at a time, so numbers commit in order. PostgreSQL's do not; but below the oldest transaction that runs
+On SQLite one transaction writes at a time, so numbers commit in order, and so they do where a counter numbers changes on PostgreSQL
+(``TOCSIN_DATABASE_WITHOUT=transaction_ids``). Its own transaction ids do not; but below the oldest transaction that runs
 (the snapshot's xmin) all have ended. The counter holds what was added when the data moved to a cluster with younger numbers.
 """

@@ -116,7 +116,7 @@ class _Storage:
         self.events = EventBus(redis=self.redis, clock=clock)
         self.lock = ProcessLock.of(settings.resolved_database_url, clock=clock)
         self.owner = str(ULID())
-        self.liveness = _liveness(settings, self.owner, clock) if self.lock is None else None
+        self.liveness = _liveness(settings, self.owner, clock, self.database) if self.lock is None else None
         self.bounds = TenantBounds(node, self.database, clock)
         self.alarms = SqlAlarmStore(self.database, self.bounds.alarms)
         self.calendars = SqlCalendarStore(self.database)
@@ -390,11 +390,12 @@ def _triggers(
     return triggers, (events, readings, pings, Finisher(events=store, finish=intake.finish, clock=clock))
 
 
-def _liveness(settings: SchedulerSettings, owner: str, clock: Clock) -> SessionLock:
+def _liveness(settings: SchedulerSettings, owner: str, clock: Clock, server: Database) -> SessionLock:
     database = Database(
         url=settings.resolved_database_url,
         clock=clock,
         schema=settings.resolved_database_schema,
         limits=ConnectionLimits(pool_size=1, connect_timeout=settings.database_connect_timeout_seconds),
+        without=settings.database_without,
     )
-    return SessionLock(database=database, owner=owner)
+    return SessionLock(database=database, excludes=lambda: server.advisory_locks, owner=owner)

@@ -13,6 +13,7 @@ from processor_svc.actions.kinds import Actions
 from processor_svc.actions.task import TaskAction
 from processor_svc.clients.work import SchedulerWork
 from processor_svc.domain import ActionProblem, Job, JobLease, JobResult, JobSucceeded
+from tests.other_engines import ALL, POOR
 from tocsin.clock import SystemClock
 from tocsin.config import ServiceSettings
 from tocsin.errors import TocsinError
@@ -37,6 +38,7 @@ class Scheduler:
             "PORT": str(self.port),
             "METRICS_PORT": "0",
             "WORK_LEASE_SECONDS": "5",
+            "DATABASE_WITHOUT": ",".join(ALL) if POOR else "",
         }
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
         shared = {"TOCSIN_STATE_DIR": str(folder), "TOCSIN_DRAIN_SECONDS": "0.5"}

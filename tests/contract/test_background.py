@@ -27,7 +27,7 @@ OTHERS = {
     "tocsin/background.py": "the one place",
     "tocsin/cli/upload.py": "sends, for the length of its request",
     "tocsin/database/batch.py": "a flush hands each error to whoever waits for it, and the next item begins the next one",
-    "tocsin/database/connection.py": "shields what must end, and awaits it",
+    "tocsin/database/writer.py": "shields what must end, and awaits it",
     "tocsin/database/engine.py": "shields what must end, and awaits it",
     "tocsin/lifecycle.py": "what the process itself waits for",
     "tocsin/mesh/library.py": "what a process of somebody else's waits for",

@@ -128,8 +128,8 @@ async def _migrate(stores: dict[str, StoreSettings], to: str | None, *, lock_tim
     done: dict[str, str] = {}
     for name, settings in stores.items():
         url, schema = settings.resolved_database_url, settings.resolved_database_schema
-        await migrate(url=url, schema=schema, package=name, revision=to, limits=limits)
-        done[name] = await current(url=url, schema=schema) or "empty"
+        await migrate(url=url, schema=schema, package=name, revision=to, limits=limits, without=settings.database_without)
+        done[name] = await current(url=url, schema=schema, without=settings.database_without) or "empty"
     return done
 
 

@@ -7,6 +7,7 @@ Everything that is wrong is reported at once.
 """
 
 from tocsin.config.environment import SERVICES, load
+from tocsin.config.features import DatabaseFeature
 from tocsin.config.settings import (
     PREFIX,
     EgressSettings,
@@ -24,6 +25,7 @@ __all__ = [
     "PREFIX",
     "SERVICES",
     "ConfigError",
+    "DatabaseFeature",
     "EgressSettings",
     "MeshSettings",
     "RedisSettings",

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from tocsin.config.features import DatabaseFeature
 from tocsin.egress.addresses import AllowedTargets
 
 PREFIX: Final = "TOCSIN_"
@@ -221,6 +222,11 @@ class StoreSettings(Settings):
     database_connect_timeout_seconds: float = Field(default=5.0, gt=0, description="Longest wait for a connection to the database.")
     database_command_timeout_seconds: float = Field(default=30.0, gt=0, description="Longest wait for one statement on PostgreSQL.")
     database_migrate: bool = Field(default=True, description="Migrates the schema at start; otherwise `tocsin migrate` does.")
+    database_without: tuple[DatabaseFeature, ...] = Field(
+        default=(),
+        description="Features of PostgreSQL to do without: advisory_locks, partitions, session_settings, transaction_ids. "
+        "`partitions` and `transaction_ids` are settled by the first start on a database.",
+    )
 
     @field_validator("database_url")
     @classmethod

@@ -20,6 +20,7 @@ from tocsin.database.migration import (
     schema_differences,
     standing,
 )
+from tocsin.database.portability import lacks
 from tocsin.database.statements import copy_rows, insert_ignore, storable, upsert
 from tocsin.database.tenant_rows import RowOwners, TableNotAccountedFor, TenantRows, count_purged, purge_table
 
@@ -46,6 +47,7 @@ __all__ = [
     "current",
     "downgrade",
     "insert_ignore",
+    "lacks",
     "migrate",
     "purge_table",
     "run_migrations",

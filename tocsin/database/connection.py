@@ -2,18 +2,17 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal, Protocol, TypeVar
 
-from sqlalchemy import exc, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import QueuePool
 
 from tocsin.clock import Clock
-from tocsin.config import StoreSettings
+from tocsin.config import DatabaseFeature, StoreSettings
 from tocsin.database.engine import (
     NO_TRANSACTION,
     ConnectionLimits,
@@ -25,12 +24,13 @@ from tocsin.database.engine import (
     sqlite_engine,
 )
 from tocsin.database.errors import DatabaseRefused, DatabaseUnavailable, connecting, translated
-from tocsin.database.in_thread import in_transaction
 from tocsin.database.lookup import Fields, Lookup, LookupThread
 from tocsin.database.migration import migrate
 from tocsin.database.pooler import refuse_pooler
+from tocsin.database.probes import locks_exclude, require_transaction_ids
 from tocsin.database.server import require_writable
 from tocsin.database.turns import WriterTurns
+from tocsin.database.writer import SqliteWriter
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -49,67 +49,6 @@ class Guard(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Writer:
-    """The one connection that writes to a SQLite file.
-
-    It stays open: a checkout for every transaction would cost as much as a small transaction. Only whoever has the turn has it, so that
-    writers of this process queue here, in order, and not in SQLite's busy handler, which polls.
-    """
-
-    engine: AsyncEngine
-    turns: WriterTurns
-    connection: AsyncConnection | None = None
-
-    async def _connected(self) -> AsyncConnection:
-        with connecting():
-            connection = self.connection = self.connection or await self.engine.connect()
-        return connection
-
-    async def run(self, work: Callable[[sqlite3.Connection], T], *, urgent: bool) -> T:
-        """Does a transaction in the thread. Once it is there it takes its course, though whoever waits is cancelled."""
-        async with self.turns.turn(urgent=urgent):
-            connection = await self._connected()
-            driver: Any = (await connection.get_raw_connection()).driver_connection
-            try:
-                done: T = await driver.visit(partial(in_transaction, work, driver.driver))
-            except sqlite3.Error as error:
-                if driver.driver.in_transaction:  # it could not even be undone
-                    await self._discard(connection)
-                raise exc.DBAPIError.instance(None, None, error, sqlite3.Error, hide_parameters=True) from error
-        return done
-
-    @asynccontextmanager
-    async def transaction(self, *, urgent: bool) -> AsyncGenerator[AsyncConnection]:
-        async with self.turns.turn(urgent=urgent):
-            connection = await self._connected()
-            try:
-                async with connection.begin():
-                    yield connection
-            except BaseException as error:
-                if not isinstance(error, Exception) or connection.invalidated or connection.in_transaction():
-                    await self._discard(connection)
-                raise
-
-    async def _discard(self, connection: AsyncConnection) -> None:
-        """Drops a connection that may be in the middle of something: closing it rolls that back."""
-        self.connection = None
-        await asyncio.shield(asyncio.ensure_future(_terminate(connection)))
-
-    async def close(self) -> None:
-        async with self.turns.turn():
-            connection, self.connection = self.connection, None
-            if connection is not None:
-                await connection.close()
-        await self.engine.dispose()
-
-
-async def _terminate(connection: AsyncConnection) -> None:
-    if not connection.invalidated:
-        await connection.invalidate()
-    await connection.close()
-
-
 @dataclass(frozen=True, slots=True)
 class _Engines:
     """What is open between start and stop: one pool, seen in three ways, and what SQLite has beside it to write and to look up."""
@@ -117,7 +56,7 @@ class _Engines:
     pool: AsyncEngine
     live: AsyncEngine
     snapshot: AsyncEngine
-    writer: _Writer | None
+    writer: SqliteWriter | None
     lookups: LookupThread | None
 
     async def close(self) -> None:
@@ -143,6 +82,7 @@ class Database:
         limits: ConnectionLimits | None = None,
         migrations: str | None = None,
         guard: Guard | None = None,
+        without: Collection[DatabaseFeature] = (),
     ) -> None:
         """Opens nothing yet.
 
@@ -153,6 +93,7 @@ class Database:
             limits: of its connections; the defaults of `ConnectionLimits` unless given.
             migrations: the package whose migrations `start` applies; None: none.
             guard: stands around every transaction and read.
+            without: features that the PostgreSQL server lacks.
 
         Raises:
             InvalidInput: the URL or the schema cannot be used.
@@ -164,6 +105,8 @@ class Database:
         self._migrations = migrations
         self._guard = guard
         self._engines: _Engines | None = None
+        self.without = frozenset(without)
+        self._exclusive = False
         self.dialect: Literal["sqlite", "postgresql"] = "sqlite" if self._url.get_backend_name() == "sqlite" else "postgresql"
 
     @classmethod
@@ -181,6 +124,7 @@ class Database:
             ),
             migrations=settings.service_name if settings.database_migrate else None,
             guard=guard,
+            without=settings.database_without,
         )
 
     async def start(self) -> None:
@@ -207,13 +151,14 @@ class Database:
 
     async def _open(self) -> None:
         if self.dialect == "postgresql":
-            await self._refuse_pooler()
+            await self._examine()
         if self._migrations is not None:
             await migrate(
                 url=self._url.render_as_string(hide_password=False),
                 schema=self._schema,
                 package=self._migrations,
                 connect_timeout=self._limits.connect_timeout,
+                without=self.without if self._exclusive else {*self.without, DatabaseFeature.ADVISORY_LOCKS},
             )
         engines = self._make_engines()
         self._engines = engines
@@ -224,15 +169,44 @@ class Database:
             await engines.close()
             raise
 
-    async def _refuse_pooler(self) -> None:
-        """Before anything is written: migrations take locks, which mean nothing behind a pooler."""
+    async def _examine(self) -> None:
+        """Before anything is written: migrations take locks, which mean nothing behind a pooler, or on an engine that grants them all."""
         engines = self._make_postgres()
         try:
             with connecting():
                 async with asyncio.timeout(self._limits.connect_timeout):
                     await refuse_pooler(engines.pool, schema=self._schema, connections=self._limits.pool_size)
+                    self._exclusive = await self._locks_exclude(engines.pool)
         finally:
             await engines.close()
+
+    async def _locks_exclude(self, pool: AsyncEngine) -> bool:
+        """Whether advisory locks keep two sessions apart; who may open one connection alone cannot know, and trusts the server."""
+        if DatabaseFeature.ADVISORY_LOCKS in self.without:
+            return False
+        if self._limits.pool_size < 2:
+            return True
+        if await locks_exclude(pool):
+            return True
+        _log.warning("advisory locks exclude nobody, lock rows are used")
+        return False
+
+    @property
+    def advisory_locks(self) -> bool:
+        """Whether an advisory lock excludes others here, as was tried at the start; never on SQLite."""
+        return self._exclusive
+
+    async def require_transaction_ids(self) -> None:
+        """Makes sure that a snapshot tells which transactions still run; of a pool of one connection nobody can tell.
+
+        Raises:
+            TransactionIdsUnfit: it does not.
+            DatabaseUnavailable: the database failed.
+        """
+        if self._limits.pool_size < 2:
+            return
+        with translated():
+            await require_transaction_ids(self._opened().pool)
 
     def _make_engines(self) -> _Engines:
         return self._make_sqlite() if self.dialect == "sqlite" else self._make_postgres()
@@ -244,10 +218,10 @@ class Database:
         except OSError as error:
             raise DatabaseRefused(f"The database file cannot be opened: {error}") from error
         live = pool.execution_options(**{NO_TRANSACTION: True})
-        return _Engines(pool, live=live, snapshot=pool, writer=_Writer(writing, WriterTurns()), lookups=LookupThread(live))
+        return _Engines(pool, live=live, snapshot=pool, writer=SqliteWriter(writing, WriterTurns()), lookups=LookupThread(live))
 
     def _make_postgres(self) -> _Engines:
-        pool = postgres_engine(self._url, schema=self._schema, limits=self._limits)
+        pool = postgres_engine(self._url, schema=self._schema, limits=self._limits, without=self.without)
         live = pool.execution_options(isolation_level="AUTOCOMMIT")
         snapshot = pool.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         return _Engines(pool, live=live, snapshot=snapshot, writer=None, lookups=None)

@@ -16,7 +16,9 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from tocsin.config.features import DatabaseFeature
 from tocsin.database.errors import connecting
+from tocsin.database.portability import options
 from tocsin.errors import InvalidInput
 
 Begin = Literal["BEGIN IMMEDIATE", "BEGIN"]
@@ -81,23 +83,17 @@ class ConnectionLimits:
     idle_transaction_timeout: float | None = 30.0
 
 
-def postgres_engine(url: URL, *, schema: str | None, limits: ConnectionLimits) -> AsyncEngine:
+def postgres_engine(
+    url: URL, *, schema: str | None, limits: ConnectionLimits, without: frozenset[DatabaseFeature] = frozenset()
+) -> AsyncEngine:
     """An engine on PostgreSQL whose unqualified names mean ``schema``.
 
     Args:
         url: as `parse_url` returns it.
         schema: the first of the search path; None: the server's default.
         limits: of its connections.
+        without: features that the server lacks; without session settings, the role or the database says what names and limits mean.
     """
-    settings = {
-        "application_name": "tocsin",
-        "jit": "off",  # compiling a short statement takes longer than running it
-        "random_page_cost": "1.1",  # that of a disk without heads, or of memory: the default reads a whole table to find a thousand rows
-    }
-    if schema is not None:
-        settings["search_path"] = schema
-    if limits.idle_transaction_timeout is not None:
-        settings["idle_in_transaction_session_timeout"] = str(round(limits.idle_transaction_timeout * 1000))
     engine = create_async_engine(
         url,
         pool_size=limits.pool_size,
@@ -105,10 +101,30 @@ def postgres_engine(url: URL, *, schema: str | None, limits: ConnectionLimits) -
         hide_parameters=True,  # they may be secrets, and nobody's business: no error quotes them
         pool_timeout=_POOL_TIMEOUT_SECONDS,
         pool_use_lifo=True,
-        connect_args={"timeout": limits.connect_timeout, "command_timeout": limits.command_timeout, "server_settings": settings},
+        connect_args={
+            "timeout": limits.connect_timeout,
+            "command_timeout": limits.command_timeout,
+            "server_settings": _settings(schema, limits, without),
+        },
+        execution_options=options(without),
     )
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
     return engine
+
+
+def _settings(schema: str | None, limits: ConnectionLimits, without: frozenset[DatabaseFeature]) -> dict[str, str]:
+    """What a session on PostgreSQL begins with."""
+    settings = {"application_name": "tocsin"}
+    if DatabaseFeature.SESSION_SETTINGS in without:
+        return settings
+    settings["jit"] = "off"  # compiling a short statement takes longer than running it
+    # That of a disk without heads, or of memory: the default reads a whole table to find a thousand rows.
+    settings["random_page_cost"] = "1.1"
+    if schema is not None:
+        settings["search_path"] = schema
+    if limits.idle_transaction_timeout is not None:
+        settings["idle_in_transaction_session_timeout"] = str(round(limits.idle_transaction_timeout * 1000))
+    return settings
 
 
 def sqlite_engine(

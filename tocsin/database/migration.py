@@ -8,17 +8,19 @@ pay. What needs it is in `tocsin.database.revisions`.
 """
 
 import zlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
-from sqlalchemy import Connection, MetaData, inspect, text
+from sqlalchemy import Connection, MetaData, exc, inspect, text
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.schema import CreateSchema
 
+from tocsin.config.features import DatabaseFeature
 from tocsin.database.engine import ConnectionLimits, begin, checked_schema, parse_url, postgres_engine, sqlite_engine
 from tocsin.database.errors import DatabaseRefused, MigrationBlocked, translated
 from tocsin.database.server import require_writable
@@ -28,6 +30,12 @@ from tocsin.telemetry import get_logger
 _log = get_logger(__name__)
 
 _RETRY_AFTER_SECONDS = 5.0
+_MAKE_LOCK: Final = (
+    "CREATE TABLE IF NOT EXISTS tocsin_migration_lock (id smallint PRIMARY KEY)",
+    "INSERT INTO tocsin_migration_lock (id) VALUES (1) ON CONFLICT DO NOTHING",
+)
+_LOCK_ROW: Final = "SELECT id FROM tocsin_migration_lock FOR UPDATE"
+_MADE_MEANWHILE: Final = ("23505", "42P06", "42P07")  # unique_violation, duplicate_schema, duplicate_table
 _BUSY_SECONDS = 60.0  # another replica may be migrating a large table
 
 
@@ -69,6 +77,7 @@ async def migrate(
     connect_timeout: float = 5.0,
     revision: str | None = None,
     limits: MigrationLimits | None = None,
+    without: Collection[DatabaseFeature] = (),
 ) -> None:
     """Brings the database to a revision of ``package``, up or down, all of it or nothing.
 
@@ -81,6 +90,7 @@ async def migrate(
         connect_timeout: seconds.
         revision: its number, or "base" for the empty database; the newest unless given.
         limits: the defaults of `MigrationLimits` unless given.
+        without: features that the PostgreSQL server lacks.
 
     Raises:
         SchemaTooNew, SchemaTooOld: the database is at a revision that this code does not know.
@@ -102,7 +112,7 @@ async def migrate(
         _log.info("schema migrated", package=package, before=before, revision=_current(connection))
 
     try:
-        async with _locked(url, schema, connect_timeout, limits or MigrationLimits()) as connection:
+        async with _locked(url, schema, connect_timeout, limits or MigrationLimits(), without) as connection:
             await connection.run_sync(run)
     except Aborted as error:
         raise MigrationBlocked(
@@ -164,15 +174,15 @@ async def downgrade(*, url: str, schema: str | None, package: str, revision: str
         await connection.run_sync(lambda sync: _revisions().downgrade(sync, folder, revision))
 
 
-async def current(*, url: str, schema: str | None) -> str | None:
+async def current(*, url: str, schema: str | None, without: Collection[DatabaseFeature] = ()) -> str | None:
     """The revision that the database is at; None when it was never migrated."""
-    async with _locked(url, schema) as connection:
+    async with _locked(url, schema, without=without) as connection:
         return await connection.run_sync(_current)
 
 
-async def schema_differences(*, url: str, schema: str | None, metadata: MetaData) -> list[str]:
+async def schema_differences(*, url: str, schema: str | None, metadata: MetaData, without: Collection[DatabaseFeature] = ()) -> list[str]:
     """Where the migrated database and the tables in the code differ, a line for each; for tests."""
-    async with _locked(url, schema) as connection:
+    async with _locked(url, schema, without=without) as connection:
         return await connection.run_sync(lambda sync: _revisions().differences(sync, metadata))
 
 
@@ -215,21 +225,28 @@ def migrations_of(package: str) -> Path:
 
 @asynccontextmanager
 async def _locked(
-    url: str, schema: str | None, connect_timeout: float = 5.0, bounds: MigrationLimits | None = None
+    url: str,
+    schema: str | None,
+    connect_timeout: float = 5.0,
+    bounds: MigrationLimits | None = None,
+    without: Collection[DatabaseFeature] = (),
 ) -> AsyncGenerator[AsyncConnection]:
     """One transaction on a connection of its own that no other migration can overlap."""
     parsed = parse_url(url)
     sqlite = parsed.get_backend_name() == "sqlite"
+    rows = DatabaseFeature.ADVISORY_LOCKS in without
     try:
-        engine = _sqlite(parsed) if sqlite else _postgres(parsed, checked_schema(schema), connect_timeout)
+        engine = _sqlite(parsed) if sqlite else _postgres(parsed, checked_schema(schema), connect_timeout, frozenset(without))
     except OSError as error:
         raise DatabaseRefused(f"The database file cannot be opened: {error}") from error
     try:
         with translated():
+            if rows and not sqlite:
+                await _make_lock_row(engine, schema)
             async with begin(engine) as connection:
                 if not sqlite:
                     await require_writable(connection)
-                    await _take_lock(connection, schema)
+                    await (_take_lock_row(connection) if rows else _take_lock(connection, schema))
                     await _bound(connection, bounds or MigrationLimits())
                 yield connection
     finally:
@@ -241,9 +258,9 @@ def _sqlite(url: URL) -> AsyncEngine:
     return sqlite_engine(url, mode="BEGIN IMMEDIATE", busy_seconds=_BUSY_SECONDS, foreign_keys=False)
 
 
-def _postgres(url: URL, schema: str | None, connect_timeout: float) -> AsyncEngine:
+def _postgres(url: URL, schema: str | None, connect_timeout: float, without: frozenset[DatabaseFeature] = frozenset()) -> AsyncEngine:
     limits = ConnectionLimits(pool_size=1, connect_timeout=connect_timeout, command_timeout=None, idle_transaction_timeout=None)
-    return postgres_engine(url, schema=schema, limits=limits)
+    return postgres_engine(url, schema=schema, limits=limits, without=without)
 
 
 async def _bound(connection: AsyncConnection, limits: MigrationLimits) -> None:
@@ -256,8 +273,39 @@ async def _take_lock(connection: AsyncConnection, schema: str | None) -> None:
     """Waits for other migrations of this schema, then makes the schema if it is missing."""
     key = zlib.crc32(f"tocsin migrations of {schema}".encode())
     await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+    await _make_schema(connection, schema)
+
+
+async def _make_schema(connection: AsyncConnection, schema: str | None) -> None:
     if schema is None:
         return
     known = await connection.scalar(text("SELECT 1 FROM pg_namespace WHERE nspname = :schema"), {"schema": schema})
     if known is None:  # asked first: IF NOT EXISTS demands the right to create even when there is nothing to create
         await connection.execute(CreateSchema(schema))
+
+
+async def _make_lock_row(engine: AsyncEngine, schema: str | None) -> None:
+    """Makes the row that `_take_lock_row` locks, each part in a transaction of its own; others may do the same at the same time.
+
+    IF NOT EXISTS does not keep two of them apart (https://www.postgresql.org/docs/current/sql-createtable.html has no word on it): the
+    second one meets the unique index of the catalog, and then finds what the first has made.
+    """
+    for statement in (None, *_MAKE_LOCK):
+        for last in (False, True):
+            try:
+                async with begin(engine) as connection:
+                    if statement is None:
+                        await require_writable(connection)
+                        await _make_schema(connection, schema)
+                    else:
+                        await connection.exec_driver_sql(statement)
+            except exc.DBAPIError as error:
+                if last or getattr(error.orig, "sqlstate", None) not in _MADE_MEANWHILE:
+                    raise
+            else:
+                break
+
+
+async def _take_lock_row(connection: AsyncConnection) -> None:
+    """Waits for other migrations of this schema; the lock ends with the transaction, or with its session."""
+    await connection.exec_driver_sql(_LOCK_ROW)

@@ -9,8 +9,11 @@ from typing import Any, Final
 from sqlalchemy import exc
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from tocsin.config.features import DatabaseFeature
 from tocsin.database.engine import connect
 from tocsin.database.errors import PoolerFound
+from tocsin.database.portability import lacks
+from tocsin.database.probes import require_settings
 
 _PID: Final = "SELECT pg_backend_pid()"
 _SETTINGS: Final = "SELECT current_setting('application_name'), current_setting('search_path')"
@@ -28,10 +31,14 @@ async def refuse_pooler(engine: AsyncEngine, *, schema: str | None, connections:
 
     Raises:
         PoolerFound: there is one, and it does not let a session be.
+        SessionSettingsMissing: settings are left to the role and the database, and they have not what is needed.
     """
     try:
         async with connect(engine) as one:
-            await _check_settings(one, schema)
+            if lacks(one, DatabaseFeature.SESSION_SETTINGS):
+                await require_settings(one, schema)
+            else:
+                await _check_settings(one, schema)
             if connections < 2:
                 _compare([await _sessions(one), {-1}])
                 return

@@ -15,6 +15,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData, text
 
 from tocsin.database.errors import RevisionUnknown, SchemaTooNew, SchemaTooOld
+from tocsin.database.portability import LOCK_TABLE
 from tocsin.errors import FailedPrecondition
 
 
@@ -80,7 +81,7 @@ def differences(connection: Connection, metadata: MetaData) -> list[str]:
     partitions = _partitions(connection)
 
     def include(name: str | None, kind: str, _parents: object) -> bool:
-        return kind != "table" or name not in partitions
+        return kind != "table" or name not in partitions | {LOCK_TABLE}
 
     options = {"compare_type": True, "compare_server_default": True, "include_name": include}
     found: list[Any] = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)

@@ -6,6 +6,9 @@ The first revision bears the number of the second one before it, so that a datab
 import sqlalchemy as sa
 from alembic import op
 
+from tocsin.config import DatabaseFeature
+from tocsin.database import lacks
+
 revision = "0002"
 down_revision = None
 branch_labels = None
@@ -208,7 +211,11 @@ def _requests() -> None:
 
 
 def _firings() -> None:
-    """On PostgreSQL in partitions by month: the service makes them, the default one takes the rest, and the key contains the due time."""
+    """On PostgreSQL in partitions by month: the service makes them, the default one takes the rest, and the key contains the due time.
+
+    One table where the operator says that the engine has none (``TOCSIN_DATABASE_WITHOUT``).
+    """
+    partitioned = _on_postgresql() and not lacks(op.get_bind(), DatabaseFeature.PARTITIONS)
     op.create_table(
         "firings",
         sa.Column("id", _ID, primary_key=True),
@@ -235,9 +242,9 @@ def _firings() -> None:
         sa.Column("change_no", sa.BigInteger, nullable=False, comment="Number of the transaction that changed it last."),
         _zero("flags", sa.SmallInteger, comment="1: one after the other; 2: failures are counted; 4: one at a time."),
         sa.Column("context", sa.LargeBinary, comment="Serialised google.protobuf.Struct: what it is about, beside its alarm."),
-        postgresql_partition_by="RANGE (due_at)",
+        postgresql_partition_by="RANGE (due_at)" if partitioned else None,
     )
-    if _on_postgresql():
+    if partitioned:
         op.execute("CREATE TABLE firings_default PARTITION OF firings DEFAULT")
 
 

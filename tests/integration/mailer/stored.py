@@ -55,13 +55,17 @@ class Store:
         return found.state
 
 
-async def make(url: str, clock: FakeClock, *, quotas: MessageQuotas | None = None) -> Store:
+async def make(url: str, clock: FakeClock, *, quotas: MessageQuotas | None = None, **given: Any) -> Store:
     """A migrated database with everything on it."""
-    database = Database(url=url, clock=clock, schema="mailer_svc", migrations="mailer_svc")
+    database = Database(url=url, clock=clock, schema="mailer_svc", migrations="mailer_svc", **given)
     await database.start()
     order = ChangeOrder(database)
     journal = SqlJournal(database=database, clock=clock, order=order, quotas=quotas)
-    await journal.start()
+    try:
+        await journal.start()
+    except BaseException:
+        await database.stop()
+        raise
     return Store(
         clock=clock,
         database=database,

@@ -49,6 +49,7 @@ def counted(store: Store) -> Generator[Counter[str]]:
     event.remove(Engine, "begin", begun)
 
 
+@pytest.mark.native
 async def test_statements_of_a_batch(store: Store) -> None:
     """A claim is one; so are all marks of a moment, and all outcomes: on SQLite, which cannot do so much in one, three."""
     await store.journal.accept([new(number) for number in range(MESSAGES)])

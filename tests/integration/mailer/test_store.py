@@ -248,6 +248,7 @@ async def test_changes_come_in_order_and_none_is_missed(store: Store) -> None:
     assert [c.delivery.id for c in await store.reader.changes(tenant="t1", after=start, firing="f2", limit=10)] == ["d2"]
 
 
+@pytest.mark.native
 async def test_a_watcher_does_not_pass_a_transaction_under_way(postgres_url: str, clock: FakeClock) -> None:
     """A later transaction that commits first is shown only when the earlier one has ended: otherwise that one's changes would be missed."""
     store = await make(postgres_url, clock)

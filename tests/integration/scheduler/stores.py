@@ -23,8 +23,8 @@ OWNER = "me"
 class Stores:
     """All stores on one database."""
 
-    def __init__(self, database_url: str, clock: Clock) -> None:
-        self.database = Database(url=database_url, clock=clock, schema="scheduler_svc", migrations="scheduler_svc")
+    def __init__(self, database_url: str, clock: Clock, **database: Any) -> None:
+        self.database = Database(url=database_url, clock=clock, schema="scheduler_svc", migrations="scheduler_svc", **database)
         self.alarms = SqlAlarmStore(self.database)
         self.due = SqlDueStore(self.database)
         self.ledger = SqlLedger(self.database)

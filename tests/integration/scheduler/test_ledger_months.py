@@ -57,6 +57,7 @@ def test_a_month_ends_where_the_next_begins(instant: datetime, name: str, days: 
     assert month_of(month.end).first == month.end
 
 
+@pytest.mark.native
 async def test_rooms_are_made_ahead_once(postgres: Stores) -> None:
     """This month and the two after it; whoever comes second, at the same time or later, changes nothing."""
     await asyncio.gather(postgres.housekeeping.make_room(now=NOW), postgres.housekeeping.make_room(now=NOW))
@@ -67,6 +68,7 @@ async def test_rooms_are_made_ahead_once(postgres: Stores) -> None:
     assert await partitions(postgres) == sorted([*expected, "firings_2026_04"])
 
 
+@pytest.mark.native
 async def test_every_due_time_has_a_place(postgres: Stores) -> None:
     """Firings of this month are in its partition; those of long ago and of a far future are kept, found, and finished as well."""
     await postgres.housekeeping.make_room(now=NOW)
@@ -95,6 +97,7 @@ async def test_a_request_that_comes_again_in_another_month_is_the_same_firing(st
     assert {answer.due for (answer,) in answers if not isinstance(answer, TocsinError)} == {rows[0].due}
 
 
+@pytest.mark.native
 async def test_a_month_that_is_over_is_dropped_when_all_is_finished(postgres: Stores) -> None:
     """With one unfinished firing it stays; what is beside it in the same month then goes in steps, and the rest with the month."""
     await postgres.housekeeping.make_room(now=NOW)
@@ -116,6 +119,7 @@ async def test_a_month_that_is_over_is_dropped_when_all_is_finished(postgres: St
     assert again is ones[1]
 
 
+@pytest.mark.native
 async def test_rows_that_were_there_first_keep_their_month_in_the_default_partition(postgres: Stores) -> None:
     """A month that began before anybody made its partition goes on as it is; the next one has its own."""
     await postgres.ledger.enqueue([firing()], owner=OWNER, held=postgres.held)
@@ -124,6 +128,7 @@ async def test_rows_that_were_there_first_keep_their_month_in_the_default_partit
     assert len(await postgres.all_firings()) == 1
 
 
+@pytest.mark.native
 async def test_housekeeping_gives_way_to_whoever_works_in_the_ledger(postgres: Stores) -> None:
     """It waits a moment for a lock, then leaves the work for another time; the transaction that was there first goes on."""
     await postgres.housekeeping.make_room(now=NOW)

@@ -331,6 +331,7 @@ async def test_changes_come_in_an_order_that_never_grows_behind_a_reader(stores:
     assert await stores.ledger.changes("t2", alarm="", after=(-1, ""), most=7) == []
 
 
+@pytest.mark.native
 async def test_a_change_that_is_not_committed_holds_later_ones_back(stores: Stores) -> None:
     """On PostgreSQL a transaction may commit behind a younger one: its changes are not overtaken."""
     if stores.database.dialect == "sqlite":
@@ -363,6 +364,7 @@ async def test_old_firings_are_forgotten_in_steps(stores: Stores) -> None:
     assert left == {open_one, beside[2].id, *(queued.id for queued in fired.queued_firings if queued.due == recent)}
 
 
+@pytest.mark.native
 async def test_a_restore_into_a_younger_cluster_keeps_the_order_of_changes(stores: Stores) -> None:
     """Transaction numbers that begin again come behind all numbers before."""
     if stores.database.dialect == "sqlite":
