@@ -2,7 +2,7 @@
 
 Of eighteen thousand tests one may fail because the machine was slow, and would stop a change that has nothing to do with it. A test that
 passes alone is no success either: it is named as unsteady at the end, to be mended. The run fails when a test fails again, when more than
-`LIMIT` have failed, and when the tests were not all run (ADR 0054; the test runner of CPython does the same, as `--rerun`).
+`LIMIT` have failed, and when the tests were not all run (ADR 0055; the test runner of CPython does the same, as `--rerun`).
 """
 
 import json
