@@ -40,7 +40,6 @@ from scheduler_svc.shards import Ownership, ShardKeeper
 from scheduler_svc.status import RedisMemory, StatusReader
 from scheduler_svc.store import (
     ProcessLock,
-    SessionLock,
     SqlAlarmStore,
     SqlAuditStore,
     SqlCalendarStore,
@@ -63,6 +62,7 @@ from scheduler_svc.tracing import FiringTraces, TracedObserver
 from scheduler_svc.triggers import EventAnswer, Measured, PingAnswer, Pinged, Published, ReadingAnswer
 from scheduler_svc.wiring.answers import Answers
 from scheduler_svc.wiring.ledger import ledger_handlers
+from scheduler_svc.wiring.liveness import liveness
 from scheduler_svc.wiring.options import dispatch_options, engine_options, housekeeping_options
 from scheduler_svc.wiring.quotas import TenantBounds
 from scheduler_svc.wiring.suspending import suspending
@@ -77,7 +77,7 @@ from tocsin.api.scheduler.v1 import (
     trigger_service_pb2_grpc,
 )
 from tocsin.clock import Clock
-from tocsin.database import ConnectionLimits, Database, GroupCommit
+from tocsin.database import Database, GroupCommit
 from tocsin.errors import TocsinError, Unavailable
 from tocsin.lifecycle import App, Component
 from tocsin.mesh.health import optional
@@ -116,7 +116,7 @@ class _Storage:
         self.events = EventBus(redis=self.redis, clock=clock)
         self.lock = ProcessLock.of(settings.resolved_database_url, clock=clock)
         self.owner = str(ULID())
-        self.liveness = _liveness(settings, self.owner, clock, self.database) if self.lock is None else None
+        self.liveness = liveness(settings, self.owner, clock, self.database) if self.lock is None else None
         self.bounds = TenantBounds(node, self.database, clock)
         self.alarms = SqlAlarmStore(self.database, self.bounds.alarms)
         self.calendars = SqlCalendarStore(self.database)
@@ -388,14 +388,3 @@ def _triggers(
     pings = GroupCommit[Pinged, PingAnswer](flush=intake.pings)
     triggers = Triggers(store=store, publish=events.submit, record=readings.submit, ping=pings.submit, limit=limit, clock=clock)
     return triggers, (events, readings, pings, Finisher(events=store, finish=intake.finish, clock=clock))
-
-
-def _liveness(settings: SchedulerSettings, owner: str, clock: Clock, server: Database) -> SessionLock:
-    database = Database(
-        url=settings.resolved_database_url,
-        clock=clock,
-        schema=settings.resolved_database_schema,
-        limits=ConnectionLimits(pool_size=1, connect_timeout=settings.database_connect_timeout_seconds),
-        without=settings.database_without,
-    )
-    return SessionLock(database=database, excludes=lambda: server.advisory_locks, owner=owner)

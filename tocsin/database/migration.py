@@ -35,7 +35,7 @@ _MAKE_LOCK: Final = (
     "INSERT INTO tocsin_migration_lock (id) VALUES (1) ON CONFLICT DO NOTHING",
 )
 _LOCK_ROW: Final = "SELECT id FROM tocsin_migration_lock FOR UPDATE"
-_MADE_MEANWHILE: Final = ("23505", "42P06", "42P07")  # unique_violation, duplicate_schema, duplicate_table
+_MADE_MEANWHILE: Final = ("23505", "42P06", "42P07", "42710")  # unique_violation, duplicate_schema, duplicate_table, duplicate_object
 _BUSY_SECONDS = 60.0  # another replica may be migrating a large table
 
 
