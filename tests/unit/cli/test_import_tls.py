@@ -13,7 +13,7 @@ import pytest
 
 from tests.unit.cli.test_commands import tocsin
 from tocsin.clock import SystemClock
-from tocsin.mesh.identity import make_ca
+from tocsin.mesh.authority import make_ca
 from tocsin.stack.stack_file import StackStatus, locked, write_stack_file
 
 BEATS = {"tea": {"task": "shop.tea", "schedule": 300.0}}
