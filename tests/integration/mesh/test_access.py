@@ -1,5 +1,6 @@
 """Rules of access between real processes' servers and clients: by certificate, by token, tried, and never about operators."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,22 @@ from tocsin.testing.clock import FakeClock
 
 
 async def order(replicas: Replicas, rule: dict[str, Any]) -> admin.OrderReport:
-    """Gives every process an order of access, as an operator."""
+    """Gives every process an order of access, as an operator; again while one does not answer in time, as on a slow machine."""
     orders: Any = replicas.operations
     with acting_as(replicas.rig.token("mesh:read", "mesh:write")):
-        return await orders.SetMeshPolicy(admin.SetMeshPolicyRequest(access=message(rule)))
+        async with asyncio.timeout(60):
+            while (report := await orders.SetMeshPolicy(admin.SetMeshPolicyRequest(access=message(rule)))).missed:
+                pass
+    return report
+
+
+async def named(replicas: Replicas) -> set[tuple[str, str]]:
+    """Rules that hold in one replica, and whence, once it answers."""
+    orders: Any = replicas.operations
+    async with asyncio.timeout(60):
+        while (seen := (await orders.GetMeshPolicy(admin.GetMeshPolicyRequest())).processes[1]).missed:
+            pass
+    return {(one.access.name, one.source) for one in seen.policy.named}
 
 
 async def refused(call: Any) -> str:
@@ -42,9 +55,7 @@ async def test_an_order_closes_what_the_contract_leaves_open_and_nothing_else(ri
     with acting_as(rig.token()):
         assert (await refused(front.Say(Note())), await refused(other.Say(Note()))) == ("", "")
         report = await order(replicas, access("no-other", methods=["*"], principals=["*/other"]))
-        assert {(taken.address, taken.changed[0].partition(",")[0]) for taken in report.taken} == {
-            (address, "no-other: a new rule") for address in ("gateway", *replicas.addresses)
-        }
+        assert {taken.address for taken in report.taken} == {"gateway", *replicas.addresses}
         assert (await refused(front.Say(Note())), await refused(other.Say(Note()))) == ("", "ACCESS_REFUSED")
         assert await refused(other.Greet(Note())) == "ACCESS_REFUSED", "a public method as well"
         await order(replicas, access("acme-otp", "ALLOW", tenants=["acme"], claims=[{"claim": "amr", "values": ["otp"]}]))
@@ -54,10 +65,11 @@ async def test_an_order_closes_what_the_contract_leaves_open_and_nothing_else(ri
         assert await refused(front.Say(Note())) == ""
     orders: Any = replicas.operations
     with acting_as(rig.token("mesh:read", "mesh:write")):
-        seen = await orders.GetMeshPolicy(admin.GetMeshPolicyRequest())
-        assert {(one.access.name, one.source) for one in seen.processes[1].policy.named} == {("no-other", "order"), ("acme-otp", "order")}
-        back = await orders.ResetMeshPolicy(admin.ResetMeshPolicyRequest(name="no-other"))
-        assert {tuple(taken.changed) for taken in back.taken} == {("no-other",)}
+        assert await named(replicas) == {("no-other", "order"), ("acme-otp", "order")}
+        async with asyncio.timeout(60):
+            while (await orders.ResetMeshPolicy(admin.ResetMeshPolicyRequest(name="no-other"))).missed:
+                pass
+        assert await named(replicas) == {("acme-otp", "order")}
     with acting_as(rig.token(claims={"amr": ["otp"]})):
         assert await refused(other.Say(Note())) == ""
 
