@@ -79,7 +79,7 @@ class Interrupted(Unavailable):
 
 @dataclass(slots=True, kw_only=True)
 class ServerParts:
-    """What the chains of one server share."""
+    """What the chains of one server share; ``chains`` are those of every method that is served."""
 
     identity: Identity
     verifier: Verifier
@@ -96,7 +96,6 @@ class ServerParts:
     scopes: frozenset[str] = frozenset()
     """Every scope that the contract asks for."""
     chains: "list[Chain]" = field(default_factory=list["Chain"])
-    """Of every method that is served."""
     door: str = "gateway"
     """Name of the service whose word about the client of a call is taken."""
     tenants: "TenantGate | None" = None
