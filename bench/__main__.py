@@ -229,7 +229,8 @@ async def _on_postgresql(measure: Callable[[str], Coroutine[Any, Any, dict[str, 
         server.close()
 
 
-def _machine() -> str:
+def machine() -> str:
+    """The machine in words: cores, kernel, Python."""
     models = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     processor = models[0] if models else platform.machine()
     return f"{os.cpu_count()} cores ({processor}), Linux {platform.release()}, Python {platform.python_version()}"
@@ -297,7 +298,7 @@ def main() -> int:
     for name in wanted:
         print(f"measuring {name} ...", flush=True)
         figures = uvloop.run(measurements[name]())  # as the services do
-        results[name] = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": _machine(), "figures": figures}
+        results[name] = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine(), "figures": figures}
         _tell(name, figures)
     if short:
         return 0

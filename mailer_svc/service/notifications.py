@@ -56,7 +56,8 @@ class NotificationChecks:
         usable = self._channels.usable_by(item.tenant)
         for place, name in enumerate(item.channels):
             if name not in usable:
-                why = f"there is no provider for {name}; the mailer has {', '.join(usable)}"
+                own = self._channels.find("").name
+                why = f"there is no provider for {name}; the mailer has {', '.join(usable)}, and sends by {own} where no channel is named"
                 yield FieldViolation(f"notification.channels[{place}]", why)
 
     def _address_problems(self, item: Notification) -> Iterator[FieldViolation]:

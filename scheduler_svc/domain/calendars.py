@@ -11,12 +11,14 @@ from tocsin.recurrence import (
     CalendarUse,
     Micros,
     Trigger,
+    UnknownZone,
     calendar_cover,
     decode_calendar,
     encode_calendar,
     first_due,
     zone,
 )
+from tocsin.recurrence.errors import within
 from tocsin.recurrence.steps import asked
 
 MOST_SAID: Final = 65_536
@@ -74,7 +76,10 @@ def check_calendar(calendar: SharedCalendar) -> None:
     if not says.dates and not says.windows:
         raise InvalidInput.at("calendar", "says nothing: it needs dates, windows or ics")
     if says.time_zone:
-        zone(says.time_zone)
+        try:
+            zone(says.time_zone)
+        except UnknownZone as error:
+            raise within(error, "calendar") from None
     asked(lambda: calendar_cover(says, time_zone="UTC").end_at(0))
 
 

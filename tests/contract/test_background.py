@@ -32,6 +32,7 @@ OTHERS = {
     "tocsin/lifecycle.py": "what the process itself waits for",
     "tocsin/mesh/library.py": "what a process of somebody else's waits for",
     "tocsin/loadtest/run.py": "probes, for the length of the run",
+    "tocsin/loadtest/running.py": "calls side by side, for the length of a stage",
     "tocsin/mesh/client/channel.py": "closes a connection that nobody uses any more",
     "tocsin/mesh/client/hedge.py": "attempts, for the length of their call",
     "tocsin/mesh/client/replicas.py": "waits for connections, for the length of its call",

@@ -14,6 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus, InvalidURI
 from websockets.frames import CloseCode
 
+from tests.hostile.paths import lost
 from tests.hostile.walk import Attack, dumps, http_request, wire
 from tocsin.mesh.client.final_status import keep_final_status
 from tocsin.mesh.policy import MethodKind
@@ -91,9 +92,18 @@ def over_rest(client: httpx2.AsyncClient) -> Send:
         except (httpx2.RemoteProtocolError, httpx2.WriteError, httpx2.ReadError) as error:
             # A body that is far too long is refused by a close, like RFC 9110, 15.5.14 allows; nothing else is.
             return "CLOSED" if request.body is not None and len(request.body) > 1_000_000 else f"no problem document: {error!r}"
-        return code_of(answer)
+        return lost_fields(attack, answer) or code_of(answer)
 
     return send
+
+
+def lost_fields(attack: Attack, answer: httpx2.Response) -> str:
+    """The fields that a refusal names and that the request does not have; empty if there are none. Those that are unknown it has not."""
+    if not answer.headers.get("content-type", "").startswith("application/problem+json"):
+        return ""
+    violations = [each for detail in answer.json().get("details", ()) for each in detail.get("fieldViolations", ())]
+    found = lost(attack.rpc, [each["field"] for each in violations if "unknown" not in each["description"]])
+    return f"no such field: {', '.join(found)}" if found else ""
 
 
 def speaks_plainly(answer: httpx2.Response) -> bool:

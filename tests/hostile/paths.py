@@ -9,6 +9,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from gateway.transcoding.contract import Rpc
 
 _STEP: Final = re.compile(r'\.?([A-Za-z_][A-Za-z0-9_]*)|\[(?:-?\d+|"(?:[^"\\]|\\.)*")\]', re.DOTALL)
+_WHOLES: Final = ("", "path", "query")
+"""Parts of a request that are refused as they are, before any field is read."""
 _FREE: Final = frozenset(f"google.protobuf.{name}" for name in ("Struct", "Value", "ListValue", "Any"))
 
 
@@ -17,16 +19,22 @@ def lost(rpc: Rpc, named: Iterable[str]) -> list[str]:
     request = rpc.descriptor.input_type
     body = request.fields_by_name.get(rpc.rule.body) if rpc.rule is not None else None
     holders = [request, *([body.message_type] if body is not None and body.message_type is not None else [])]
-    return [path for path in named if path and not any(is_place(path, holder) for holder in holders)]
+    return [path for path in named if path not in _WHOLES and not any(is_place(path, holder) for holder in holders)]
 
 
 def is_place(path: str, message: Descriptor) -> bool:
-    """Whether a JSON path leads to a field of ``message``, an element of it, or into something free of form."""
+    """Whether a path leads to a field of ``message`` by either of its names, an element of it, a choice, or into something free of form."""
     holder: Descriptor | None = message
+    in_map = False
     for name in _steps(path):
+        if in_map:  # a key, which the reader of JSON names as a member
+            in_map = False
+            continue
+        if holder is not None and name in holder.oneofs_by_name:
+            return True
         if holder is None or (field := _field(holder, name)) is None:
             return False
-        holder = _inside(field)
+        holder, in_map = _inside(field), field.message_type is not None and field.message_type.GetOptions().map_entry
         if holder is not None and holder.full_name in _FREE:
             return True
     return True
@@ -46,7 +54,7 @@ def _steps(path: str) -> Iterator[str]:
 
 
 def _field(message: Descriptor, name: str) -> FieldDescriptor | None:
-    return next((field for field in message.fields if field.json_name == name), None)
+    return next((field for field in message.fields if name in (field.json_name, field.name)), None)
 
 
 def _inside(field: FieldDescriptor) -> Descriptor | None:

@@ -45,7 +45,7 @@ class Course:
         name: of the case.
         series: instead of, or beside, those of a healthy stack; "" takes one away.
         rings: names of all alerts that ring, by the minute.
-        days: whether it goes on for days; else for hours.
+        days: whether it goes on for days: a sample every 5 minutes.
     """
 
     name: str
@@ -164,26 +164,26 @@ COURSES: Final = (
     ),
     Course(
         "a backup that fails from the second night on, and is mended",
-        {BACKUP: "1x6000 180000x2000"},
+        {BACKUP: "1x599 180000x200"},
         {47 * HOUR: set(), 49 * HOUR: {"TocsinBackupOld"}, 51 * HOUR: set()},
         days=True,
     ),
-    Course("an installation that nobody backs up", {BACKUP: "0x8000"}, {23 * HOUR: set(), 25 * HOUR: {"TocsinNoBackup"}}, days=True),
+    Course("an installation that nobody backs up", {BACKUP: "0x800"}, {23 * HOUR: set(), 25 * HOUR: {"TocsinNoBackup"}}, days=True),
     Course(
         "a backup of which nobody tells any more",
-        {BACKUP: "1x240 stale"},
+        {BACKUP: "1x24 stale"},
         {23 * HOUR: set(), 27 * HOUR: {"TocsinNoBackup"}},
         days=True,
     ),
     Course(
         "services that are all started anew after a backup",
-        {BACKUP: "1x240 stale _x20 1x8000"},
+        {BACKUP: "1x24 stale _x2 1x800"},
         {3 * HOUR: set(), 25 * HOUR: set()},
         days=True,
     ),
     Course(
         "a cluster whose CronJob fails",
-        {BACKUP: "0x8000", CRON_JOB: "1x8000"},
+        {BACKUP: "0x800", CRON_JOB: "1x800"},
         {25 * HOUR: set(), 49 * HOUR: {"TocsinBackupOld"}},
         days=True,
     ),
@@ -197,7 +197,7 @@ COURSES: Final = (
 
 def document(course: Course) -> str:
     """The course as promtool reads it."""
-    well = {name: values.replace("x400", "x8000") if course.days else values for name, values in HEALTHY.items()}
+    well = {name: values.replace("x400", "x800") if course.days else values for name, values in HEALTHY.items()}
     series = {name: values for name, values in {**well, **course.series}.items() if values}
     tests = [
         {
@@ -208,8 +208,9 @@ def document(course: Course) -> str:
         for minute, names in course.rings.items()
     ]
     inputs = [{"series": name, "values": values} for name, values in series.items()]
-    one = {"name": course.name, "interval": "30s", "input_series": inputs, "promql_expr_test": tests}
-    return yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "30s", "tests": [one]}, sort_keys=False)
+    step = "5m" if course.days else "30s"
+    one = {"name": course.name, "interval": step, "input_series": inputs, "promql_expr_test": tests}
+    return yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": step, "tests": [one]}, sort_keys=False)
 
 
 def promtool(*arguments: str) -> "subprocess.CompletedProcess[str]":

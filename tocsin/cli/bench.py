@@ -10,8 +10,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from tocsin.cli.bench_running import figures, measure, plan_of, show, target
 from tocsin.cli.output import write_json, write_line, write_table
-from tocsin.cli.target import JsonOption
+from tocsin.cli.target import JsonOption, KeyOption
 from tocsin.clock import SystemClock
 from tocsin.errors import Unavailable
 from tocsin.loadtest import Lateness, LoadPhase, LoadReport, LoadTest, lateness_chart
@@ -25,16 +26,48 @@ _PERCENTS: Final = (50, 90, 99, 99.9, 100)
 
 
 def bench(
-    alarms: Annotated[int, typer.Option("--alarms", min=1, max=10_000_000, help="Number of alarms to create.")] = 10_000,
+    alarms: Annotated[int, typer.Option("--alarms", min=0, max=10_000_000, help="Number of alarms to create.")] = 10_000,
     picture: Annotated[Path, typer.Option("--picture", help="SVG file for the chart of the lateness.", dir_okay=False)] = Path(
         "tocsin-lateness.svg"
     ),
+    state: Annotated[Path | None, typer.Option("--state", help="Load the stack that runs on this state folder instead.")] = None,
+    url: Annotated[str | None, typer.Option("--url", help="Load the running installation behind this gateway instead.")] = None,
+    api_key: KeyOption = None,
+    grpc: Annotated[
+        str, typer.Option("--grpc", help="Address of the gateway's gRPC door, HOST:PORT. Default: that of the state folder.")
+    ] = "",
+    mix: Annotated[str, typer.Option("--mix", help="Shares of the calls to a running installation.")] = "rest=2,grpc=1,events=1",
+    rate: Annotated[
+        float, typer.Option("--rate", min=0, max=100_000, help="Calls a second to a running installation; 0 makes none.")
+    ] = 100.0,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, max=86_400, help="How long to call it.")] = 30.0,
+    firings: Annotated[
+        int, typer.Option("--firings", min=0, max=10_000, help="Firings a second there, for their lateness; 0: none.")
+    ] = 100,
+    firing_seconds: Annotated[int, typer.Option("--firing-seconds", min=1, max=3600, help="How long these last.")] = 20,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option("--metrics", help="Metrics of a process, NAME=URL; repeatable. Default: those of the state folder."),
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the alarms that it made in a running installation.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Load-test a temporary installation: print memory, CPU, response times and rates, and draw the lateness of firings.
+    """Load-test a temporary installation, or one that runs (--url, --state): memory, CPU, response times, rates, lateness of firings.
 
-    Settings come from TOCSIN_* variables, as with `tocsin up`: SQLite by default; another database should be empty.
+    Settings of a temporary one come from TOCSIN_* variables, as with `tocsin up`: SQLite by default; another database should be empty.
+    A running one is loaded within the limits and quotas of the key, and what was made is removed, also after Ctrl-C.
     """
+    if url is not None or state is not None:
+        where = target(state=state, url=url, api_key=api_key, grpc=grpc, metrics=metrics or ())
+        plan = plan_of(where, mix=mix, alarms=alarms, rate=rate, seconds=seconds, firings=firings, firing_seconds=firing_seconds, keep=keep)
+        found = asyncio.run(measure(where, plan, (lambda _: None) if as_json else write_line))
+        if as_json:
+            write_json(figures(found))
+        else:
+            show(found)
+        return
+    if alarms < 1:
+        raise typer.BadParameter("a temporary installation is measured with one alarm at least", param_hint="--alarms")
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
         report = asyncio.run(_measure(Path(folder), alarms, told=(lambda _: None) if as_json else write_line))
     if report.lateness is not None:

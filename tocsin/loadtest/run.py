@@ -73,7 +73,7 @@ class LoadTest:
             ) as http,
             httpx2.AsyncClient(timeout=10.0, trust_env=False) as metrics,
         ):
-            vitals = MetricsReader(self._picture, metrics)
+            vitals = MetricsReader({name: service.metrics for name, service in self._picture.services.items()}, metrics)
             async with self._phase(report, "idle", http, vitals):
                 await self._clock.sleep(_IDLE_SECONDS)
             async with self._phase(report, f"store {alarms:,} alarms", http, vitals) as progress:

@@ -1,4 +1,4 @@
-"""What the services of a stack tell Prometheus about themselves."""
+"""What the services of an installation tell Prometheus about themselves."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -6,8 +6,8 @@ from typing import Final
 import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
+from tocsin.errors import Unavailable
 from tocsin.loadtest.report import ServiceUse
-from tocsin.stack.stack_file import StackStatus
 
 _MEMORY: Final = "process_resident_memory_bytes"
 _CPU: Final = "process_cpu_seconds_total"
@@ -15,10 +15,16 @@ _DONE: Final = "tocsin_scheduler_attempts_total"
 
 
 class MetricsReader:
-    """Reads the metrics endpoints of a stack."""
+    """Reads the metrics endpoints of processes."""
 
-    def __init__(self, picture: StackStatus, http: httpx2.AsyncClient) -> None:
-        self._urls = {name: service.metrics for name, service in picture.services.items()}
+    def __init__(self, urls: Mapping[str, str], http: httpx2.AsyncClient) -> None:
+        """Asks nothing yet.
+
+        Args:
+            urls: of the endpoints, by the name of the process.
+            http: asks them.
+        """
+        self._urls = urls
         self._http = http
 
     async def use(self) -> dict[str, ServiceUse]:
@@ -31,8 +37,11 @@ class MetricsReader:
         return samples.get((_DONE, "succeeded"), 0.0)
 
     async def _samples(self, url: str) -> Mapping[tuple[str, str], float]:
-        answer = await self._http.get(url)
-        answer.raise_for_status()
+        try:
+            answer = await self._http.get(url)
+            answer.raise_for_status()
+        except httpx2.HTTPError as error:
+            raise Unavailable(f"{url} tells no metrics: {error}") from error
         return {
             (sample.name, sample.labels.get("state", "")): sample.value
             for family in text_string_to_metric_families(answer.text)

@@ -15,6 +15,20 @@ _OPTIONS: Final = (
 )
 
 
+def door_channel(address: str, *, secure: bool, roots: bytes | None) -> grpc.aio.Channel:
+    """A connection as a program outside of the mesh has it: to the door of a gateway, without retries.
+
+    Args:
+        address: host:port.
+        secure: by TLS.
+        roots: PEM of whom to trust; None: those whom gRPC trusts.
+    """
+    options = [("grpc.enable_http_proxy", 0), ("grpc.enable_retries", 0)]
+    if secure:
+        return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(roots), options=options)
+    return grpc.aio.insecure_channel(address, options=options)
+
+
 async def health_of(address: str, port: int, *, host: str, service: str, tls: ssl.SSLContext | None, seconds: float) -> str:
     """What a server says of a service by grpc.health.v1: "SERVING", or why it does not.
 

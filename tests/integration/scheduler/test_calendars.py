@@ -148,7 +148,7 @@ async def test_a_calendar_that_nobody_can_read_costs_itself_only(timetable: Time
         (dates("2026-02-30"), "dates[0]", "is not a date"),
         (dates("2026-01-01", "soon"), "dates[1]", "is not a date"),
         (dates("2026-01-05/2026-01-01"), "dates[0]", "the end lies before the start"),
-        (CalendarText(dates=("2026-01-01",), time_zone="Mars/Olympus"), "trigger.timeZone", "is not a time zone"),
+        (CalendarText(dates=("2026-01-01",), time_zone="Mars/Olympus"), "calendar.timeZone", "is not a time zone"),
         (CalendarText(windows=(TimeWindow(spec=Cron("0 25 * * *")),)), "windows[0].cron", "hour: 25"),
         (
             dates(*(f"{2000 + n // 336}-{n // 28 % 12 + 1:02}-{n % 28 + 1:02}T10:00:00/{3000 + n}-01-01T00:00:00" for n in range(1999))),
