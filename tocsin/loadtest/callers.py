@@ -87,7 +87,7 @@ class LoadClient:
 
     def calls(self, mix: Mapping[str, int]) -> Callable[[], tuple[str, Call]]:
         """The next call of a mix, with its kind: in turns, as often as each has a share."""
-        kinds = {"rest": self._by_rest(), "grpc": self._by_grpc, "events": self._event}
+        kinds: dict[str, Call] = {"rest": self._by_rest(), "events": self._event}
         if "grpc" in mix:
             kinds["grpc"] = self._by_grpc()
         turns = itertools.cycle([kind for share in range(max(mix.values())) for kind in mix if mix[kind] > share])
