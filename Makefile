@@ -18,7 +18,7 @@ BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --ve
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 WORKERS ?= $(JOBS)
 
-.PHONY: help setup gen fmt lint types arch test check up night bench peers chaos brokers browser operate pod corpus foreign hostile side-by-side portable simulate drill sizing rolling lock clean contract console console-check deps spell lock-check links metrics manifests workflows deploy-check console-pictures lighthouse docs dist release-check mesh-check sbom
+.PHONY: help setup gen fmt lint types arch test thorough check up night bench peers chaos brokers browser operate pod corpus foreign hostile side-by-side portable simulate drill sizing rolling lock clean contract console console-check deps spell lock-check links metrics manifests workflows deploy-check console-pictures lighthouse docs dist release-check mesh-check sbom
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -183,6 +183,9 @@ night: setup ## live through a night on call in two minutes, from an alert to th
 test: export PYTHONDONTWRITEBYTECODE := # else every process that a test starts compiles Tocsin anew
 test: setup ## run the tests, a worker for each core; some of them: make test ARGS="tests/unit -k alarm"
 	@$(BIN)/pytest $(if $(ARGS),$(ARGS),-n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not thorough and not browser and not brokers and not operate and not foreign" --durations 15)
+
+thorough: setup ## run what `make test` only takes a sample of: every broken variant of the scheduler, and of what the checks guard
+	@$(BIN)/pytest tests/simulation tests/unit -m thorough $(ARGS)
 
 chaos: setup ## run all chaos tests, minutes each; in their short form, seconds each: make chaos CHAOS=short
 	@CHAOS=$(or $(CHAOS),full) $(BIN)/pytest tests/chaos $(ARGS)

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -100,6 +101,7 @@ class Pages:
         return found
 
 
+@cache
 def _asset(name: str, data: bytes) -> Asset:
     return Asset(
         content_type=_TYPES[Path(name).suffix],

@@ -5,11 +5,11 @@ for a row of 16 columns). Inserts on SQLite are plain ``VALUES``: its ``json_ext
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Table, Text, bindparam, cast, func, literal_column, select
+from sqlalchemy import Column, ColumnElement, Select, Table, Text, bindparam, cast, func, literal_column, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.sqlite import dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -52,12 +52,8 @@ class BulkInsert:
         self._sqlite = sqlite
         self._table = table
         self._key = table.columns[0]
-        self._asked = Rows({"key": self._key.type}, sqlite=sqlite)
-        asked: Any = self._asked.columns["key"]
-        self._known = select(self._key).join_from(asked.table, table, self._key == asked)
-        self._rows = Rows({column.name: column.type for column in table.columns}, sqlite=sqlite)
-        given = select(*self._rows.columns.values())
-        self._unfold = insert_ignore(table).from_select(list(self._rows.columns), given, include_defaults=False)
+        self._asked, self._known = _lookup(self._key, sqlite=sqlite)
+        self._rows, self._unfold = _unfolding(table, sqlite=sqlite)
 
     async def insert(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
         """Inserts those of ``rows`` that do not exist."""
@@ -87,6 +83,22 @@ class BulkInsert:
     async def known(self, connection: AsyncConnection, keys: Iterable[str]) -> set[str]:
         """Those of the keys that exist."""
         return set((await connection.execute(self._known, self._asked.bind([(key,) for key in keys]))).scalars())
+
+
+@cache  # each channel has one for the same table, and to build a statement takes milliseconds
+def _lookup(key: Column[Any], *, sqlite: bool) -> tuple[Rows, Select[Any]]:
+    """Keys as rows, and the statement that finds those that exist."""
+    asked = Rows({"key": key.type}, sqlite=sqlite)
+    column: Any = asked.columns["key"]
+    return asked, select(key).join_from(column.table, key.table, key == column)
+
+
+@cache
+def _unfolding(table: Table, *, sqlite: bool) -> tuple[Rows, Any]:
+    """Whole rows, and the statement that inserts those that do not exist."""
+    rows = Rows({column.name: column.type for column in table.columns}, sqlite=sqlite)
+    given = select(*rows.columns.values())
+    return rows, insert_ignore(table).from_select(list(rows.columns), given, include_defaults=False)
 
 
 @lru_cache(maxsize=16 * _AT_ONCE)

@@ -1,6 +1,7 @@
 """The deliveries of one channel that wait for a sender, taken by claims that end by themselves."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Text, and_, bindparam, func, literal_column, select, update
@@ -21,6 +22,7 @@ from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
 _WAITING = [int(state) for state in WAITING]
+_OF_CHANNEL = deliveries.c.channel == bindparam("of_channel")
 _JOB = (
     deliveries.c.id,
     deliveries.c.epoch,
@@ -56,28 +58,23 @@ class SqlDeliveryQueue:
         self._order = order
         self._own = deliveries.c.channel == channel
         self._events = BulkInsert(events, sqlite=database.dialect == "sqlite")
-        due, new = (self._due_ids(fresh=fresh).with_for_update(skip_locked=True).cte("due_now") for fresh in (False, True))
-        self._claim = _claim(deliveries.c.id.in_(select(due.c.id)))
-        self._claim_fresh = _claim(deliveries.c.id.in_(select(new.c.id)))
-        self._claim_one = _claim(_one_due())
-        self._due, self._new = (self._priorities(fresh=fresh) for fresh in (False, True))
 
     async def claim_due(self, *, owner: str, priority: Priority, limit: int, now: int, lease: int, fresh: bool = False) -> Claim:
         """Takes up to ``limit`` due deliveries for ``owner`` until ``now + lease``, the longest due first."""
         values = {"claimant": owner, "claim_priority": int(priority), "most": limit, "now": now, "until": now + lease}
-        statement = self._claim_fresh if fresh else self._claim
+        values |= {"of_channel": self.channel}
         try:
-            return Claim(await self._take(statement, values, urgent=priority is Priority.CRITICAL))
+            return Claim(await self._take(_claim_due(fresh=fresh), values, urgent=priority is Priority.CRITICAL))
         except AWAY:
             raise
         except Exception as error:  # noqa: BLE001 - a row that cannot be read is found and ended; the others are taken
             _log.error("deliveries not readable, taken one by one", exc_info=error)
         async with self._database.read() as connection:
-            ids = list((await connection.execute(self._due_ids(fresh=fresh), values)).scalars())
+            ids = list((await connection.execute(_due_ids(fresh=fresh), values)).scalars())
         jobs, unreadable = list[SendJob](), 0
         for identity in ids:
             try:
-                jobs += await self._take(self._claim_one, {"one": identity, **values})
+                jobs += await self._take(_claim_one(), {"one": identity, **values})
             except AWAY:
                 raise
             except Exception as error:  # noqa: BLE001 - see above
@@ -180,7 +177,7 @@ class SqlDeliveryQueue:
     async def due_priorities(self, *, now: int, fresh: bool = False) -> list[Priority]:
         """The priorities at which something is due, the most urgent first; with ``fresh`` something that was never attempted."""
         async with self._database.read() as connection:
-            found = (await connection.execute(self._new if fresh else self._due, {"now": now})).one()
+            found = (await connection.execute(_priorities(fresh=fresh), {"now": now, "of_channel": self.channel})).one()
         return [priority for priority, due in zip(Priority, found, strict=True) if due]
 
     async def depths(self) -> Mapping[Priority, int]:
@@ -192,34 +189,55 @@ class SqlDeliveryQueue:
 
     async def head(self) -> int | None:
         """When the delivery was or is due that comes first; None when none waits."""
-        waiting = and_(self._own, deliveries.c.state.in_(_WAITING))
-        oldest = (select(func.min(deliveries.c.due)).where(deliveries.c.lane == int(priority), waiting) for priority in Priority)
         async with self._database.read() as connection:
-            found = [due for due in (await connection.execute(select(*(query.scalar_subquery() for query in oldest)))).one() if due]
+            found = [due for due in (await connection.execute(_heads(), {"of_channel": self.channel})).one() if due]
         return min(found, default=None)
-
-    def _priorities(self, *, fresh: bool) -> Select[*tuple[Any, ...]]:
-        """For each priority whether something is due."""
-        states = deliveries.c.state.in_([literal_column(str(state)) for state in _WAITING])
-        waiting = and_(self._own, deliveries.c.due <= bindparam("now"), states, *_only(fresh=fresh))
-        return select(*(select(deliveries.c.id).where(deliveries.c.lane == int(priority), waiting).exists() for priority in Priority))
-
-    def _due_ids(self, *, fresh: bool) -> Select[Any]:
-        return (
-            select(deliveries.c.id)
-            .where(
-                self._own,
-                deliveries.c.lane == bindparam("claim_priority"),
-                deliveries.c.due <= bindparam("now"),
-                deliveries.c.state.in_([literal_column(str(state)) for state in _WAITING]),
-                *_only(fresh=fresh),
-            )
-            .order_by(deliveries.c.due)
-            .limit(bindparam("most"))
-        )
 
     def _owned(self, owner: str, ids: Sequence[str]) -> ColumnElement[bool]:
         return and_(self._own, deliveries.c.id.in_(ids), deliveries.c.owner == owner, deliveries.c.due.is_not(None))
+
+
+# Built once, and not by each channel: to build a statement takes milliseconds.
+@cache
+def _priorities(*, fresh: bool) -> Select[*tuple[Any, ...]]:
+    """For each priority of a channel whether something is due."""
+    states = deliveries.c.state.in_([literal_column(str(state)) for state in _WAITING])
+    waiting = and_(_OF_CHANNEL, deliveries.c.due <= bindparam("now"), states, *_only(fresh=fresh))
+    return select(*(select(deliveries.c.id).where(deliveries.c.lane == int(priority), waiting).exists() for priority in Priority))
+
+
+def _due_ids(*, fresh: bool) -> Select[Any]:
+    return (
+        select(deliveries.c.id)
+        .where(
+            _OF_CHANNEL,
+            deliveries.c.lane == bindparam("claim_priority"),
+            deliveries.c.due <= bindparam("now"),
+            deliveries.c.state.in_([literal_column(str(state)) for state in _WAITING]),
+            *_only(fresh=fresh),
+        )
+        .order_by(deliveries.c.due)
+        .limit(bindparam("most"))
+    )
+
+
+@cache
+def _claim_due(*, fresh: bool) -> Any:
+    due = _due_ids(fresh=fresh).with_for_update(skip_locked=True).cte("due_now")
+    return _claim(deliveries.c.id.in_(select(due.c.id)))
+
+
+@cache
+def _claim_one() -> Any:
+    return _claim(_one_due())
+
+
+@cache
+def _heads() -> Select[*tuple[Any, ...]]:
+    """For each priority of a channel when the delivery that comes first is due."""
+    waiting = and_(_OF_CHANNEL, deliveries.c.state.in_(_WAITING))
+    oldest = (select(func.min(deliveries.c.due)).where(deliveries.c.lane == int(priority), waiting) for priority in Priority)
+    return select(*(query.scalar_subquery() for query in oldest))
 
 
 def _only(*, fresh: bool) -> tuple[ColumnElement[bool], ...]:

@@ -17,7 +17,7 @@ from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.smtp import Received, SmtpSink
 from tocsin.testing.stack import RunningStack
 
-pytestmark = [pytest.mark.chaos, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 600)]
+pytestmark = [pytest.mark.chaos, pytest.mark.thorough, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 600)]
 
 PEOPLE, MESSAGES, ROUNDS, PAUSE = (100, 100, 5, 4.0) if FULL else (20, 20, 1, 1.5)
 """Recipients; messages to all of them, half by alarms and half by notifications; kills of each service, and seconds between two kills."""
@@ -179,7 +179,6 @@ async def test_killing_each_service_loses_no_member_of_a_digest_and_doubles_none
             await proved(load, smtp_sink, SERVICES, kill, record_property)
 
 
-@pytest.mark.thorough
 async def test_killing_replicas_and_their_postgresql_loses_no_member_of_a_digest_and_doubles_none(
     pair: tuple[RunningStack, RunningStack], own_postgres_server: PostgresServer, smtp_sink: SmtpSink, record_property: Note
 ) -> None:

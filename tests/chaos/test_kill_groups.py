@@ -18,7 +18,7 @@ from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.smtp import Received, SmtpSink
 from tocsin.testing.stack import RunningStack
 
-pytestmark = [pytest.mark.chaos, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 600)]
+pytestmark = [pytest.mark.chaos, pytest.mark.thorough, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 600)]
 
 CLUSTERS, ALERTS, SECONDS = (90, 20, 80.0) if FULL else (9, 5, 7.0)
 """Groups; alerts of each; and for how long these come."""
@@ -256,7 +256,6 @@ async def test_killing_services_loses_no_alert_of_a_group_and_doubles_no_message
             await proved(GroupLoad(client, sink=smtp_sink), VICTIMS, kill, record_property)
 
 
-@pytest.mark.thorough
 async def test_killing_replicas_and_their_postgresql_loses_no_alert_of_a_group_and_doubles_no_message(
     pair: tuple[RunningStack, RunningStack], own_postgres_server: PostgresServer, smtp_sink: SmtpSink, record_property: Note
 ) -> None:

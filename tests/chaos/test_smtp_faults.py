@@ -10,7 +10,7 @@ from tocsin.testing.smtp import ScriptedReply, SmtpFault, SmtpSink, Stage
 from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually
 
-pytestmark = [pytest.mark.chaos, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 600)]
+pytestmark = [pytest.mark.chaos, pytest.mark.thorough, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 600)]
 
 ROUNDS = 12 if FULL else 1
 RATE = 40

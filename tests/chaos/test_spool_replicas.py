@@ -13,7 +13,7 @@ from tests.second_gateway import SecondGateway, second_gateway
 from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.chaos, pytest.mark.thorough, pytest.mark.timeout(600)]
 
 READINGS = 240
 _LISTED = 1000

@@ -67,6 +67,7 @@ LISTS: Final = (
     "/v1/auditLogs",
     "/v1/usage",
 )
+_TOGETHER: Final = 3
 _PUT: Final = ("/v1/records", "/v1/statusPage", "/v1/pingKey")
 
 
@@ -132,13 +133,19 @@ def _garbage(column: Column, number: int | None) -> Sequence[Any]:
 
 
 def _rounds(found: Sequence[Column]) -> Iterator[Sequence[tuple[Column, Any]]]:
-    """What is spoiled together, before the lists are looked at: one column with one value, or in the short form one of each service."""
+    """What is spoiled together, before the lists are looked at: one column with one value, or in the short form a few of each service.
+
+    Those of a service lie far from each other, in tables of their own: what one of them does to a row hides none of the others.
+    """
     if FULL:
         yield from ([(column, garbage)] for column in found for garbage in _garbage(column, None))
         return
     each = [(column, *_garbage(column, number)) for number, column in enumerate(found)]
     services = [[pair for pair in each if pair[0].database == database] for database in dict.fromkeys(column.database for column in found)]
-    for pairs in itertools.zip_longest(*services):
+    parts = [
+        pairs[len(pairs) * part // _TOGETHER : len(pairs) * (part + 1) // _TOGETHER] for pairs in services for part in range(_TOGETHER)
+    ]
+    for pairs in itertools.zip_longest(*parts):
         yield [pair for pair in pairs if pair is not None]
 
 

@@ -19,4 +19,4 @@ def no_lame_duck(settings: Settings) -> Settings:
 
 async def prepare_state(folder: Path, service: str) -> None:
     """Puts the SQLite file of ``service`` into its state folder, unless there is one already."""
-    await prepare_file(folder / f"{service}.db", service)
+    await prepare_file(folder / ("gateway-spool.db" if service == "gateway" else f"{service}.db"), service)

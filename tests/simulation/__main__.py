@@ -59,7 +59,9 @@ def main(arguments: Sequence[str]) -> int:
 def _try_mutants(options: argparse.Namespace) -> int:
     """Says of each broken variant which of the seeds is the first to notice it; the exit code is 1 when one is not noticed."""
     unnoticed = 0
-    for name, change in sorted((name, change) for name, change in MUTANTS.items() if options.mutants in name):
+    for name, change in sorted(
+        (name, change) for name, change in MUTANTS.items() if any(map(name.__contains__, options.mutants.split(",")))
+    ):
         others = (replace(scenario_of(seed), **_changes(options)) for seed in seeds_of(options.seeds))
         runs, attempts = 0, 0
         for scenario in chain([soon(name)], others):
@@ -87,7 +89,10 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--replicas", type=int, help="another number of replicas")
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="breaks the scheduler in this way")
     parser.add_argument(
-        "--mutants", nargs="?", const="", help="breaks it in each way of which the name has this text, until somebody notices"
+        "--mutants",
+        nargs="?",
+        const="",
+        help="breaks it in each way of which the name has one of these texts, with commas between, until somebody notices",
     )
     parser.add_argument("--stop", action="store_true", help="ends at the first run that is not valid")
     return parser.parse_args(arguments)

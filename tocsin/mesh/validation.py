@@ -1,6 +1,7 @@
 """What every request that comes in must keep: the rule for values (`tocsin.mesh.values`) and the rules of the contract (buf.validate)."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
@@ -62,6 +63,7 @@ def _accept(_: Message) -> None:
     """A message without rules."""
 
 
+@lru_cache(maxsize=4096)  # each method of each server asks at its start
 def has_rules(descriptor: Descriptor) -> bool:
     """Whether a message of this type, or one inside of it, can break a rule; one that cannot need not be checked."""
     seen, waiting = {descriptor.full_name}, [descriptor]

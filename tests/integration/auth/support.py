@@ -6,7 +6,7 @@ from typing import Any
 from auth_svc.config import AuthSettings
 from auth_svc.wiring import build
 from tests.integration.callers import mesh_of
-from tests.integration.starting import no_lame_duck
+from tests.integration.starting import no_lame_duck, prepare_state
 from tocsin.api.auth.v1 import (
     account_service_pb2_grpc,
     api_key_service_pb2,
@@ -65,6 +65,7 @@ class Rig:
         """Starts auth_svc; ``settings`` are added to those before."""
         self._settings |= settings
         chosen = AuthSettings(state_dir=self.folder, port=0, metrics_port=0, grace_seconds=0, **self._settings)
+        await prepare_state(self.folder, "auth_svc")
         self.app = build(no_lame_duck(chosen), self.clock)
         await self.app.start()
         self.gateway = self.caller("gateway")

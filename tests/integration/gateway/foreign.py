@@ -16,7 +16,7 @@ SERVICE = "billing.v1.Invoices"
 
 POLICIES = """
 methods:
-  billing.v1.Invoices: {scope: "books:write", timeout: 5s}
+  billing.v1.Invoices: {scope: "books:write", timeout: 60s}
   billing.v1.Invoices/Get*: {scope: "books:read"}
 """
 """Who may call; the tests' tokens have these scopes."""

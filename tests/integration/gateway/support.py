@@ -15,7 +15,7 @@ from gateway.contracts.mounts import load_mounts
 from gateway.wiring import Runtime, assemble
 from tests.integration.auth.journals import journal_in
 from tests.integration.gateway.sign_ins import BrowserSessionsOfTests, EndedCredentialsOfTests, OidcOfTests, SignInsOfTests
-from tests.integration.starting import no_lame_duck
+from tests.integration.starting import no_lame_duck, prepare_state
 from tests.unit.gateway.contracts import contract, message_type
 from tocsin.api.auth.v1 import (
     api_key_service_pb2,
@@ -349,6 +349,7 @@ class Rig:
         )
         whole = contract()
         services = ["shelf_svc", "auth_svc"]
+        await prepare_state(self.folder, "gateway")
         self.app = assemble(settings, self.clock, contract=whole, services=services, runtime=runtime, mounts=mounts)
         await self.app.start()
 

@@ -214,11 +214,11 @@ async def test_another_version_is_refused(client: httpx2.AsyncClient) -> None:
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument")
 
 
-@pytest.mark.parametrize(("millis", "most"), [("2000", 2.0), ("9999999999", 5.0)])
+@pytest.mark.parametrize(("millis", "most"), [("20000", 20.0), ("9999999999", 30.0)])
 async def test_the_deadline_is_the_clients_if_it_is_shorter(rig: Rig, client: httpx2.AsyncClient, millis: str, most: float) -> None:
     """Connect-Timeout-Ms is capped by the policy's timeout."""
     await client.post(GET_BOOK, content=b"{}", headers={**kind(True), "connect-timeout-ms": millis})
-    assert most - 1 < rig.shelf.calls[0]["remaining"] <= most
+    assert most - 10 < rig.shelf.calls[0]["remaining"] <= most
 
 
 @pytest.mark.parametrize("millis", ["-1", "1.5", "12345678901", "soon"])

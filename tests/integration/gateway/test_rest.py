@@ -39,7 +39,7 @@ async def test_only_allowed_headers_travel(rig: Rig, client: httpx2.AsyncClient)
 
 @pytest.mark.parametrize(
     ("headers", "least", "most"),
-    [({"x-request-timeout": "2"}, 0.1, 2), ({"grpc-timeout": "2000m"}, 0.1, 2), ({"x-request-timeout": "9999"}, 2, 5)],
+    [({"x-request-timeout": "20"}, 1, 20), ({"grpc-timeout": "20000m"}, 1, 20), ({"x-request-timeout": "9999"}, 20, 30)],
 )
 async def test_the_client_may_shorten_the_deadline(
     rig: Rig, client: httpx2.AsyncClient, headers: dict[str, str], least: float, most: float

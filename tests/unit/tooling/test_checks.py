@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,15 @@ OF_THE_CONTRACT = (
     "tests/contract/test_fields.py",
     "tests/contract/test_policies.py",
     "tests/contract/test_rules.py",
+)
+SAMPLE = frozenset({"lint", "links", "lock-check", "manifests", "spell", "workflows"})
+"""Words of `make check` that are soon through; the others are tried by `make thorough`."""
+SAMPLE_OF_GUARDS = (
+    "tests/contract/test_logging.py",
+    "tests/contract/test_sql_text.py",
+    "tests/unit/tooling/test_lock.py",
+    "tests/unit/tooling/test_names.py",
+    "tests/unit/tooling/test_zones.py",
 )
 OTHERWISE = {
     "test_a_changed_declaration_makes_the_lock_stale": "proves a check",
@@ -115,6 +124,8 @@ def word(tree: Path, name: str, *more: str) -> str:
 
 def failures(tree: Path, *files: str) -> dict[str, str]:
     """What the tests in the files find, by the name of the test, with its parameters and without."""
+    if not files:
+        return {}
     report = tree / "report.xml"
     options = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--junitxml={report}", "-k", "not _is_found and not _is_missed")
     run(tree, BIN / "pytest", *options, *files)
@@ -129,19 +140,47 @@ def failures(tree: Path, *files: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
-    """What each check finds in the broken trees."""
-    tree, contract = copied(tmp_path_factory.mktemp("tree")), copied(tmp_path_factory.mktemp("contract"))
-    outgrown = broken(tree, [*WORDS, *TESTS]) | broken(contract, [*CONTRACT, *GROWTH])
-    swap("pyproject.toml", r"^include = \[.*?\]", 'include = ["tests/broken_types.py"]')(tree)
-    generate(contract)
+def findings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Findings:
+    """What each check that is asked for finds in the broken trees."""
+    asked = [item for item in request.session.items if isinstance(item, pytest.Function) and "findings" in item.fixturenames]
+    wanted: set[Break] = {item.callspec.params["each"] for item in asked}
     with ThreadPoolExecutor(2) as pool:
-        guards = pool.submit(failures, tree, *GUARDS)
-        words = {name: pool.submit(word, tree, name) for name in {each.check for each in WORDS}}
-        words["contract"] = pool.submit(word, contract, "contract", "BASE=HEAD")
-        of_the_contract = pool.submit(failures, contract, *OF_THE_CONTRACT)
-        found = {**guards.result(), **of_the_contract.result(), **{name: said.result() for name, said in words.items()}}
-    return Findings(outgrown, found)
+        made = [
+            pool.submit(in_the_tree, tmp_path_factory.mktemp("tree"), wanted),
+            pool.submit(in_the_contract, tmp_path_factory.mktemp("contract"), wanted),
+        ]
+        trees = [each.result() for each in made]
+    return Findings(
+        {key: why for tree in trees for key, why in tree.outgrown.items()},
+        {key: said for tree in trees for key, said in tree.found.items()},
+    )
+
+
+def in_the_tree(folder: Path, wanted: set[Break]) -> Findings:
+    """What the words of `make check`, and the tests that guard the tree, find in a tree that is broken in every way."""
+    tree = copied(folder)
+    outgrown = broken(tree, [*WORDS, *TESTS])
+    swap("pyproject.toml", r'(?<=^include = )\["tocsin",.*?\]', '["tests/broken_types.py"]')(
+        tree
+    )  # of basedpyright, whose look at all takes minutes
+    found = {name: word(tree, name) for name in sorted({each.check for each in WORDS if each in wanted})}
+    return Findings(outgrown, {**found, **failures(tree, *guards_of(wanted, GUARDS))})
+
+
+def in_the_contract(folder: Path, wanted: set[Break]) -> Findings:
+    """What the checks of the contract find in one that is broken in every way; nothing is done if nobody asks."""
+    if not wanted.intersection((*CONTRACT, *GROWTH)):
+        return Findings({}, {})
+    tree = copied(folder)
+    outgrown = broken(tree, [*CONTRACT, *GROWTH])
+    generate(tree)
+    return Findings(outgrown, {"contract": word(tree, "contract", "BASE=HEAD"), **failures(tree, *guards_of(wanted, OF_THE_CONTRACT))})
+
+
+def guards_of(wanted: set[Break], files: Sequence[str]) -> list[str]:
+    """Those of the files that have a test whose findings are asked for."""
+    names = {each.check.partition("[")[0] for each in wanted}
+    return [file for file in files if names.intersection(guarding(file))]
 
 
 def guarding(*files: str) -> Iterator[str]:
@@ -152,7 +191,18 @@ def guarding(*files: str) -> Iterator[str]:
                 yield node.name
 
 
-@pytest.mark.parametrize("each", [*WORDS, *TESTS, *CONTRACT, *GROWTH], ids=str)
+def sampled(each: Break) -> bool:
+    """Whether `make test` tries it; the others take many seconds each."""
+    return each.check in SAMPLE if each in WORDS else each.check.partition("[")[0] in {*guarding(*SAMPLE_OF_GUARDS)}
+
+
+@pytest.mark.parametrize(
+    "each",
+    [
+        pytest.param(each, marks=[] if sampled(each) else [pytest.mark.thorough], id=str(each))
+        for each in (*WORDS, *TESTS, *CONTRACT, *GROWTH)
+    ],
+)
 def test_what_is_broken_is_named(findings: Findings, each: Break) -> None:
     """By the check that guards it, with its place. What was broken may have another shape now: then breaks.py has to follow."""
     assert each not in findings.outgrown, findings.outgrown
