@@ -15,6 +15,7 @@ from tocsin.mesh.context import acting_as
 from tocsin.mesh.server import MeshServer
 from tocsin.telemetry import Telemetry
 from tocsin.testing.clock import FakeClock
+from tocsin.testing.waiting import eventually
 
 GREET = "/tocsin.test.v1.EchoService/Greet"
 
@@ -139,14 +140,14 @@ async def test_an_overloaded_server_answers_at_once_and_its_callers_hold_back(ri
     settings = rig.settings("echo_svc")
     telemetry = Telemetry(service="echo_svc", settings=settings)
 
-    one_at_a_time = asyncio.Lock()
+    go = asyncio.Event()
+    go.set()
 
     async def slow(request: Any, _: Any) -> Any:
-        async with one_at_a_time:
-            await asyncio.sleep(0.005)
+        await go.wait()
         return request
 
-    server = await rig.serve(Echo(slow), telemetry=telemetry)
+    server = await rig.serve(echo := Echo(slow), telemetry=telemetry)
     stub = rig.stub()
     for _ in range(5):
         await asyncio.gather(*(stub.Greet(Note()) for _ in range(10)))
@@ -167,8 +168,13 @@ async def test_an_overloaded_server_answers_at_once_and_its_callers_hold_back(ri
         else:
             results["ok"] += 1
 
-    for _ in range(10):
-        await asyncio.gather(*(call() for _ in range(300)))
+    earlier = echo.calls
+    for turn in range(1, 11):
+        go.clear()
+        calls = [asyncio.ensure_future(call()) for _ in range(300)]
+        await eventually(lambda turn=turn: results.total() + echo.calls - earlier - results["ok"] == 300 * turn, what="the fate of each")
+        go.set()
+        await asyncio.gather(*calls)
     assert results["failed"] == 0
     assert not results["circuit"] or results["late"]
     assert results["ok"] >= 64
