@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,7 +67,7 @@ def test_a_seed_is_the_same_run_each_time() -> None:
 @pytest.fixture(scope="module")
 def noticed(request: pytest.FixtureRequest) -> dict[str, str]:
     """What was noticed of each of the broken variants that are asked for: one process tries all, for starting it costs as much as a run."""
-    asked = [item for item in request.session.items if isinstance(item, pytest.Function) and "noticed" in item.fixturenames]
+    asked: list[Any] = [item for item in request.session.items if isinstance(item, pytest.Function) and "noticed" in item.fixturenames]
     names = [item.callspec.params["name"] for item in asked]
     done = simulate(*REVEALING, "1-40", "--days", "0.04", "--mutants", ",".join(names))
     assert not done.stderr, done.stderr

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -142,7 +143,7 @@ def failures(tree: Path, *files: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def findings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Findings:
     """What each check that is asked for finds in the broken trees."""
-    asked = [item for item in request.session.items if isinstance(item, pytest.Function) and "findings" in item.fixturenames]
+    asked: list[Any] = [item for item in request.session.items if isinstance(item, pytest.Function) and "findings" in item.fixturenames]
     wanted: set[Break] = {item.callspec.params["each"] for item in asked}
     with ThreadPoolExecutor(2) as pool:
         made = [
@@ -160,9 +161,8 @@ def in_the_tree(folder: Path, wanted: set[Break]) -> Findings:
     """What the words of `make check`, and the tests that guard the tree, find in a tree that is broken in every way."""
     tree = copied(folder)
     outgrown = broken(tree, [*WORDS, *TESTS])
-    swap("pyproject.toml", r'(?<=^include = )\["tocsin",.*?\]', '["tests/broken_types.py"]')(
-        tree
-    )  # of basedpyright, whose look at all takes minutes
+    # What basedpyright looks at: all of it takes minutes.
+    swap("pyproject.toml", r'(?<=^include = )\["tocsin",.*?\]', '["tests/broken_types.py"]')(tree)
     found = {name: word(tree, name) for name in sorted({each.check for each in WORDS if each in wanted})}
     return Findings(outgrown, {**found, **failures(tree, *guards_of(wanted, GUARDS))})
 
