@@ -73,13 +73,16 @@ document.querySelector(".filter input").focus();
 
 
 def sizes() -> dict[str, float]:
-    """What the build weighs, in KB as gzip and as brotli sends it: all pages and languages, and what comes before the first page."""
+    """What the build weighs, in KB as gzip and as brotli: what comes before the first page, all pages in English, and in all languages."""
     found: dict[str, float] = {}
     index = (BUILD / "index.html").read_text("utf-8")
     for suffix, name in ((".js", "javascript"), (".css", "css")):
         files = sorted((BUILD / "assets").glob(f"*{suffix}"))
         first = [file for file in files if f"assets/{file.name}" in index]
-        for part, chosen in (("first", first), ("all", files)):
+        parts = {"first": first, "all": files}
+        if suffix == ".js":
+            parts["english"] = [file for file in files if not file.name.startswith("de-")]
+        for part, chosen in parts.items():
             found[f"{name}_{part}_gz_kb"] = round(sum(len(gzip.compress(file.read_bytes(), 9)) for file in chosen) / 1000, 1)
             found[f"{name}_{part}_br_kb"] = round(sum(file.with_name(f"{file.name}.br").stat().st_size for file in chosen) / 1000, 1)
     return found

@@ -36,6 +36,12 @@ const GROUPS = [
   { name: "parts", test: /src/, minShareCount: 2, priority: 1 },
 ];
 
+/** Words are named after their language. */
+const chunkFileNames = ({ facadeModuleId }: { facadeModuleId?: string | null }): string => {
+  const [, language] = /\/words\/(\w+)\//.exec(facadeModuleId ?? "") ?? [];
+  return `assets/${language ? `${language}-` : ""}[name]-[hash].js`;
+};
+
 export default defineConfig({
   plugins: [brotli],
   base: "/console/",
@@ -46,7 +52,7 @@ export default defineConfig({
     assetsInlineLimit: 0, // the Content-Security-Policy takes nothing inline
     modulePreload: { polyfill: false },
     reportCompressedSize: true,
-    rolldownOptions: { output: { codeSplitting: { groups: GROUPS } } },
+    rolldownOptions: { output: { codeSplitting: { groups: GROUPS }, chunkFileNames } },
   },
   // `npx vite` serves the sources in front of a gateway that runs: TOCSIN_URL, and TOCSIN_API_KEY in place of a sign-in.
   server: { proxy: { "/v1": own, "/v2": own, "/ping": own, "/console/frame": own, "/health": own, "/session": key ? { ...own, rewrite: () => "/v1/auth:verify" } : own } },

@@ -75,7 +75,9 @@ class OnCall:
 
     async def each(self, *, tenant: str, rotations: Sequence[str], at: int) -> list[OnCallAnswer]:
         """Who is on call in each of some rotations at an instant."""
-        found = await self._histories.in_force(tenant=tenant, ids=rotations, at=at, around=SEEN) if rotations else {}
+        if not rotations:
+            return []
+        found = await self._histories.in_force(tenant=tenant, ids=rotations, at=at, around=SEEN)
         return await self._answers(tenant, rotations, found, at)
 
     async def page(self, *, tenant: str, at: int | None, recipient: str, after: str, limit: int) -> tuple[list[OnCallAnswer], str | None]:

@@ -20,9 +20,9 @@ from mailer_svc.domain import (
 )
 from mailer_svc.domain.preferences import ANY, checked_quiet_times
 from mailer_svc.ports import CategoryStore, GroupStore, PreferenceStore, StoredPreferences, SuppressionQuery, Suppressions
-from mailer_svc.service.searching import mentions, search
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
+from tocsin.searching import mentions, search
 
 MEMBERS_A_LINE: Final = 10_000
 """Most members in a line of an export, as in the contract."""

@@ -19,8 +19,8 @@ from mailer_svc.domain import (
 )
 from mailer_svc.ports import AlarmUses, Renderer, TemplateStore
 from mailer_svc.service.drafts import TemplateChecks
-from mailer_svc.service.searching import mentions, search
 from tocsin.errors import InvalidInput, TocsinError
+from tocsin.searching import mentions, search
 
 _CACHE_BYTES: Final = 64 << 20
 

@@ -15,6 +15,7 @@ from scheduler_svc.handlers.times import length_of, set_instant, set_length
 from scheduler_svc.service.escalation_policies import EscalationPolicies
 from tocsin.api.scheduler.v1 import escalation_policy_service_pb2 as pb
 from tocsin.api.scheduler.v1 import escalation_policy_service_pb2_grpc as rpc
+from tocsin.listing import FilterField, parse_filter
 from tocsin.masks import fields_to_change
 from tocsin.mesh.context import principal
 from tocsin.mesh.validation import RequestValidator
@@ -24,6 +25,7 @@ from tocsin.stored import int32
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _COLLECTION: Final = "escalationPolicies/"
+_FILTER: Final = {"text": FilterField(operators=("=",))}
 _WRITABLE: Final = ("display_name", "steps", "repeat", "round_robin", "unacknowledge_after", "resolve_after", "time_zone")
 
 
@@ -52,10 +54,14 @@ class EscalationPolicyHandlers(rpc.EscalationPolicyServiceServicer):
         """Lists policies, by name."""
         tenant = principal().tenant
 
-        async def read(behind: tuple[str] | None, most: int) -> tuple[Sequence[StoredPolicy], None]:
-            return await self._policies.page(tenant, after=behind[0] if behind else "", size=most), None
+        wanted = {condition.field: str(condition.value) for condition in parse_filter(request.filter, fields=_FILTER)}
 
-        listing = Listing(f"escalationPolicies/{tenant}", (str,))
+        async def read(behind: tuple[str] | None, most: int) -> tuple[Sequence[StoredPolicy], tuple[str] | None]:
+            after = behind[0] if behind else ""
+            found, further = await self._policies.page(tenant, after=after, size=most, text=wanted.get("text", ""))
+            return found, (further,) if further is not None else None
+
+        listing = Listing(f"escalationPolicies/{tenant} {request.filter}".rstrip(), (str,))
         found, more = await list_page(request, listing, read=read, show=_policy, place=lambda item: (item.id,))
         return pb.ListEscalationPoliciesResponse(escalation_policies=found, next_page_token=more)
 

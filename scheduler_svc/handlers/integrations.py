@@ -19,6 +19,7 @@ from scheduler_svc.service.integrations import Integrations, IntegrationSpec
 from tocsin.api.scheduler.v1 import incident_service_pb2
 from tocsin.api.scheduler.v1 import integration_service_pb2 as pb
 from tocsin.api.scheduler.v1 import integration_service_pb2_grpc as rpc
+from tocsin.listing import FilterField, parse_filter
 from tocsin.masks import fields_to_change
 from tocsin.mesh.context import principal
 from tocsin.mesh.validation import RequestValidator
@@ -30,6 +31,7 @@ Severity = incident_service_pb2.Incident.Severity
 
 _COLLECTION: Final = "integrations/"
 _POLICIES: Final = "escalationPolicies/"
+_FILTER: Final = {"text": FilterField(operators=("=",))}
 _WRITABLE: Final = ("display_name", "kind", "escalation_policy", "default_severity", "mapping", "by_group", "paused")
 _SOURCES: Final = (
     ("title", "title"),
@@ -83,10 +85,14 @@ class IntegrationHandlers(rpc.IntegrationServiceServicer):
         """Lists integrations, by name."""
         tenant = principal().tenant
 
-        async def read(behind: tuple[str] | None, most: int) -> tuple[Sequence[StoredIntegration], None]:
-            return await self._integrations.page(tenant, after=behind[0] if behind else "", size=most), None
+        wanted = {condition.field: str(condition.value) for condition in parse_filter(request.filter, fields=_FILTER)}
 
-        listing = Listing(f"integrations/{tenant}", (str,))
+        async def read(behind: tuple[str] | None, most: int) -> tuple[Sequence[StoredIntegration], tuple[str] | None]:
+            after = behind[0] if behind else ""
+            found, further = await self._integrations.page(tenant, after=after, size=most, text=wanted.get("text", ""))
+            return found, (further,) if further is not None else None
+
+        listing = Listing(f"integrations/{tenant} {request.filter}".rstrip(), (str,))
         found, more = await list_page(request, listing, read=read, show=integration_message, place=lambda item: (item.id,))
         return pb.ListIntegrationsResponse(integrations=found, next_page_token=more)
 

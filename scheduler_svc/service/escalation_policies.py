@@ -11,6 +11,7 @@ from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
 from tocsin.recurrence import zone
 from tocsin.recurrence.errors import UnknownZone
+from tocsin.searching import mentions, search
 
 _ATTEMPTS = 5
 
@@ -45,9 +46,20 @@ class EscalationPolicies:
         """
         return await self._store.get(tenant, policy)
 
-    async def page(self, tenant: str, *, after: str, size: int) -> Sequence[EscalationPolicy]:
-        """Policies behind an id, by id."""
-        return await self._store.page(tenant, after=after, size=size)
+    async def page(self, tenant: str, *, after: str, size: int, text: str = "") -> tuple[Sequence[EscalationPolicy], str | None]:
+        """Policies behind an id, by id, with ``text`` in their ids or names.
+
+        With fewer than ``size`` comes where to go on; None: they were the last.
+        """
+        if not text:
+            return await self._store.page(tenant, after=after, size=size), None
+        return await search(
+            lambda behind, most: self._store.page(tenant, after=behind, size=most),
+            meets=lambda policy: mentions(text, policy.id, policy.display_name),
+            place=lambda policy: policy.id,
+            after=after,
+            limit=size,
+        )
 
     async def update(
         self, tenant: str, policy: str, *, etag: str, change: Callable[[EscalationPolicy], tuple[str, EscalationPlan]]

@@ -26,6 +26,7 @@ from scheduler_svc.ports.incidents import EscalationPolicyStore
 from scheduler_svc.ports.integrations import IntegrationStore
 from tocsin.clock import Clock
 from tocsin.errors import FailedPrecondition, InvalidInput
+from tocsin.searching import mentions, search
 
 _ATTEMPTS: Final = 5
 _GROUPING: Final = frozenset({IntegrationKind.ALERTMANAGER, IntegrationKind.GRAFANA})
@@ -74,9 +75,20 @@ class Integrations:
         """
         return await self._store.get(tenant, integration)
 
-    async def page(self, tenant: str, *, after: str, size: int) -> Sequence[Integration]:
-        """Integrations behind an id, by id."""
-        return await self._store.page(tenant, after=after, size=size)
+    async def page(self, tenant: str, *, after: str, size: int, text: str = "") -> tuple[Sequence[Integration], str | None]:
+        """Integrations behind an id, by id, with ``text`` in their ids or names.
+
+        With fewer than ``size`` comes where to go on; None: they were the last.
+        """
+        if not text:
+            return await self._store.page(tenant, after=after, size=size), None
+        return await search(
+            lambda behind, most: self._store.page(tenant, after=behind, size=most),
+            meets=lambda integration: mentions(text, integration.id, integration.display_name),
+            place=lambda integration: integration.id,
+            after=after,
+            limit=size,
+        )
 
     async def update(self, tenant: str, integration: str, *, etag: str, change: Callable[[Integration], IntegrationSpec]) -> Integration:
         """Gives an integration what ``change`` makes of it.

@@ -170,6 +170,19 @@ async def test_an_override_by_dragging_over_the_calendar(browser: Chromium, home
     assert await page.value("violations") == []
 
 
+@pytest.mark.parametrize("page", ["policies", "integrations"])
+async def test_a_list_is_searched_by_a_word(browser: Chromium, home: str, page: str) -> None:
+    """Policies and integrations, by a part of an id or name whatever its case; that nothing matches is said."""
+    seen = await shown(browser, f"{home}/{page}", **DESK)
+    await fill(seen, ".filter input", "no such thing")
+    await strike(seen, "Enter")
+    await seen.until(says("Nothing matches the filter."))
+    await fill(seen, ".filter input", "OSTIL")
+    await strike(seen, "Enter")
+    await seen.until(f"location.search.includes('OSTIL') && document.querySelector('.rows a[href*=\"/{page}/hostile\"]') !== null")
+    assert await seen.value("violations") == []
+
+
 async def test_a_gap_comes_first_and_is_covered(browser: Chromium, home: str, stack: RunningStack) -> None:
     """A time without anybody stands at the top; its button opens the form for that time."""
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=3)

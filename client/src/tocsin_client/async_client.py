@@ -5237,6 +5237,7 @@ class AsyncClient(AsyncCore):
         *,
         page_size: int | None = None,
         page_token: str | None = None,
+        filter: str | None = None,
         timeout: float | None = None,
     ) -> AsyncPages[models.ListEscalationPoliciesResponse, models.EscalationPolicy]:
         """Lists policies, by name.
@@ -5246,9 +5247,11 @@ class AsyncClient(AsyncCore):
         Args:
             page_size: Most of them wanted; 50 unless given, at most 1000.
             page_token: next_page_token of the page before.
+            filter: AIP-160 conditions on text: what is in the id or in the display name, whatever the case. A page may be short of
+                matches before the last one.
             timeout: seconds for one answer; what the contract says unless given.
         """
-        return self._pages(contract.LIST_ESCALATION_POLICIES, {"page_size": page_size, "page_token": page_token}, "escalation_policies", timeout)
+        return self._pages(contract.LIST_ESCALATION_POLICIES, {"page_size": page_size, "page_token": page_token, "filter": filter}, "escalation_policies", timeout)
 
     async def update_escalation_policy(
         self,
@@ -5642,6 +5645,7 @@ class AsyncClient(AsyncCore):
         *,
         page_size: int | None = None,
         page_token: str | None = None,
+        filter: str | None = None,
         timeout: float | None = None,
     ) -> AsyncPages[models.ListIntegrationsResponse, models.Integration]:
         """Lists integrations, by name.
@@ -5651,9 +5655,11 @@ class AsyncClient(AsyncCore):
         Args:
             page_size: Most of them wanted; 50 unless given, at most 1000.
             page_token: next_page_token of the page before.
+            filter: AIP-160 conditions on text: what is in the id or in the display name, whatever the case. A page may be short of
+                matches before the last one.
             timeout: seconds for one answer; what the contract says unless given.
         """
-        return self._pages(contract.LIST_INTEGRATIONS, {"page_size": page_size, "page_token": page_token}, "integrations", timeout)
+        return self._pages(contract.LIST_INTEGRATIONS, {"page_size": page_size, "page_token": page_token, "filter": filter}, "integrations", timeout)
 
     async def update_integration(
         self,

@@ -3526,6 +3526,7 @@ LIST_ESCALATION_POLICIES = Call(
     params={
         "page_size": Param("pageSize", INTEGER),
         "page_token": Param("pageToken", TEXT),
+        "filter": Param("filter", TEXT),
     },
     answer=message("ListEscalationPoliciesResponse"),
     repeat="always",
@@ -3791,6 +3792,7 @@ LIST_INTEGRATIONS = Call(
     params={
         "page_size": Param("pageSize", INTEGER),
         "page_token": Param("pageToken", TEXT),
+        "filter": Param("filter", TEXT),
     },
     answer=message("ListIntegrationsResponse"),
     repeat="always",

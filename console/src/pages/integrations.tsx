@@ -1,11 +1,12 @@
 /** Integrations: where alerts come from, what came last, and what became of it. */
 
 import { useLocation } from "preact-iso";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { answer, api, idOf, type Schemas } from "../api/client";
 import { sure } from "../parts/ask";
 import { AsOf, Button, CommandLine, Copy, Empty, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
 import { Choice, Form, Text } from "../parts/fields";
+import { Filter, filterOf, textFilter } from "../parts/filter";
 import { List, type Column } from "../parts/list";
 import { Try } from "../parts/mapping";
 import { State, type Tone } from "../parts/mark";
@@ -56,15 +57,20 @@ const _columns = (): Column<Integration>[] => [
 export default function Integrations({ params }: { params?: { id?: string } }) {
   const { query, route } = useLocation();
   const id = params?.id;
+  const filter = textFilter(filterOf(query));
   const list = useParts(
     async (pageToken, signal) => {
-      const found = await answer(api.GET("/v1/integrations", { params: { query: { pageSize: 200, pageToken } }, signal }), "GET /v1/integrations");
+      const found = await answer(api.GET("/v1/integrations", { params: { query: { pageSize: 200, pageToken, filter } }, signal }), "GET /v1/integrations");
       return { rows: found.integrations, next: found.nextPageToken ?? "" };
     },
-    [],
+    [filter],
     ["incident"],
     (row) => row.name ?? "",
   );
+  useEffect(() => {
+    if (list.data && list.rows.length === 0) list.more?.(); // a page of a search may have found nothing yet
+  }, [list.data, list.more]);
+  const tail = filter ? `?filter=${encodeURIComponent(filter)}` : "";
   const adding = query["add"] !== undefined && !id;
   const add = may("incidents:write") && (
     <a class="button main" href={`${_HERE}?add`}>
@@ -75,17 +81,18 @@ export default function Integrations({ params }: { params?: { id?: string } }) {
     <>
       <Head title={words().pages.integrations}>{add}</Head>
       <Tabs of="/console/integrations" first={words().pages.integrations} />
+      <Filter offers={[]} example={words().person.findGroup} meant={textFilter} />
       <AsOf at={list.at} error={list.data ? list.error : null} />
       {list.error && !list.data && <Failure error={list.error} again={list.again} />}
       <div class={id || adding ? "beside" : "alone"}>
         {!list.data && !list.error && <Shape />}
-        {list.data && list.rows.length === 0 && (
-          <Empty sentence={words().integration.none} line="tocsin integration create alertmanager --id prometheus">
-            {add}
+        {list.data && list.rows.length === 0 && !list.more && (
+          <Empty sentence={filter ? words().nothingMatches : words().integration.none} line="tocsin integration create alertmanager --id prometheus">
+            {!filter && add}
           </Empty>
         )}
         {list.rows.length > 0 && (
-          <List label={words().pages.integrations} rows={list.rows} columns={_columns()} id={(row) => row.name ?? ""} href={(row) => `${_HERE}/${idOf(row.name)}`} open={id && `integrations/${id}`} more={list.more} />
+          <List label={words().pages.integrations} rows={list.rows} columns={_columns()} id={(row) => row.name ?? ""} href={(row) => `${_HERE}/${idOf(row.name)}${tail}`} open={id && `integrations/${id}`} more={list.more} />
         )}
         {adding && (
           <Panel title={words().integration.add} back={_HERE}>
@@ -97,7 +104,7 @@ export default function Integrations({ params }: { params?: { id?: string } }) {
             />
           </Panel>
         )}
-        {id && <One key={id} id={id} changed={list.again} />}
+        {id && <One key={id} id={id} back={`${_HERE}${tail}`} changed={list.again} />}
       </div>
     </>
   );
@@ -155,7 +162,7 @@ function IntegrationForm({ integration, done }: { integration?: Integration; don
   );
 }
 
-function One({ id, changed }: { id: string; changed: () => void }) {
+function One({ id, back, changed }: { id: string; back: string; changed: () => void }) {
   const { query, route, path } = useLocation();
   const at = { params: { path: { integration: id } } };
   const found = useLoaded((signal) => answer(api.GET("/v1/integrations/{integration}", { ...at, signal }), "GET /v1/integrations/{integration}"), [id], ["incident"]);
@@ -185,7 +192,7 @@ function One({ id, changed }: { id: string; changed: () => void }) {
     if (!(await sure(words().integration.reallyDelete(_name(integration as Integration)), words().alarm.remove))) return;
     if (!(await act(() => answer(api.DELETE("/v1/integrations/{integration}", at), "DELETE /v1/integrations/{integration}"), words().alarm.removed))) return;
     changed();
-    route(_HERE);
+    route(back);
   };
   if (integration && query["edit"] !== undefined) {
     return (
@@ -203,7 +210,7 @@ function One({ id, changed }: { id: string; changed: () => void }) {
     );
   }
   return (
-    <Panel title={integration ? _name(integration) : words().integration.one} back={_HERE}>
+    <Panel title={integration ? _name(integration) : words().integration.one} back={back}>
       {found.error && !integration && <Failure error={found.error} again={found.again} />}
       {!integration && !found.error && <Shape rows={6} />}
       {integration && (

@@ -1,9 +1,11 @@
 /** Escalation policies: who is told of an incident, step by step, until somebody answers. */
 
 import { useLocation } from "preact-iso";
+import { useEffect } from "preact/hooks";
 import { answer, api, idOf } from "../api/client";
 import { sure } from "../parts/ask";
 import { AsOf, Button, CommandLine, Copy, Empty, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
+import { Filter, filterOf, textFilter } from "../parts/filter";
 import { hoursInWords } from "../parts/hours";
 import { List, type Column } from "../parts/list";
 import { Panel } from "../parts/panel";
@@ -38,15 +40,20 @@ export default function Policies({ params }: { params?: { id?: string } }) {
   const { query, route } = useLocation();
   useDirectory();
   const id = params?.id;
+  const filter = textFilter(filterOf(query));
   const list = useParts(
     async (pageToken, signal) => {
-      const found = await answer(api.GET("/v1/escalationPolicies", { params: { query: { pageSize: 200, pageToken } }, signal }), "GET /v1/escalationPolicies");
+      const found = await answer(api.GET("/v1/escalationPolicies", { params: { query: { pageSize: 200, pageToken, filter } }, signal }), "GET /v1/escalationPolicies");
       return { rows: found.escalationPolicies, next: found.nextPageToken ?? "" };
     },
-    [],
+    [filter],
     [],
     (row) => row.name ?? "",
   );
+  useEffect(() => {
+    if (list.data && list.rows.length === 0) list.more?.(); // a page of a search may have found nothing yet
+  }, [list.data, list.more]);
+  const tail = filter ? `?filter=${encodeURIComponent(filter)}` : "";
   const adding = query["add"] !== undefined && !id;
   return (
     <>
@@ -58,13 +65,14 @@ export default function Policies({ params }: { params?: { id?: string } }) {
         )}
       </Head>
       <Tabs of="/console/on-call" first={words().duty.calendar} />
+      <Filter offers={[]} example={words().person.findGroup} meant={textFilter} />
       <AsOf at={list.at} error={list.data ? list.error : null} />
       {list.error && !list.data && <Failure error={list.error} again={list.again} />}
       <div class={id || adding ? "beside" : "alone"}>
         {!list.data && !list.error && <Shape />}
-        {list.data && list.rows.length === 0 && (
-          <Empty sentence={words().policy.none} line="tocsin policy apply nights.json">
-            {may("incidents:write") && (
+        {list.data && list.rows.length === 0 && !list.more && (
+          <Empty sentence={filter ? words().nothingMatches : words().policy.none} line="tocsin policy apply nights.json">
+            {may("incidents:write") && !filter && (
               <a class="button main" href="/console/on-call-setup">
                 {words().setup.title}
               </a>
@@ -72,7 +80,7 @@ export default function Policies({ params }: { params?: { id?: string } }) {
           </Empty>
         )}
         {list.rows.length > 0 && (
-          <List label={words().pages.policies} rows={list.rows} columns={_columns()} id={(row) => row.name ?? ""} href={(row) => `${_HERE}/${idOf(row.name)}`} open={id && `escalationPolicies/${id}`} more={list.more} />
+          <List label={words().pages.policies} rows={list.rows} columns={_columns()} id={(row) => row.name ?? ""} href={(row) => `${_HERE}/${idOf(row.name)}${tail}`} open={id && `escalationPolicies/${id}`} more={list.more} />
         )}
         {adding && (
           <Panel title={words().policy.add} back={_HERE}>
@@ -84,13 +92,13 @@ export default function Policies({ params }: { params?: { id?: string } }) {
             />
           </Panel>
         )}
-        {id && <One key={id} id={id} changed={list.again} />}
+        {id && <One key={id} id={id} back={`${_HERE}${tail}`} changed={list.again} />}
       </div>
     </>
   );
 }
 
-function One({ id, changed }: { id: string; changed: () => void }) {
+function One({ id, back, changed }: { id: string; back: string; changed: () => void }) {
   const { query, route, path } = useLocation();
   const at = { params: { path: { escalationPolicy: id } } };
   const found = useLoaded((signal) => answer(api.GET("/v1/escalationPolicies/{escalationPolicy}", { ...at, signal }), "GET /v1/escalationPolicies"), [id]);
@@ -100,7 +108,7 @@ function One({ id, changed }: { id: string; changed: () => void }) {
     const gone = await act(() => answer(api.DELETE("/v1/escalationPolicies/{escalationPolicy}", at), "DELETE /v1/escalationPolicies"), words().alarm.removed);
     if (!gone) return;
     changed();
-    route(_HERE);
+    route(back);
   };
   const test = async () => {
     if (!(await sure(words().policy.reallyTest(policyName(policy as Policy)), words().policy.test))) return;
@@ -125,7 +133,7 @@ function One({ id, changed }: { id: string; changed: () => void }) {
     );
   }
   return (
-    <Panel title={policy ? policyName(policy) : words().policy.one} back={_HERE}>
+    <Panel title={policy ? policyName(policy) : words().policy.one} back={back}>
       {found.error && !policy && <Failure error={found.error} again={found.again} />}
       {!policy && !found.error && <Shape rows={6} />}
       {policy && (

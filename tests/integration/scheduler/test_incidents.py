@@ -311,6 +311,8 @@ async def test_policies_are_made_changed_and_removed(duty: Duty) -> None:
             await duty.policies.UpdateEscalationPolicy(policy_pb.UpdateEscalationPolicyRequest(escalation_policy=patch))
         listed = await duty.policies.ListEscalationPolicies(policy_pb.ListEscalationPoliciesRequest())
         assert [policy.name for policy in listed.escalation_policies] == [made.name]
+        asked = [policy_pb.ListEscalationPoliciesRequest(filter=f"text={word}") for word in ("NIGHT", "absent")]
+        assert [len((await duty.policies.ListEscalationPolicies(each)).escalation_policies) for each in asked] == [1, 0]
         gone = policy_pb.DeleteEscalationPolicyRequest(name=made.name)
         await duty.policies.DeleteEscalationPolicy(gone)
         with pytest.raises(NotFound):

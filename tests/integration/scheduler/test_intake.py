@@ -273,6 +273,8 @@ async def test_keys(door: Door) -> None:
     with door.user():
         rotated = await door.integrations.RotateIntegrationKey(pb.RotateIntegrationKeyRequest(name=made.name))
         listed = await door.integrations.ListIntegrations(pb.ListIntegrationsRequest())
+        searches = [pb.ListIntegrationsRequest(filter=f'text="{word}"') for word in (made.name.rpartition("/")[2].upper(), "absent")]
+        assert [len((await door.integrations.ListIntegrations(each)).integrations) for each in searches] == [1, 0]
     assert rotated.key not in ("", made.key)
     assert [item.key for item in listed.integrations] == [""]
     with pytest.raises(NotFound):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from mailer_svc.service.searching import mentions, search
+from tocsin.searching import mentions, search
 
 ROWS = [f"{number:05}" for number in range(5000)]
 
