@@ -22,7 +22,7 @@ def topic(tenant: str) -> str:
     return f"rotations/{tenant}"
 
 
-class _Place(NamedTuple):
+class _OnCallPosition(NamedTuple):
     """How far a watch has told: changes up to a number, and hand-overs up to that of a rotation at an instant."""
 
     change: int
@@ -32,7 +32,7 @@ class _Place(NamedTuple):
     def token(self) -> str:
         return "-".join(map(str, self))
 
-    def behind(self, answer: OnCallAnswer) -> "_Place":
+    def behind(self, answer: OnCallAnswer) -> "_OnCallPosition":
         """The same changes, with the interval of the answer, if that is later than what was told."""
         start = answer.interval.start if answer.interval is not None else 0
         _, instant, rotation = max(self, self._replace(instant=start, rotation=answer.rotation))
@@ -63,7 +63,7 @@ class OnCallWatch:
         Raises:
             InvalidInput: the token is not one of ours.
         """
-        place = _parsed(token) or _Place(await self._store.end_of_changes(), self._clock.micros(), _BEHIND_ALL)
+        place = _parsed(token) or _OnCallPosition(await self._store.end_of_changes(), self._clock.micros(), _BEHIND_ALL)
         ends: dict[str, int] | None = None
         async with self._hints.subscribe(topic(tenant), poll_seconds=_POLL_SECONDS) as hints:
             while True:
@@ -110,7 +110,7 @@ def _noted(ends: dict[str, int], answers: Sequence[OnCallAnswer]) -> dict[str, i
     return {one: end for one, end in (ends | known).items() if one not in gone}
 
 
-def _parsed(token: str) -> _Place | None:
+def _parsed(token: str) -> _OnCallPosition | None:
     """The place in a token; None for an empty one.
 
     Raises:
@@ -121,4 +121,4 @@ def _parsed(token: str) -> _Place | None:
     found = _TOKEN.fullmatch(token)
     if found is None:
         raise InvalidInput.at("resumeToken", "is not a token that a change came with")
-    return _Place(int(found[1]), int(found[2]), found[3])
+    return _OnCallPosition(int(found[1]), int(found[2]), found[3])
