@@ -44,6 +44,7 @@ class MailOffice:
         self.sender = AccountMailSender(
             store=self.store,
             accounts=self.store,
+            owners=self.store,
             tokens=self.tokens,
             postman=self.box,
             link=lambda path: f"https://tocsin.example{path}",

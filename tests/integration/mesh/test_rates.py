@@ -35,8 +35,9 @@ async def test_a_service_without_a_door_bounds_its_callers() -> None:
     fields = dict(told.value.trailing_metadata())
     assert fields["ratelimit-policy"] == '"class-default";q=2;w=3600'
     retry = error_details_pb2.RetryInfo()
-    details = status_pb2.Status.FromString(fields["grpc-status-details-bin"]).details
-    assert any(each.Unpack(retry) for each in details)
+    status = fields["grpc-status-details-bin"]
+    assert isinstance(status, bytes)
+    assert any(each.Unpack(retry) for each in status_pb2.Status.FromString(status).details)
     assert 3500 < retry.retry_delay.ToSeconds() <= 3600
 
 
