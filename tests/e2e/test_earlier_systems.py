@@ -129,7 +129,9 @@ SENSORS: Final = [
         text=f"curl {AT}/token -d 'grant_type=refresh_token&refresh_token=$NEXT&scope=events:read'",
         shape={**PAIR, "scope": "events:read profile:read"},
     ),
+    # Used twice, it ends its session, and the access tokens of that at every gateway.
     Line(text=f"curl {AT}/token -d 'grant_type=refresh_token&refresh_token=$REFRESH'", status=400, shape={"error": "invalid_grant"}),
+    Line(text=f"curl -X POST {AT}/token -d 'username=user-$ID&password=test_pass123'", shape=PAIR, keeps={"TOKEN": "access_token"}),
     Line(text=f"curl {AT}/token -d 'username=user-$ID&password=wrong_pass'", status=400, shape={"error": "invalid_grant"}),
     Line(text=f"curl {AT}/token -d 'grant_type=password&username=user-$ID'", status=400, shape={"error": "invalid_request"}),
     Line(text=f"curl {AT}/token -d 'grant_type=refresh_token'", status=400, shape={"error": "invalid_request"}),

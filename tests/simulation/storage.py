@@ -89,6 +89,7 @@ class Storage:
         self._server = Process("database")
         self._waiting: dict[SimTask, Process] = {}
         self._ghosts: list[asyncio.Future[None]] = []
+        self._writer: Process | None = None
 
     def close(self) -> None:
         """Throws everything away."""
@@ -108,6 +109,10 @@ class Storage:
         for task in found:
             task.process = self._server
         return len(found)
+
+    def writes_for(self, process: Process) -> bool:
+        """Whether a transaction of a process is open, which gives others their turn in between."""
+        return self._writer is process
 
     @contextmanager
     def _on_the_way(self) -> Generator[Process]:
@@ -148,6 +153,9 @@ class Storage:
         if self.away:
             self.counts["database away"] += 1
         elif not self._fails("refused transactions", self.storage_faults.refused):
+            # There is one connection: what is written is seen when it is committed, which takes no time.
+            while self._writer is not None:  # noqa: ASYNC110  whoever commits wakes nobody, who might be dead by then
+                await asyncio.sleep(0)
             return
         await self._back(owner)
         raise DatabaseUnavailable("The simulated database is away.", retry_after=1.0)
@@ -159,12 +167,15 @@ class Storage:
             await self._arrive(owner)
         self._transactions += 1
         self.raw.execute("BEGIN IMMEDIATE")
+        self._writer = owner
         try:
             yield cast("AsyncConnection", SimConnection(self.connection, self.raw))
         except BaseException:
             self.raw.execute("ROLLBACK")
+            self._writer = None
             await self._back(owner)
             raise
+        self._writer = None
         if self._fails("aborted transactions", self.storage_faults.aborted):
             self.raw.execute("ROLLBACK")
             await self._back(owner)

@@ -149,6 +149,9 @@ class World:
         """Kills the incarnation, if it is still that one, and starts another after ``down`` seconds."""
         if process is None or host.process is not process or process.fate is Fate.DEAD:
             return
+        if self.storage.writes_for(process):  # a transaction takes no time: it has ended, or has not begun, when its process dies
+            process.after_steps(1, lambda: self.kill_host(host, process, down))
+            return
         carried = self.storage.on_their_way(process, 0.3)
         process.kill()
         self.doomed.pop(process, None)
@@ -183,6 +186,9 @@ class World:
         """Stops it as SIGSTOP does, for a while."""
         process = host.process
         if process is None or not process.running:
+            return
+        if self.storage.writes_for(process):
+            process.after_steps(1, lambda: self.freeze_host(host, seconds))
             return
         carried = self.storage.on_their_way(process, 0.3)
         process.freeze()

@@ -15,22 +15,59 @@ from tocsin.protojson.fields import FieldKind, JsonValue, MessageField, MessageT
 from tocsin.protojson.masks import Odd
 from tocsin.protojson.paths import camel, is_odd
 from tocsin.protojson.printing import PLAIN, Printing, dumped, with_numbers
-from tocsin.values import MAX_ITEMS, TOO_MANY_ITEMS, ValueRefused, check_text
+from tocsin.values import MAX_ITEMS, TOO_MANY_ITEMS, ValueRefused, check_text, join, member
 
 
 class UnreadableReply(Internal):
     """A service sent an answer that cannot be read."""
 
 
+class _NameRepeated(Exception):
+    """An object has a name twice."""
+
+
+class _Repetitive(dict[str, JsonValue]):
+    """An object that has a name twice."""
+
+    name = ""
+
+
 def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise InvalidInput.at(key, "given twice in one object")
-            seen.add(key)
+        raise _NameRepeated
     return found
+
+
+def _marked(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    marked, seen = _Repetitive(found), set[str]()
+    marked.name = next(name for name, _ in pairs if name in seen or seen.add(name))
+    return marked
+
+
+def _repeated(text: str) -> str:
+    """Where an object of a JSON text has a name twice; read once more, for whoever reads an object does not know where it lies."""
+    waiting: list[tuple[str, JsonValue]] = [("", _MARKING_DECODER.decode(text))]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, _Repetitive):
+            return join(path, member(value.name))
+        if isinstance(value, dict):
+            waiting += [(join(path, member(name)), inner) for name, inner in reversed(value.items())]
+        elif isinstance(value, list):
+            waiting += [(f"{path}[{place}]", inner) for place, inner in enumerate(value)]
+    raise AssertionError("no name is given twice")
+
+
+def _read(text: str) -> JsonValue:
+    try:
+        return cast("JsonValue", _DECODER.decode(text))
+    except _NameRepeated:
+        place = _repeated(text).encode(errors="backslashreplace").decode()
+        raise InvalidInput.at(place, "given twice in one object") from None
 
 
 def _no_constant(name: str) -> float:
@@ -45,6 +82,7 @@ _JSON_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\(?:.|\Z))*+(?:"|\Z)', re.DOTA
 _WHOLE: Final = re.compile(r'"(?:[^"\\]++|\\.)*+\\?(?:"|\Z)|(?<=[0-9])(?<!-0)\.0(?![0-9])', re.DOTALL)
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+_MARKING_DECODER = json.JSONDecoder(object_pairs_hook=_marked)
 
 
 class NotJson(InvalidInput):
@@ -61,7 +99,7 @@ def load_json(body: bytes, *, name: str = "The body") -> JsonValue:
     if _has_too_many(body):
         raise InvalidInput(f"{name} {TOO_MANY_ITEMS}.")
     try:
-        value = cast("JsonValue", _DECODER.decode(body.decode()))
+        value = _read(body.decode())
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{name} is not UTF-8.") from error
     except json.JSONDecodeError as error:

@@ -127,6 +127,30 @@ def test_refuses_what_is_not_json(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ('{"a": 1, "a": 2}', "a"),
+        ('{"a": {"b": [1, {"c": 1, "d": 2, "c": 3}]}}', "a.b[1].c"),
+        ('{"a.b": {"": 1, "": 1}}', '["a.b"][""]'),
+        (r'{"\ud800": {"a": 1, "a": 2}}', r'["\ud800"].a'),
+    ],
+)
+def test_a_name_that_comes_twice_is_named_with_its_place(body: str, place: str) -> None:
+    """Wherever the object lies; in words that can be sent."""
+    with pytest.raises(InvalidInput, match="given twice in one object") as refused:
+        load_json(body.encode())
+    assert [violation.field for violation in refused.value.violations] == [place]
+    assert place.encode()
+
+
+@pytest.mark.parametrize(("rest", "reason"), [("[" * 9000 + "]" * 9000 + "}", "nested too deeply"), ("oops", "not valid JSON")])
+def test_what_follows_a_name_that_comes_twice_is_still_read(rest: str, reason: str) -> None:
+    """A text is refused for what is worse, and never by an error of ours."""
+    with pytest.raises(InvalidInput, match=reason):
+        load_json(f'{{"x": {{"a": 1, "a": 2}}, "y": {rest}'.encode())
+
+
+@pytest.mark.parametrize(
     ("text", "same"),
     [
         ('{"span": "5m"}', '{"span": "300s"}'), ('{"span": "1h30m"}', '{"span": "5400s"}'), ('{"span": "90"}', '{"span": "90s"}'),
