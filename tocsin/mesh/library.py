@@ -24,7 +24,8 @@ from tocsin.mesh.client.foreign import TlsFiles
 from tocsin.mesh.health import Check
 from tocsin.mesh.limits import parse_limits
 from tocsin.mesh.options import ProcessOptions
-from tocsin.mesh.policy import MethodPolicy, PolicyError, checked, own_policies, read, with_imports
+from tocsin.mesh.policy import MethodPolicy, PolicyError, checked, read, with_imports
+from tocsin.mesh.policy_sources import own_policies
 from tocsin.mesh.principal import Verifier
 from tocsin.mesh.server import MeshServer
 from tocsin.mesh.server.mesh_server import Handler

@@ -18,7 +18,7 @@ from google.api import annotations_pb2, field_info_pb2
 from google.protobuf import descriptor_pb2, duration_pb2
 from google.protobuf.descriptor import FileDescriptor
 
-from tocsin.api.mesh.v1 import http_pb2, mesh_service_pb2, policy_pb2
+from tocsin.api.mesh.v1 import http_pb2, policy_pb2
 from tocsin.mesh.breaker import BreakerRule
 from tocsin.mesh.policy_options import merged_options
 from tocsin.mesh.request_id import RequestIdField
@@ -182,12 +182,6 @@ def policies() -> Mapping[str, MethodPolicy]:
         PolicyError: a method lacks something that is mandatory.
     """
     return checked(read(contract()))
-
-
-@cache
-def own_policies() -> Mapping[str, MethodPolicy]:
-    """The policy of every method of the mesh's own service, by path."""
-    return checked(read(with_imports([mesh_service_pb2.DESCRIPTOR]), package=mesh_service_pb2.DESCRIPTOR.package))
 
 
 def with_imports(files: Iterable[FileDescriptor]) -> descriptor_pb2.FileDescriptorSet:

@@ -1,4 +1,4 @@
-"""Which part of a contract said what a policy says."""
+"""Where policies come from: the mesh's own contract, and which part of a contract said what a policy says."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -6,11 +6,17 @@ from typing import Any
 
 from google.protobuf import descriptor_pool
 
-from tocsin.api.mesh.v1 import policy_pb2
-from tocsin.mesh.policy import DESCRIPTORS, MethodPolicy, contract, qualified
+from tocsin.api.mesh.v1 import mesh_service_pb2, policy_pb2
+from tocsin.mesh.policy import DESCRIPTORS, MethodPolicy, checked, contract, qualified, read, with_imports
 
 _Options = Mapping[str, policy_pb2.Policy]
 """Of a method and of its service."""
+
+
+@cache
+def own_policies() -> Mapping[str, MethodPolicy]:
+    """The policy of every method of the mesh's own service, by path."""
+    return checked(read(with_imports([mesh_service_pb2.DESCRIPTOR]), package=mesh_service_pb2.DESCRIPTOR.package))
 
 
 def declared_by(policy: MethodPolicy, name: str) -> str:

@@ -19,7 +19,8 @@ from tocsin.config import ConfigError
 from tocsin.errors import CircuitOpen, DeadlineExceeded, NotFound, PermissionDenied, Unauthenticated, Unavailable
 from tocsin.mesh.context import acting_as
 from tocsin.mesh.library import MutualTls, ServerTls, ServiceProcess, contract_policies
-from tocsin.mesh.policy import PolicyError, own_policies
+from tocsin.mesh.policy import PolicyError
+from tocsin.mesh.policy_sources import own_policies
 from tocsin.testing.waiting import eventually
 
 CONTRACT = [descriptor_pool.Default().FindFileByName("tocsin/test/v1/echo.proto")]
