@@ -52,11 +52,11 @@ async def left(client: httpx2.AsyncClient, run: str) -> int:
 
 async def test_each_stage_is_told_and_nothing_stays(stack: RunningStack, client: httpx2.AsyncClient) -> None:
     """Alarms stored, calls of three kinds, firings with their lateness, and what each process uses; all that was made is removed."""
-    words = ("--alarms", "120", "--rate", "20", "--seconds", "2", "--firings", "10", "--firing-seconds", "2")
+    words = ("--alarms", "40", "--rate", "20", "--seconds", "2", "--firings", "10", "--firing-seconds", "2")
     told = await asyncio.to_thread(bench, stack, *words)
     stages = {stage["name"].partition(" ")[0]: stage for stage in told["stages"]}
     assert list(stages) == ["store", "call", "fire", "remove"]
-    assert (stages["store"]["done"], stages["call"]["done"]) == (120, 40)
+    assert (stages["store"]["done"], stages["call"]["done"]) == (40, 40)
     assert {kind: (calls["answered"], calls["failed"]) for kind, calls in stages["call"]["calls"].items()} == {
         "rest": (20, {}),
         "grpc": (10, {}),
@@ -69,10 +69,10 @@ async def test_each_stage_is_told_and_nothing_stays(stack: RunningStack, client:
 
 async def test_ctrl_c_ends_it_with_the_tables_so_far(stack: RunningStack, client: httpx2.AsyncClient) -> None:
     """What it made is removed before it ends."""
-    words = ("--alarms", "100", "--rate", "5", "--seconds", "3000", "--mix", "rest=1")
+    words = ("--alarms", "30", "--rate", "5", "--seconds", "3000", "--mix", "rest=1")
     done = await asyncio.to_thread(interrupted, line(stack, *words), "  call")  # how far it is
     assert done.returncode == 0, done.stderr
-    assert "store 100 alarms" in done.stdout
+    assert "store 30 alarms" in done.stdout
     assert "stopped early" in done.stdout
     assert "are left" not in done.stdout
     assert "fire" not in done.stdout
