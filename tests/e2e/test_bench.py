@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from tocsin.testing.stack import RunningStack
+from tocsin.testing.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -84,6 +85,13 @@ async def test_a_quota_holds_it_back_and_is_named(stack: RunningStack, client: h
     """What the quota refuses is no throughput and no failure; what was made within it is removed."""
     tenant = (await stranger.get("/v1/tenant")).json()["name"]
     (await client.put(f"/v1/{tenant}/quotas", json={"alarms": 30})).raise_for_status()
+
+    async def known() -> bool:
+        """The scheduler has heard of it."""
+        quotas = (await stranger.get("/v1/usage")).json()["quotas"]
+        return ("alarms", "30") in [(one["name"], one.get("limit")) for one in quotas]
+
+    await eventually(known)
     token = stranger.headers["authorization"].removeprefix("Bearer ")
     told = await asyncio.to_thread(bench, stack, "--alarms", "100", "--rate", "0", "--firings", "0", token=token)
     assert told["stages"][0]["done"] < 100
