@@ -101,7 +101,7 @@ BAD = [
     ('{"boolValue": "true"}', "boolValue"), ('{"int64Value": "x"}', "int64Value"), ('{"stringValue": 1}', "stringValue"),
     ('{"oneText": "a", "oneNumber": 1}', "oneNumber"), ('{"oneText": "a", "oneNull": null}', "oneNull"),
     ('{"child": {"oneText": "a", "oneChild": {}}}', "child.oneChild"),
-    ('{"s": "a", "s": "b"}', "s"), ('{"byName": {"a": 1, "a": 2}}', "a"),
+    ('{"s": "a", "s": "b"}', "s"), ('{"byName": {"a": 1, "a": 2}}', "byName.a"),
     ('{"longFieldName": "a", "long_field_name": "b"}', "long_field_name"),
 ]  # fmt: skip
 
