@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
 
 from scheduler_svc.domain import Alarm, AlarmState, Firing, FiringState, QueuedFiring
-from scheduler_svc.ports import Events, FiringSink, Moved, Paused, Pending, Schedules, Shards
+from scheduler_svc.ports import AlarmHead, Events, FiringSink, Moved, Paused, Pending, Schedules, Shards
 from tocsin.background import Background
 from tocsin.clock import MINUTE, Clock
 from tocsin.errors import Unavailable
@@ -116,12 +116,20 @@ class HintPublisher:
                 self._apply((alarm.id, alarm.shard, due, int(alarm.priority), alarm.tenant))
             else:
                 elsewhere.append((alarm.id, alarm.shard, due, int(alarm.priority), alarm.tenant))
-        for first in range(0, len(elsewhere), _HINTS_AT_ONCE):
-            await self._events.publish(_ALARMS, _encoded(elsewhere[first : first + _HINTS_AT_ONCE]))
+        await self._publish(elsewhere)
 
     async def removed(self, alarm: Alarm) -> None:
         """Takes the alarm out of the engine here, or publishes a hint."""
         await self._tell((alarm.id, alarm.shard, None, int(alarm.priority), alarm.tenant))
+
+    async def removed_all(self, tenant: str, alarms: Sequence[AlarmHead]) -> None:
+        """Takes the alarms out of the engine here, and publishes hints of those of other replicas."""
+        hints: list[Hint] = [(alarm.id, alarm.shard, None, alarm.priority, tenant) for alarm in alarms]
+        held = self._shards.held
+        for hint in hints:
+            if hint[1] in held:
+                self._apply(hint)
+        await self._publish([hint for hint in hints if hint[1] not in held])
 
     async def enqueued(self, firing: Firing) -> None:
         """Offers the firing to the dispatcher, and tells its watchers."""
@@ -146,6 +154,10 @@ class HintPublisher:
             self._apply(hint)
         else:
             await self._events.publish(_ALARMS, _encoded([hint]))
+
+    async def _publish(self, hints: Sequence[Hint]) -> None:
+        for first in range(0, len(hints), _HINTS_AT_ONCE):
+            await self._events.publish(_ALARMS, _encoded(hints[first : first + _HINTS_AT_ONCE]))
 
     def _apply(self, hint: Hint) -> None:
         alarm, shard, due, priority, tenant = hint

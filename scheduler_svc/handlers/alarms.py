@@ -17,7 +17,7 @@ from scheduler_svc.handlers.convert import alarm_id, alarm_message, draft_of, fi
 from scheduler_svc.handlers.masks import effective_mask, merged
 from scheduler_svc.handlers.previews import previewed, validated
 from scheduler_svc.handlers.times import micros_of, set_instant
-from scheduler_svc.service import Alarms, Backfills, Draft, Firings, Previews
+from scheduler_svc.service import Alarms, Backfills, Draft, Firings, Previews, Purges
 from scheduler_svc.service.alarms import Caller
 from scheduler_svc.service.checks import ActionChecks
 from tocsin.addresses import normal_address
@@ -33,6 +33,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 _JUDGED: Final = (InvalidInput, OutOfRange, FailedPrecondition, NotFound, AlreadyExists, ResourceExhausted)
 """What may be said of a request: by its form, by the clock, by the state, by limits."""
 
+_EVERY_ALARM: Final = "*"  # so AIP-165 says
+
 
 class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
     """Manages alarms of the caller's tenant."""
@@ -45,6 +47,7 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
         previews: Previews,
         checks: ActionChecks,
         backfills: Backfills,
+        purges: Purges,
         bulk: Bulk,
         validator: RequestValidator,
     ) -> None:
@@ -53,6 +56,7 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
         self._previews = previews
         self._checks = checks
         self._backfills = backfills
+        self._purges = purges
         self._bulk = bulk
         self._validator = validator
 
@@ -118,6 +122,15 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
         """Removes an alarm if its etag is still the given one, or none is given."""
         await self._alarms.delete(caller(), alarm_id(request.name), etag=request.etag)
         return Empty()
+
+    async def PurgeAlarms(self, request: alarm_service_pb2.PurgeAlarmsRequest, context: Context) -> alarm_service_pb2.PurgeAlarmsResponse:
+        """Removes alarms that meet a filter, or counts them."""
+        conditions = parse_filter(request.filter, fields=ALARM_FILTER) if request.filter.strip() != _EVERY_ALARM else ()
+        if not conditions and request.filter.strip() != _EVERY_ALARM:
+            raise InvalidInput.at("filter", f'must say which alarms, such as state="PAUSED"; "{_EVERY_ALARM}" means every one')
+        done = await self._purges.purge(caller(), conditions=conditions, force=request.force)
+        sample = [f"alarms/{identity}" for identity in done.sample]
+        return alarm_service_pb2.PurgeAlarmsResponse(purge_count=done.count, purge_sample=sample, more=done.more)
 
     async def PauseAlarm(self, request: alarm_service_pb2.PauseAlarmRequest, context: Context) -> alarm_pb2.Alarm:
         """Stops an alarm from firing."""

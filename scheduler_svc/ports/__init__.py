@@ -4,6 +4,7 @@ A port stands here where the inside must not know who fulfils it: the store, the
 """
 
 from scheduler_svc.ports.alarms import (
+    AlarmHead,
     AlarmStore,
     Imported,
     ImportedAlarm,
@@ -34,6 +35,7 @@ from scheduler_svc.ports.shards import Held, Liveness, Replica, ShardListener, S
 from scheduler_svc.ports.signals import Caused, OutageStore, SignalStore
 
 __all__ = [
+    "AlarmHead",
     "AlarmStore",
     "AuditStore",
     "CalendarStore",

@@ -26,6 +26,15 @@ class Page(NamedTuple):
     next: str | None
 
 
+class AlarmHead(NamedTuple):
+    """What names a version of an alarm, and where it is."""
+
+    id: str
+    version: int
+    shard: int
+    priority: int
+
+
 class AlarmStore(Protocol):
     """Alarms of all tenants."""
 
@@ -72,6 +81,20 @@ class AlarmStore(Protocol):
 
     async def delete(self, tenant: str, alarm_id: str, *, version: int | None, now: Micros) -> bool:
         """Removes the alarm, if it has that version; whether it did. Its rule is kept for audits."""
+        ...
+
+    async def heads(
+        self, tenant: str, *, conditions: Sequence[Condition], before: str | None, size: int
+    ) -> tuple[Sequence[AlarmHead], str | None]:
+        """A page as `page` has it, without what is in the alarms."""
+        ...
+
+    async def delete_all(self, tenant: str, wanted: Sequence[AlarmHead], *, now: Micros) -> Sequence[AlarmHead]:
+        """Removes those that still have their version, as `delete` does; which ones.
+
+        Raises:
+            Aborted: somebody else changes them at the same time; try again.
+        """
         ...
 
 

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
 from scheduler_svc.domain import Alarm, Firing, QueuedFiring
+from scheduler_svc.ports.alarms import AlarmHead
 from scheduler_svc.ports.ledger import Paused, Pending
 from tocsin.recurrence import Micros
 
@@ -32,6 +33,10 @@ class Hints(Protocol):
 
     async def removed(self, alarm: Alarm) -> None:
         """The alarm is gone."""
+        ...
+
+    async def removed_all(self, tenant: str, alarms: Sequence[AlarmHead]) -> None:
+        """These alarms of a tenant are gone."""
         ...
 
     async def enqueued(self, firing: Firing) -> None:

@@ -9,6 +9,7 @@ from scheduler_svc.service.exports import Exports
 from scheduler_svc.service.firings import Firings
 from scheduler_svc.service.imports import Imports
 from scheduler_svc.service.preview import Previews
+from scheduler_svc.service.purges import Purges
 
 __all__ = [
     "Alarms",
@@ -22,4 +23,5 @@ __all__ = [
     "Firings",
     "Imports",
     "Previews",
+    "Purges",
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from scheduler_svc.domain import Alarm, Firing
-from scheduler_svc.ports import Hints, Moved
+from scheduler_svc.ports import AlarmHead, Hints, Moved
 from scheduler_svc.service.forecast import Forecasts
 
 
@@ -29,6 +29,11 @@ class ForecastInvalidator:
         """Forgets the tenant's forecast, and passes the hint on."""
         self._forecasts.changed(alarm.tenant)
         await self._hints.removed(alarm)
+
+    async def removed_all(self, tenant: str, alarms: Sequence[AlarmHead]) -> None:
+        """Forgets the tenant's forecast, and passes the hint on."""
+        self._forecasts.changed(tenant)
+        await self._hints.removed_all(tenant, alarms)
 
     async def cancelled(self, firing: Firing) -> None:
         """Passes it on."""

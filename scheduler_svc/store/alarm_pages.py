@@ -8,11 +8,11 @@ looks at so many alarms at most, and may be short, or empty, with a token to go 
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Integer, Select, Text, func, literal_column, select
+from sqlalchemy import ColumnElement, Integer, Row, Select, Text, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from scheduler_svc.domain import Alarm, AlarmState, Priority
-from scheduler_svc.ports import Page
+from scheduler_svc.domain import AlarmState, Priority
+from scheduler_svc.ports import AlarmHead, Page
 from scheduler_svc.store.mapping import alarm_of, where
 from scheduler_svc.store.tables import alarm_labels, alarms
 from tocsin.listing import Condition
@@ -25,26 +25,33 @@ _UNIQUE: Final = ("key", "display_name")
 
 async def find_page(connection: AsyncConnection, tenant: str, *, conditions: Sequence[Condition], before: str | None, size: int) -> Page:
     """The newest alarms that meet all conditions, with ids below ``before``."""
+    rows, following = await _page(connection, select(alarms), tenant, conditions=conditions, before=before, size=size)
+    return Page([alarm_of(row) for row in rows], following)
+
+
+async def find_heads(
+    connection: AsyncConnection, tenant: str, *, conditions: Sequence[Condition], before: str | None, size: int
+) -> tuple[list[AlarmHead], str | None]:
+    """The same page, without what is in the alarms."""
+    query = select(*(alarms.c[name] for name in AlarmHead._fields))
+    rows, following = await _page(connection, query, tenant, conditions=conditions, before=before, size=size)
+    return [AlarmHead._make(row) for row in rows], following
+
+
+async def _page(
+    connection: AsyncConnection, query: Select[Any], tenant: str, *, conditions: Sequence[Condition], before: str | None, size: int
+) -> tuple[Sequence[Row[Any]], str | None]:
     driver, rest = await _driver(connection, tenant, conditions, before)
-    if not rest:
-        return _cut(await _alarms(connection, driver.limit(_most(size + 1)), (), size + 1), size)
-    looked_at = driver.limit(_most(EXAMINED))
-    found = await _alarms(connection, looked_at, [where(tenant, condition) for condition in rest], size + 1)
-    if len(found) > size:
-        return _cut(found, size)
+    looked_at = driver.limit(_most(EXAMINED if rest else size + 1))
     inner = looked_at.subquery()
+    wanted = query.join(inner, alarms.c.id == inner.c.id).where(*(where(tenant, condition) for condition in rest))
+    found = (await connection.execute(wanted.order_by(inner.c.id.desc()).limit(_most(size + 1)))).all()
+    if len(found) > size:
+        return found[:size], found[size - 1].id
+    if not rest:
+        return found, None
     count, last = (await connection.execute(select(func.count(), func.min(inner.c.id)).select_from(inner))).one()
-    return Page(found, last if count == EXAMINED else None)
-
-
-def _cut(found: list[Alarm], size: int) -> Page:
-    return Page(found[:size], found[size - 1].id if len(found) > size else None)
-
-
-async def _alarms(connection: AsyncConnection, ids: Select[Any], rest: Sequence[ColumnElement[bool]], most: int) -> list[Alarm]:
-    inner = ids.subquery()
-    query = select(alarms).join(inner, alarms.c.id == inner.c.id).where(*rest).order_by(inner.c.id.desc()).limit(_most(most))
-    return [alarm_of(row) for row in await connection.execute(query)]
+    return found, last if count == EXAMINED else None
 
 
 async def _driver(

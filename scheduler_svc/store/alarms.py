@@ -15,13 +15,13 @@ from scheduler_svc.domain import (
     RequestedAlarmDeleted,
     RequestIdReused,
 )
-from scheduler_svc.ports import NewAlarm, Page
-from scheduler_svc.store.alarm_pages import find_page
-from scheduler_svc.store.history import keep_rules, locked_version
+from scheduler_svc.ports import AlarmHead, NewAlarm, Page
+from scheduler_svc.store.alarm_pages import find_heads, find_page
+from scheduler_svc.store.history import keep_rules, lock_versions, locked_version
 from scheduler_svc.store.mapping import ALARM_COLUMNS, alarm_of, alarm_row, drop_labels, insert_labels
-from scheduler_svc.store.quotas import AlarmQuotas, give_back, one_less
-from scheduler_svc.store.signals import drop_signal, insert_signals, replace_signal, resume_signal, with_signals
-from scheduler_svc.store.sql import Statement, insert
+from scheduler_svc.store.quotas import AlarmQuotas, fewer, give_back
+from scheduler_svc.store.signals import drop_signal, drop_signals, insert_signals, replace_signal, resume_signal, with_signals
+from scheduler_svc.store.sql import Statement, insert, join_by_index
 from scheduler_svc.store.tables import alarms, requests
 from scheduler_svc.triggers import HeartbeatKeyTaken
 from tocsin.database import Database
@@ -36,6 +36,10 @@ _THERE: Final = Statement(
     postgresql="SELECT id FROM alarms WHERE id = ANY($1::text[])",
 )
 _INSERT_REQUESTS: Final = insert(requests, ("tenant", "request_id", "digest", "alarm", "created_at"), ignore=True)
+_DELETE: Final = Statement(
+    sqlite="DELETE FROM alarms WHERE id IN (SELECT value FROM json_each(?1))",
+    postgresql="DELETE FROM alarms WHERE id = ANY($1::text[])",
+)
 _FIND_REQUESTS: Final = Statement(
     sqlite=(
         "SELECT r.tenant, r.request_id, r.digest, r.alarm FROM json_each(?1) w "
@@ -186,8 +190,27 @@ class SqlAlarmStore:
             await drop_labels(connection, tenant, [(alarm_id, stored)])
             await connection.execute(delete(alarms).where(alarms.c.id == alarm_id))
             await drop_signal(connection, alarm_id)
-            await one_less(connection, tenant)
+            await fewer(connection, tenant, 1)
         return True
+
+    async def heads(
+        self, tenant: str, *, conditions: Sequence[Condition], before: str | None, size: int
+    ) -> tuple[Sequence[AlarmHead], str | None]:
+        async with self._database.read() as connection:
+            return await find_heads(connection, tenant, conditions=conditions, before=before, size=size)
+
+    async def delete_all(self, tenant: str, wanted: Sequence[AlarmHead], *, now: Micros) -> Sequence[AlarmHead]:
+        async with self._database.transaction() as connection:
+            await join_by_index(connection)
+            locked = await lock_versions(connection, tenant, [(alarm.id, alarm.version) for alarm in wanted])
+            gone = [alarm for alarm in wanted if alarm.id in locked]
+            ended = [(alarm.id, alarm.version) for alarm in gone]
+            await keep_rules(connection, ended, until=now)
+            await drop_labels(connection, tenant, ended)
+            await _DELETE.run(connection, [alarm.id for alarm in gone])
+            await drop_signals(connection, [alarm.id for alarm in gone])
+            await fewer(connection, tenant, len(gone))
+        return gone
 
 
 _PAUSED: Final = ("state", "pause_reason")

@@ -35,6 +35,15 @@ _LOCKED_VERSION: Final = Statement(
     sqlite="SELECT version FROM alarms WHERE id = ?1 AND tenant = ?2",
     postgresql="SELECT version FROM alarms WHERE id = $1 AND tenant = $2 FOR UPDATE",
 )
+_LOCK_ALL: Final = Statement(
+    sqlite=(
+        "SELECT a.id FROM json_each(?1) AS w CROSS JOIN alarms a ON a.id = w.value ->> 0 AND a.version = w.value ->> 1 AND a.tenant = ?2"
+    ),
+    postgresql=(
+        "SELECT a.id FROM unnest($1::text[], $2::bigint[]) AS w(id, version) JOIN alarms a ON a.id = w.id AND a.version = w.version "
+        "WHERE a.tenant = $3 ORDER BY a.id FOR UPDATE OF a"
+    ),
+)
 _FORGET: Final = both(
     "DELETE FROM alarm_rules WHERE (alarm, since) IN (SELECT alarm, since FROM alarm_rules WHERE until < $1 ORDER BY until LIMIT $2)"
 )
@@ -54,6 +63,11 @@ async def locked_version(connection: AsyncConnection, tenant: str, alarm: str) -
     """The version of the alarm, which stays until the transaction ends; None when there is no such alarm."""
     rows = await _LOCKED_VERSION.rows(connection, alarm, tenant)
     return rows[0][0] if rows else None
+
+
+async def lock_versions(connection: AsyncConnection, tenant: str, wanted: Sequence[tuple[str, int]]) -> set[str]:
+    """Which of a tenant's alarms still have these (id, version); they stay so until the transaction ends."""
+    return {row[0] for row in await _LOCK_ALL.pairs(connection, wanted, tenant)}
 
 
 async def forget_rules(connection: AsyncConnection, *, before: Micros, most: int) -> int:

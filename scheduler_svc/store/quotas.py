@@ -26,7 +26,9 @@ _LOCK: Final = both(
 )
 _COUNT: Final = both("SELECT count(*) FROM alarms WHERE tenant = $1")
 _SET: Final = both(f"UPDATE tenant_counts SET value = $2 WHERE tenant = $1 AND name = '{_NAME}'")
-_ONE_LESS: Final = both(f"UPDATE tenant_counts SET value = value - 1 WHERE tenant = $1 AND name = '{_NAME}' AND value > 0")
+_LESS: Final = both(
+    f"UPDATE tenant_counts SET value = CASE WHEN value > $2 THEN value - $2 ELSE 0 END WHERE tenant = $1 AND name = '{_NAME}' AND value > 0"
+)
 
 
 class AlarmQuotas:
@@ -74,13 +76,12 @@ class AlarmQuotas:
 async def give_back(connection: AsyncConnection, alarms: Iterable[Alarm]) -> None:
     """Counts alarms that were admitted, and not made after all, or that are deleted, no more."""
     for tenant, count in sorted(Counter(alarm.tenant for alarm in alarms).items()):
-        for _ in range(count):
-            await one_less(connection, tenant)
+        await fewer(connection, tenant, count)
 
 
-async def one_less(connection: AsyncConnection, tenant: str) -> None:
-    """Counts one alarm of the tenant less, if anybody counts."""
-    await _ONE_LESS.run(connection, tenant)
+async def fewer(connection: AsyncConnection, tenant: str, count: int) -> None:
+    """Counts so many alarms of the tenant less, if anybody counts."""
+    await _LESS.run(connection, tenant, count)
 
 
 class SqlAlarmCounts:

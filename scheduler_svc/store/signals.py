@@ -33,6 +33,13 @@ _THERE: Final = Statement(
 )
 _DELETE: Final = both("DELETE FROM signals WHERE alarm = $1")
 _DELETE_PINGS: Final = both("DELETE FROM pings WHERE alarm = $1")
+_DELETE_ALL, _DELETE_ALL_PINGS = (
+    Statement(
+        sqlite=f"DELETE FROM {table} WHERE alarm IN (SELECT value FROM json_each(?1))",
+        postgresql=f"DELETE FROM {table} WHERE alarm = ANY($1::text[])",
+    )
+    for table in ("signals", "pings")
+)
 # The last reading belongs to the metric, not to each alarm that watches it; one that still waits has seen none.
 _SIGNAL: Final = (
     "SELECT s.alarm, s.status, s.since, s.secret, coalesce(s.seen_at, r.measured_at), r.value, s.started_at, s.run_id, s.duration "
@@ -89,6 +96,12 @@ async def drop_signal(connection: AsyncConnection, alarm: str) -> None:
     """Removes the row of an alarm, and the pings that are kept of it; one that has none is left alone."""
     await _DELETE.run(connection, alarm)
     await _DELETE_PINGS.run(connection, alarm)
+
+
+async def drop_signals(connection: AsyncConnection, gone: Sequence[str]) -> None:
+    """As `drop_signal`, of many alarms."""
+    await _DELETE_ALL.run(connection, list(gone))
+    await _DELETE_ALL_PINGS.run(connection, list(gone))
 
 
 async def with_signals(connection: AsyncConnection, found: Collection[Alarm]) -> list[Alarm]:

@@ -102,6 +102,7 @@ GOOD: Final[Mapping[str, Mapping[str, Any]]] = {
     "GetAlarm": {"name": "alarms/none"},
     "UpdateAlarm": {"alarm": {"name": "alarms/none", **ALARM}},
     "DeleteAlarm": {"name": "alarms/none"},
+    "PurgeAlarms": {"filter": 'key="none"'},
     "PauseAlarm": {"name": "alarms/none"},
     "ResumeAlarm": {"name": "alarms/none"},
     "PreviewAlarm": {"trigger": TRIGGER, "count": 5},

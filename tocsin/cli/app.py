@@ -86,6 +86,7 @@ _PARTED: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
         {
             "add": "tocsin.cli.alarms:add",
             "list": "tocsin.cli.alarm_list:show",
+            "purge": "tocsin.cli.purges:purge",
             "preview": "tocsin.cli.previews:preview",
             "backfill": "tocsin.cli.audit:backfill",
         },

@@ -4959,6 +4959,28 @@ class Client(Core):
         """
         return self._call(contract.DELETE_ALARM, {"name": name, "etag": etag}, timeout=timeout, key=idempotency_key)
 
+    def purge_alarms(
+        self,
+        *,
+        filter: str,
+        force: bool | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> models.PurgeAlarmsResponse:
+        """Removes every alarm that meets a filter, each as DeleteAlarm does (AIP-165). Without force it removes nothing, and says how many
+        it would. It works in steps, each of which is committed by itself: after a call that was cut short the same call goes on. Alarms
+        that are made meanwhile stay.
+
+        Needs the scope ``alarms:write``.
+
+        Args:
+            filter: Which ones: AIP-160 conditions, as in ListAlarms; "*" means every alarm.
+            force: Remove them; otherwise they are only counted.
+            idempotency_key: a key of your own for this request; sent again with it, it does nothing more. One is made up unless given.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return self._call(contract.PURGE_ALARMS, {"filter": filter, "force": force}, timeout=timeout, key=idempotency_key)
+
     def pause_alarm(
         self,
         name: str,

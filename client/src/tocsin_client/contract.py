@@ -3332,6 +3332,19 @@ DELETE_ALARM = Call(
     timeout=5,
 )
 
+PURGE_ALARMS = Call(
+    method="POST",
+    paths=("/v1/alarms:purge",),
+    params={
+        "filter": Param("filter", TEXT),
+        "force": Param("force", BOOL),
+    },
+    body="*",
+    answer=message("PurgeAlarmsResponse"),
+    repeat="key",
+    timeout=30,
+)
+
 PAUSE_ALARM = Call(
     method="POST",
     paths=("/v1/{name=alarms/*}:pause",),

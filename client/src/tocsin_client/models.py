@@ -3752,6 +3752,18 @@ class PublishedEvent(Model):
     """Who says so."""
 
 
+class PurgeAlarmsResponse(Model):
+    """What was removed, or would be."""
+
+    __slots__ = ()
+    purge_count: int = _v.field("purgeCount", _v.INTEGER, default=0)
+    """Alarms that were removed; without force those that would be."""
+    purge_sample: Sequence[str] = _v.field("purgeSample", _v.many(_v.TEXT), default=())
+    """Resource names of some that would be removed, 100 at most; only without force."""
+    more: bool = _v.field("more", _v.BOOL, default=False)
+    """Whether others may be left that meet the filter, because the call took its time, or because some were changed meanwhile: call again."""
+
+
 class PurgedRows(Model):
     """How much was removed of one kind."""
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from scheduler_svc.domain import AlarmState, QueuedFiring, Succeeded
 from scheduler_svc.hints import ChangeNotifier, HintPublisher, firings_topic
-from scheduler_svc.ports import Pending
+from scheduler_svc.ports import AlarmHead, Pending
 from scheduler_svc.service.housekeeping import Housekeeper, HousekeepingOptions
 from scheduler_svc.shards import Ownership
 from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm, firing
@@ -92,6 +92,23 @@ async def test_a_hint_reaches_the_owner_of_the_shard_at_another_replica(redis_se
     await a.publisher.scheduled(alarm(id=theirs.id, shard=2, state=AlarmState.PAUSED))
     await eventually(lambda: b.engine.due == {theirs.id: None})
     assert a.engine.due == {mine.id: NOW}
+    await a.stop()
+    await b.stop()
+
+
+async def test_many_that_are_removed_are_told_to_their_owners(redis_server: RedisServer) -> None:
+    """Ours here at once, more than one event holds to another replica."""
+    a = await _Node(redis_server.url, {1: 1}).start()
+    b = await _Node(redis_server.url, {2: 1}).start()
+    gone = [AlarmHead(f"{number}", 1, 1 + number % 2, 2) for number in range(1200)]
+
+    async def arrived() -> bool:
+        await a.publisher.removed_all("t1", gone)
+        return len(b.engine.due) == 600
+
+    await eventually(arrived)
+    assert a.engine.due == {alarm.id: None for alarm in gone if alarm.shard == 1}
+    assert b.engine.due == {alarm.id: None for alarm in gone if alarm.shard == 2}
     await a.stop()
     await b.stop()
 

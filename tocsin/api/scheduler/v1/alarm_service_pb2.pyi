@@ -228,6 +228,64 @@ class DeleteAlarmRequest(_message.Message):
 Global___DeleteAlarmRequest: _TypeAlias = DeleteAlarmRequest  # noqa: Y015
 
 @_typing.final
+class PurgeAlarmsRequest(_message.Message):
+    """Removes many alarms."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    filter: _builtins.str
+    """Which ones: AIP-160 conditions, as in ListAlarms; "*" means every alarm."""
+    force: _builtins.bool
+    """Remove them; otherwise they are only counted."""
+    def __init__(
+        self,
+        *,
+        filter: _builtins.str = ...,
+        force: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "force", b"force"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PurgeAlarmsRequest: _TypeAlias = PurgeAlarmsRequest  # noqa: Y015
+
+@_typing.final
+class PurgeAlarmsResponse(_message.Message):
+    """What was removed, or would be."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PURGE_COUNT_FIELD_NUMBER: _builtins.int
+    PURGE_SAMPLE_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    purge_count: _builtins.int
+    """Alarms that were removed; without force those that would be."""
+    more: _builtins.bool
+    """Whether others may be left that meet the filter, because the call took its time, or because some were changed meanwhile: call again."""
+    @_builtins.property
+    def purge_sample(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Resource names of some that would be removed, 100 at most; only without force."""
+
+    def __init__(
+        self,
+        *,
+        purge_count: _builtins.int = ...,
+        purge_sample: _abc.Iterable[_builtins.str] | None = ...,
+        more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["more", b"more", "purge_count", b"purge_count", "purge_sample", b"purge_sample"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PurgeAlarmsResponse: _TypeAlias = PurgeAlarmsResponse  # noqa: Y015
+
+@_typing.final
 class PauseAlarmRequest(_message.Message):
     """Pauses an alarm."""
 

@@ -68,6 +68,11 @@ class AlarmServiceStub:
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.DeleteAlarmRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.PurgeAlarms = channel.unary_unary(
+                '/tocsin.api.scheduler.v1.AlarmService/PurgeAlarms',
+                request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.PurgeAlarmsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.PurgeAlarmsResponse.FromString,
+                _registered_method=True)
         self.PauseAlarm = channel.unary_unary(
                 '/tocsin.api.scheduler.v1.AlarmService/PauseAlarm',
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.PauseAlarmRequest.SerializeToString,
@@ -151,6 +156,15 @@ class AlarmServiceServicer:
 
     def DeleteAlarm(self, request, context):
         """Removes an alarm. Firings that have already fired continue; its ledger is kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PurgeAlarms(self, request, context):
+        """Removes every alarm that meets a filter, each as DeleteAlarm does (AIP-165). Without force it removes nothing, and says how many it would.
+        It works in steps, each of which is committed by itself: after a call that was cut short the same call goes on. Alarms that are made
+        meanwhile stay.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -245,6 +259,11 @@ def add_AlarmServiceServicer_to_server(servicer, server):
                     servicer.DeleteAlarm,
                     request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.DeleteAlarmRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'PurgeAlarms': grpc.unary_unary_rpc_method_handler(
+                    servicer.PurgeAlarms,
+                    request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.PurgeAlarmsRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.PurgeAlarmsResponse.SerializeToString,
             ),
             'PauseAlarm': grpc.unary_unary_rpc_method_handler(
                     servicer.PauseAlarm,
@@ -450,6 +469,33 @@ class AlarmService:
             '/tocsin.api.scheduler.v1.AlarmService/DeleteAlarm',
             tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.DeleteAlarmRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PurgeAlarms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.scheduler.v1.AlarmService/PurgeAlarms',
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.PurgeAlarmsRequest.SerializeToString,
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.PurgeAlarmsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -48,6 +48,11 @@ class AlarmServiceStub:
     """Changes fields of an alarm. A change that commits before a due time counts for it."""
     DeleteAlarm: _grpc.UnaryUnaryMultiCallable[_alarm_service_pb2.DeleteAlarmRequest, _empty_pb2.Empty]
     """Removes an alarm. Firings that have already fired continue; its ledger is kept."""
+    PurgeAlarms: _grpc.UnaryUnaryMultiCallable[_alarm_service_pb2.PurgeAlarmsRequest, _alarm_service_pb2.PurgeAlarmsResponse]
+    """Removes every alarm that meets a filter, each as DeleteAlarm does (AIP-165). Without force it removes nothing, and says how many it would.
+    It works in steps, each of which is committed by itself: after a call that was cut short the same call goes on. Alarms that are made
+    meanwhile stay.
+    """
     PauseAlarm: _grpc.UnaryUnaryMultiCallable[_alarm_service_pb2.PauseAlarmRequest, _alarm_pb2.Alarm]
     """Stops an alarm from firing. Pausing a paused alarm changes nothing."""
     ResumeAlarm: _grpc.UnaryUnaryMultiCallable[_alarm_service_pb2.ResumeAlarmRequest, _alarm_pb2.Alarm]
@@ -84,6 +89,11 @@ class AlarmServiceAsyncStub(AlarmServiceStub):
     """Changes fields of an alarm. A change that commits before a due time counts for it."""
     DeleteAlarm: _aio.UnaryUnaryMultiCallable[_alarm_service_pb2.DeleteAlarmRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Removes an alarm. Firings that have already fired continue; its ledger is kept."""
+    PurgeAlarms: _aio.UnaryUnaryMultiCallable[_alarm_service_pb2.PurgeAlarmsRequest, _alarm_service_pb2.PurgeAlarmsResponse]  # type: ignore[assignment]
+    """Removes every alarm that meets a filter, each as DeleteAlarm does (AIP-165). Without force it removes nothing, and says how many it would.
+    It works in steps, each of which is committed by itself: after a call that was cut short the same call goes on. Alarms that are made
+    meanwhile stay.
+    """
     PauseAlarm: _aio.UnaryUnaryMultiCallable[_alarm_service_pb2.PauseAlarmRequest, _alarm_pb2.Alarm]  # type: ignore[assignment]
     """Stops an alarm from firing. Pausing a paused alarm changes nothing."""
     ResumeAlarm: _aio.UnaryUnaryMultiCallable[_alarm_service_pb2.ResumeAlarmRequest, _alarm_pb2.Alarm]  # type: ignore[assignment]
@@ -153,6 +163,17 @@ class AlarmServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Removes an alarm. Firings that have already fired continue; its ledger is kept."""
+
+    @_abc_1.abstractmethod
+    def PurgeAlarms(
+        self,
+        request: _alarm_service_pb2.PurgeAlarmsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_alarm_service_pb2.PurgeAlarmsResponse, _abc.Awaitable[_alarm_service_pb2.PurgeAlarmsResponse]]:
+        """Removes every alarm that meets a filter, each as DeleteAlarm does (AIP-165). Without force it removes nothing, and says how many it would.
+        It works in steps, each of which is committed by itself: after a call that was cut short the same call goes on. Alarms that are made
+        meanwhile stay.
+        """
 
     @_abc_1.abstractmethod
     def PauseAlarm(
