@@ -17,7 +17,7 @@ GENERATED = frozenset({"schema.d.ts"})
 """What a build makes beside the sources: the types of the API, which leave nothing in the output."""
 SHARED = (ROOT / "tocsin" / "alerts" / "words.json",)
 """What the console takes from elsewhere."""
-KEPT = ("index.html", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts", ".npmrc")
+KEPT = ("index.html", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts", "flat-words.ts", ".npmrc")
 
 
 def digest(files: Iterable[Path], base: Path) -> str:

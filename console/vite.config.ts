@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, brotliDecompressSync, constants } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
+import { flatWords } from "./flat-words";
 
 const gateway = process.env.TOCSIN_URL ?? "http://127.0.0.1:8000";
 const key = process.env.TOCSIN_API_KEY;
@@ -43,8 +44,10 @@ const chunkFileNames = ({ facadeModuleId }: { facadeModuleId?: string | null }):
 };
 
 export default defineConfig({
-  plugins: [brotli],
+  plugins: [flatWords(), brotli],
   base: "/console/",
+  // Children as arguments: an object with the children of each tag would be two percent of the JavaScript.
+  oxc: { jsx: { runtime: "classic", pragma: "h", pragmaFrag: "Fragment" }, jsxInject: 'import { Fragment, h } from "preact";' },
   build: {
     outDir: "../gateway/console",
     emptyOutDir: true,

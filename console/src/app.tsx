@@ -13,7 +13,7 @@ import Now from "./pages/now";
 import { SignedOut } from "./pages/signed-out";
 import { unread } from "./state/inbox";
 import { may, session } from "./state/session";
-import { learnOthers, words } from "./words";
+import { language, learnOthers, words } from "./words";
 
 /** The groups of the menu, in their order. The first is at hand on a phone, where the others are behind "Menu". */
 const _GROUPS = ["watch", "work", "people", "run"] as const;
@@ -142,7 +142,7 @@ function Title() {
   const place = PLACES.find((item) => _is(item, path));
   useEffect(() => {
     document.title = `${unread.value > 0 ? `(${unread.value}) ` : ""}${place ? `${place.name()} · ` : ""}Tocsin`;
-  }, [place, unread.value, words()]);
+  }, [place, unread.value, language.value]);
   return null;
 }
 

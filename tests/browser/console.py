@@ -1,5 +1,6 @@
 """What the tests of the console have in common: sizes of screens, pages that are shown, buttons and keys that are pressed."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -87,6 +88,15 @@ def sign_in_link(state: Path) -> str:
     """A link that signs a browser in, once, at the stack of a folder."""
     command = [sys.executable, "-m", "tocsin.cli", "open", "--print", "--state", str(state)]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout.strip()
+
+
+async def signed_in(browser: Chromium, origin: str, state: Path) -> None:
+    """Signs the browser in at an origin of its own, such as that of a front, at the stack of a folder."""
+    link = await asyncio.to_thread(sign_in_link, state)
+    page = await browser.open(origin + link[link.index("/sign-in") :], **DESK)
+    await page.value("document.querySelector('button').click()")
+    await page.until("!location.pathname.startsWith('/sign-in')")
+    await page.call("Page.close")
 
 
 class Journey:

@@ -35,6 +35,8 @@ OPEN: Final = {"incident": "incidents", "alarm": "alarms", "firing": "firings", 
 
 _PLACE: Final = re.compile(r'\{ path: "/console(?:/([a-z0-9/-]+))?"')
 _READY: Final = "document.querySelector('main h1') !== null && document.querySelector('[aria-busy=true]') === null"
+# Calls of a second and more have been seen by then: the words on the arrows are rates.
+_TRAFFIC: Final = f"{_READY} && document.querySelectorAll('.edge text').length >= 4"
 # The 256 commonest colours, bright ones before greys, as marks of states are small; and for every other one the nearest of them.
 _PALETTE: Final = """
 (async (source) => {
@@ -134,7 +136,7 @@ async def take_all(folder: Path) -> None:
             origin = stack.info["http"].replace("127.0.0.1", "localhost")
             camera = Camera(browser, await browser.open("about:blank", width=1280, height=800), folder)
             for path in places(source):
-                await camera.take(_name(path), f"{origin}/console/{path}".rstrip("/"))
+                await camera.take(_name(path), f"{origin}/console/{path}".rstrip("/"), ready=_TRAFFIC if path == "mesh" else _READY)
             for name, path in OPEN.items():
                 await camera.take(name, f"{origin}/console/{path}", first=True)
             await camera.take("new-alarm", f"{origin}/console/alarms/new")

@@ -107,6 +107,12 @@ class Sample:
         await self._ask("POST", "/v1/alarms", {**broken, "action": {"task": {"handler": "prices.import"}}})
         paused = await self._ask("POST", "/v1/alarms", {"displayName": "Newsletter", "trigger": {"cron": "0 10 * * 4"}, "action": notify})
         await self._ask("POST", f"/v1/{paused['name']}:pause", {})
+        warm = {"trigger": {"threshold": {"metric": "cellar.temperature", "comparison": "GREATER_THAN", "value": 24}}}
+        await self._ask("POST", "/v1/alarms", {"displayName": "The cellar is warm", "action": notify, **warm})
+        await self._ask("POST", "/v1/readings", {"metric": "cellar.temperature", "value": 21.5, "source": "sensor-3"})
+        paid = {"displayName": "Thank for the order", "trigger": {"event": {"topic": "orders.paid"}}, "action": notify}
+        await self._ask("POST", "/v1/alarms", paid)
+        await self._ask("POST", "/v1/events", {"topic": "orders.paid", "data": {"total": 120}, "source": "shop"})
         page = {"enabled": True, "slug": "acme", "title": "Acme status", "labels": {"public": "yes"}}
         await self._ask("PUT", "/v1/statusPage", page)
 

@@ -240,7 +240,7 @@ async def test_a_program_gets_a_key_that_rotates(place: Installation) -> None:
         if press_next:
             await press(page, press_next)
             await page.value("document.querySelector('li .form [type=submit]').click()")
-    await page.until(says("old secret until"))
+    await page.until(says("old secret ends"))
     await page.screenshot(SHOTS / "console-service-account.png")
     assert secrets[0] != secrets[1]
     async with httpx2.AsyncClient(base_url=place.home) as client:
@@ -326,11 +326,11 @@ async def test_who_is_told_of_security_alerts(place: Installation) -> None:
     """A wrong address is named and what was typed stays; what is saved is what the API has."""
     page = await place.open("/console/settings/tenant")
     submit = "document.querySelector('form:has(textarea)').requestSubmit()"
-    await fill(page, "Told by mail", "owners\nnot@an@address")
+    await fill(page, "Told", "owners\nnot@an@address")
     await page.value(submit)
     await page.until("document.querySelector('form:has(textarea) [role=alert]') !== null")
     assert await page.value("document.querySelector('textarea').value") == "owners\nnot@an@address"
-    await fill(page, "Told by mail", "owners\nsecurity@example.com")
+    await fill(page, "Told", "owners\nsecurity@example.com")
     await fill(page, "Low severity", "NEVER")
     await page.value(submit)
     await page.until(says("Saved."))

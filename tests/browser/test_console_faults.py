@@ -1,6 +1,5 @@
 """The console when things go wrong: slow answers, refusals, a server that is gone or new, many tabs, wrong clocks, harmful names."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.browser.chromium import Chromium, Page
-from tests.browser.console import DESK, PHONE, press, says, shown, sign_in_link
+from tests.browser.console import DESK, PHONE, press, says, shown, signed_in
 from tests.browser.front import Fault, Front
 from tests.browser.pictures import APP, places
 from tocsin.testing.stack import RunningStack
@@ -31,13 +30,19 @@ OPENED: Final = (
     "integrations/hostile",
 )
 """Pages with something open whose name wants to do harm; every page of the menu is visited as well."""
-HOUR_SLOW: Final = """
+HOUR: Final = 3600
+WRONG_CLOCK: Final = """
 const Real = Date;
-globalThis.Date = class extends Real {
-  constructor(...given) { given.length ? super(...given) : super(Real.now() - 3600000); }
-  static now() { return Real.now() - 3600000; }
-};
+globalThis.Date = class extends Real {{
+  constructor(...given) {{ given.length ? super(...given) : super(Real.now() + {seconds} * 1000); }}
+  static now() {{ return Real.now() + {seconds} * 1000; }}
+}};
+window.rightNow = () => Real.now();
 """
+FITS: Final = "[document.documentElement, document.querySelector('main')].every((item) => item.scrollWidth <= item.clientWidth)"
+FAR: Final = r"/\b(in 5\d min|5\d min\. ago|in 1 hr|1 hr\. ago|60 min|3,?[56]\d\d s)/"
+"""What a page says of this minute that takes the clock of the browser for the server's."""
+FORECAST: Final = "[...document.querySelectorAll('section')].find((item) => item.innerText.startsWith('The next 24 hours'))"
 UNDISTURBED: Final = "document.querySelector('.failure') === null"
 
 
@@ -47,11 +52,7 @@ async def front(stack: RunningStack, browser: Chromium, state: Path) -> AsyncIte
     with Front(stack.info["http"]) as made:
         with httpx2.Client(base_url=stack.info["http"], headers={"authorization": f"Bearer {stack.api_key}"}) as client:
             fill(client)
-        link = await asyncio.to_thread(sign_in_link, state / "state")
-        page = await browser.open(made.origin + link[link.index("/sign-in") :], **DESK)
-        await page.value("document.querySelector('button').click()")
-        await page.until("!location.pathname.startsWith('/sign-in')")
-        await page.call("Page.close")
+        await signed_in(browser, made.origin, state / "state")
         yield made
 
 
@@ -177,17 +178,36 @@ async def test_all_tabs_share_one_stream(browser: Chromium, front: Front, tabs: 
     await closed(*pages)
 
 
-async def test_a_clock_that_is_an_hour_slow(browser: Chromium, front: Front) -> None:
-    """Times are the server's: what fired a moment ago did, and an alarm in ten seconds counts down from ten."""
-    page = await browser.open(f"{front.origin}/console", script=HOUR_SLOW, **DESK)
+@pytest.mark.parametrize(("seconds", "word"), [(-HOUR, "slow"), (HOUR, "fast")], ids=["slow", "fast"])
+async def test_a_clock_that_is_an_hour_off(browser: Chromium, front: Front, seconds: int, word: str) -> None:
+    """Times are the server's: an alarm in ten seconds counts down from ten, the chart begins with this hour, and a list goes on live."""
+    script = WRONG_CLOCK.format(seconds=seconds)
+    page = await browser.open(f"{front.origin}/console", script=script, **DESK)
     await page.until(says("Heart"))
     await press(page, "Ring me in 10 seconds")
     await page.until(says("It rings in"))
     left = await page.value("Number(/It rings in (\\d+) s/.exec(document.body.innerText)[1])")
     assert 0 < left <= 11
-    assert not await page.value("/in 59 min|in 1 hr|hr\\. ago/.test([...document.querySelectorAll('section')].at(-1).innerText)")
+    await page.until(says("It rang"))
+    assert not await page.value(f"{FAR}.test([...document.querySelectorAll('section')].at(-1).innerText)")
+    # The first bar of the forecast is the minute of now, by the clock that is right.
+    away = await page.value(f"rightNow() - Date.parse({FORECAST}.querySelector('th').textContent)")
+    assert abs(away) < 600_000
+    await page.value("document.querySelector('a[href=\"/console/firings\"]').click()")
+    await page.until("document.querySelector('.extent .row time time') !== null")
+    first = await page.value("document.querySelector('.extent .row time time').dateTime")
+    await page.until(f"document.querySelector('.extent .row time time').dateTime > {json.dumps(first)}")
+    assert not await page.value(f"{FAR}.test(document.querySelector('.extent').innerText)")
+    await page.call("Page.navigate", url=f"{front.origin}/console/alarms/new")
+    await page.until("document.querySelector('[name=rule]') !== null")
+    await page.value("document.querySelector('[name=rule]').click()")  # once
+    await page.until("document.querySelector('[type=datetime-local]') !== null")
+    assert abs(await page.value("Date.parse(document.querySelector('[type=datetime-local]').value) - rightNow()") - HOUR * 1000) < 600_000
     await page.value("document.querySelector('a[href=\"/console/settings\"]').click()")
-    await page.until(says("This computer's clock is 3600 s slow.") + " || " + says("This computer's clock is 3599 s slow."))
+    await page.until(" || ".join(says(f"This computer's clock is {HOUR + off} s {word}.") for off in (-1, 0, 1)))
+    await page.value("document.querySelector('a[href=\"/console/settings/security\"]').click()")
+    await page.until(says("This one"))
+    assert not await page.value(f"{FAR}.test(document.body.innerText)")
     await closed(page)
 
 
@@ -199,7 +219,7 @@ async def test_names_that_want_to_do_harm(browser: Chromium, front: Front) -> No
         for size in (DESK, PHONE):
             await page.call("Emulation.setDeviceMetricsOverride", **size, deviceScaleFactor=2, mobile=True)
             await page.value("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-            fits = await page.value("document.documentElement.scrollWidth <= window.innerWidth")
+            fits = await page.value(FITS)
             wrong += [] if fits else [f"{path}: wider than {size['width']} px"]
         text = await page.value("document.body.innerText")
         wrong += [f"{path}: says {word}" for word in ("undefined", "[object Object]", "NaN") if word in text]

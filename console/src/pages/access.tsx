@@ -2,11 +2,11 @@
 
 import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
-import { answer, api, idOf, type Schemas } from "../api/client";
+import { api, idOf, type Schemas } from "../api/client";
 import { sure } from "../parts/ask";
-import { AsOf, Button, CommandLine, Copy, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
+import { AsOf, Button, CommandLine, Copy, Fact, Facts, Head, Pending, Section } from "../parts/basics";
 import { Form } from "../parts/form";
-import { List, type Column } from "../parts/list";
+import { Listed, type Column } from "../parts/list";
 import { State } from "../parts/mark";
 import { Once } from "../parts/once";
 import { Panel } from "../parts/panel";
@@ -40,12 +40,11 @@ const _columns = (): Column<User>[] => [
 export default function Access({ params }: { params?: { id?: string } }) {
   const list = useParts(
     async (pageToken, signal) => {
-      const found = await answer(api.GET("/v1/users", { params: { query: { pageSize: 200, pageToken } }, signal }), "GET /v1/users");
+      const found = await api.GET("/v1/users", { params: { query: { pageSize: 200, pageToken } }, signal });
       return { rows: found.users, next: found.nextPageToken ?? "" };
     },
     [],
     [],
-    (row) => row.name ?? "",
   );
   const roles = useRoles();
   const id = params?.id;
@@ -60,21 +59,15 @@ export default function Access({ params }: { params?: { id?: string } }) {
       </Head>
       <Tabs of="/console/access" first={words().access.people} />
       <Waiting key={id} />
-      <AsOf at={list.at} error={list.data ? list.error : null} />
-      {list.error && !list.data && <Failure error={list.error} again={list.again} />}
+      <AsOf of={list} />
       <div class={id ? "beside" : "alone"}>
-        {!list.data && !list.error && <Shape rows={3} />}
-        {list.rows.length > 0 && (
-          <List
-            label={words().access.people}
-            rows={list.rows}
-            columns={_columns()}
-            id={(row) => row.name ?? ""}
-            href={(row) => `${_BACK}/${idOf(row.name)}`}
-            open={id && `users/${id}`}
-            more={list.more}
-          />
-        )}
+        <Listed
+          of={list}
+          label={words().access.people}
+          columns={_columns()}
+          href={(row) => `${_BACK}/${idOf(row.name)}`}
+          open={id && `users/${id}`}
+        />
         {id === "invite" && roles.data && <Invite roles={roles.data.roles} />}
         {id && id !== "invite" && roles.data && <One key={id} id={id} roles={roles.data.roles} changed={list.again} />}
       </div>
@@ -84,16 +77,16 @@ export default function Access({ params }: { params?: { id?: string } }) {
 
 /** Invitations that nobody has accepted yet; none is nothing. */
 function Waiting() {
-  const found = useLoaded((signal) => answer(api.GET("/v1/invitations", { params: { query: { pageSize: 1000 } }, signal }), "GET /v1/invitations"), []);
+  const found = useLoaded((signal) => api.GET("/v1/invitations", { params: { query: { pageSize: 1000 } }, signal }), []);
   const waiting = found.data?.invitations.filter((item) => item.state === "OPEN") ?? [];
   const revoke = (name: string) =>
     act(async () => {
-      await answer(api.POST("/v1/invitations/{invitation}:revoke", { params: { path: { invitation: idOf(name) } }, body: {} }), "POST :revoke");
+      await api.POST("/v1/invitations/{invitation}:revoke", { params: { path: { invitation: idOf(name) } }, body: {} });
       found.again();
     }, words().access.revoked);
   const resend = (name: string) =>
     act(async () => {
-      await answer(api.POST("/v1/invitations/{invitation}:resend", { params: { path: { invitation: idOf(name) } }, body: {} }), "POST :resend");
+      await api.POST("/v1/invitations/{invitation}:resend", { params: { path: { invitation: idOf(name) } }, body: {} });
       found.again();
     }, words().access.resent);
   if (waiting.length === 0) return null;
@@ -121,7 +114,7 @@ function Waiting() {
 function Invite({ roles }: { roles: readonly Role[] }) {
   const { route } = useLocation();
   const send = async (body: { email: string; role: string }) => {
-    await answer(api.POST("/v1/invitations", { body }), "POST /v1/invitations");
+    await api.POST("/v1/invitations", { body });
     notify({ text: words().access.invitedNow(body.email) });
     route(_BACK);
   };
@@ -142,7 +135,7 @@ function Invite({ roles }: { roles: readonly Role[] }) {
 function One({ id, roles, changed }: { id: string; roles: readonly Role[]; changed: () => void }) {
   const { route } = useLocation();
   const at = { params: { path: { user: id } } };
-  const found = useLoaded((signal) => answer(api.GET("/v1/users/{user}", { ...at, signal }), "GET /v1/users/{user}"), [id]);
+  const found = useLoaded((signal) => api.GET("/v1/users/{user}", { ...at, signal }), [id]);
   const [link, setLink] = useState("");
   const user = found.data;
   const name = user ? _nameOf(user) : words().access.person;
@@ -153,29 +146,28 @@ function One({ id, roles, changed }: { id: string; roles: readonly Role[]; chang
     changed();
   };
   const save = async (body: { displayName: string; roleName: string }) => {
-    after(await answer(api.PATCH("/v1/users/{user}", { params: { ...at.params, query: { updateMask: "displayName,roleName" } }, body }), "PATCH /v1/users/{user}"));
+    after(await api.PATCH("/v1/users/{user}", { params: { ...at.params, query: { updateMask: "displayName,roleName" } }, body }));
     notify({ text: words().settings.saved });
   };
-  const open = async () => after(await answer(api.POST("/v1/users/{user}:reactivate", { ...at, body: {} }), "POST :reactivate"));
-  const close = async () => after(await answer(api.POST("/v1/users/{user}:deactivate", { ...at, body: {} }), "POST :deactivate"));
+  const open = async () => after(await api.POST("/v1/users/{user}:reactivate", { ...at, body: {} }));
+  const close = async () => after(await api.POST("/v1/users/{user}:deactivate", { ...at, body: {} }));
   const deactivate = async () => {
     if (await sure(words().access.reallyClose(name), words().access.close)) await act(close, words().access.closed(name), () => act(open, words().access.opened(name)));
   };
   const remove = async () => {
     if (!(await sure(words().access.reallyRemovePerson(name), words().alarm.remove))) return;
-    if (!(await act(() => answer(api.DELETE("/v1/users/{user}", at), "DELETE /v1/users/{user}"), words().alarm.removed))) return;
+    if (!(await act(() => api.DELETE("/v1/users/{user}", at), words().alarm.removed))) return;
     changed();
     route(_BACK);
   };
   const makeLink = () =>
     act(async () => {
-      const made = await answer(api.POST("/v1/users/{user}:createSignInLink", { ...at, body: {} }), "POST :createSignInLink");
+      const made = await api.POST("/v1/users/{user}:createSignInLink", { ...at, body: {} });
       setLink(`${location.origin}/sign-in/link/${made.token}`);
     }, words().access.linkMade);
   return (
     <Panel title={name} back={_BACK}>
-      {found.error && !user && <Failure error={found.error} again={found.again} />}
-      {!user && !found.error && <Shape rows={5} />}
+      <Pending of={found} rows={5} />
       {user && (
         <>
           <p class="large">
@@ -226,12 +218,12 @@ function One({ id, roles, changed }: { id: string; roles: readonly Role[]; chang
 /** The second factors of somebody else: to see that there are some, and to take them away from who has lost them. */
 function Proofs({ id, name }: { id: string; name: string }) {
   const at = { params: { path: { user: id } } };
-  const found = useLoaded((signal) => answer(api.GET("/v1/users/{user}/factors", { ...at, signal }), "GET /v1/users/{user}/factors"), [id]);
+  const found = useLoaded((signal) => api.GET("/v1/users/{user}/factors", { ...at, signal }), [id]);
   const factors = found.data?.factors ?? [];
   const reset = async () => {
     if (!(await sure(words().factors.reallyReset(name), words().factors.reset))) return;
     await act(async () => {
-      await answer(api.POST("/v1/users/{user}/factors:reset", { ...at, body: {} }), "POST factors:reset");
+      await api.POST("/v1/users/{user}/factors:reset", { ...at, body: {} });
       found.again();
     }, words().factors.wasReset);
   };
@@ -263,11 +255,11 @@ function Proofs({ id, name }: { id: string; name: string }) {
 
 function SignedIn({ id }: { id: string }) {
   const at = { params: { path: { user: id } } };
-  const found = useLoaded((signal) => answer(api.GET("/v1/users/{user}/sessions", { ...at, signal }), "GET /v1/users/{user}/sessions"), [id]);
+  const found = useLoaded((signal) => api.GET("/v1/users/{user}/sessions", { ...at, signal }), [id]);
   const sessions = found.data?.sessions ?? [];
   const end = () =>
     act(async () => {
-      await answer(api.POST("/v1/users/{user}/sessions:revokeAll", { ...at, body: {} }), "POST sessions:revokeAll");
+      await api.POST("/v1/users/{user}/sessions:revokeAll", { ...at, body: {} });
       found.again();
     }, words().settings.everywhereDone);
   if (sessions.length === 0) return null;

@@ -1,13 +1,13 @@
 /** Alarms: find one, look at it, make one. */
 
 import { useLocation } from "preact-iso";
-import { answer, api } from "../api/client";
+import { api } from "../api/client";
 import { AlarmForm } from "../parts/alarm-form";
 import { sure } from "../parts/ask";
-import { AsOf, Button, CommandLine, Copy, Empty, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
+import { AsOf, Button, CommandLine, Copy, Fact, Facts, Head, Pending, Section } from "../parts/basics";
 import { Filter, filterOf } from "../parts/filter";
 import { LedgerBar } from "../parts/ledger";
-import { List, type Column } from "../parts/list";
+import { Listed, type Column } from "../parts/list";
 import { State } from "../parts/mark";
 import { Panel } from "../parts/panel";
 import { Occurrences } from "../parts/preview";
@@ -45,12 +45,11 @@ export default function Alarms({ params }: { params?: { id?: string } }) {
   const filter = filterOf(query);
   const list = useParts(
     async (pageToken, signal) => {
-      const found = await answer(api.GET("/v1/alarms", { params: { query: { pageSize: 200, pageToken, filter } }, signal }), "GET /v1/alarms");
+      const found = await api.GET("/v1/alarms", { params: { query: { pageSize: 200, pageToken, filter } }, signal });
       return { rows: found.alarms, next: found.nextPageToken ?? "" };
     },
     [filter],
     ["firing"],
-    (row) => row.name ?? "",
   );
   const id = params?.id;
   const tail = filter ? `?filter=${encodeURIComponent(filter)}` : "";
@@ -71,33 +70,24 @@ export default function Alarms({ params }: { params?: { id?: string } }) {
         ]}
         example='labels.team="core" AND display_name="stand-up"'
       />
-      <AsOf at={list.at} error={list.data ? list.error : null} />
-      {list.error && !list.data && <Failure error={list.error} again={list.again} />}
+      <AsOf of={list} />
       <div class={id ? "beside" : "alone"}>
-        {!list.data && !list.error && <Shape />}
-        {list.data && list.rows.length === 0 && (
-          <Empty
-            sentence={filter ? words().nothingMatches : words().alarm.none}
-            line='tocsin alarm add --at "in 10s" --to ann@example.com --subject Tea --text "Ring ring."'
-          >
-            {!filter && may("alarms:write") && (
-              <a class="button main" href="/console/alarms/new">
-                {words().alarm.add}
-              </a>
-            )}
-          </Empty>
-        )}
-        {list.rows.length > 0 && (
-          <List
-            label={words().pages.alarms}
-            rows={list.rows}
-            columns={_columns()}
-            id={(row) => row.name ?? ""}
-            href={(row) => `/console/${row.name}${tail}`}
-            open={id && `alarms/${id}`}
-            more={list.more}
-          />
-        )}
+        <Listed
+          of={list}
+          label={words().pages.alarms}
+          columns={_columns()}
+          href={(row) => `/console/${row.name}${tail}`}
+          open={id && `alarms/${id}`}
+          filter={filter}
+          none={words().alarm.none}
+          line='tocsin alarm add --at "in 10s" --to ann@example.com --subject Tea --text "Ring ring."'
+        >
+          {may("alarms:write") && (
+            <a class="button main" href="/console/alarms/new">
+              {words().alarm.add}
+            </a>
+          )}
+        </Listed>
         {id === "new" && (
           <Panel title={words().alarm.add} back={back}>
             <AlarmForm
@@ -117,24 +107,24 @@ export default function Alarms({ params }: { params?: { id?: string } }) {
 function One({ id, back, changed }: { id: string; back: string; changed: () => void }) {
   const { query, route, path } = useLocation();
   const at = { params: { path: { alarm: id } } };
-  const found = useLoaded((signal) => answer(api.GET("/v1/alarms/{alarm}", { ...at, signal }), "GET /v1/alarms/{alarm}"), [id], ["firing"]);
+  const found = useLoaded((signal) => api.GET("/v1/alarms/{alarm}", { ...at, signal }), [id], ["firing"]);
   const ledger = useLoaded(
-    (signal) => answer(api.GET("/v1/firings", { params: { query: { pageSize: 60, filter: `alarm="alarms/${id}"` } }, signal }), "GET /v1/firings"),
+    (signal) => api.GET("/v1/firings", { params: { query: { pageSize: 60, filter: `alarm="alarms/${id}"` } }, signal }),
     [id],
     ["firing"],
   );
   const alarm = found.data;
-  const after = (call: Promise<{ data?: Alarm; error?: unknown; response: Response }>, name: string) => async () => {
-    const now = await answer(call, name);
+  const after = (call: Promise<Alarm>) => async () => {
+    const now = await call;
     found.put(() => now);
     changed();
   };
-  const pause = () => after(api.POST("/v1/alarms/{alarm}:pause", { ...at, body: {} }), "POST :pause")();
-  const resume = () => after(api.POST("/v1/alarms/{alarm}:resume", { ...at, body: {} }), "POST :resume")();
-  const fire = () => answer(api.POST("/v1/alarms/{alarm}:fire", { ...at, body: {} }), "POST :fire");
+  const pause = () => after(api.POST("/v1/alarms/{alarm}:pause", { ...at, body: {} }))();
+  const resume = () => after(api.POST("/v1/alarms/{alarm}:resume", { ...at, body: {} }))();
+  const fire = () => api.POST("/v1/alarms/{alarm}:fire", { ...at, body: {} });
   const remove = async () => {
     if (!(await sure(words().alarm.reallyDelete(nameOf(alarm as Alarm)), words().alarm.remove))) return;
-    const gone = await act(() => answer(api.DELETE("/v1/alarms/{alarm}", at), "DELETE /v1/alarms/{alarm}"), words().alarm.removed);
+    const gone = await act(() => api.DELETE("/v1/alarms/{alarm}", at), words().alarm.removed);
     if (!gone) return;
     changed();
     route(back);
@@ -155,8 +145,7 @@ function One({ id, back, changed }: { id: string; back: string; changed: () => v
   }
   return (
     <Panel title={alarm ? nameOf(alarm) : words().alarm.one} back={back}>
-      {found.error && !alarm && <Failure error={found.error} again={found.again} />}
-      {!alarm && !found.error && <Shape rows={6} />}
+      <Pending of={found} rows={6} />
       {alarm && (
         <>
           <p class="large">

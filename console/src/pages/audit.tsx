@@ -1,10 +1,10 @@
 /** Who did what, from where; and what looked like an attack. */
 
 import { useLocation } from "preact-iso";
-import { answer, api, idOf, type Schemas } from "../api/client";
-import { AsOf, CommandLine, Copy, Empty, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
+import { api, idOf, type Schemas } from "../api/client";
+import { AsOf, CommandLine, Copy, Fact, Facts, Failure, Head, Pending, Section } from "../parts/basics";
 import { Filter, filterOf } from "../parts/filter";
-import { List, type Column } from "../parts/list";
+import { Listed, type Column } from "../parts/list";
 import { State, type Tone } from "../parts/mark";
 import { Panel } from "../parts/panel";
 import { When } from "../parts/when";
@@ -33,12 +33,11 @@ export default function Audit({ params }: { params?: { id?: string } }) {
   const filter = filterOf(query);
   const list = useParts(
     async (pageToken, signal) => {
-      const found = await answer(api.GET("/v1/auditLogs", { params: { query: { pageSize: 200, pageToken, filter } }, signal }), "GET /v1/auditLogs");
+      const found = await api.GET("/v1/auditLogs", { params: { query: { pageSize: 200, pageToken, filter } }, signal });
       return { rows: found.auditLogs, next: found.nextPageToken ?? "" };
     },
     [filter],
     [],
-    (row) => row.name ?? "",
   );
   const id = params?.id;
   const tail = filter ? `?filter=${encodeURIComponent(filter)}` : "";
@@ -48,22 +47,18 @@ export default function Audit({ params }: { params?: { id?: string } }) {
       <Head title={words().pages.audit} />
       {may("alerts:read") && <Alerts />}
       <Filter offers={[[words().audit.refused, 'outcome="PERMISSION_DENIED"']]} example='subject="users/…" AND time>"2026-01-01T00:00:00Z"' />
-      <AsOf at={list.at} error={list.data ? list.error : null} />
-      {list.error && !list.data && <Failure error={list.error} again={list.again} />}
+      <AsOf of={list} />
       <div class={id ? "beside" : "alone"}>
-        {!list.data && !list.error && <Shape />}
-        {list.data && list.rows.length === 0 && <Empty sentence={filter ? words().nothingMatches : words().audit.none} line="tocsin audit-log verify" />}
-        {list.rows.length > 0 && (
-          <List
-            label={words().pages.audit}
-            rows={list.rows}
-            columns={_columns()}
-            id={(row) => row.name ?? ""}
-            href={(row) => `/console/audit/${idOf(row.name)}${tail}`}
-            open={open?.name}
-            more={list.more}
-          />
-        )}
+        <Listed
+          of={list}
+          label={words().pages.audit}
+          columns={_columns()}
+          href={(row) => `/console/audit/${idOf(row.name)}${tail}`}
+          open={open?.name}
+          filter={filter}
+          none={words().audit.none}
+          line="tocsin audit-log verify"
+        />
         {id && <One key={id} id={id} back={`/console/audit${tail}`} />}
       </div>
     </>
@@ -71,12 +66,11 @@ export default function Audit({ params }: { params?: { id?: string } }) {
 }
 
 function One({ id, back }: { id: string; back: string }) {
-  const found = useLoaded((signal) => answer(api.GET("/v1/auditLogs/{auditLog}", { params: { path: { auditLog: id } }, signal }), "GET /v1/auditLogs/{auditLog}"), [id]);
+  const found = useLoaded((signal) => api.GET("/v1/auditLogs/{auditLog}", { params: { path: { auditLog: id } }, signal }), [id]);
   const entry = found.data;
   return (
     <Panel title={entry?.method?.replace("/", " ") ?? words().pages.audit} back={back}>
-      {found.error && !entry && <Failure error={found.error} again={found.again} />}
-      {!entry && !found.error && <Shape rows={5} />}
+      <Pending of={found} rows={5} />
       {entry && (
         <>
           <p class="large">
@@ -104,7 +98,7 @@ function One({ id, back }: { id: string; back: string }) {
 
 /** What looked like an attack, the worst and latest first; nothing is one quiet line. */
 function Alerts() {
-  const found = useLoaded((signal) => answer(api.GET("/v1/security/alerts", { params: { query: { pageSize: 5 } }, signal }), "GET /v1/security/alerts"), [], ["alert"]);
+  const found = useLoaded((signal) => api.GET("/v1/security/alerts", { params: { query: { pageSize: 5 } }, signal }), [], ["alert"]);
   if (!found.data) return found.error ? <Failure error={found.error} again={found.again} /> : null;
   if (found.data.alerts.length === 0) return <p class="dim">{words().audit.noAlerts}</p>;
   const tones: Record<string, Tone> = { HIGH: "bad", MEDIUM: "warn", LOW: "idle" };

@@ -1,10 +1,10 @@
 /** Deliveries: what went to whom, and why something did not. */
 
 import { useLocation } from "preact-iso";
-import { answer, api } from "../api/client";
-import { AsOf, Button, Copy, Empty, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
+import { api } from "../api/client";
+import { AsOf, Button, Copy, Fact, Facts, Head, Pending, Section } from "../parts/basics";
 import { Filter, filterOf } from "../parts/filter";
-import { List, type Column } from "../parts/list";
+import { Listed, type Column } from "../parts/list";
 import { State } from "../parts/mark";
 import { Panel } from "../parts/panel";
 import { When, absolute, timeOfDay } from "../parts/when";
@@ -31,12 +31,11 @@ export default function Deliveries({ params }: { params?: { id?: string } }) {
   const filter = filterOf(query);
   const list = useParts(
     async (pageToken, signal) => {
-      const found = await answer(api.GET("/v1/deliveries", { params: { query: { pageSize: 100, pageToken, filter } }, signal }), "GET /v1/deliveries");
+      const found = await api.GET("/v1/deliveries", { params: { query: { pageSize: 100, pageToken, filter } }, signal });
       return { rows: found.deliveries, next: found.nextPageToken ?? "" };
     },
     [filter],
     ["delivery"],
-    (row) => row.name ?? "",
   );
   const id = params?.id;
   const tail = filter ? `?filter=${encodeURIComponent(filter)}` : "";
@@ -51,24 +50,18 @@ export default function Deliveries({ params }: { params?: { id?: string } }) {
         ]}
         example='to="ann@example.com" AND channel="email"'
       />
-      <AsOf at={list.at} error={list.data ? list.error : null} />
-      {list.error && !list.data && <Failure error={list.error} again={list.again} />}
+      <AsOf of={list} />
       <div class={id ? "beside" : "alone"}>
-        {!list.data && !list.error && <Shape />}
-        {list.data && list.rows.length === 0 && (
-          <Empty sentence={filter ? words().nothingMatches : words().delivery.none} line='tocsin notify --to ann@example.com --subject Hello --text "It works."' />
-        )}
-        {list.rows.length > 0 && (
-          <List
-            label={words().pages.deliveries}
-            rows={list.rows}
-            columns={_columns()}
-            id={(row) => row.name ?? ""}
-            href={(row) => `/console/${row.name}${tail}`}
-            open={id && `deliveries/${id}`}
-            more={list.more}
-          />
-        )}
+        <Listed
+          of={list}
+          label={words().pages.deliveries}
+          columns={_columns()}
+          href={(row) => `/console/${row.name}${tail}`}
+          open={id && `deliveries/${id}`}
+          filter={filter}
+          none={words().delivery.none}
+          line='tocsin notify --to ann@example.com --subject Hello --text "It works."'
+        />
         {id && <One key={id} id={id} back={`/console/deliveries${tail}`} />}
       </div>
     </>
@@ -77,16 +70,15 @@ export default function Deliveries({ params }: { params?: { id?: string } }) {
 
 function One({ id, back }: { id: string; back: string }) {
   const at = { params: { path: { delivery: id } } };
-  const found = useLoaded((signal) => answer(api.GET("/v1/deliveries/{delivery}", { ...at, signal }), "GET /v1/deliveries/{delivery}"), [id], ["delivery"]);
+  const found = useLoaded((signal) => api.GET("/v1/deliveries/{delivery}", { ...at, signal }), [id], ["delivery"]);
   const delivery = found.data;
   const retry = async () => {
-    await answer(api.POST("/v1/deliveries/{delivery}:retry", { ...at, body: {} }), "POST :retry");
+    await api.POST("/v1/deliveries/{delivery}:retry", { ...at, body: {} });
     found.again();
   };
   return (
     <Panel title={delivery?.subject || words().delivery.one} back={back}>
-      {found.error && !delivery && <Failure error={found.error} again={found.again} />}
-      {!delivery && !found.error && <Shape rows={5} />}
+      <Pending of={found} rows={5} />
       {delivery && (
         <>
           <p class="large">

@@ -1,10 +1,10 @@
 /** Events: what happened outside, who said so, and what it caused. */
 
 import { useLocation } from "preact-iso";
-import { answer, api, type Schemas } from "../api/client";
-import { AsOf, CommandLine, Copy, Empty, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
+import { api, type Schemas } from "../api/client";
+import { AsOf, CommandLine, Copy, Fact, Facts, Head, Section } from "../parts/basics";
 import { Filter, filterOf } from "../parts/filter";
-import { List, type Column } from "../parts/list";
+import { Listed, type Column } from "../parts/list";
 import { Panel } from "../parts/panel";
 import { Tabs } from "../parts/tabs";
 import { When } from "../parts/when";
@@ -32,14 +32,14 @@ export default function Events({ params }: { params?: { id?: string } }) {
   const list = useParts(
     async (pageToken, signal) => {
       const whole = ['kind="EVENT"', filter].filter(Boolean).join(" AND ");
-      const found = await answer(api.GET("/v1/triggers:logs", { params: { query: { pageSize: 200, pageToken, filter: whole } }, signal }), "GET /v1/triggers:logs");
+      const found = await api.GET("/v1/triggers:logs", { params: { query: { pageSize: 200, pageToken, filter: whole } }, signal });
       return { rows: found.logs, next: found.nextPageToken ?? "" };
     },
     [filter],
     ["firing"],
     (row) => row.id ?? "",
   );
-  const stats = useLoaded((signal) => answer(api.GET("/v1/triggers:stats", { signal }), "GET /v1/triggers:stats"), [], ["firing"]);
+  const stats = useLoaded((signal) => api.GET("/v1/triggers:stats", { signal }), [], ["firing"]);
   const topics = Object.entries(stats.data?.topics ?? {})
     .sort(([, one], [, other]) => Number(other) - Number(one))
     .slice(0, 6);
@@ -50,14 +50,19 @@ export default function Events({ params }: { params?: { id?: string } }) {
       <Head title={words().pages.events} note={stats.data && words().watched.counts(Number(stats.data.events ?? 0), Number(stats.data.eventFirings ?? 0))} />
       <Tabs of="/console/integrations" first={words().pages.integrations} />
       <Filter offers={topics.map(([topic]) => [topic, `topic="${topic}"`])} example='topic="orders.paid"' />
-      <AsOf at={list.at} error={list.data ? list.error : null} />
-      {list.error && !list.data && <Failure error={list.error} again={list.again} />}
+      <AsOf of={list} />
       <div class={id ? "beside" : "alone"}>
-        {!list.data && !list.error && <Shape />}
-        {list.data && list.rows.length === 0 && <Empty sentence={filter ? words().nothingMatches : words().watched.noEvents} line={_LINE} />}
-        {list.rows.length > 0 && (
-          <List label={words().pages.events} rows={list.rows} columns={_columns()} id={(row) => row.id ?? ""} href={(row) => `${_HERE}/${encodeURIComponent(row.id ?? "")}${tail}`} open={id} more={list.more} />
-        )}
+        <Listed
+          of={list}
+          label={words().pages.events}
+          columns={_columns()}
+          id={(row) => row.id ?? ""}
+          href={(row) => `${_HERE}/${encodeURIComponent(row.id ?? "")}${tail}`}
+          open={id}
+          filter={filter}
+          none={words().watched.noEvents}
+          line={_LINE}
+        />
         {id && list.data && (
           <Panel title={log?.topic ?? words().watched.event} back={`${_HERE}${tail}`}>
             {!log && <p class="said">{words().watched.eventGone}</p>}

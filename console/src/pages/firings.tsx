@@ -1,10 +1,10 @@
 /** The ledger: every occurrence, how it ended, and why. */
 
 import { useLocation } from "preact-iso";
-import { answer, api } from "../api/client";
-import { AsOf, Button, Copy, Empty, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
+import { api } from "../api/client";
+import { AsOf, Button, Copy, Fact, Facts, Head, Pending, Section } from "../parts/basics";
 import { Filter, filterOf } from "../parts/filter";
-import { List, type Column } from "../parts/list";
+import { Listed, type Column } from "../parts/list";
 import { State } from "../parts/mark";
 import { Panel } from "../parts/panel";
 import { When, absolute } from "../parts/when";
@@ -18,10 +18,10 @@ import { may } from "../state/session";
 import { words } from "../words";
 
 const _columns = (): Column<Firing>[] => [
-  { name: words().firing.due, width: "minmax(9rem, 1.2fr)", show: (row) => <time title={absolute(row.dueTime ?? "")}>{<When at={row.dueTime} />}</time> },
+  { name: words().firing.due, width: "minmax(9rem, 1.2fr)", narrow: "5.5rem", show: (row) => <time title={absolute(row.dueTime ?? "")}>{<When at={row.dueTime} />}</time> },
   { name: words().firing.outcome, width: "minmax(8rem, 1fr)", show: (row) => <State tone={firingTone(row)} word={firingWord(row)} /> },
-  { name: words().firing.lateness, width: "6rem", number: true, show: (row) => _late(row) },
-  { name: words().alarm.one, width: "minmax(10rem, 2fr)", wide: true, show: (row) => alarmName(row.alarm) },
+  { name: words().firing.lateness, width: "6rem", wide: true, number: true, show: (row) => _late(row) },
+  { name: words().alarm.one, width: "minmax(10rem, 2fr)", narrow: "minmax(0, 2fr)", show: (row) => alarmName(row.alarm) },
   { name: words().firing.origin, width: "7rem", wide: true, show: (row) => words().firing.origins[row.origin ?? "SCHEDULE"] ?? "" },
   { name: words().firing.attempts, width: "6rem", wide: true, number: true, show: (row) => row.attempts ?? 0 },
   { name: words().firing.why, width: "minmax(6rem, 2fr)", wide: true, show: (row) => row.error || row.reason || "" },
@@ -37,12 +37,11 @@ export default function Firings({ params }: { params?: { id?: string } }) {
   const filter = filterOf(query);
   const list = useParts(
     async (pageToken, signal) => {
-      const found = await answer(api.GET("/v1/firings", { params: { query: { pageSize: 100, pageToken, filter } }, signal }), "GET /v1/firings");
+      const found = await api.GET("/v1/firings", { params: { query: { pageSize: 100, pageToken, filter } }, signal });
       return { rows: found.firings, next: found.nextPageToken ?? "" };
     },
     [filter],
     ["firing"],
-    (row) => row.name ?? "",
   );
   const id = params?.id;
   return (
@@ -56,22 +55,18 @@ export default function Firings({ params }: { params?: { id?: string } }) {
         ]}
         example='alarm="alarms/…" AND due_time>="2026-01-01T00:00:00Z"'
       />
-      <AsOf at={list.at} error={list.data ? list.error : null} />
-      {list.error && !list.data && <Failure error={list.error} again={list.again} />}
+      <AsOf of={list} />
       <div class={id ? "beside" : "alone"}>
-        {!list.data && !list.error && <Shape />}
-        {list.data && list.rows.length === 0 && <Empty sentence={filter ? words().nothingMatches : words().firing.none} line="tocsin watch" />}
-        {list.rows.length > 0 && (
-          <List
-            label={words().pages.firings}
-            rows={list.rows}
-            columns={_columns()}
-            id={(row) => row.name ?? ""}
-            href={(row) => `/console/${row.name}${filter ? `?filter=${encodeURIComponent(filter)}` : ""}`}
-            open={id && `firings/${id}`}
-            more={list.more}
-          />
-        )}
+        <Listed
+          of={list}
+          label={words().pages.firings}
+          columns={_columns()}
+          href={(row) => `/console/${row.name}${filter ? `?filter=${encodeURIComponent(filter)}` : ""}`}
+          open={id && `firings/${id}`}
+          filter={filter}
+          none={words().firing.none}
+          line="tocsin watch"
+        />
         {id && <One key={id} id={id} back={`/console/firings${filter ? `?filter=${encodeURIComponent(filter)}` : ""}`} />}
       </div>
     </>
@@ -79,18 +74,17 @@ export default function Firings({ params }: { params?: { id?: string } }) {
 }
 
 function One({ id, back }: { id: string; back: string }) {
-  const found = useLoaded((signal) => answer(api.GET("/v1/firings/{firing}", { params: { path: { firing: id } }, signal }), "GET /v1/firings"), [id], ["firing"]);
+  const found = useLoaded((signal) => api.GET("/v1/firings/{firing}", { params: { path: { firing: id } }, signal }), [id], ["firing"]);
   const firing = found.data;
   const name = `firings/${id}`;
   const replay = () =>
     act(async () => {
-      await answer(api.POST("/v1/firings/{firing}:replay", { params: { path: { firing: id } }, body: {} }), "POST :replay");
+      await api.POST("/v1/firings/{firing}:replay", { params: { path: { firing: id } }, body: {} });
       found.again();
     }, words().firing.replayed);
   return (
     <Panel title={words().firing.one} back={back}>
-      {found.error && !firing && <Failure error={found.error} again={found.again} />}
-      {!firing && !found.error && <Shape rows={5} />}
+      <Pending of={found} rows={5} />
       {firing && (
         <>
           <p class="large">
@@ -140,7 +134,7 @@ function One({ id, back }: { id: string; back: string }) {
 /** What became of the messages of a firing. */
 function Messages({ firing }: { firing: string }) {
   const found = useLoaded(
-    (signal) => answer(api.GET("/v1/deliveries", { params: { query: { pageSize: 50, filter: `firing="${firing}"` } }, signal }), "GET /v1/deliveries"),
+    (signal) => api.GET("/v1/deliveries", { params: { query: { pageSize: 50, filter: `firing="${firing}"` } }, signal }),
     [firing],
     ["delivery"],
   );

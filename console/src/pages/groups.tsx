@@ -1,16 +1,16 @@
 /** Groups: people, groups and rotations that messages can be for together. */
 
 import { useLocation } from "preact-iso";
-import { useEffect, useState } from "preact/hooks";
-import { answer, api, idOf } from "../api/client";
+import { useState } from "preact/hooks";
+import { api, idOf } from "../api/client";
 import { ApiError } from "../api/problem";
 import { sure } from "../parts/ask";
-import { AsOf, Button, CommandLine, Copy, Empty, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
+import { AsOf, Button, CommandLine, Copy, Fact, Facts, Head, Pending, Section } from "../parts/basics";
 import { Filter, filterOf, textFilter } from "../parts/filter";
-import { List, type Column } from "../parts/list";
+import { Listed, type Column } from "../parts/list";
 import { MemberPicker } from "../parts/member-picker";
 import { Panel } from "../parts/panel";
-import { PeopleTabs } from "../parts/people-tabs";
+import { Tabs } from "../parts/tabs";
 import { FieldWrong, Refused } from "../parts/refused";
 import { When } from "../parts/when";
 import { act } from "../state/act";
@@ -33,17 +33,12 @@ export default function Groups({ params }: { params?: { id?: string } }) {
   const filter = textFilter(filterOf(query));
   const list = useParts(
     async (pageToken, signal) => {
-      const found = await answer(api.GET("/v1/groups", { params: { query: { pageSize: 200, pageToken, filter } }, signal }), "GET /v1/groups");
+      const found = await api.GET("/v1/groups", { params: { query: { pageSize: 200, pageToken, filter } }, signal });
       return { rows: found.groups, next: found.nextPageToken ?? "" };
     },
     [filter],
     [],
-    (row) => row.name ?? "",
   );
-  const { rows } = list;
-  useEffect(() => {
-    if (list.data && rows.length === 0) list.more?.(); // a page of a search may have found nothing yet
-  }, [list.data, list.more]);
   const id = params?.id;
   const isNew = query["new"] !== undefined;
   const tail = filter ? `?filter=${encodeURIComponent(filter)}` : "";
@@ -56,28 +51,22 @@ export default function Groups({ params }: { params?: { id?: string } }) {
   return (
     <>
       <Head title={words().pages.people}>{add}</Head>
-      <PeopleTabs at="groups" />
+      <Tabs of="/console/recipients" first={words().person.tabs.recipients} />
       <Filter offers={[]} example={words().person.findGroup} meant={textFilter} />
-      <AsOf at={list.at} error={list.data ? list.error : null} />
-      {list.error && !list.data && <Failure error={list.error} again={list.again} />}
+      <AsOf of={list} />
       <div class={id || isNew ? "beside" : "alone"}>
-        {!list.data && !list.error && <Shape />}
-        {list.data && rows.length === 0 && !list.more && (
-          <Empty sentence={filter ? words().nothingMatches : words().person.noGroup} line="tocsin group add ops --name Operations">
-            {!filter && !isNew && add}
-          </Empty>
-        )}
-        {rows.length > 0 && (
-          <List
-            label={words().person.tabs.groups}
-            rows={rows}
-            columns={_columns()}
-            id={(row) => row.name ?? ""}
-            href={(row) => `/console/${row.name}${tail}`}
-            open={id && `groups/${id}`}
-            more={list.more}
-          />
-        )}
+        <Listed
+          of={list}
+          label={words().person.tabs.groups}
+          columns={_columns()}
+          href={(row) => `/console/${row.name}${tail}`}
+          open={id && `groups/${id}`}
+          filter={filter}
+          none={words().person.noGroup}
+          line="tocsin group add ops --name Operations"
+        >
+          {!isNew && add}
+        </Listed>
         {isNew && (
           <Panel title={words().person.addGroup} back={back}>
             <GroupForm
@@ -101,8 +90,8 @@ function GroupForm({ group, done }: { group?: Group; done: (group: Group) => voi
     const { id, displayName } = draft;
     try {
       const saved = group
-        ? await answer(api.PATCH("/v1/groups/{group}", { params: { path: { group: id }, query: { updateMask: "displayName" } }, body: { displayName } }), "PATCH /v1/groups/{group}")
-        : await answer(api.POST("/v1/groups", { body: { ...(id ? { name: `groups/${id}` } : {}), displayName } }), "POST /v1/groups");
+        ? await api.PATCH("/v1/groups/{group}", { params: { path: { group: id }, query: { updateMask: "displayName" } }, body: { displayName } })
+        : await api.POST("/v1/groups", { body: { ...(id ? { name: `groups/${id}` } : {}), displayName } });
       forget();
       done(saved);
     } catch (failure) {
@@ -143,7 +132,7 @@ function GroupForm({ group, done }: { group?: Group; done: (group: Group) => voi
 function One({ id, back, changed }: { id: string; back: string; changed: () => void }) {
   const { query, route, path } = useLocation();
   const at = { params: { path: { group: id } } };
-  const found = useLoaded((signal) => answer(api.GET("/v1/groups/{group}", { ...at, signal }), "GET /v1/groups/{group}"), [id]);
+  const found = useLoaded((signal) => api.GET("/v1/groups/{group}", { ...at, signal }), [id]);
   const group = found.data;
   const again = () => {
     found.again();
@@ -151,7 +140,7 @@ function One({ id, back, changed }: { id: string; back: string; changed: () => v
   };
   const remove = async () => {
     if (!(await sure(words().person.reallyDeleteGroup(personName(group as Group)), words().alarm.remove))) return;
-    const gone = await act(() => answer(api.DELETE("/v1/groups/{group}", at), "DELETE /v1/groups/{group}"), words().alarm.removed);
+    const gone = await act(() => api.DELETE("/v1/groups/{group}", at), words().alarm.removed);
     if (!gone) return;
     changed();
     route(back);
@@ -171,8 +160,7 @@ function One({ id, back, changed }: { id: string; back: string; changed: () => v
   }
   return (
     <Panel title={group ? personName(group) : words().person.group} back={back}>
-      {found.error && !group && <Failure error={found.error} again={found.again} />}
-      {!group && !found.error && <Shape rows={4} />}
+      <Pending of={found} rows={4} />
       {group && (
         <>
           {may("recipients:write") && (
@@ -208,29 +196,27 @@ function Members({ id, changed, within }: { id: string; changed?: () => void; wi
   const at = { path: { group: id } };
   const list = useParts(
     async (pageToken, signal) => {
-      const found = await answer(api.GET("/v1/groups/{group}/members", { params: { ...at, query: { pageSize: 100, pageToken } }, signal }), "GET members");
+      const found = await api.GET("/v1/groups/{group}/members", { params: { ...at, query: { pageSize: 100, pageToken } }, signal });
       return { rows: found.members, next: found.nextPageToken ?? "" };
     },
     [id],
     [],
-    (row) => row.name ?? "",
   );
   const again = () => {
     list.again();
     changed?.();
   };
   const put = async (name: string) => {
-    await answer(api.POST("/v1/groups/{group}:addMembers", { params: at, body: { members: [name] } }), "POST :addMembers");
+    await api.POST("/v1/groups/{group}:addMembers", { params: at, body: { members: [name] } });
     again();
   };
   const take = async (name: string) => {
-    await answer(api.POST("/v1/groups/{group}:removeMembers", { params: at, body: { members: [name] } }), "POST :removeMembers");
+    await api.POST("/v1/groups/{group}:removeMembers", { params: at, body: { members: [name] } });
     again();
   };
   return (
     <>
-      {list.error && !list.data && <Failure error={list.error} again={list.again} />}
-      {!list.data && !list.error && <Shape rows={2} />}
+      <Pending of={list} rows={2} />
       {list.data && list.rows.length === 0 && <p class="dim">{words().person.noMember}</p>}
       <ul class="plain">
         {list.rows.map(({ name = "", displayName }) => (

@@ -2,13 +2,13 @@
 
 import { useLocation } from "preact-iso";
 import { useState } from "preact/hooks";
-import { answer, api, idOf, type Schemas } from "../api/client";
+import { api, idOf, type Schemas } from "../api/client";
 import { ApiError } from "../api/problem";
 import { sure } from "../parts/ask";
-import { AsOf, Button, CommandLine, Copy, Empty, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
+import { AsOf, Button, CommandLine, Copy, Fact, Facts, Failure, Head, Pending, Section } from "../parts/basics";
 import { Choice, Form, Text, Zone } from "../parts/fields";
 import { Duration } from "../parts/hours";
-import { List, type Column } from "../parts/list";
+import { Listed, type Column } from "../parts/list";
 import { State, type Tone } from "../parts/mark";
 import { Panel } from "../parts/panel";
 import { PickPolicy } from "../parts/pick-policy";
@@ -32,7 +32,7 @@ const _HERE = "/console/heartbeats";
 export function useStandings(kind: "HEARTBEAT" | "THRESHOLD"): Loaded<Part<Standing>> & { rows: readonly Standing[]; more: (() => void) | undefined } {
   const found = useParts(
     async (pageToken, signal) => {
-      const part = await answer(api.GET("/v1/status", { params: { query: { pageSize: 1000, pageToken } }, signal }), "GET /v1/status");
+      const part = await api.GET("/v1/status", { params: { query: { pageSize: 1000, pageToken } }, signal });
       return { rows: part.standings.filter((item) => item.kind === kind), next: part.nextPageToken ?? "" };
     },
     [kind],
@@ -46,11 +46,11 @@ export function useStandings(kind: "HEARTBEAT" | "THRESHOLD"): Loaded<Part<Stand
 export function WatchedActions({ alarm, changed, back }: { alarm: Alarm; changed: () => void; back: string }) {
   const { route } = useLocation();
   const at = { params: { path: { alarm: idOf(alarm.name) } } };
-  const pause = () => answer(api.POST("/v1/alarms/{alarm}:pause", { ...at, body: {} }), "POST :pause").then(changed);
-  const resume = () => answer(api.POST("/v1/alarms/{alarm}:resume", { ...at, body: {} }), "POST :resume").then(changed);
+  const pause = () => api.POST("/v1/alarms/{alarm}:pause", { ...at, body: {} }).then(changed);
+  const resume = () => api.POST("/v1/alarms/{alarm}:resume", { ...at, body: {} }).then(changed);
   const remove = async () => {
     if (!(await sure(words().alarm.reallyDelete(alarm.displayName || idOf(alarm.name)), words().alarm.remove))) return;
-    if (!(await act(() => answer(api.DELETE("/v1/alarms/{alarm}", at), "DELETE /v1/alarms/{alarm}"), words().alarm.removed))) return;
+    if (!(await act(() => api.DELETE("/v1/alarms/{alarm}", at), words().alarm.removed))) return;
     changed();
     route(back);
   };
@@ -102,18 +102,20 @@ export default function Heartbeats({ params }: { params?: { id?: string } }) {
         {add}
       </Head>
       <Tabs of="/console/integrations" first={words().pages.integrations} />
-      <AsOf at={list.at} error={list.data ? list.error : null} />
-      {list.error && !list.data && <Failure error={list.error} again={list.again} />}
+      <AsOf of={list} />
       <div class={id || adding || keys ? "beside" : "alone"}>
-        {!list.data && !list.error && <Shape />}
-        {list.data && list.rows.length === 0 && (
-          <Empty sentence={words().watched.noHeartbeats} line="tocsin heartbeat key">
-            {add}
-          </Empty>
-        )}
-        {list.rows.length > 0 && (
-          <List label={words().pages.heartbeats} rows={list.rows} columns={_columns()} id={(row) => row.alarm ?? ""} href={(row) => `${_HERE}/${idOf(row.alarm)}`} open={id && `alarms/${id}`} more={list.more} />
-        )}
+        <Listed
+          of={list}
+          label={words().pages.heartbeats}
+          columns={_columns()}
+          id={(row) => row.alarm ?? ""}
+          href={(row) => `${_HERE}/${idOf(row.alarm)}`}
+          open={id && `alarms/${id}`}
+          none={words().watched.noHeartbeats}
+          line="tocsin heartbeat key"
+        >
+          {add}
+        </Listed>
         {adding && (
           <Panel title={words().watched.addHeartbeat} back={_HERE}>
             <HeartbeatForm
@@ -137,8 +139,8 @@ export default function Heartbeats({ params }: { params?: { id?: string } }) {
 
 function One({ id, standing, changed }: { id: string; standing: Standing | undefined; changed: () => void }) {
   const path = { alarm: id };
-  const found = useLoaded((signal) => answer(api.GET("/v1/alarms/{alarm}", { params: { path }, signal }), "GET /v1/alarms/{alarm}"), [id], ["firing"]);
-  const pings = useLoaded((signal) => answer(api.GET("/v1/alarms/{alarm}/pings", { params: { path, query: { pageSize: 100 } }, signal }), "GET pings"), [id], ["firing"]);
+  const found = useLoaded((signal) => api.GET("/v1/alarms/{alarm}", { params: { path }, signal }), [id], ["firing"]);
+  const pings = useLoaded((signal) => api.GET("/v1/alarms/{alarm}/pings", { params: { path, query: { pageSize: 100 } }, signal }), [id], ["firing"]);
   const alarm = found.data;
   const beat = alarm?.trigger.heartbeat;
   const lines = beat?.key ? pingLines(`${location.origin}/ping/${beat.key}`) : null;
@@ -154,8 +156,7 @@ function One({ id, standing, changed }: { id: string; standing: Standing | undef
   };
   return (
     <Panel title={alarm?.displayName || (standing ? standingName(standing) : words().watched.heartbeat)} back={_HERE}>
-      {found.error && !alarm && <Failure error={found.error} again={found.again} />}
-      {!alarm && !found.error && <Shape rows={6} />}
+      <Pending of={found} rows={6} />
       {alarm && (
         <>
           {standing && (
@@ -229,7 +230,7 @@ function Pinged({ ping }: { ping: Ping }) {
 function PingKey() {
   const found = useLoaded(async (signal) => {
     try {
-      return await answer(api.GET("/v1/pingKey", { signal }), "GET /v1/pingKey");
+      return await api.GET("/v1/pingKey", { signal });
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return { key: "", escalationPolicy: "" };
       throw error;
@@ -239,7 +240,7 @@ function PingKey() {
     act(async () => {
       const now = found.data;
       const body = { key: rotate ? "" : (now?.key ?? ""), escalationPolicy: policy ?? now?.escalationPolicy ?? "" };
-      const next = await answer(api.PUT("/v1/pingKey", { params: { query: { rotate } }, body }), "PUT /v1/pingKey");
+      const next = await api.PUT("/v1/pingKey", { params: { query: { rotate } }, body });
       found.put(() => ({ key: next.key ?? "", escalationPolicy: next.escalationPolicy ?? "" }));
     }, words().watched.keySaved);
   const rotate = async () => (await sure(words().watched.reallyRotate, words().integration.rotate)) && put(true);
@@ -282,7 +283,7 @@ function HeartbeatForm({ done }: { done: (alarm: Alarm) => void }) {
     const rule = draft.rule === "every" ? { every: draft.every } : { cron: draft.cron };
     const heartbeat = { ...rule, grace: draft.grace, ...(draft.slug ? { slug: draft.slug } : {}) };
     const notify = { escalationPolicy: draft.escalationPolicy, subject: words().watched.lateSubject(draft.displayName), text: words().watched.lateText };
-    const made = await answer(api.POST("/v1/alarms", { body: { displayName: draft.displayName, trigger: { heartbeat, timeZone: draft.timeZone }, action: { notify } } }), "POST /v1/alarms");
+    const made = await api.POST("/v1/alarms", { body: { displayName: draft.displayName, trigger: { heartbeat, timeZone: draft.timeZone }, action: { notify } } });
     forget();
     done(made);
   };

@@ -2,10 +2,10 @@
 
 import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
-import { answer, api, idOf, type Schemas } from "../api/client";
+import { api, idOf, type Schemas } from "../api/client";
 import { Admin } from "../parts/admin";
 import { sure } from "../parts/ask";
-import { Button, CommandLine, Copy, Fact, Facts, Failure, Section, Shape } from "../parts/basics";
+import { Button, CommandLine, Copy, Fact, Facts, Pending, Section } from "../parts/basics";
 import { Form, listOf } from "../parts/form";
 import type { Column } from "../parts/list";
 import { State, type Tone } from "../parts/mark";
@@ -50,14 +50,14 @@ export default function IdentityProviders({ params }: { params?: { id?: string }
       line="tocsin identity-provider add sso --issuer https://idp.example.com --client-id tocsin --secret"
       columns={_columns()}
       load={async (pageToken, _, signal) => {
-        const found = await answer(api.GET("/v1/identityProviders", { params: { query: { pageSize: 200, pageToken } }, signal }), "GET /v1/identityProviders");
+        const found = await api.GET("/v1/identityProviders", { params: { query: { pageSize: 200, pageToken } }, signal });
         return { rows: found.identityProviders, next: found.nextPageToken ?? "" };
       }}
       name={(row) => row.name ?? ""}
       id={id}
     >
       {(list) => {
-        if (!roles.data) return roles.error ? <Failure error={roles.error} again={roles.again} /> : <Shape rows={5} />;
+        if (!roles.data) return <Pending of={roles} rows={5} />;
         if (id !== "new") return <One key={id} id={id ?? ""} roles={roles.data.roles} changed={list.again} />;
         return (
           <Panel title={words().issuers.add} back={_PATH}>
@@ -102,11 +102,8 @@ function IssuerForm({ issuer, roles, done }: { issuer?: Issuer; roles: readonly 
     };
     const updateMask = clientSecret ? `${_FIELDS},clientSecret` : _FIELDS;
     const saved = issuer
-      ? await answer(
-          api.PATCH("/v1/identityProviders/{identityProvider}", { params: { path: { identityProvider: idOf(issuer.name) }, query: { updateMask } }, body }),
-          "PATCH /v1/identityProviders/{identityProvider}",
-        )
-      : await answer(api.POST("/v1/identityProviders", { params: { query: { identityProviderId: id } }, body }), "POST /v1/identityProviders");
+      ? await api.PATCH("/v1/identityProviders/{identityProvider}", { params: { path: { identityProvider: idOf(issuer.name) }, query: { updateMask } }, body })
+      : await api.POST("/v1/identityProviders", { params: { query: { identityProviderId: id } }, body });
     notify({ text: words().settings.saved });
     done(saved);
   };
@@ -137,11 +134,11 @@ function IssuerForm({ issuer, roles, done }: { issuer?: Issuer; roles: readonly 
 function One({ id, roles, changed }: { id: string; roles: readonly Role[]; changed: () => void }) {
   const { path, query, route } = useLocation();
   const at = { params: { path: { identityProvider: id } } };
-  const found = useLoaded((signal) => answer(api.GET("/v1/identityProviders/{identityProvider}", { ...at, signal }), "GET /v1/identityProviders/{identityProvider}"), [id]);
+  const found = useLoaded((signal) => api.GET("/v1/identityProviders/{identityProvider}", { ...at, signal }), [id]);
   const issuer = found.data;
   const remove = async () => {
     if (!(await sure(words().issuers.reallyRemove(_nameOf(issuer as Issuer)), words().alarm.remove))) return;
-    if (!(await act(() => answer(api.DELETE("/v1/identityProviders/{identityProvider}", at), "DELETE /v1/identityProviders/{identityProvider}"), words().alarm.removed))) return;
+    if (!(await act(() => api.DELETE("/v1/identityProviders/{identityProvider}", at), words().alarm.removed))) return;
     changed();
     route(_PATH);
   };
@@ -162,8 +159,7 @@ function One({ id, roles, changed }: { id: string; roles: readonly Role[]; chang
   }
   return (
     <Panel title={issuer ? _nameOf(issuer) : words().issuers.one} back={_PATH}>
-      {found.error && !issuer && <Failure error={found.error} again={found.again} />}
-      {!issuer && !found.error && <Shape rows={5} />}
+      <Pending of={found} rows={5} />
       {issuer && (
         <>
           <p class="large">
@@ -209,7 +205,7 @@ function Test({ id }: { id: string }) {
   const ask = () =>
     act(async () => {
       const path = { identityProvider: id };
-      setTold(await answer(api.POST("/v1/identityProviders/{identityProvider}:test", { params: { path }, body: {} }), "POST :test"));
+      setTold(await api.POST("/v1/identityProviders/{identityProvider}:test", { params: { path }, body: {} }));
     }, words().issuers.asked);
   return (
     <Section title={words().issuers.test}>

@@ -3,7 +3,7 @@
 import { useMemo, useRef, useState } from "preact/hooks";
 import { ApiError } from "../api/problem";
 import { Button, CommandLine, Failure, Head, Section } from "../parts/basics";
-import { PeopleTabs } from "../parts/people-tabs";
+import { Tabs } from "../parts/tabs";
 import { KINDS, SCOPES, runImport, type ImportKind } from "../state/imports";
 import { useKept } from "../state/kept";
 import { importable, linesOf, type Importable } from "../state/lines";
@@ -75,7 +75,7 @@ export default function Imports() {
   return (
     <>
       <Head title={words().pages.people} />
-      <PeopleTabs at="import" />
+      <Tabs of="/console/recipients" first={words().person.tabs.recipients} />
       <div class="stack">
         <form class="form import" onSubmit={(event) => event.preventDefault()}>
           <div class="pair">

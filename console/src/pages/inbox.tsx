@@ -1,9 +1,9 @@
 /** The development inbox: mails as the person sees them, in a frame that can do nothing. */
 
 import { useEffect, useState } from "preact/hooks";
-import { answer, api, type Schemas } from "../api/client";
-import { AsOf, Empty, Fact, Facts, Failure, Head, Shape } from "../parts/basics";
-import { List, type Column } from "../parts/list";
+import { api, type Schemas } from "../api/client";
+import { AsOf, Fact, Facts, Head, Pending } from "../parts/basics";
+import { Listed, type Column } from "../parts/list";
 import { Panel } from "../parts/panel";
 import { When } from "../parts/when";
 import { allSeen, received } from "../state/inbox";
@@ -22,12 +22,11 @@ const _columns = (): Column<Mail>[] => [
 export default function Inbox({ params }: { params?: { id?: string } }) {
   const list = useParts(
     async (pageToken, signal) => {
-      const found = await answer(api.GET("/v1/inbox/messages", { params: { query: { pageSize: 100, pageToken } }, signal }), "GET /v1/inbox/messages");
+      const found = await api.GET("/v1/inbox/messages", { params: { query: { pageSize: 100, pageToken } }, signal });
       return { rows: found.messages, next: found.nextPageToken ?? "" };
     },
     [],
     ["delivery"],
-    (row) => row.name ?? "",
   );
   useEffect(() => {
     if (!list.data) return;
@@ -38,22 +37,17 @@ export default function Inbox({ params }: { params?: { id?: string } }) {
   return (
     <>
       <Head title={words().pages.inbox} note={words().inbox.note} />
-      <AsOf at={list.at} error={list.data ? list.error : null} />
-      {list.error && !list.data && <Failure error={list.error} again={list.again} />}
+      <AsOf of={list} />
       <div class={id ? "beside" : "alone"}>
-        {!list.data && !list.error && <Shape />}
-        {list.data && list.rows.length === 0 && <Empty sentence={words().inbox.none} line='tocsin notify --to ann@example.com --subject Hello --text "It works."' />}
-        {list.rows.length > 0 && (
-          <List
-            label={words().pages.inbox}
-            rows={list.rows}
-            columns={_columns()}
-            id={(row) => row.name ?? ""}
-            href={(row) => `/console/${(row.name ?? "").replace("inbox/messages/", "inbox/")}`}
-            open={id && `inbox/messages/${id}`}
-            more={list.more}
-          />
-        )}
+        <Listed
+          of={list}
+          label={words().pages.inbox}
+          columns={_columns()}
+          href={(row) => `/console/${(row.name ?? "").replace("inbox/messages/", "inbox/")}`}
+          open={id && `inbox/messages/${id}`}
+          none={words().inbox.none}
+          line='tocsin notify --to ann@example.com --subject Hello --text "It works."'
+        />
         {id && <One key={id} id={id} />}
       </div>
     </>
@@ -61,14 +55,13 @@ export default function Inbox({ params }: { params?: { id?: string } }) {
 }
 
 function One({ id }: { id: string }) {
-  const found = useLoaded((signal) => answer(api.GET("/v1/inbox/messages/{message}", { params: { path: { message: id } }, signal }), "GET /v1/inbox/messages/{message}"), [id]);
+  const found = useLoaded((signal) => api.GET("/v1/inbox/messages/{message}", { params: { path: { message: id } }, signal }), [id]);
   const [view, setView] = useState<"html" | "text" | "source">("html");
   const mail = found.data;
   const shown = view === "html" && !mail?.html ? "text" : view;
   return (
     <Panel title={mail?.subject || words().inbox.noSubject} back="/console/inbox">
-      {found.error && !mail && <Failure error={found.error} again={found.again} />}
-      {!mail && !found.error && <Shape rows={5} />}
+      <Pending of={found} rows={5} />
       {mail && (
         <>
           <Facts>

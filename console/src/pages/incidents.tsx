@@ -2,10 +2,10 @@
 
 import { useLocation } from "preact-iso";
 import { useState } from "preact/hooks";
-import { answer, api } from "../api/client";
-import { AsOf, Button, Copy, Empty, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
+import { api } from "../api/client";
+import { AsOf, Button, Copy, Fact, Facts, Failure, Head, Pending, Section } from "../parts/basics";
 import { Filter, filterOf } from "../parts/filter";
-import { List, type Column } from "../parts/list";
+import { Listed, type Column } from "../parts/list";
 import { State } from "../parts/mark";
 import { Panel } from "../parts/panel";
 import { When, absolute, timeOfDay } from "../parts/when";
@@ -31,12 +31,11 @@ export default function Incidents({ params }: { params?: { id?: string } }) {
   const filter = filterOf(query);
   const list = useParts(
     async (pageToken, signal) => {
-      const found = await answer(api.GET("/v1/incidents", { params: { query: { pageSize: 100, pageToken, filter } }, signal }), "GET /v1/incidents");
+      const found = await api.GET("/v1/incidents", { params: { query: { pageSize: 100, pageToken, filter } }, signal });
       return { rows: found.incidents, next: found.nextPageToken ?? "" };
     },
     [filter],
     ["incident"],
-    (row) => row.name ?? "",
   );
   const id = params?.id;
   const tail = filter ? `?filter=${encodeURIComponent(filter)}` : "";
@@ -50,24 +49,18 @@ export default function Incidents({ params }: { params?: { id?: string } }) {
         ]}
         example='severity="CRITICAL" AND create_time>"2026-01-01T00:00:00Z"'
       />
-      <AsOf at={list.at} error={list.data ? list.error : null} />
-      {list.error && !list.data && <Failure error={list.error} again={list.again} />}
+      <AsOf of={list} />
       <div class={id ? "beside" : "alone"}>
-        {!list.data && !list.error && <Shape />}
-        {list.data && list.rows.length === 0 && (
-          <Empty sentence={filter ? words().nothingMatches : words().incident.none} line='tocsin incident trigger "Disk is full" --severity critical' />
-        )}
-        {list.rows.length > 0 && (
-          <List
-            label={words().pages.incidents}
-            rows={list.rows}
-            columns={_columns()}
-            id={(row) => row.name ?? ""}
-            href={(row) => `/console/${row.name}${tail}`}
-            open={id && `incidents/${id}`}
-            more={list.more}
-          />
-        )}
+        <Listed
+          of={list}
+          label={words().pages.incidents}
+          columns={_columns()}
+          href={(row) => `/console/${row.name}${tail}`}
+          open={id && `incidents/${id}`}
+          filter={filter}
+          none={words().incident.none}
+          line='tocsin incident trigger "Disk is full" --severity critical'
+        />
         {id && <One key={id} id={id} back={`/console/incidents${tail}`} />}
       </div>
     </>
@@ -76,33 +69,32 @@ export default function Incidents({ params }: { params?: { id?: string } }) {
 
 function One({ id, back }: { id: string; back: string }) {
   const at = { params: { path: { incident: id } } };
-  const found = useLoaded((signal) => answer(api.GET("/v1/incidents/{incident}", { ...at, signal }), "GET /v1/incidents/{incident}"), [id], ["incident"]);
+  const found = useLoaded((signal) => api.GET("/v1/incidents/{incident}", { ...at, signal }), [id], ["incident"]);
   const told = useLoaded(
-    (signal) => answer(api.GET("/v1/incidents/{incident}/events", { params: { ...at.params, query: { pageSize: 200 } }, signal }), "GET events"),
+    (signal) => api.GET("/v1/incidents/{incident}/events", { params: { ...at.params, query: { pageSize: 200 } }, signal }),
     [id],
     ["incident"],
   );
   const [note, setNote] = useState("");
   const incident = found.data;
-  const after = async (call: Promise<{ data?: Incident; error?: unknown; response: Response }>, name: string) => {
-    const now = await answer(call, name);
+  const after = async (call: Promise<Incident>) => {
+    const now = await call;
     found.put(() => now);
     told.again();
   };
-  const acknowledge = () => after(api.POST("/v1/incidents/{incident}:acknowledge", { ...at, body: {} }), "POST :acknowledge");
-  const back_ = () => after(api.POST("/v1/incidents/{incident}:unacknowledge", { ...at, body: {} }), "POST :unacknowledge");
-  const resolve = () => after(api.POST("/v1/incidents/{incident}:resolve", { ...at, body: {} }), "POST :resolve");
-  const snooze = (duration: string) => after(api.POST("/v1/incidents/{incident}:snooze", { ...at, body: { duration } }), "POST :snooze");
+  const acknowledge = () => after(api.POST("/v1/incidents/{incident}:acknowledge", { ...at, body: {} }));
+  const back_ = () => after(api.POST("/v1/incidents/{incident}:unacknowledge", { ...at, body: {} }));
+  const resolve = () => after(api.POST("/v1/incidents/{incident}:resolve", { ...at, body: {} }));
+  const snooze = (duration: string) => after(api.POST("/v1/incidents/{incident}:snooze", { ...at, body: { duration } }));
   const write = async () => {
     if (!note.trim()) return;
-    const done = await act(() => after(api.POST("/v1/incidents/{incident}:note", { ...at, body: { note } }), "POST :note"), words().incident.noted);
+    const done = await act(() => after(api.POST("/v1/incidents/{incident}:note", { ...at, body: { note } })), words().incident.noted);
     if (done) setNote("");
   };
   const open = incident && incident.state !== "RESOLVED";
   return (
     <Panel title={incident?.title ?? words().incident.one} back={back}>
-      {found.error && !incident && <Failure error={found.error} again={found.again} />}
-      {!incident && !found.error && <Shape rows={6} />}
+      <Pending of={found} rows={6} />
       {incident && (
         <>
           <p class="large">

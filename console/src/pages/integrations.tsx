@@ -1,13 +1,13 @@
 /** Integrations: where alerts come from, what came last, and what became of it. */
 
 import { useLocation } from "preact-iso";
-import { useEffect, useState } from "preact/hooks";
-import { answer, api, idOf, type Schemas } from "../api/client";
+import { useState } from "preact/hooks";
+import { api, idOf, type Schemas } from "../api/client";
 import { sure } from "../parts/ask";
-import { AsOf, Button, CommandLine, Copy, Empty, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
+import { AsOf, Button, CommandLine, Copy, Fact, Facts, Failure, Head, Pending, Section, Shape } from "../parts/basics";
 import { Choice, Form, Text } from "../parts/fields";
 import { Filter, filterOf, textFilter } from "../parts/filter";
-import { List, type Column } from "../parts/list";
+import { Listed, type Column } from "../parts/list";
 import { Try } from "../parts/mapping";
 import { State, type Tone } from "../parts/mark";
 import { Panel } from "../parts/panel";
@@ -40,10 +40,9 @@ function _tone(integration: Integration): Tone {
 }
 
 function _word(integration: Integration): string {
-  const { damaged, paused, waits, receives } = words().integration;
-  if (integration.damaged?.length) return damaged;
-  if (integration.paused) return paused;
-  return integration.lastPayloadTime ? receives : waits;
+  if (integration.damaged?.length) return words().integration.damaged;
+  if (integration.paused) return words().integration.paused;
+  return integration.lastPayloadTime ? words().integration.receives : words().integration.waits;
 }
 
 const _columns = (): Column<Integration>[] => [
@@ -60,16 +59,12 @@ export default function Integrations({ params }: { params?: { id?: string } }) {
   const filter = textFilter(filterOf(query));
   const list = useParts(
     async (pageToken, signal) => {
-      const found = await answer(api.GET("/v1/integrations", { params: { query: { pageSize: 200, pageToken, filter } }, signal }), "GET /v1/integrations");
+      const found = await api.GET("/v1/integrations", { params: { query: { pageSize: 200, pageToken, filter } }, signal });
       return { rows: found.integrations, next: found.nextPageToken ?? "" };
     },
     [filter],
     ["incident"],
-    (row) => row.name ?? "",
   );
-  useEffect(() => {
-    if (list.data && list.rows.length === 0) list.more?.(); // a page of a search may have found nothing yet
-  }, [list.data, list.more]);
   const tail = filter ? `?filter=${encodeURIComponent(filter)}` : "";
   const adding = query["add"] !== undefined && !id;
   const add = may("incidents:write") && (
@@ -82,18 +77,20 @@ export default function Integrations({ params }: { params?: { id?: string } }) {
       <Head title={words().pages.integrations}>{add}</Head>
       <Tabs of="/console/integrations" first={words().pages.integrations} />
       <Filter offers={[]} example={words().person.findGroup} meant={textFilter} />
-      <AsOf at={list.at} error={list.data ? list.error : null} />
-      {list.error && !list.data && <Failure error={list.error} again={list.again} />}
+      <AsOf of={list} />
       <div class={id || adding ? "beside" : "alone"}>
-        {!list.data && !list.error && <Shape />}
-        {list.data && list.rows.length === 0 && !list.more && (
-          <Empty sentence={filter ? words().nothingMatches : words().integration.none} line="tocsin integration create alertmanager --id prometheus">
-            {!filter && add}
-          </Empty>
-        )}
-        {list.rows.length > 0 && (
-          <List label={words().pages.integrations} rows={list.rows} columns={_columns()} id={(row) => row.name ?? ""} href={(row) => `${_HERE}/${idOf(row.name)}${tail}`} open={id && `integrations/${id}`} more={list.more} />
-        )}
+        <Listed
+          of={list}
+          label={words().pages.integrations}
+          columns={_columns()}
+          href={(row) => `${_HERE}/${idOf(row.name)}${tail}`}
+          open={id && `integrations/${id}`}
+          filter={filter}
+          none={words().integration.none}
+          line="tocsin integration create alertmanager --id prometheus"
+        >
+          {add}
+        </Listed>
         {adding && (
           <Panel title={words().integration.add} back={_HERE}>
             <IntegrationForm
@@ -131,8 +128,8 @@ function IntegrationForm({ integration, done }: { integration?: Integration; don
     const body = { ...draft, byGroup: draft.byGroup && ["ALERTMANAGER", "GRAFANA"].includes(draft.kind) };
     const query = { updateMask: "displayName,escalationPolicy,defaultSeverity,byGroup" };
     const saved = integration
-      ? await answer(api.PATCH("/v1/integrations/{integration}", { params: { path: { integration: idOf(integration.name) }, query }, body }), "PATCH /v1/integrations/{integration}")
-      : await answer(api.POST("/v1/integrations", { body: { ...body, ...(draft.kind === "GENERIC" ? { mapping: USUAL_MAPPING } : {}) } }), "POST /v1/integrations");
+      ? await api.PATCH("/v1/integrations/{integration}", { params: { path: { integration: idOf(integration.name) }, query }, body })
+      : await api.POST("/v1/integrations", { body: { ...body, ...(draft.kind === "GENERIC" ? { mapping: USUAL_MAPPING } : {}) } });
     if (saved.key) _keys.set(saved.name ?? "", saved.key);
     forget();
     done(saved);
@@ -165,8 +162,8 @@ function IntegrationForm({ integration, done }: { integration?: Integration; don
 function One({ id, back, changed }: { id: string; back: string; changed: () => void }) {
   const { query, route, path } = useLocation();
   const at = { params: { path: { integration: id } } };
-  const found = useLoaded((signal) => answer(api.GET("/v1/integrations/{integration}", { ...at, signal }), "GET /v1/integrations/{integration}"), [id], ["incident"]);
-  const payloads = useLoaded((signal) => answer(api.GET("/v1/integrations/{integration}/payloads", { params: { ...at.params, query: { pageSize: 20 } }, signal }), "GET payloads"), [id], ["incident"]);
+  const found = useLoaded((signal) => api.GET("/v1/integrations/{integration}", { ...at, signal }), [id], ["incident"]);
+  const payloads = useLoaded((signal) => api.GET("/v1/integrations/{integration}/payloads", { params: { ...at.params, query: { pageSize: 20 } }, signal }), [id], ["incident"]);
   const [key, setKey] = useState(_keys.get(`integrations/${id}`) ?? "");
   const integration = found.data;
   const refresh = () => {
@@ -175,14 +172,14 @@ function One({ id, back, changed }: { id: string; back: string; changed: () => v
     changed();
   };
   const pause = (paused: boolean) => async () => {
-    const now = await answer(api.PATCH("/v1/integrations/{integration}", { params: { ...at.params, query: { updateMask: "paused" } }, body: { kind: integration?.kind ?? "GENERIC", paused } }), "PATCH /v1/integrations/{integration}");
+    const now = await api.PATCH("/v1/integrations/{integration}", { params: { ...at.params, query: { updateMask: "paused" } }, body: { kind: integration?.kind ?? "GENERIC", paused } });
     found.put(() => now);
     changed();
   };
   const rotate = async () => {
     if (!(await sure(words().integration.reallyRotate(_name(integration as Integration)), words().integration.rotate))) return;
     await act(async () => {
-      const now = await answer(api.POST("/v1/integrations/{integration}:rotateKey", { ...at, body: {} }), "POST :rotateKey");
+      const now = await api.POST("/v1/integrations/{integration}:rotateKey", { ...at, body: {} });
       _keys.set(`integrations/${id}`, now.key ?? "");
       setKey(now.key ?? "");
       found.again();
@@ -190,7 +187,7 @@ function One({ id, back, changed }: { id: string; back: string; changed: () => v
   };
   const remove = async () => {
     if (!(await sure(words().integration.reallyDelete(_name(integration as Integration)), words().alarm.remove))) return;
-    if (!(await act(() => answer(api.DELETE("/v1/integrations/{integration}", at), "DELETE /v1/integrations/{integration}"), words().alarm.removed))) return;
+    if (!(await act(() => api.DELETE("/v1/integrations/{integration}", at), words().alarm.removed))) return;
     changed();
     route(back);
   };
@@ -211,8 +208,7 @@ function One({ id, back, changed }: { id: string; back: string; changed: () => v
   }
   return (
     <Panel title={integration ? _name(integration) : words().integration.one} back={back}>
-      {found.error && !integration && <Failure error={found.error} again={found.again} />}
-      {!integration && !found.error && <Shape rows={6} />}
+      <Pending of={found} rows={6} />
       {integration && (
         <>
           <p class="large">

@@ -1,10 +1,10 @@
 /** The mesh: who calls whom, how well, and what stands in the way; breakers and faults are operated here. */
 
 import { useEffect, useState } from "preact/hooks";
-import { answer, api, type Schemas } from "../api/client";
+import { api, type Schemas } from "../api/client";
 import { onChange } from "../api/live";
 import { sure } from "../parts/ask";
-import { AsOf, Button, CommandLine, Copy, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
+import { AsOf, Button, CommandLine, Copy, Fact, Facts, Head, Pending, Section } from "../parts/basics";
 import { State } from "../parts/mark";
 import { Panel } from "../parts/panel";
 import { Topology } from "../parts/topology";
@@ -18,10 +18,11 @@ import { words } from "../words";
 type Breaker = Schemas["mesh.v1.CircuitBreaker"];
 
 const _KEPT_MS = 10_000;
+const _SPAN_MS = 900; // over less, a single call would be dozens a second
 
 /** The last pictures of ten seconds, the newest last: rates are over what they span. */
 function usePictures(): { pictures: readonly Picture[]; first: ReturnType<typeof useLoaded<Picture>> } {
-  const first = useLoaded((signal) => answer(api.GET("/v1/mesh", { signal }), "GET /v1/mesh"), []);
+  const first = useLoaded((signal) => api.GET("/v1/mesh", { signal }), []);
   const [pictures, setPictures] = useState<readonly Picture[]>([]);
   const add = (picture: Picture) =>
     setPictures((was) => [...was.filter((item) => Date.parse(picture.time ?? "") - Date.parse(item.time ?? "") < _KEPT_MS), picture]);
@@ -35,18 +36,18 @@ function usePictures(): { pictures: readonly Picture[]; first: ReturnType<typeof
 export default function Mesh({ params }: { params?: { id?: string } }) {
   const { pictures, first } = usePictures();
   const picture = pictures.at(-1);
+  const before = pictures.find((item) => Date.parse(picture?.time ?? "") - Date.parse(item.time ?? "") >= _SPAN_MS);
   const id = params?.id ?? "";
   return (
     <>
       <Head title={words().pages.mesh} note={picture && words().mesh.note(picture.processes?.length ?? 0)} />
-      <AsOf at={first.at} error={first.data ? first.error : null} />
-      {first.error && !picture && <Failure error={first.error} again={first.again} />}
-      {!picture && !first.error && <Shape />}
+      {first.data && <AsOf of={first} />}
+      {!picture && <Pending of={first} />}
       {picture && (
         <div class={id ? "beside" : "alone"}>
           <div class="stack">
-            <Topology boxes={boxesOf(picture)} edges={edgesOf(picture, pictures[0] === picture ? undefined : pictures[0])} chosen={id} />
-            <Edges picture={picture} before={pictures[0] === picture ? undefined : pictures[0]} />
+            <Topology boxes={boxesOf(picture)} edges={edgesOf(picture, before)} chosen={id} />
+            <Edges picture={picture} before={before} />
             <Breakers picture={picture} again={first.again} />
             <CommandLine line="tocsin mesh status" />
           </div>
@@ -94,7 +95,7 @@ function Breakers({ picture, again }: { picture: Picture; again: () => void }) {
   );
   const reset = (breaker: Breaker) =>
     act(async () => {
-      await answer(api.POST("/v1/mesh/breakers/{id}:reset", { params: { path: { id: breaker.id ?? "" } }, body: {} }), "POST :reset");
+      await api.POST("/v1/mesh/breakers/{id}:reset", { params: { path: { id: breaker.id ?? "" } }, body: {} });
       again();
     }, words().mesh.resetDone);
   return (
@@ -118,13 +119,13 @@ function One({ service, picture, again }: { service: string; picture: Picture; a
   const slow = async () => {
     if (!(await sure(words().mesh.reallyFault(service), words().mesh.fault))) return;
     await act(async () => {
-      await answer(api.POST("/v1/mesh/faults", { body: { service, fault: { percent: 100, delay: "0.500s" } } }), "POST /v1/mesh/faults");
+      await api.POST("/v1/mesh/faults", { body: { service, fault: { percent: 100, delay: "0.500s" } } });
       again();
     }, words().mesh.faultSet);
   };
   const clear = () =>
     act(async () => {
-      await answer(api.DELETE("/v1/mesh/faults", { params: { query: { service } } }), "DELETE /v1/mesh/faults");
+      await api.DELETE("/v1/mesh/faults", { params: { query: { service } } });
       again();
     }, words().mesh.faultsRemoved);
   const faults = processes.flatMap((process) => process.status?.faults ?? []);

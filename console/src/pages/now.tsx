@@ -1,18 +1,18 @@
 /** The first page: what is wrong comes first and says what to do; what is well is one quiet line. */
 
 import { useEffect, useState } from "preact/hooks";
-import { answer, api, type Schemas } from "../api/client";
+import { api, type Schemas } from "../api/client";
 import { onChange } from "../api/live";
 import { ApiError } from "../api/problem";
 import { Bars } from "../parts/bars";
-import { AsOf, Button, CommandLine, Failure, Head, Section, Shape } from "../parts/basics";
+import { AsOf, Button, CommandLine, Failure, Head, Pending, Section, Shape } from "../parts/basics";
 import { Mark, State, type Tone } from "../parts/mark";
 import { Lateness, Sent } from "../parts/summaries";
 import { When, absolute, timeOfDay } from "../parts/when";
 import { lasting } from "../state/lasting";
 import { act } from "../state/act";
 import { firingTone, firingWord, incidentTone, lateness, type Alarm, type Firing, type Incident } from "../state/alarms";
-import { inSeconds, now } from "../state/clock";
+import { inSeconds, now, serverNow } from "../state/clock";
 import { received } from "../state/inbox";
 import { useLoaded } from "../state/loaded";
 import { alarmName } from "../state/names";
@@ -65,13 +65,13 @@ function Standing() {
     _HEALTH_MS,
   );
   const health = found.data;
-  if (!health) return found.error ? <Failure error={found.error} again={found.again} /> : <Shape rows={1} />;
+  if (!health) return <Pending of={found} rows={1} />;
   const tone: Tone = health.status === "healthy" ? "good" : health.status === "degraded" ? "warn" : "bad";
   const ill = Object.entries(health.services).filter(([, service]) => service.status !== "healthy");
   const open = Object.entries(health.circuitBreakers ?? {}).filter(([, breaker]) => breaker.state.toLowerCase() !== "closed");
   return (
     <section class="standing">
-      <AsOf at={found.at} error={found.error} />
+      <AsOf of={found} />
       <p class={tone === "good" ? "dim" : "large"}>
         <Mark tone={tone} /> {words().now.health[health.status] ?? health.status}
       </p>
@@ -96,7 +96,7 @@ function Standing() {
 
 function OpenIncidents() {
   const found = useLoaded(
-    (signal) => answer(api.GET("/v1/incidents", { params: { query: { pageSize: 10, filter: 'state="TRIGGERED"' } }, signal }), "GET /v1/incidents"),
+    (signal) => api.GET("/v1/incidents", { params: { query: { pageSize: 10, filter: 'state="TRIGGERED"' } }, signal }),
     [],
     ["incident"],
   );
@@ -104,7 +104,7 @@ function OpenIncidents() {
   if (!found.data?.incidents.length) return found.data ? <p class="dim quiet-line">{words().now.noIncidents}</p> : <Shape rows={1} />;
   const acknowledge = (name: string) =>
     act(async () => {
-      await answer(api.POST("/v1/incidents/{incident}:acknowledge", { params: { path: { incident: name.replace("incidents/", "") } }, body: {} }), "POST :acknowledge");
+      await api.POST("/v1/incidents/{incident}:acknowledge", { params: { path: { incident: name.replace("incidents/", "") } }, body: {} });
       found.again();
     }, words().incident.acknowledged);
   const worst = (incident: Incident) => ["CRITICAL", "ERROR", "WARNING", "INFO"].indexOf(incident.severity ?? "INFO");
@@ -133,11 +133,11 @@ function OpenIncidents() {
 
 function Dead() {
   const found = useLoaded(
-    (signal) => answer(api.GET("/v1/firings", { params: { query: { pageSize: 5, filter: 'state="DEAD"' } }, signal }), "GET /v1/firings"),
+    (signal) => api.GET("/v1/firings", { params: { query: { pageSize: 5, filter: 'state="DEAD"' } }, signal }),
     [],
     ["firing"],
   );
-  if (!found.data) return found.error ? <Failure error={found.error} again={found.again} /> : <Shape rows={1} />;
+  if (!found.data) return <Pending of={found} rows={1} />;
   if (!found.data.firings.length) return <p class="dim quiet-line">{words().now.noDead}</p>;
   return (
     <Section title={words().now.dead}>
@@ -173,7 +173,7 @@ function RingMe() {
   }, [alarm]);
   const look = async (delivery: string) => {
     if (!may("inbox:read")) return;
-    const found = await answer(api.GET("/v1/inbox/messages", { params: { query: { pageSize: 20 } } }), "GET /v1/inbox/messages");
+    const found = await api.GET("/v1/inbox/messages", { params: { query: { pageSize: 20 } } });
     received.value = found.messages.map((message) => message.receivedTime ?? "");
     setMail(found.messages.find((message) => message.delivery === delivery) ?? null);
   };
@@ -183,12 +183,9 @@ function RingMe() {
     return act(async () => {
       const to = (await ownAddress()) || "you@example.com";
       const at = inSeconds(10);
-      const made = await answer(
-        api.POST("/v1/alarms", {
+      const made = await api.POST("/v1/alarms", {
           body: { displayName: words().now.ringName, trigger: { at }, action: { notify: { to: [to], subject: words().now.ringSubject, text: words().now.ringText } } },
-        }),
-        "POST /v1/alarms",
-      );
+        });
       setAlarm(made);
     }, words().now.ringSet);
   };
@@ -217,12 +214,12 @@ function RingMe() {
 }
 
 function Ahead() {
-  const found = useLoaded((signal) => answer(api.GET("/v1/forecast", { params: { query: { minutes: 1440 } }, signal }), "GET /v1/forecast"), [], ["firing"]);
-  const next = useLoaded((signal) => answer(api.GET("/v1/alarms", { params: { query: { pageSize: 200, filter: 'state="ACTIVE"' } }, signal }), "GET /v1/alarms"), [], ["firing"]);
-  if (!found.data) return found.error ? <Failure error={found.error} again={found.again} /> : <Shape rows={3} />;
+  const found = useLoaded((signal) => api.GET("/v1/forecast", { params: { query: { minutes: 1440 } }, signal }), [], ["firing"]);
+  const next = useLoaded((signal) => api.GET("/v1/alarms", { params: { query: { pageSize: 200, filter: 'state="ACTIVE"' } }, signal }), [], ["firing"]);
+  if (!found.data) return <Pending of={found} rows={3} />;
   if (!next.data && !next.error) return <Shape rows={3} />;
   const hours = Array.from({ length: 24 }, () => 0);
-  const start = Math.floor((Date.parse(found.data.computeTime ?? "") || Date.now()) / 60_000) * 60_000; // the first minute has begun
+  const start = Math.floor((Date.parse(found.data.computeTime ?? "") || serverNow()) / 60_000) * 60_000; // the first minute has begun
   for (const minute of found.data.minutes ?? []) {
     const hour = Math.floor((Date.parse(minute.startTime ?? "") - start) / 3_600_000);
     if (hour >= 0 && hour < 24) hours[hour] = (hours[hour] ?? 0) + Number(minute.fires ?? 0);
@@ -261,8 +258,8 @@ function _planned(forecast: Schemas["scheduler.v1.Forecast"]): string {
 }
 
 function Recent() {
-  const found = useLoaded((signal) => answer(api.GET("/v1/firings", { params: { query: { pageSize: 10 } }, signal }), "GET /v1/firings"), [], ["firing"]);
-  if (!found.data) return found.error ? <Failure error={found.error} again={found.again} /> : <Shape rows={4} />;
+  const found = useLoaded((signal) => api.GET("/v1/firings", { params: { query: { pageSize: 10 } }, signal }), [], ["firing"]);
+  if (!found.data) return <Pending of={found} rows={4} />;
   const fired = found.data.firings.filter((firing) => firing.fireTime);
   const late = fired.map((firing) => lateness(firing) ?? 0).sort((one, other) => one - other);
   return (

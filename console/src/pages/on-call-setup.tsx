@@ -1,7 +1,7 @@
 /** Sets up on call in one go: who takes turns, whom an alert goes to, where alerts come from, and an alert that shows that it works. */
 
 import { useState } from "preact/hooks";
-import { answer, api, idOf } from "../api/client";
+import { api, idOf } from "../api/client";
 import { ApiError } from "../api/problem";
 import { sure } from "../parts/ask";
 import { Button, CommandLine, Failure, Head, Section } from "../parts/basics";
@@ -196,8 +196,8 @@ function Made({ step, plan }: { step: Step; plan: Plan }) {
 /** It works: the incident, who is told of it, and the line that the sender has to use. */
 function Done({ plan, forget }: { plan: Plan; forget: () => void }) {
   const id = idOf(plan.made.alert);
-  const found = useLoaded((signal) => answer(api.GET("/v1/incidents/{incident}", { params: { path: { incident: id } }, signal }), "GET /v1/incidents/{incident}"), [id], ["incident"]);
-  const told = useLoaded((signal) => answer(api.GET("/v1/incidents/{incident}/events", { params: { path: { incident: id }, query: { pageSize: 50 } }, signal }), "GET events"), [id], ["incident"]);
+  const found = useLoaded((signal) => api.GET("/v1/incidents/{incident}", { params: { path: { incident: id } }, signal }), [id], ["incident"]);
+  const told = useLoaded((signal) => api.GET("/v1/incidents/{incident}/events", { params: { path: { incident: id }, query: { pageSize: 50 } }, signal }), [id], ["incident"]);
   const [line, setLine] = useState("");
   const show = () =>
     act(async () => {
@@ -207,7 +207,7 @@ function Done({ plan, forget }: { plan: Plan; forget: () => void }) {
   const incident = found.data;
   const resolve = () =>
     act(async () => {
-      const now = await answer(api.POST("/v1/incidents/{incident}:resolve", { params: { path: { incident: id } }, body: {} }), "POST :resolve");
+      const now = await api.POST("/v1/incidents/{incident}:resolve", { params: { path: { incident: id } }, body: {} });
       found.put(() => now);
     }, words().incident.resolved);
   return (

@@ -2,7 +2,7 @@
 
 import { useLocation } from "preact-iso";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { AsOf, Empty, Failure, Head, Section, Shape } from "../parts/basics";
+import { AsOf, Empty, Head, Section, Shape } from "../parts/basics";
 import { Calendar, minute } from "../parts/calendar";
 import { Mark } from "../parts/mark";
 import { OverrideForm } from "../parts/override-form";
@@ -75,8 +75,7 @@ export default function OnCall({ params }: { params?: { id?: string } }) {
         )}
       </Head>
       <Tabs of="/console/on-call" first={words().duty.calendar} />
-      <AsOf at={seen.at} error={seen.data ? seen.error : null} />
-      {seen.error && !seen.data && <Failure error={seen.error} again={again} />}
+      <AsOf of={{ ...seen, again }} />
       <div class={panel ? "beside" : "alone"}>
         <div class="stack whole">
           {!seen.data && !seen.error && all.length === 0 && <Shape />}

@@ -1,13 +1,13 @@
 /** People: who messages are for, with their addresses; see also `groups.tsx` and `imports.tsx`. */
 
 import { useLocation } from "preact-iso";
-import { answer, api } from "../api/client";
-import { AsOf, Empty, Failure, Head, Shape } from "../parts/basics";
+import { api } from "../api/client";
+import { AsOf, Head } from "../parts/basics";
 import { Filter, filterOf } from "../parts/filter";
-import { List, type Column } from "../parts/list";
+import { Listed, type Column } from "../parts/list";
 import { Mark } from "../parts/mark";
 import { Panel } from "../parts/panel";
-import { PeopleTabs } from "../parts/people-tabs";
+import { Tabs } from "../parts/tabs";
 import { RecipientForm } from "../parts/recipient-form";
 import { RecipientPanel } from "../parts/recipient-panel";
 import { When } from "../parts/when";
@@ -41,12 +41,11 @@ export default function People({ params }: { params?: { id?: string } }) {
   const filter = filterOf(query);
   const list = useParts(
     async (pageToken, signal) => {
-      const found = await answer(api.GET("/v1/recipients", { params: { query: { pageSize: 200, pageToken, filter } }, signal }), "GET /v1/recipients");
+      const found = await api.GET("/v1/recipients", { params: { query: { pageSize: 200, pageToken, filter } }, signal });
       return { rows: found.recipients, next: found.nextPageToken ?? "" };
     },
     [filter],
     [],
-    (row) => row.name ?? "",
   );
   const id = params?.id;
   const isNew = query["new"] !== undefined;
@@ -60,28 +59,22 @@ export default function People({ params }: { params?: { id?: string } }) {
   return (
     <>
       <Head title={words().pages.people}>{add}</Head>
-      <PeopleTabs at="recipients" />
+      <Tabs of="/console/recipients" first={words().person.tabs.recipients} />
       <Filter offers={[]} example={words().person.findWhat} meant={recipientFilter} />
-      <AsOf at={list.at} error={list.data ? list.error : null} />
-      {list.error && !list.data && <Failure error={list.error} again={list.again} />}
+      <AsOf of={list} />
       <div class={id || isNew ? "beside" : "alone"}>
-        {!list.data && !list.error && <Shape />}
-        {list.data && list.rows.length === 0 && (
-          <Empty sentence={filter ? words().nothingMatches : words().person.none} line="tocsin recipient add ann --name Ann --address email=ann@example.com">
-            {!filter && !isNew && add}
-          </Empty>
-        )}
-        {list.rows.length > 0 && (
-          <List
-            label={words().pages.people}
-            rows={list.rows}
-            columns={_columns()}
-            id={(row) => row.name ?? ""}
-            href={(row) => `/console/${row.name}${tail}`}
-            open={id && `recipients/${id}`}
-            more={list.more}
-          />
-        )}
+        <Listed
+          of={list}
+          label={words().pages.people}
+          columns={_columns()}
+          href={(row) => `/console/${row.name}${tail}`}
+          open={id && `recipients/${id}`}
+          filter={filter}
+          none={words().person.none}
+          line="tocsin recipient add ann --name Ann --address email=ann@example.com"
+        >
+          {!isNew && add}
+        </Listed>
         {isNew && (
           <Panel title={words().person.add} back={back}>
             <RecipientForm

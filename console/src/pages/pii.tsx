@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
-import { answer, api, idOf, type Schemas } from "../api/client";
+import { api, idOf, type Schemas } from "../api/client";
 import { Admin } from "../parts/admin";
 import { Button, CommandLine, Copy, Fact, Facts, Section } from "../parts/basics";
 import { Form } from "../parts/form";
@@ -48,7 +48,7 @@ export default function Pii({ params }: { params?: { id?: string } }) {
       line="tocsin pii set cards --measure redact --kind card"
       columns={_columns()}
       load={async (pageToken, _, signal) => {
-        const found = await answer(api.GET("/v1/pii/policies", { params: { query: { pageSize: 200, pageToken } }, signal }), "GET /v1/pii/policies");
+        const found = await api.GET("/v1/pii/policies", { params: { query: { pageSize: 200, pageToken } }, signal });
         return { rows: found.policies, next: found.nextPageToken ?? "" };
       }}
       name={(row) => row.name}
@@ -83,7 +83,7 @@ function PolicyForm({ policy, done }: { policy?: Policy; done: (policy: Policy) 
   };
   const save = async ({ id, measure, area, subject, kinds }: typeof first) => {
     const body = { name: `pii/policies/${id}`, measure, ...(area ? { area } : {}), subject, kinds: [...kinds] } as Policy;
-    const saved = await answer(api.PUT("/v1/pii/policies/{policy}", { params: { path: { policy: id } }, body }), "PUT /v1/pii/policies/{policy}");
+    const saved = await api.PUT("/v1/pii/policies/{policy}", { params: { path: { policy: id } }, body });
     notify({ text: words().settings.saved });
     done(saved);
   };
@@ -121,11 +121,11 @@ function One({ policy, again, done }: { policy: Policy; again: () => void; done:
   const { path, query, route } = useLocation();
   const id = idOf(policy.name);
   const back = async () => {
-    await answer(api.PUT("/v1/pii/policies/{policy}", { params: { path: { policy: id } }, body: policy }), "PUT /v1/pii/policies/{policy}");
+    await api.PUT("/v1/pii/policies/{policy}", { params: { path: { policy: id } }, body: policy });
     again();
   };
   const remove = async () => {
-    if (!(await act(() => answer(api.DELETE("/v1/pii/policies/{policy}", { params: { path: { policy: id } } }), "DELETE /v1/pii/policies/{policy}"), words().alarm.removed, back))) return;
+    if (!(await act(() => api.DELETE("/v1/pii/policies/{policy}", { params: { path: { policy: id } } }), words().alarm.removed, back))) return;
     again();
     route(_PATH);
   };
@@ -173,7 +173,7 @@ function Scan() {
   const [text, setText] = useState("");
   const [found, setFound] = useState<Schemas["processor.v1.ScanTextResponse"] | null>(null);
   const scan = () =>
-    act(async () => setFound(await answer(api.POST("/v1/pii:scan", { body: { text } }), "POST /v1/pii:scan")), words().pii.scanned);
+    act(async () => setFound(await api.POST("/v1/pii:scan", { body: { text } })), words().pii.scanned);
   return (
     <Section title={words().pii.tryIt}>
       <label class="field">

@@ -1,13 +1,12 @@
 /** Escalation policies: who is told of an incident, step by step, until somebody answers. */
 
 import { useLocation } from "preact-iso";
-import { useEffect } from "preact/hooks";
-import { answer, api, idOf } from "../api/client";
+import { api, idOf } from "../api/client";
 import { sure } from "../parts/ask";
-import { AsOf, Button, CommandLine, Copy, Empty, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
+import { AsOf, Button, CommandLine, Copy, Fact, Facts, Head, Pending, Section } from "../parts/basics";
 import { Filter, filterOf, textFilter } from "../parts/filter";
 import { hoursInWords } from "../parts/hours";
-import { List, type Column } from "../parts/list";
+import { Listed, type Column } from "../parts/list";
 import { Panel } from "../parts/panel";
 import { PolicyForm, type Policy } from "../parts/policy-form";
 import { Tabs } from "../parts/tabs";
@@ -43,16 +42,12 @@ export default function Policies({ params }: { params?: { id?: string } }) {
   const filter = textFilter(filterOf(query));
   const list = useParts(
     async (pageToken, signal) => {
-      const found = await answer(api.GET("/v1/escalationPolicies", { params: { query: { pageSize: 200, pageToken, filter } }, signal }), "GET /v1/escalationPolicies");
+      const found = await api.GET("/v1/escalationPolicies", { params: { query: { pageSize: 200, pageToken, filter } }, signal });
       return { rows: found.escalationPolicies, next: found.nextPageToken ?? "" };
     },
     [filter],
     [],
-    (row) => row.name ?? "",
   );
-  useEffect(() => {
-    if (list.data && list.rows.length === 0) list.more?.(); // a page of a search may have found nothing yet
-  }, [list.data, list.more]);
   const tail = filter ? `?filter=${encodeURIComponent(filter)}` : "";
   const adding = query["add"] !== undefined && !id;
   return (
@@ -66,22 +61,24 @@ export default function Policies({ params }: { params?: { id?: string } }) {
       </Head>
       <Tabs of="/console/on-call" first={words().duty.calendar} />
       <Filter offers={[]} example={words().person.findGroup} meant={textFilter} />
-      <AsOf at={list.at} error={list.data ? list.error : null} />
-      {list.error && !list.data && <Failure error={list.error} again={list.again} />}
+      <AsOf of={list} />
       <div class={id || adding ? "beside" : "alone"}>
-        {!list.data && !list.error && <Shape />}
-        {list.data && list.rows.length === 0 && !list.more && (
-          <Empty sentence={filter ? words().nothingMatches : words().policy.none} line="tocsin policy apply nights.json">
-            {may("incidents:write") && !filter && (
-              <a class="button main" href="/console/on-call-setup">
-                {words().setup.title}
-              </a>
-            )}
-          </Empty>
-        )}
-        {list.rows.length > 0 && (
-          <List label={words().pages.policies} rows={list.rows} columns={_columns()} id={(row) => row.name ?? ""} href={(row) => `${_HERE}/${idOf(row.name)}${tail}`} open={id && `escalationPolicies/${id}`} more={list.more} />
-        )}
+        <Listed
+          of={list}
+          label={words().pages.policies}
+          columns={_columns()}
+          href={(row) => `${_HERE}/${idOf(row.name)}${tail}`}
+          open={id && `escalationPolicies/${id}`}
+          filter={filter}
+          none={words().policy.none}
+          line="tocsin policy apply nights.json"
+        >
+          {may("incidents:write") && (
+            <a class="button main" href="/console/on-call-setup">
+              {words().setup.title}
+            </a>
+          )}
+        </Listed>
         {adding && (
           <Panel title={words().policy.add} back={_HERE}>
             <PolicyForm
@@ -101,11 +98,11 @@ export default function Policies({ params }: { params?: { id?: string } }) {
 function One({ id, back, changed }: { id: string; back: string; changed: () => void }) {
   const { query, route, path } = useLocation();
   const at = { params: { path: { escalationPolicy: id } } };
-  const found = useLoaded((signal) => answer(api.GET("/v1/escalationPolicies/{escalationPolicy}", { ...at, signal }), "GET /v1/escalationPolicies"), [id]);
+  const found = useLoaded((signal) => api.GET("/v1/escalationPolicies/{escalationPolicy}", { ...at, signal }), [id]);
   const policy = found.data;
   const remove = async () => {
     if (!(await sure(words().policy.reallyDelete(policyName(policy as Policy)), words().alarm.remove))) return;
-    const gone = await act(() => answer(api.DELETE("/v1/escalationPolicies/{escalationPolicy}", at), "DELETE /v1/escalationPolicies"), words().alarm.removed);
+    const gone = await act(() => api.DELETE("/v1/escalationPolicies/{escalationPolicy}", at), words().alarm.removed);
     if (!gone) return;
     changed();
     route(back);
@@ -114,7 +111,7 @@ function One({ id, back, changed }: { id: string; back: string; changed: () => v
     if (!(await sure(words().policy.reallyTest(policyName(policy as Policy)), words().policy.test))) return;
     await act(async () => {
       const body = { title: words().policy.testTitle(policyName(policy as Policy)), severity: "ERROR" as const, escalationPolicy: policy?.name ?? "", dedupKey: `console-test/${id}`, labels: { test: "true" } };
-      const incident = await answer(api.POST("/v1/incidents", { body }), "POST /v1/incidents");
+      const incident = await api.POST("/v1/incidents", { body });
       route(`/console/incidents/${idOf(incident.name)}`);
     }, words().policy.tested);
   };
@@ -134,8 +131,7 @@ function One({ id, back, changed }: { id: string; back: string; changed: () => v
   }
   return (
     <Panel title={policy ? policyName(policy) : words().policy.one} back={back}>
-      {found.error && !policy && <Failure error={found.error} again={found.again} />}
-      {!policy && !found.error && <Shape rows={6} />}
+      <Pending of={found} rows={6} />
       {policy && (
         <>
           {may("incidents:write") && (

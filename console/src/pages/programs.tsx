@@ -1,12 +1,12 @@
 /** Service accounts: programs that are nobody's, with their keys. */
 
 import { useLocation } from "preact-iso";
-import { answer, api, idOf, type Schemas } from "../api/client";
+import { api, idOf, type Schemas } from "../api/client";
 import { sure } from "../parts/ask";
-import { AsOf, Button, CommandLine, Copy, Empty, Fact, Facts, Failure, Head, Shape } from "../parts/basics";
+import { AsOf, Button, CommandLine, Copy, Fact, Facts, Head } from "../parts/basics";
 import { Form } from "../parts/form";
 import { Keys } from "../parts/keys";
-import { List, type Column } from "../parts/list";
+import { Listed, type Column } from "../parts/list";
 import { State } from "../parts/mark";
 import { Panel } from "../parts/panel";
 import { Tabs } from "../parts/tabs";
@@ -26,7 +26,7 @@ const _tone = (row: Account) => (row.deactivateTime ? "idle" : "good");
 const _word = (row: Account) => (row.deactivateTime ? words().access.inactive : words().access.active);
 
 const _columns = (): Column<Account>[] => [
-  { name: words().id, width: "minmax(8rem, 2fr)", show: (row) => row.displayName ?? "" },
+  { name: words().settings.name, width: "minmax(8rem, 2fr)", show: (row) => row.displayName ?? "" },
   { name: words().state, width: "minmax(7rem, 1fr)", show: (row) => <State tone={_tone(row)} word={_word(row)} /> },
   { name: words().access.role, width: "minmax(6rem, 1fr)", show: (row) => idOf(row.role) },
   { name: words().access.what, width: "minmax(10rem, 2fr)", wide: true, show: (row) => row.description ?? "" },
@@ -37,12 +37,11 @@ export default function Programs({ params }: { params?: { id?: string } }) {
   const { route } = useLocation();
   const list = useParts(
     async (pageToken, signal) => {
-      const found = await answer(api.GET("/v1/serviceAccounts", { params: { query: { pageSize: 200, pageToken } }, signal }), "GET /v1/serviceAccounts");
+      const found = await api.GET("/v1/serviceAccounts", { params: { query: { pageSize: 200, pageToken } }, signal });
       return { rows: found.serviceAccounts, next: found.nextPageToken ?? "" };
     },
     [],
     [],
-    (row) => row.name ?? "",
   );
   const roles = useRoles();
   const id = params?.id;
@@ -55,26 +54,19 @@ export default function Programs({ params }: { params?: { id?: string } }) {
     <>
       <Head title={words().pages.access}>{add}</Head>
       <Tabs of="/console/access" first={words().access.people} />
-      <AsOf at={list.at} error={list.data ? list.error : null} />
-      {list.error && !list.data && <Failure error={list.error} again={list.again} />}
+      <AsOf of={list} />
       <div class={id ? "beside" : "alone"}>
-        {!list.data && !list.error && <Shape />}
-        {list.data && list.rows.length === 0 && id !== "new" && (
-          <Empty sentence={words().access.noPrograms} line="tocsin service-account create deploys --role operator">
-            {add}
-          </Empty>
-        )}
-        {list.rows.length > 0 && (
-          <List
-            label={words().pages.programs}
-            rows={list.rows}
-            columns={_columns()}
-            id={(row) => row.name ?? ""}
-            href={(row) => `${_BACK}/${idOf(row.name)}`}
-            open={id && `serviceAccounts/${id}`}
-            more={list.more}
-          />
-        )}
+        <Listed
+          of={list}
+          label={words().pages.programs}
+          columns={_columns()}
+          href={(row) => `${_BACK}/${idOf(row.name)}`}
+          open={id && `serviceAccounts/${id}`}
+          none={words().access.noPrograms}
+          line="tocsin service-account create deploys --role operator"
+        >
+          {add}
+        </Listed>
         {id === "new" && roles.data && (
           <Panel title={words().access.newProgram} back={_BACK}>
             <AccountForm roles={roles.data.roles} done={(account) => (list.again(), route(`${_BACK}/${idOf(account.name)}`))} />
@@ -93,8 +85,8 @@ function AccountForm({ account, roles, done }: { account?: Account; roles: reado
   const save = async (body: typeof first) => {
     const path = { serviceAccount: idOf(account?.name) };
     const saved = account
-      ? await answer(api.PATCH("/v1/serviceAccounts/{serviceAccount}", { params: { path, query: { updateMask: "displayName,description,role" } }, body }), "PATCH /v1/serviceAccounts/{serviceAccount}")
-      : await answer(api.POST("/v1/serviceAccounts", { body }), "POST /v1/serviceAccounts");
+      ? await api.PATCH("/v1/serviceAccounts/{serviceAccount}", { params: { path, query: { updateMask: "displayName,description,role" } }, body })
+      : await api.POST("/v1/serviceAccounts", { body });
     renamed(saved.name);
     notify({ text: words().settings.saved });
     done(saved);
@@ -116,12 +108,12 @@ function One({ account, roles, changed }: { account: Account | undefined; roles:
   const { path, query, route } = useLocation();
   if (!account) return <Panel title={words().noSuchPage} back={_BACK}>{null}</Panel>;
   const at = { params: { path: { serviceAccount: idOf(account.name) } } };
-  const close = () => answer(api.POST("/v1/serviceAccounts/{serviceAccount}:deactivate", { ...at, body: {} }), "POST :deactivate").then(changed);
-  const open = () => answer(api.POST("/v1/serviceAccounts/{serviceAccount}:reactivate", { ...at, body: {} }), "POST :reactivate").then(changed);
+  const close = () => api.POST("/v1/serviceAccounts/{serviceAccount}:deactivate", { ...at, body: {} }).then(changed);
+  const open = () => api.POST("/v1/serviceAccounts/{serviceAccount}:reactivate", { ...at, body: {} }).then(changed);
   const name = account.displayName ?? "";
   const remove = async () => {
     if (!(await sure(words().access.reallyRemoveProgram(name), words().alarm.remove))) return;
-    const gone = await act(() => answer(api.DELETE("/v1/serviceAccounts/{serviceAccount}", at), "DELETE /v1/serviceAccounts/{serviceAccount}"), words().alarm.removed);
+    const gone = await act(() => api.DELETE("/v1/serviceAccounts/{serviceAccount}", at), words().alarm.removed);
     if (!gone) return;
     changed();
     route(_BACK);

@@ -2,10 +2,10 @@
 
 import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
-import { answer, api, idOf, type Schemas } from "../api/client";
+import { api, idOf, type Schemas } from "../api/client";
 import { Admin } from "../parts/admin";
 import { sure } from "../parts/ask";
-import { Button, CommandLine, Copy, Fact, Facts, Failure, Section, Shape } from "../parts/basics";
+import { Button, CommandLine, Copy, Fact, Facts, Pending, Section } from "../parts/basics";
 import { Form, type Fields } from "../parts/form";
 import type { Column } from "../parts/list";
 import { State, type Tone } from "../parts/mark";
@@ -46,7 +46,7 @@ const _columns = (): Column<Provider>[] => [
 ];
 
 function useKinds() {
-  return useLoaded((signal) => answer(api.GET("/v1/providerKinds", { signal }), "GET /v1/providerKinds"), []);
+  return useLoaded((signal) => api.GET("/v1/providerKinds", { signal }), []);
 }
 
 export default function Providers({ params }: { params?: { id?: string } }) {
@@ -63,14 +63,14 @@ export default function Providers({ params }: { params?: { id?: string } }) {
       line="tocsin provider kinds smtp"
       columns={_columns()}
       load={async (pageToken, _, signal) => {
-        const found = await answer(api.GET("/v1/providers", { params: { query: { pageSize: 200, pageToken } }, signal }), "GET /v1/providers");
+        const found = await api.GET("/v1/providers", { params: { query: { pageSize: 200, pageToken } }, signal });
         return { rows: found.providers, next: found.nextPageToken ?? "" };
       }}
       name={(row) => row.name ?? ""}
       id={id}
     >
       {(list) => {
-        if (!kinds.data) return kinds.error ? <Failure error={kinds.error} again={kinds.again} /> : <Shape rows={5} />;
+        if (!kinds.data) return <Pending of={kinds} rows={5} />;
         if (id !== "new") return <One key={id} id={id ?? ""} kinds={kinds.data.kinds ?? []} changed={list.again} />;
         return (
           <Panel title={words().providers.add} back={_PATH}>
@@ -121,8 +121,8 @@ function ProviderForm({ kind, provider, done }: { kind: Kind; provider?: Provide
     const body = { displayName: draft.displayName, position: Number(draft.position) || 0, disabled: draft.disabled, config: configOf(settings, draft) };
     const path = { provider: idOf(provider?.name) };
     const saved = provider
-      ? await answer(api.PATCH("/v1/providers/{provider}", { params: { path, query: { updateMask: "displayName,position,disabled,config" } }, body }), "PATCH /v1/providers/{provider}")
-      : await answer(api.POST("/v1/providers", { body: { ...body, kind: kind.kind ?? "" } }), "POST /v1/providers");
+      ? await api.PATCH("/v1/providers/{provider}", { params: { path, query: { updateMask: "displayName,position,disabled,config" } }, body })
+      : await api.POST("/v1/providers", { body: { ...body, kind: kind.kind ?? "" } });
     notify({ text: words().settings.saved });
     done(saved);
   };
@@ -163,7 +163,7 @@ function _field(field: Fields<Draft>, { name, type, hint, needed, standard, choi
 function One({ id, kinds, changed }: { id: string; kinds: readonly Kind[]; changed: () => void }) {
   const { path, query, route } = useLocation();
   const at = { params: { path: { provider: id } } };
-  const found = useLoaded((signal) => answer(api.GET("/v1/providers/{provider}", { ...at, signal }), "GET /v1/providers/{provider}"), [id]);
+  const found = useLoaded((signal) => api.GET("/v1/providers/{provider}", { ...at, signal }), [id]);
   const provider = found.data;
   const kind = kinds.find((item) => item.kind === provider?.kind);
   const isOwn = provider?.source === "TENANT" && may("providers:write");
@@ -172,12 +172,12 @@ function One({ id, kinds, changed }: { id: string; kinds: readonly Kind[]; chang
     changed();
   };
   const turn = (disabled: boolean) => async () =>
-    put(await answer(api.PATCH("/v1/providers/{provider}", { params: { ...at.params, query: { updateMask: "disabled" } }, body: { disabled } }), "PATCH /v1/providers/{provider}"));
+    put(await api.PATCH("/v1/providers/{provider}", { params: { ...at.params, query: { updateMask: "disabled" } }, body: { disabled } }));
   const move = (position: number) => async () =>
-    put(await answer(api.PATCH("/v1/providers/{provider}", { params: { ...at.params, query: { updateMask: "position" } }, body: { position } }), "PATCH /v1/providers/{provider}"));
+    put(await api.PATCH("/v1/providers/{provider}", { params: { ...at.params, query: { updateMask: "position" } }, body: { position } }));
   const remove = async () => {
     if (!(await sure(words().providers.reallyRemove(_nameOf(provider as Provider)), words().alarm.remove))) return;
-    if (!(await act(() => answer(api.DELETE("/v1/providers/{provider}", at), "DELETE /v1/providers/{provider}"), words().alarm.removed))) return;
+    if (!(await act(() => api.DELETE("/v1/providers/{provider}", at), words().alarm.removed))) return;
     changed();
     route(_PATH);
   };
@@ -191,8 +191,7 @@ function One({ id, kinds, changed }: { id: string; kinds: readonly Kind[]; chang
   const place = provider?.position ?? 0;
   return (
     <Panel title={provider ? _nameOf(provider) : words().providers.one} back={_PATH}>
-      {found.error && !provider && <Failure error={found.error} again={found.again} />}
-      {!provider && !found.error && <Shape rows={5} />}
+      <Pending of={found} rows={5} />
       {provider && (
         <>
           <p class="large">
@@ -251,7 +250,7 @@ function Test({ id, channel, tried }: { id: string; channel: string; tried: () =
   const [told, setTold] = useState<Schemas["mailer.v1.TestProviderResponse"] | null>(null);
   const send = async ({ to }: { to: string }) => {
     setTold(null);
-    setTold(await answer(api.POST("/v1/providers/{provider}:test", { params: { path: { provider: id } }, body: { to } }), "POST :test"));
+    setTold(await api.POST("/v1/providers/{provider}:test", { params: { path: { provider: id } }, body: { to } }));
     tried();
   };
   return (

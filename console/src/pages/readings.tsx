@@ -2,8 +2,8 @@
 
 import { useLocation } from "preact-iso";
 import { useState } from "preact/hooks";
-import { answer, api, idOf, type Schemas } from "../api/client";
-import { AsOf, CommandLine, Copy, Empty, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
+import { api, idOf, type Schemas } from "../api/client";
+import { AsOf, CommandLine, Copy, Empty, Fact, Facts, Head, Pending, Section, Shape } from "../parts/basics";
 import { Choice, Form, Text } from "../parts/fields";
 import { Duration } from "../parts/hours";
 import { List, type Column } from "../parts/list";
@@ -37,7 +37,7 @@ export default function Readings({ params }: { params?: { id?: string } }) {
   const { query, route } = useLocation();
   const id = params?.id;
   const list = useStandings("THRESHOLD");
-  const recent = useLoaded((signal) => answer(api.GET("/v1/triggers:logs", { params: { query: { pageSize: 20, filter: 'kind="READING"' } }, signal }), "GET /v1/triggers:logs"), [], ["firing"]);
+  const recent = useLoaded((signal) => api.GET("/v1/triggers:logs", { params: { query: { pageSize: 20, filter: 'kind="READING"' } }, signal }), [], ["firing"]);
   const adding = query["add"] !== undefined && !id;
   const add = may("alarms:write") && (
     <a class="button main" href={`${_HERE}?add`}>
@@ -48,8 +48,7 @@ export default function Readings({ params }: { params?: { id?: string } }) {
     <>
       <Head title={words().pages.readings}>{add}</Head>
       <Tabs of="/console/integrations" first={words().pages.integrations} />
-      <AsOf at={list.at} error={list.data ? list.error : null} />
-      {list.error && !list.data && <Failure error={list.error} again={list.again} />}
+      <AsOf of={list} />
       <div class={id || adding ? "beside" : "alone"}>
         <div class="column">
           {!list.data && !list.error && <Shape />}
@@ -104,12 +103,12 @@ function Measured({ logs, named = false }: { logs: readonly Log[]; named?: boole
 }
 
 function One({ id, standing, changed }: { id: string; standing: Standing | undefined; changed: () => void }) {
-  const found = useLoaded((signal) => answer(api.GET("/v1/alarms/{alarm}", { params: { path: { alarm: id } }, signal }), "GET /v1/alarms/{alarm}"), [id], ["firing"]);
+  const found = useLoaded((signal) => api.GET("/v1/alarms/{alarm}", { params: { path: { alarm: id } }, signal }), [id], ["firing"]);
   const alarm = found.data;
   const limit = alarm?.trigger.threshold;
   const metric = limit?.metric ?? "";
   const last = useLoaded(
-    async (signal) => (metric ? answer(api.GET("/v1/triggers:logs", { params: { query: { pageSize: 20, filter: `kind="READING" AND topic=${JSON.stringify(metric)}` } }, signal }), "GET /v1/triggers:logs") : { logs: [] }),
+    async (signal) => (metric ? api.GET("/v1/triggers:logs", { params: { query: { pageSize: 20, filter: `kind="READING" AND topic=${JSON.stringify(metric)}` } }, signal }) : { logs: [] }),
     [metric],
     ["firing"],
   );
@@ -119,8 +118,7 @@ function One({ id, standing, changed }: { id: string; standing: Standing | undef
   };
   return (
     <Panel title={alarm?.displayName || metric || words().watched.limit} back={_HERE}>
-      {found.error && !alarm && <Failure error={found.error} again={found.again} />}
-      {!alarm && !found.error && <Shape rows={6} />}
+      <Pending of={found} rows={6} />
       {alarm && (
         <>
           {standing && (
@@ -180,7 +178,7 @@ function LimitForm({ done }: { done: (alarm: Alarm) => void }) {
     const threshold = { metric: draft.metric, comparison: draft.comparison, value: Number(draft.value), ...(draft.forTime ? { forDuration: draft.forTime } : {}) };
     const sign = _SIGNS.find(([name]) => name === draft.comparison)?.[1] ?? "";
     const notify = { escalationPolicy: draft.escalationPolicy, subject: draft.displayName, text: `${draft.metric} ${sign} ${draft.value}` };
-    const made = await answer(api.POST("/v1/alarms", { body: { displayName: draft.displayName, trigger: { threshold }, action: { notify } } }), "POST /v1/alarms");
+    const made = await api.POST("/v1/alarms", { body: { displayName: draft.displayName, trigger: { threshold }, action: { notify } } });
     forget();
     done(made);
   };

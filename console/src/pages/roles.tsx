@@ -1,9 +1,9 @@
 /** Roles: what people and programs may do, as sets of scopes. */
 
 import { useLocation } from "preact-iso";
-import { answer, api, idOf } from "../api/client";
+import { api, idOf } from "../api/client";
 import { sure } from "../parts/ask";
-import { AsOf, Button, CommandLine, Copy, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
+import { AsOf, Button, CommandLine, Copy, Fact, Facts, Head, Section, Shape } from "../parts/basics";
 import { Form } from "../parts/form";
 import { List, type Column } from "../parts/list";
 import { State } from "../parts/mark";
@@ -20,7 +20,7 @@ import { words } from "../words";
 const _BACK = "/console/access/roles";
 
 const _columns = (): Column<Role>[] => [
-  { name: words().id, width: "minmax(8rem, 1fr)", show: (row) => row.displayName || idOf(row.name) },
+  { name: words().settings.name, width: "minmax(8rem, 1fr)", show: (row) => row.displayName || idOf(row.name) },
   { name: words().access.kind, width: "minmax(8rem, 0.75fr)", show: (row) => <State tone={row.builtIn ? "idle" : "good"} word={row.builtIn ? words().access.builtIn : words().access.own} /> },
   { name: words().access.may, width: "minmax(6rem, 0.5fr)", number: true, show: (row) => words().access.scopes(row.scopes?.length ?? 0) },
   { name: words().access.what, width: "minmax(10rem, 2fr)", wide: true, show: (row) => row.description ?? "" },
@@ -43,8 +43,7 @@ export default function Roles({ params }: { params?: { id?: string } }) {
         )}
       </Head>
       <Tabs of="/console/access" first={words().access.people} />
-      <AsOf at={found.at} error={found.data ? found.error : null} />
-      {found.error && !found.data && <Failure error={found.error} again={found.again} />}
+      <AsOf of={found} />
       <div class={id ? "beside" : "alone"}>
         {!found.data && !found.error && <Shape />}
         {found.data && (
@@ -66,11 +65,8 @@ function RoleForm({ role, every, done }: { role?: Role; every: readonly string[]
   const held = every.filter((scope) => (may(scope) && scope !== "owners:write") || first.scopes.includes(scope));
   const save = async ({ id, ...given }: typeof first) => {
     const saved = role
-      ? await answer(
-          api.PATCH("/v1/roles/{role}", { params: { path: { role: idOf(role.name) }, query: { updateMask: "displayName,description,scopes" } }, body: { name: role.name, ...given } }),
-          "PATCH /v1/roles/{role}",
-        )
-      : await answer(api.POST("/v1/roles", { body: { name: `roles/${id}`, ...given } }), "POST /v1/roles");
+      ? await api.PATCH("/v1/roles/{role}", { params: { path: { role: idOf(role.name) }, query: { updateMask: "displayName,description,scopes" } }, body: { name: role.name, ...given } })
+      : await api.POST("/v1/roles", { body: { name: `roles/${id}`, ...given } });
     notify({ text: words().settings.saved });
     done(saved);
   };
@@ -93,7 +89,7 @@ function One({ role, every, changed }: { role: Role; every: readonly string[]; c
   const name = role.displayName || idOf(role.name);
   const remove = async () => {
     if (!(await sure(words().access.reallyRemove(name), words().alarm.remove))) return;
-    const gone = await act(() => answer(api.DELETE("/v1/roles/{role}", { params: { path: { role: idOf(role.name) } } }), "DELETE /v1/roles/{role}"), words().alarm.removed);
+    const gone = await act(() => api.DELETE("/v1/roles/{role}", { params: { path: { role: idOf(role.name) } } }), words().alarm.removed);
     if (!gone) return;
     changed();
     route(_BACK);

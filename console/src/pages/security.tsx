@@ -2,10 +2,10 @@
 
 import { lazy } from "preact-iso";
 import { useState } from "preact/hooks";
-import { answer, api, idOf, type Schemas } from "../api/client";
+import { api, idOf, type Schemas } from "../api/client";
 import { ApiError } from "../api/problem";
 import { sure } from "../parts/ask";
-import { Button, Copy, Failure, Head, Section, Shape } from "../parts/basics";
+import { Button, Copy, Head, Pending, Section } from "../parts/basics";
 import { Form } from "../parts/form";
 import { State } from "../parts/mark";
 import { Once } from "../parts/once";
@@ -43,7 +43,7 @@ function Password() {
   const [open, setOpen] = useState(false);
   const change = async ({ currentPassword, newPassword, again }: { currentPassword: string; newPassword: string; again: string }) => {
     if (newPassword !== again) throw new ApiError("", 400, words().settings.notTheSame, "", [{ field: "again", description: words().settings.notTheSame }]);
-    await answer(api.POST("/v1/account:changePassword", { body: { currentPassword, newPassword } }), "POST /v1/account:changePassword");
+    await api.POST("/v1/account:changePassword", { body: { currentPassword, newPassword } });
     setOpen(false);
     notify({ text: words().settings.passwordChanged });
   };
@@ -70,7 +70,7 @@ function Password() {
 }
 
 function Factors() {
-  const found = useLoaded((signal) => answer(api.GET("/v1/factors", { signal }), "GET /v1/factors"), []);
+  const found = useLoaded((signal) => api.GET("/v1/factors", { signal }), []);
   const [codes, setCodes] = useState<readonly string[]>([]);
   const [adding, setAdding] = useState<"" | "app" | "passkey">("");
   const factors = found.data?.factors ?? [];
@@ -83,15 +83,14 @@ function Factors() {
   const renew = async () => {
     if (found.data?.recoveryCodesLeft && !(await sure(words().factors.reallyRenew, words().factors.renew))) return;
     await act(async () => {
-      const made = await proven(() => answer(api.POST("/v1/factors:createRecoveryCodes", { body: {} }), "POST /v1/factors:createRecoveryCodes"));
+      const made = await proven(() => api.POST("/v1/factors:createRecoveryCodes", { body: {} }));
       setCodes(made.recoveryCodes ?? []);
       found.again();
     }, words().factors.renewed);
   };
   return (
     <Section title={words().factors.title} note={found.data && factors.length > 0 && words().factors.left(found.data.recoveryCodesLeft ?? 0)}>
-      {found.error && !found.data && <Failure error={found.error} again={found.again} />}
-      {!found.data && !found.error && <Shape rows={2} />}
+      <Pending of={found} rows={2} />
       {found.data && factors.length === 0 && <p>{words().factors.none}</p>}
       {codes.length > 0 && <Once title={words().factors.codes} lines={codes} file="tocsin-recovery-codes.txt" done={() => setCodes([])} />}
       {factors.length > 0 && (
@@ -122,14 +121,14 @@ function One({ factor, changed }: { factor: Factor; changed: () => void }) {
   const id = idOf(factor.name);
   const name = factor.displayName || words().factors.kinds[factor.kind ?? ""] || "";
   const rename = async ({ displayName }: { displayName: string }) => {
-    await answer(api.PATCH("/v1/factors/{factor}", { params: { path: { factor: id } }, body: { displayName } }), "PATCH /v1/factors/{factor}");
+    await api.PATCH("/v1/factors/{factor}", { params: { path: { factor: id } }, body: { displayName } });
     setNaming(false);
     changed();
   };
   const remove = async () => {
     if (!(await sure(words().factors.reallyRemove(name), words().factors.remove))) return;
     await act(async () => {
-      await proven(() => answer(api.DELETE("/v1/factors/{factor}", { params: { path: { factor: id } } }), "DELETE /v1/factors/{factor}"));
+      await proven(() => api.DELETE("/v1/factors/{factor}", { params: { path: { factor: id } } }));
       changed();
     }, words().factors.removed(name));
   };
@@ -169,10 +168,10 @@ function One({ factor, changed }: { factor: Factor; changed: () => void }) {
 function App({ done, cancel }: { done: (made: Schemas["auth.v1.EnrolledFactor"]) => void; cancel: () => void }) {
   const [made, setMade] = useState<Schemas["auth.v1.EnrolTotpResponse"] | null>(null);
   const begin = async ({ displayName }: { displayName: string }) =>
-    setMade(await answer(api.POST("/v1/factors:enrolTotp", { body: { displayName } }), "POST /v1/factors:enrolTotp"));
+    setMade(await api.POST("/v1/factors:enrolTotp", { body: { displayName } }));
   const confirm = async ({ code }: { code: string }) => {
     const path = { factor: idOf(made?.name) };
-    done(await answer(api.POST("/v1/factors/{factor}:confirm", { params: { path }, body: { code: code.replace(/\s/g, "") } }), "POST /v1/factors/{factor}:confirm"));
+    done(await api.POST("/v1/factors/{factor}:confirm", { params: { path }, body: { code: code.replace(/\s/g, "") } }));
   };
   if (!made) {
     return (
@@ -200,11 +199,11 @@ function App({ done, cancel }: { done: (made: Schemas["auth.v1.EnrolledFactor"])
 
 function NewPasskey({ done, cancel }: { done: (made: Schemas["auth.v1.EnrolledFactor"]) => void; cancel: () => void }) {
   const make = async ({ displayName }: { displayName: string }) => {
-    const begun = await answer(api.POST("/v1/factors:beginPasskey", { body: {} }), "POST /v1/factors:beginPasskey");
+    const begun = await api.POST("/v1/factors:beginPasskey", { body: {} });
     try {
       const passkeyResponse = await makePasskey(begun.options ?? "");
       const body = { challenge: begun.challenge ?? "", passkeyResponse, displayName };
-      done(await answer(api.POST("/v1/factors:enrolPasskey", { body }), "POST /v1/factors:enrolPasskey"));
+      done(await api.POST("/v1/factors:enrolPasskey", { body }));
     } catch (error) {
       if (!(error instanceof PasskeyRefused)) throw error;
       throw new ApiError("", 400, error.message === "InvalidStateError" ? words().factors.known : words().factors.refused);
@@ -218,24 +217,23 @@ function NewPasskey({ done, cancel }: { done: (made: Schemas["auth.v1.EnrolledFa
 }
 
 function Sessions() {
-  const found = useLoaded((signal) => answer(api.GET("/v1/sessions", { params: { query: { pageSize: 200 } }, signal }), "GET /v1/sessions"), []);
+  const found = useLoaded((signal) => api.GET("/v1/sessions", { params: { query: { pageSize: 200 } }, signal }), []);
   const sessions = [...(found.data?.sessions ?? [])].sort((one, other) => Number(other.current ?? false) - Number(one.current ?? false));
   const end = (id: string) =>
     act(async () => {
-      await answer(api.DELETE("/v1/sessions/{session}", { params: { path: { session: id } } }), "DELETE /v1/sessions/{session}");
+      await api.DELETE("/v1/sessions/{session}", { params: { path: { session: id } } });
       found.again();
     }, words().settings.sessionEnded);
   const everywhere = async () => {
     if (!(await sure(words().settings.reallyEverywhere, words().settings.everywhere))) return;
     await act(async () => {
-      await answer(api.POST("/v1/sessions:revokeAll", { body: { keepCurrent: true } }), "POST /v1/sessions:revokeAll");
+      await api.POST("/v1/sessions:revokeAll", { body: { keepCurrent: true } });
       found.again();
     }, words().settings.everywhereDone);
   };
   return (
     <Section title={words().settings.sessions}>
-      {found.error && !found.data && <Failure error={found.error} again={found.again} />}
-      {!found.data && !found.error && <Shape rows={2} />}
+      <Pending of={found} rows={2} />
       {found.data?.sessions.length === 0 && <p class="dim">{words().settings.noSessions}</p>}
       <ul class="plain">
         {sessions.map((item) => (

@@ -1,7 +1,7 @@
 /** Settings: one's own profile, and how this browser shows things. */
 
-import { answer, api, type Schemas } from "../api/client";
-import { Button, Copy, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
+import { api, type Schemas } from "../api/client";
+import { Button, Copy, Fact, Facts, Head, Pending, Section } from "../parts/basics";
 import { Form } from "../parts/form";
 import { Tabs } from "../parts/tabs";
 import { When } from "../parts/when";
@@ -26,19 +26,18 @@ export default function Settings() {
 }
 
 function Profile() {
-  const found = useLoaded((signal) => answer(api.GET("/v1/profile", { signal }), "GET /v1/profile"), []);
+  const found = useLoaded((signal) => api.GET("/v1/profile", { signal }), []);
   const user = found.data;
   const save = async (profile: { displayName: string; locale: string }) => {
     const query = { updateMask: "displayName,locale" };
-    const changed = await answer(api.PATCH("/v1/profile", { params: { query }, body: profile }), "PATCH /v1/profile");
+    const changed = await api.PATCH("/v1/profile", { params: { query }, body: profile });
     renamed(changed.name);
     found.put(() => changed);
     notify({ text: words().settings.saved });
   };
   return (
     <Section title={words().settings.profile}>
-      {found.error && !user && <Failure error={found.error} again={found.again} />}
-      {!user && !found.error && <Shape rows={4} />}
+      <Pending of={found} rows={4} />
       {user && (
         <>
           <Facts>

@@ -1,14 +1,14 @@
 /** Templates: find one, see what it says, its versions and what changed between them, and write the next one. */
 
 import { useLocation } from "preact-iso";
-import { useEffect, useState } from "preact/hooks";
-import { answer, api, idOf } from "../api/client";
+import { useState } from "preact/hooks";
+import { api, idOf } from "../api/client";
 import { ApiError } from "../api/problem";
 import { sure } from "../parts/ask";
-import { AsOf, Button, CommandLine, Copy, Empty, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
+import { AsOf, Button, CommandLine, Copy, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
 import { Diff } from "../parts/diff";
 import { Filter, filterOf, textFilter } from "../parts/filter";
-import { List, type Column } from "../parts/list";
+import { Listed, type Column } from "../parts/list";
 import { State } from "../parts/mark";
 import { Panel } from "../parts/panel";
 import { TemplateEditor } from "../parts/template-editor";
@@ -36,17 +36,12 @@ export default function Templates({ params }: { params?: { id?: string } }) {
   const filter = textFilter(filterOf(query));
   const list = useParts(
     async (pageToken, signal) => {
-      const found = await answer(api.GET("/v1/templates", { params: { query: { pageSize: 100, pageToken, filter, showBuiltIn: filter !== "" } }, signal }), "GET /v1/templates");
+      const found = await api.GET("/v1/templates", { params: { query: { pageSize: 100, pageToken, filter, showBuiltIn: filter !== "" } }, signal });
       return { rows: found.templates, next: found.nextPageToken ?? "" };
     },
     [filter],
     [],
-    (row) => row.name ?? "",
   );
-  const { rows } = list;
-  useEffect(() => {
-    if (list.data && rows.length === 0) list.more?.(); // a page of a search may have found nothing yet
-  }, [list.data, list.more]);
   const id = params?.id;
   const isNew = query["new"] !== undefined;
   const editing = isNew || query["edit"] !== undefined;
@@ -71,27 +66,23 @@ export default function Templates({ params }: { params?: { id?: string } }) {
         <>
           <Head title={words().pages.templates}>{add}</Head>
           <Filter offers={[[words().template.builtIn, _SHIPPED]]} example={words().template.findWhat} meant={textFilter} />
-          <AsOf at={list.at} error={list.data ? list.error : null} />
-          {list.error && !list.data && <Failure error={list.error} again={list.again} />}
+          <AsOf of={list} />
         </>
       )}
       <div class={editing ? "alone" : id ? "beside" : "alone"}>
-        {!editing && !list.data && !list.error && <Shape />}
-        {!editing && list.data && rows.length === 0 && !list.more && (
-          <Empty sentence={filter ? words().nothingMatches : words().template.none} line="tocsin template put welcome.json">
-            {!filter && add}
-          </Empty>
-        )}
-        {!editing && rows.length > 0 && (
-          <List
+        {!editing && (
+          <Listed
+            of={list}
             label={words().pages.templates}
-            rows={rows}
             columns={_columns()}
-            id={(row) => row.name ?? ""}
             href={(row) => `/console/${row.name}${tail}`}
             open={id && `templates/${id}`}
-            more={list.more}
-          />
+            filter={filter}
+            none={words().template.none}
+            line="tocsin template put welcome.json"
+          >
+            {add}
+          </Listed>
         )}
         {id && <One key={id} id={id} back={back} changed={list.again} />}
       </div>
@@ -104,12 +95,12 @@ const _SHIPPED = "built_in=true";
 function One({ id, back, changed }: { id: string; back: string; changed: () => void }) {
   const { query, route, path } = useLocation();
   const at = { params: { path: { template: id } } };
-  const found = useLoaded((signal) => answer(api.GET("/v1/templates/{template}", { ...at, signal }), "GET /v1/templates/{template}"), [id]);
+  const found = useLoaded((signal) => api.GET("/v1/templates/{template}", { ...at, signal }), [id]);
   const promoted = found.data;
   const past = useLoaded(
     async (signal) =>
       promoted && !promoted.builtIn
-        ? (await answer(api.GET("/v1/templates/{template}/versions", { params: { ...at.params, query: { pageSize: 50 } }, signal }), "GET versions")).templates
+        ? (await api.GET("/v1/templates/{template}/versions", { params: { ...at.params, query: { pageSize: 50 } }, signal })).templates
         : [],
     [id, promoted?.version, promoted?.builtIn],
   );
@@ -170,7 +161,7 @@ function Actions({ template, id, path, back, again, changed }: { template: Templ
   const at = { path: { template: id } };
   const promote = async (force: boolean): Promise<void> => {
     try {
-      await answer(api.POST("/v1/templates/{template}:promote", { params: at, body: { version: template.version ?? 0, force } }), "POST :promote");
+      await api.POST("/v1/templates/{template}:promote", { params: at, body: { version: template.version ?? 0, force } });
     } catch (error) {
       if (force || !_breaks(error)) throw error;
       if (await sure(error.message, words().template.force)) return promote(true);
@@ -182,10 +173,10 @@ function Actions({ template, id, path, back, again, changed }: { template: Templ
     if (!(await sure(words().template.reallyDelete(id), words().alarm.remove))) return;
     const gone = await act(async () => {
       try {
-        await answer(api.DELETE("/v1/templates/{template}", { params: at }), "DELETE /v1/templates/{template}");
+        await api.DELETE("/v1/templates/{template}", { params: at });
       } catch (error) {
         if (!_breaks(error) || !(await sure(error.message, words().template.forceDelete))) throw error;
-        await answer(api.DELETE("/v1/templates/{template}", { params: { ...at, query: { force: true } } }), "DELETE /v1/templates/{template}");
+        await api.DELETE("/v1/templates/{template}", { params: { ...at, query: { force: true } } });
       }
     }, words().alarm.removed);
     if (!gone) return;
@@ -242,7 +233,7 @@ function SendOne({ template, test }: { template: Template; test: TestData }) {
     if ("problem" in values) return;
     const body = { to, channel: test.channel, locale: test.locale, ...values, ...(template.builtIn ? {} : { version: template.version ?? 0 }) };
     try {
-      const made = await answer(api.POST("/v1/templates/{template}:sendTest", { params: { path: { template: idOf(template.name) } }, body }), "POST :sendTest");
+      const made = await api.POST("/v1/templates/{template}:sendTest", { params: { path: { template: idOf(template.name) } }, body });
       setSent(made.delivery ?? "");
       setError(null);
     } catch (failure) {

@@ -1,7 +1,7 @@
 /** The tenant itself: its name and zone, how its people sign in, and what it uses. */
 
-import { answer, api, type Schemas } from "../api/client";
-import { Copy, Fact, Facts, Failure, Head, Section, Shape } from "../parts/basics";
+import { api, type Schemas } from "../api/client";
+import { Copy, Fact, Facts, Head, Pending, Section } from "../parts/basics";
 import { Form, listOf } from "../parts/form";
 import { Tabs } from "../parts/tabs";
 import { UsageBars } from "../parts/usage";
@@ -14,15 +14,14 @@ import { words } from "../words";
 type Tenant = Schemas["auth.v1.Tenant"];
 
 export default function OwnTenant() {
-  const found = useLoaded((signal) => answer(api.GET("/v1/tenant", { signal }), "GET /v1/tenant"), []);
+  const found = useLoaded((signal) => api.GET("/v1/tenant", { signal }), []);
   const tenant = found.data;
   return (
     <>
       <Head title={words().pages.settings} />
       <Tabs of="/console/settings" first={words().settings.you} />
       <div class="stack">
-        {found.error && !tenant && <Failure error={found.error} again={found.again} />}
-        {!tenant && !found.error && <Shape rows={5} />}
+        <Pending of={found} rows={5} />
         {tenant && (
           <>
             <Section title={tenant.displayName || words().pages.tenant}>
@@ -56,7 +55,7 @@ function TenantForm({ tenant, done }: { tenant: Tenant; done: (tenant: Tenant) =
   };
   const save = async (body: typeof first) => {
     const query = { updateMask: "displayName,timeZone,requireSecondFactor,passwordOff" };
-    done(await answer(api.PATCH("/v1/tenant", { params: { query }, body }), "PATCH /v1/tenant"));
+    done(await api.PATCH("/v1/tenant", { params: { query }, body }));
     notify({ text: words().settings.saved });
   };
   return (
@@ -75,12 +74,11 @@ function TenantForm({ tenant, done }: { tenant: Tenant; done: (tenant: Tenant) =
 
 /** Who is told of security alerts, and when. */
 function Alerts() {
-  const found = useLoaded((signal) => answer(api.GET("/v1/security/alertPolicy", { signal }), "GET /v1/security/alertPolicy"), []);
+  const found = useLoaded((signal) => api.GET("/v1/security/alertPolicy", { signal }), []);
   const policy = found.data;
   return (
     <Section title={words().alertPolicy.title} note={policy && words().alertPolicy.reached(policy.reached ?? 0)}>
-      {found.error && !policy && <Failure error={found.error} again={found.again} />}
-      {!policy && !found.error && <Shape rows={4} />}
+      <Pending of={found} rows={4} />
       {policy?.unreached?.length ? <p role="status">{words().alertPolicy.unreached(policy.unreached.join(", "))}</p> : null}
       {policy && (may("alerts:write") ? <AlertForm policy={policy} done={(now) => found.put(() => now)} /> : <p>{(policy.to ?? []).join(", ")}</p>)}
     </Section>
@@ -95,7 +93,7 @@ function AlertForm({ policy, done }: { policy: AlertPolicy; done: (policy: Alert
   const first = { to: (policy.to ?? []).join("\n"), digestHour: String(policy.digestHour ?? 8), ...when };
   const save = async ({ to, digestHour, high, medium, low }: typeof first) => {
     const body = { to: listOf(to), digestHour: Number(digestHour), high, medium, low, kinds: policy.kinds ?? [] };
-    done(await answer(api.PUT("/v1/security/alertPolicy", { body }), "PUT /v1/security/alertPolicy"));
+    done(await api.PUT("/v1/security/alertPolicy", { body }));
     notify({ text: words().settings.saved });
   };
   const deliveries = Object.entries(words().alertPolicy.deliveries);

@@ -2,9 +2,9 @@
 
 import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
-import { answer, api, idOf, type Schemas } from "../api/client";
+import { api, idOf, type Schemas } from "../api/client";
 import { Admin } from "../parts/admin";
-import { Button, CommandLine, Copy, Fact, Facts, Failure, Section, Shape } from "../parts/basics";
+import { Button, CommandLine, Copy, Fact, Facts, Pending, Section } from "../parts/basics";
 import { Form } from "../parts/form";
 import type { Column } from "../parts/list";
 import { State, type Tone } from "../parts/mark";
@@ -48,7 +48,7 @@ export default function Tenants({ params }: { params?: { id?: string } }) {
       line={'tocsin tenant create "Example Ltd" --owner ann@example.com'}
       columns={_columns()}
       load={async (pageToken, filter, signal) => {
-        const found = await answer(api.GET("/v1/tenants", { params: { query: { pageSize: 200, pageToken, filter } }, signal }), "GET /v1/tenants");
+        const found = await api.GET("/v1/tenants", { params: { query: { pageSize: 200, pageToken, filter } }, signal });
         return { rows: found.tenants, next: found.nextPageToken ?? "" };
       }}
       name={(row) => row.name ?? ""}
@@ -76,7 +76,7 @@ function NewTenant({ again, open }: { again: () => void; open: (tenant: Tenant) 
   const [made, setMade] = useState<Schemas["auth.v1.CreateTenantResponse"] | null>(null);
   const make = async ({ link, ...given }: { displayName: string; ownerEmail: string; timeZone: string; locale: string; link: boolean }) => {
     const body = { ...given, invitation: link ? ("LINK" as const) : ("MAIL" as const) };
-    const done = await answer(api.POST("/v1/tenants", { body }), "POST /v1/tenants");
+    const done = await api.POST("/v1/tenants", { body });
     again();
     notify({ text: words().tenants.made(given.displayName, given.ownerEmail) });
     if (done.link) setMade(done);
@@ -110,7 +110,7 @@ function NewTenant({ again, open }: { again: () => void; open: (tenant: Tenant) 
 function One({ id, changed }: { id: string; changed: () => void }) {
   const { path, query, route } = useLocation();
   const at = { params: { path: { tenant: id } } };
-  const found = useLoaded((signal) => answer(api.GET("/v1/tenants/{tenant}", { ...at, signal }), "GET /v1/tenants/{tenant}"), [id]);
+  const found = useLoaded((signal) => api.GET("/v1/tenants/{tenant}", { ...at, signal }), [id]);
   const tenant = found.data;
   const name = tenant?.displayName || id;
   const after = (now: Tenant) => {
@@ -118,8 +118,8 @@ function One({ id, changed }: { id: string; changed: () => void }) {
     changed();
     route(path);
   };
-  const resume = async () => after(await answer(api.POST("/v1/tenants/{tenant}:resume", { ...at, body: {} }), "POST :resume"));
-  const undelete = async () => after(await answer(api.POST("/v1/tenants/{tenant}:undelete", { ...at, body: {} }), "POST :undelete"));
+  const resume = async () => after(await api.POST("/v1/tenants/{tenant}:resume", { ...at, body: {} }));
+  const undelete = async () => after(await api.POST("/v1/tenants/{tenant}:undelete", { ...at, body: {} }));
   const isFixed = tenant?.operator || session.value?.tenant === tenant?.name;
   if (found.error && !tenant && found.error.status === 404) return <Gone id={id} />;
   if (tenant && query["do"] === "suspend") return <Suspend tenant={tenant} done={after} />;
@@ -128,8 +128,7 @@ function One({ id, changed }: { id: string; changed: () => void }) {
   if (tenant && query["do"] === "edit") return <Amend tenant={tenant} done={after} />;
   return (
     <Panel title={name} back={_PATH}>
-      {found.error && !tenant && <Failure error={found.error} again={found.again} />}
-      {!tenant && !found.error && <Shape rows={6} />}
+      <Pending of={found} rows={6} />
       {tenant && (
         <>
           <p class="large">
@@ -196,7 +195,7 @@ function Suspend({ tenant, done }: { tenant: Tenant; done: (tenant: Tenant) => v
   const { path } = useLocation();
   const send = async ({ reason }: { reason: string }) => {
     const at = { params: { path: { tenant: idOf(tenant.name) } } };
-    done(await answer(api.POST("/v1/tenants/{tenant}:suspend", { ...at, body: { reason } }), "POST :suspend"));
+    done(await api.POST("/v1/tenants/{tenant}:suspend", { ...at, body: { reason } }));
     notify({ text: words().tenants.suspended });
   };
   return (
@@ -215,7 +214,7 @@ function Delete({ tenant, done }: { tenant: Tenant; done: (tenant: Tenant) => vo
   const [typed, setTyped] = useState("");
   const send = async ({ atOnce, exportSha256 }: { atOnce: boolean; exportSha256: string }) => {
     const query = { ...(atOnce ? { atOnce, confirm: typed } : {}), ...(exportSha256 ? { exportSha256 } : {}) };
-    done(await answer(api.DELETE("/v1/tenants/{tenant}", { params: { path: { tenant: idOf(tenant.name) }, query } }), "DELETE /v1/tenants/{tenant}"));
+    done(await api.DELETE("/v1/tenants/{tenant}", { params: { path: { tenant: idOf(tenant.name) }, query } }));
     notify({ text: atOnce ? words().tenants.going : words().tenants.deleted });
   };
   return (
@@ -242,7 +241,7 @@ function Quotas({ tenant, done }: { tenant: Tenant; done: (tenant: Tenant) => vo
   const { path } = useLocation();
   const send = async (typed: Record<string, string>) => {
     const at = { params: { path: { tenant: idOf(tenant.name) } } };
-    done(await answer(api.PUT("/v1/tenants/{tenant}/quotas", { ...at, body: typedQuotas(typed) }), "PUT /v1/tenants/{tenant}/quotas"));
+    done(await api.PUT("/v1/tenants/{tenant}/quotas", { ...at, body: typedQuotas(typed) }));
     notify({ text: words().settings.saved });
   };
   return (
@@ -265,7 +264,7 @@ function Amend({ tenant, done }: { tenant: Tenant; done: (tenant: Tenant) => voi
   const { path } = useLocation();
   const send = async (body: { displayName: string; timeZone: string }) => {
     const params = { path: { tenant: idOf(tenant.name) }, query: { updateMask: "displayName,timeZone" } };
-    done(await answer(api.PATCH("/v1/tenants/{tenant}", { params, body }), "PATCH /v1/tenants/{tenant}"));
+    done(await api.PATCH("/v1/tenants/{tenant}", { params, body }));
     notify({ text: words().settings.saved });
   };
   return (
@@ -292,9 +291,9 @@ function Gone({ id }: { id: string }) {
 }
 
 function Report({ id }: { id: string }) {
-  const found = useLoaded((signal) => answer(api.GET("/v1/tenants/{tenant}/deletion", { params: { path: { tenant: id } }, signal }), "GET /v1/tenants/{tenant}/deletion"), [id]);
+  const found = useLoaded((signal) => api.GET("/v1/tenants/{tenant}/deletion", { params: { path: { tenant: id } }, signal }), [id]);
   const report = found.data;
-  if (!report) return found.error ? <Failure error={found.error} again={found.again} /> : <Shape rows={4} />;
+  if (!report) return <Pending of={found} rows={4} />;
   const rows = (report.services ?? []).flatMap((service) => (service.rows ?? []).map((row) => ({ service: service.service ?? "", ...row })));
   return (
     <Section title={words().tenants.report} note={words().tenants.progress[report.state ?? ""]}>

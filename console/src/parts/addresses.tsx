@@ -1,7 +1,7 @@
 /** The addresses of a recipient: how each stands, why it gets nothing, and how it gets something. */
 
 import { useState } from "preact/hooks";
-import { answer, api, idOf } from "../api/client";
+import { api, idOf } from "../api/client";
 import { ApiError } from "../api/problem";
 import { act } from "../state/act";
 import { useKept } from "../state/kept";
@@ -45,29 +45,26 @@ function One({ recipient, address, changed }: { recipient: Recipient; address: A
   const [asking, setAsking] = useState(false);
   const filter = `channel=${quoted(address.channel)} AND address=${quoted(address.value)}`;
   const held = useLoaded(
-    (signal) => answer(api.GET("/v1/suppressions", { params: { query: { pageSize: 20, filter } }, signal }), "GET /v1/suppressions"),
+    (signal) => api.GET("/v1/suppressions", { params: { query: { pageSize: 20, filter } }, signal }),
     [filter],
   );
   const suppressions = held.data?.suppressions ?? [];
   const all = suppressions.some((item) => !item.category);
   const send = () =>
     act(async () => {
-      await answer(api.POST("/v1/recipients/{recipient}/addresses/{address}:requestVerification", { ...at, body: {} }), "POST :requestVerification");
+      await api.POST("/v1/recipients/{recipient}/addresses/{address}:requestVerification", { ...at, body: {} });
       setAsking(true);
       changed();
     }, words().person.codeSent(address.value));
   const add = () =>
-    answer(
-      api.POST("/v1/recipients/{recipient}/addresses", {
+    api.POST("/v1/recipients/{recipient}/addresses", {
         params: { path: { recipient: id } },
         body: { channel: address.channel, value: address.value, ...(address.state ? { state: address.state } : {}), ...(address.reason ? { reason: address.reason } : {}) },
-      }),
-      "POST addresses",
-    ).then(changed);
+      }).then(changed);
   const remove = () =>
     act(
       async () => {
-        await answer(api.DELETE("/v1/recipients/{recipient}/addresses/{address}", at), "DELETE addresses");
+        await api.DELETE("/v1/recipients/{recipient}/addresses/{address}", at);
         changed();
       },
       words().person.addressRemoved(address.value),
@@ -75,7 +72,7 @@ function One({ recipient, address, changed }: { recipient: Recipient; address: A
     );
   const suppress = () =>
     act(async () => {
-      await answer(api.POST("/v1/suppressions", { body: { channel: address.channel, address: address.value } }), "POST /v1/suppressions");
+      await api.POST("/v1/suppressions", { body: { channel: address.channel, address: address.value } });
       held.again();
     }, words().person.suppressed(address.value));
   const can = may("recipients:write");
@@ -125,14 +122,14 @@ function Held({ suppression, can, changed }: { suppression: Suppression; can: bo
   const end = () =>
     act(
       async () => {
-        await answer(api.DELETE("/v1/suppressions/{suppression}", { params: { path: { suppression: idOf(suppression.name) } } }), "DELETE /v1/suppressions/{suppression}");
+        await api.DELETE("/v1/suppressions/{suppression}", { params: { path: { suppression: idOf(suppression.name) } } });
         changed();
       },
       words().person.freed,
       async () => {
         const { name: _, createTime: __, ...body } = suppression;
         await act(async () => {
-          await answer(api.POST("/v1/suppressions", { body }), "POST /v1/suppressions");
+          await api.POST("/v1/suppressions", { body });
           changed();
         }, words().person.suppressed(suppression.address));
       },
@@ -163,7 +160,7 @@ function Code({ recipient, address, done }: { recipient: string; address: Addres
   const verify = async () => {
     try {
       const at = { params: { path: { recipient, address: idOf(address.name) } } };
-      await answer(api.POST("/v1/recipients/{recipient}/addresses/{address}:verify", { ...at, body: { code } }), "POST :verify");
+      await api.POST("/v1/recipients/{recipient}/addresses/{address}:verify", { ...at, body: { code } });
       done();
     } catch (failure) {
       if (!(failure instanceof ApiError)) throw failure;
@@ -203,7 +200,7 @@ function Add({ recipient, done }: { recipient: Recipient; done: () => void }) {
     const { channel, value, vouched } = address;
     try {
       const at = { params: { path: { recipient: idOf(recipient.name) } } };
-      await answer(api.POST("/v1/recipients/{recipient}/addresses", { ...at, body: { channel, value: value.trim(), ...(vouched ? { state: "ACTIVE" as const } : {}) } }), "POST addresses");
+      await api.POST("/v1/recipients/{recipient}/addresses", { ...at, body: { channel, value: value.trim(), ...(vouched ? { state: "ACTIVE" as const } : {}) } });
       setAddress({ ..._NONE, channel });
       forget();
       done();

@@ -1,10 +1,9 @@
 /** What the pages of administration have in common: a list, a panel for a new thing, a panel for one. */
 
 import type { ComponentChildren } from "preact";
-import { words } from "../words";
-import { AsOf, Empty, Failure, Head, Shape } from "./basics";
+import { AsOf, Head } from "./basics";
 import { Filter, filterOf } from "./filter";
-import { List, type Column } from "./list";
+import { Listed, type Column } from "./list";
 import { Tabs } from "./tabs";
 import { useLocation } from "preact-iso";
 import { useParts, type Part } from "../state/pages";
@@ -65,16 +64,11 @@ export function Admin<T>({
       <Head title={title}>{button}</Head>
       {tabs && <Tabs {...tabs} />}
       {offers && <Filter offers={offers} example={offers[0]?.[1] ?? ""} />}
-      <AsOf at={list.at} error={list.data ? list.error : null} />
-      {list.error && !list.data && <Failure error={list.error} again={list.again} />}
+      <AsOf of={list} />
       <div class={id ? "beside" : "alone"}>
-        {!list.data && !list.error && <Shape />}
-        {list.data && list.rows.length === 0 && (
-          <Empty sentence={filter ? words().nothingMatches : none} line={line}>
-            {!filter && button}
-          </Empty>
-        )}
-        {list.rows.length > 0 && <List label={title} rows={list.rows} columns={columns} id={name} href={(row) => `${path}/${short(row)}${tail}`} open={open && name(open)} more={list.more} />}
+        <Listed of={list} label={title} columns={columns} id={name} href={(row) => `${path}/${short(row)}${tail}`} open={open && name(open)} filter={filter} none={none} line={line}>
+          {button}
+        </Listed>
         {id && children(list, open)}
       </div>
     </>

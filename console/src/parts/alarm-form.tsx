@@ -1,9 +1,9 @@
 /** Makes or changes an alarm: the common rules by form, every other one as JSON; both show what they mean while one types. */
 
 import { useEffect, useState } from "preact/hooks";
-import { answer, api } from "../api/client";
+import { api } from "../api/client";
 import { ApiError } from "../api/problem";
-import { ownZone } from "../state/clock";
+import { ownZone, serverNow } from "../state/clock";
 import type { Alarm, Trigger } from "../state/alarms";
 import { useKept } from "../state/kept";
 import { words } from "../words";
@@ -47,7 +47,7 @@ function _draftOf(alarm: Alarm | undefined): Draft | null {
 }
 
 function _soon(): string {
-  const soon = new Date(Date.now() + 3_600_000);
+  const soon = new Date(serverNow() + 3_600_000);
   return new Date(soon.getTime() - soon.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
@@ -93,8 +93,8 @@ export function AlarmForm({ alarm, done }: { alarm?: Alarm; done: (alarm: Alarm)
     if (!now) return;
     try {
       const saved = alarm
-        ? await answer(api.PATCH("/v1/alarms/{alarm}", { params: { path: { alarm: (alarm.name ?? "").replace("alarms/", "") } }, body: now }), "PATCH /v1/alarms/{alarm}")
-        : await answer(api.POST("/v1/alarms", { body: now }), "POST /v1/alarms");
+        ? await api.PATCH("/v1/alarms/{alarm}", { params: { path: { alarm: (alarm.name ?? "").replace("alarms/", "") } }, body: now })
+        : await api.POST("/v1/alarms", { body: now });
       forget();
       forgetJson();
       done(saved);

@@ -3,6 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { ApiError } from "../api/problem";
+import type { Loaded } from "../state/loaded";
 import { words } from "../words";
 import { When } from "./when";
 
@@ -87,7 +88,7 @@ export function CommandLine({ line }: { line: string }) {
 }
 
 /** Nothing here yet: one sentence, one button, one line for a terminal. */
-export function Empty({ sentence, line, children }: { sentence: string; line?: string; children?: ComponentChildren }) {
+export function Empty({ sentence, line, children }: { sentence: string; line?: string | undefined; children?: ComponentChildren }) {
   return (
     <div class="empty">
       <p>{sentence}</p>
@@ -142,9 +143,20 @@ export function Fact({ name, children }: { name: string; children: ComponentChil
   );
 }
 
-/** Says how old what is shown is, once that is worth a word. */
-export function AsOf({ at, error }: { at: number; error: ApiError | null }) {
-  if (!error || !at) return null;
+/** What was loaded, or will be; of what, is for whoever shows it. */
+type Any = Pick<Loaded<unknown>, "data" | "error" | "at" | "again">;
+
+/** Stands for what is not loaded yet: its shape, or why it cannot be loaded. */
+export function Pending({ of, rows = 8 }: { of: Any; rows?: number }) {
+  if (of.data !== undefined) return null;
+  return of.error ? <Failure error={of.error} again={of.again} /> : <Shape rows={rows} />;
+}
+
+/** Says how old what is shown is, once that is worth a word; or why nothing is shown. */
+export function AsOf({ of }: { of: Any }) {
+  const { data, error, at, again } = of;
+  if (!error) return null;
+  if (data === undefined) return <Failure error={error} again={again} />;
   return (
     <p class="stale" role="status">
       {words().staleSince} <When at={new Date(at).toISOString()} />. {words().failed(error)}

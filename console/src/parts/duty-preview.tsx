@@ -1,7 +1,7 @@
 /** Who would be on call by a rotation that is not saved yet. */
 
 import { useEffect, useState } from "preact/hooks";
-import { answer, api, type Schemas } from "../api/client";
+import { api, type Schemas } from "../api/client";
 import { ApiError } from "../api/problem";
 import { called } from "../state/directory";
 import { dutiesOf, isGap, type Rotation } from "../state/duty";
@@ -19,7 +19,7 @@ export function DutyPreview({ rotation }: { rotation: Rotation }) {
   useEffect(() => {
     const stop = new AbortController();
     const timer = window.setTimeout(() => {
-      answer(api.POST("/v1/rotations:preview", { body: { rotation }, signal: stop.signal }), "POST /v1/rotations:preview").then(
+      api.POST("/v1/rotations:preview", { body: { rotation }, signal: stop.signal }).then(
         (found) => stop.signal.aborted || setSaid(found),
         (error: unknown) => error instanceof ApiError && !stop.signal.aborted && setSaid(error),
       );

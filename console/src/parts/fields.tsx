@@ -2,9 +2,10 @@
 
 import type { ComponentChildren, InputHTMLAttributes } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
-import { ApiError } from "../api/problem";
+import type { ApiError } from "../api/problem";
 import { called, entries } from "../state/directory";
 import { words } from "../words";
+import { Sheet, useSending } from "./sheet";
 
 /** A form. `submit` throws ApiError when it is refused: what was typed stays, and each field says its part. */
 export function Form({
@@ -21,44 +22,14 @@ export function Form({
   children: (error: ApiError | null) => ComponentChildren;
   beside?: ComponentChildren;
 }) {
-  const [error, setError] = useState<ApiError | null>(null);
-  const [busy, setBusy] = useState(false);
-  const send = async () => {
-    if (busy) return;
-    setBusy(true);
-    setError(null);
-    try {
-      await submit();
-    } catch (failure) {
-      if (!(failure instanceof ApiError)) throw failure;
-      setError(failure);
-    } finally {
-      setBusy(false);
-    }
-  };
+  const sending = useSending(submit);
+  const { error } = sending;
   const elsewhere = error?.fields.filter((item) => !at.some((path) => item.field.startsWith(path))) ?? [];
+  const said = error && (error.fields.length > elsewhere.length ? words().fields.refused : words().failed(error));
   return (
-    <form
-      class="form"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void send();
-      }}
-    >
+    <Sheet sending={sending} said={said ?? ""} rest={(error?.fields.length ?? 0) > 1 ? elsewhere : []} name={label} beside={beside}>
       {children(error)}
-      {error && (
-        <div class="failure" role="alert">
-          <p>{error.fields.length > elsewhere.length ? words().fields.refused : words().failed(error)}</p>
-          {elsewhere.length > 0 && error.fields.length > 1 && elsewhere.map((item) => <p class="wrong">{`${item.field}: ${item.description}`}</p>)}
-        </div>
-      )}
-      <div class="actions">
-        <button type="submit" class="button main" aria-busy={busy}>
-          {label}
-        </button>
-        {beside}
-      </div>
-    </form>
+    </Sheet>
   );
 }
 

@@ -1,11 +1,9 @@
 /** A form: its fields by name, what is wrong with one beside it, and what is typed kept until it is saved. */
 
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
-import { ApiError } from "../api/problem";
 import { useKeptParts } from "../state/kept";
-import { proven } from "../state/proof";
 import { words } from "../words";
+import { Sheet, useSending } from "./sheet";
 
 /** What a form shows: a part for each kind of field, all of the draft `D`. */
 export interface Fields<D extends object> {
@@ -55,22 +53,11 @@ export function Form<D extends object>({
   children: (fields: Fields<D>) => ComponentChildren;
 }) {
   const [draft, change, forget] = useKeptParts(id, first);
-  const [error, setError] = useState<ApiError | null>(null);
-  const [busy, setBusy] = useState(false);
-  const save = async () => {
-    if (busy || off) return;
-    setBusy(true);
-    try {
-      await proven(() => send(draft));
-      setError(null);
-      forget(false);
-    } catch (failure) {
-      if (!(failure instanceof ApiError)) throw failure;
-      setError(failure);
-    } finally {
-      setBusy(false);
-    }
-  };
+  const sending = useSending(async () => {
+    await send(draft);
+    forget(false);
+  });
+  const { error } = sending;
   const shown = new Set<string>();
   const wrong = (field: string) => {
     const said = error?.of(field) ?? "";
@@ -136,29 +123,15 @@ export function Form<D extends object>({
   const content = children(fields);
   const rest = error?.fields.filter((item) => !shown.has(item.description)) ?? [];
   return (
-    <form
-      class="form"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void save();
-      }}
-    >
-      {content}
-      {error && (
-        <div class="failure" role="alert">
-          <p>{words().failed(error)}</p>
-          {rest.map((item) => (
-            <p class="wrong" key={item.field}>
-              {item.field}: {item.description}
-            </p>
-          ))}
-        </div>
-      )}
-      <div class="actions">
-        <button type="submit" class={risky ? "button risky" : "button main"} aria-busy={busy} disabled={off}>
-          {name}
-        </button>
-        {cancel && (
+    <Sheet
+      sending={sending}
+      said={error ? words().failed(error) : ""}
+      rest={rest}
+      name={name}
+      kind={risky ? "risky" : "main"}
+      off={off}
+      beside={
+        cancel && (
           <button
             type="button"
             class="button"
@@ -169,9 +142,11 @@ export function Form<D extends object>({
           >
             {words().cancel}
           </button>
-        )}
-      </div>
-    </form>
+        )
+      }
+    >
+      {content}
+    </Sheet>
   );
 }
 

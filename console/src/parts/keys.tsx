@@ -1,7 +1,7 @@
 /** API keys: whose they are, when they were last used, and what replaces them. A secret is shown once. */
 
 import { useState } from "preact/hooks";
-import { answer, api, idOf, type Schemas } from "../api/client";
+import { api, idOf, type Schemas } from "../api/client";
 import { act } from "../state/act";
 import { inSeconds } from "../state/clock";
 import { useLoaded } from "../state/loaded";
@@ -10,7 +10,7 @@ import { who } from "../state/who";
 import { may, session } from "../state/session";
 import { words } from "../words";
 import { sure } from "./ask";
-import { Button, Empty, Failure, Section, Shape } from "./basics";
+import { Button, Empty, Pending, Section } from "./basics";
 import { Form } from "./form";
 import { Mark } from "./mark";
 import { Once } from "./once";
@@ -23,7 +23,7 @@ const _DAY = 86_400;
 /** The keys of `owner`, "serviceAccounts/{id}" or "users/{id}"; all of the tenant without one. `scopes`: what a new one can have at most. */
 export function Keys({ owner = "", scopes }: { owner?: string; scopes?: readonly string[] }) {
   const query = { pageSize: 1000, ...(owner ? { owner } : {}) };
-  const found = useLoaded((signal) => answer(api.GET("/v1/apiKeys", { params: { query }, signal }), "GET /v1/apiKeys"), [owner]);
+  const found = useLoaded((signal) => api.GET("/v1/apiKeys", { params: { query }, signal }), [owner]);
   const [making, setMaking] = useState(false);
   const [made, setMade] = useState<{ name: string; secret: string } | null>(null);
   const keys = found.data?.apiKeys ?? [];
@@ -34,8 +34,7 @@ export function Keys({ owner = "", scopes }: { owner?: string; scopes?: readonly
   };
   return (
     <Section title={words().access.keys} note={keys.length > 0 && words().rows(keys.length, false)}>
-      {found.error && !found.data && <Failure error={found.error} again={found.again} />}
-      {!found.data && !found.error && <Shape rows={2} />}
+      <Pending of={found} rows={2} />
       {found.data && keys.length === 0 && !making && (
         <Empty sentence={words().access.noKeys} line={`tocsin key create deploys --scope alarms:read${owner ? ` --owner ${owner}` : ""}`} />
       )}
@@ -70,7 +69,7 @@ function NewKey({ owner, scopes, made, cancel }: { owner: string; scopes: readon
   const first = { displayName: "", days: "90", scopes: all.filter((scope) => scope.endsWith(":read")) };
   const make = async ({ displayName, days, scopes: chosen }: typeof first) => {
     const body = { displayName, scopes: chosen, ..._expiry(days), ...(owner.startsWith("serviceAccounts/") ? { owner } : {}) };
-    const key = await answer(api.POST("/v1/apiKeys", { body }), "POST /v1/apiKeys");
+    const key = await api.POST("/v1/apiKeys", { body });
     made(displayName, key.secret ?? "");
   };
   return (
@@ -93,13 +92,13 @@ function One({ item, withOwner, changed, made }: { item: Key; withOwner: boolean
   const remove = async () => {
     if (!(await sure(words().access.reallyDelete(name), words().access.endKey))) return;
     await act(async () => {
-      await answer(api.DELETE("/v1/apiKeys/{apiKey}", { params: { path } }), "DELETE /v1/apiKeys/{apiKey}");
+      await api.DELETE("/v1/apiKeys/{apiKey}", { params: { path } });
       changed();
     }, words().access.keyEnded);
   };
   const rotate = async ({ overlap, days }: { overlap: string; days: string }) => {
     const body = { overlap, ..._expiry(days) };
-    const key = await answer(api.POST("/v1/apiKeys/{apiKey}:rotate", { params: { path }, body }), "POST /v1/apiKeys/{apiKey}:rotate");
+    const key = await api.POST("/v1/apiKeys/{apiKey}:rotate", { params: { path }, body });
     setRotating(false);
     notify({ text: words().access.rotated });
     made(name, key.secret ?? "");

@@ -1,8 +1,11 @@
 /** A list of rows of 32 px, of which only those in sight are drawn: ten thousand scroll as ten do. */
 
 import type { ComponentChildren } from "preact";
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { Loaded } from "../state/loaded";
+import { nameOf } from "../state/pages";
 import { words } from "../words";
+import { Empty, Shape } from "./basics";
 
 /** A column: its name, its width (CSS), and what stands in it. Columns of `wide` lists alone are left out on a phone. */
 export interface Column<T> {
@@ -11,20 +14,20 @@ export interface Column<T> {
   show: (row: T) => ComponentChildren;
   wide?: boolean;
   number?: boolean;
+  /** Its width on a phone, and beside what is open; else as otherwise, but that the first column becomes as narrow as it must. */
+  narrow?: string;
+}
+
+/** The widths of the columns of a narrow list. */
+function _narrow<T>(columns: readonly Column<T>[]): string {
+  const shown = columns.filter((column) => !column.wide);
+  return shown.map(({ width, narrow }, index) => narrow ?? (index > 0 ? width : width.replace(/minmax\([^,]+/, "minmax(0"))).join(" ");
 }
 
 const _ROW = 32;
 const _BEYOND = 10;
 
-export function List<T>({
-  label,
-  rows,
-  columns,
-  id,
-  href,
-  open,
-  more,
-}: {
+interface ListOf<T> {
   label: string;
   rows: readonly T[];
   columns: readonly Column<T>[];
@@ -36,7 +39,9 @@ export function List<T>({
   open?: string | undefined;
   /** Loads more when the end comes near; undefined: there is no more. */
   more?: (() => void) | undefined;
-}) {
+}
+
+export function List<T>({ label, rows, columns, id, href, open, more }: ListOf<T>) {
   const box = useRef<HTMLDivElement>(null);
   const [sight, setSight] = useState({ first: 0, last: 60 });
   const look = () => {
@@ -67,7 +72,7 @@ export function List<T>({
     requestAnimationFrame(() => element.querySelector<HTMLElement>(`[data-row="${CSS.escape(id(rows[next] as T))}"]`)?.focus());
   };
   const shown = rows.slice(sight.first, sight.last);
-  const style = { "--columns": columns.map((column) => column.width).join(" "), "--narrow": columns.filter((column) => !column.wide).map((column) => column.width).join(" ") };
+  const style = { "--columns": columns.map((column) => column.width).join(" "), "--narrow": _narrow(columns) };
   return (
     <div class="list" role="table" aria-label={label} aria-rowcount={rows.length + 1} style={style} onKeyDown={step}>
       <div class="row names" role="row" aria-rowindex={1}>
@@ -104,6 +109,41 @@ export function List<T>({
       </div>
       {rows.length > 0 && <p class="count dim">{words().rows(rows.length, more !== undefined)}</p>}
     </div>
+  );
+}
+
+/** A list that is loaded page by page. Before it stands its shape; where it is empty, what to do: `none` says so, `line` makes one in a
+ * terminal, and `children` are what makes one here.
+ */
+export function Listed<T>({
+  of,
+  filter = "",
+  none = "",
+  line,
+  children,
+  id = nameOf,
+  ...rest
+}: {
+  of: Pick<Loaded<unknown>, "data" | "error"> & { rows: readonly T[]; more: (() => void) | undefined };
+  /** What was searched for. */
+  filter?: string;
+  none?: string;
+  line?: string;
+  children?: ComponentChildren;
+  id?: (row: T) => string;
+} & Pick<ListOf<T>, "label" | "columns" | "href" | "open">) {
+  const { rows, more } = of;
+  const empty = of.data !== undefined && rows.length === 0;
+  useEffect(() => {
+    if (empty) more?.(); // a page of a search may have found nothing yet
+  }, [empty, more]);
+  if (rows.length > 0) return <List {...rest} rows={rows} id={id} more={more} />;
+  if (!empty) return of.error ? null : <Shape />;
+  if (more || !none) return null;
+  return (
+    <Empty sentence={filter ? words().nothingMatches : none} line={line}>
+      {!filter && children}
+    </Empty>
   );
 }
 

@@ -1,7 +1,7 @@
 /** Where a payload says what: the paths, tried on a payload while they are typed. */
 
 import { useEffect, useState } from "preact/hooks";
-import { answer, api, idOf, type Schemas } from "../api/client";
+import { api, idOf, type Schemas } from "../api/client";
 import { ApiError } from "../api/problem";
 import { incidentTone } from "../state/alarms";
 import { USUAL_MAPPING, type Integration, type Mapping } from "../state/intake";
@@ -80,8 +80,7 @@ export function Try({ integration, payload, saved }: { integration: Integration;
   const said = useTried(integration, draft.payload, mapping);
   const wrong = (field: string) => (said instanceof ApiError ? said.fields.find((item) => item.field === `mapping.${field}` || item.field.startsWith(`mapping.${field}.`) || item.field.startsWith(`mapping.${field}[`))?.description : undefined);
   const save = async () => {
-    const call = api.PATCH("/v1/integrations/{integration}", { params: { path: { integration: idOf(integration.name) }, query: { updateMask: "mapping" } }, body: { ...integration, ...(mapping ? { mapping } : {}) } });
-    const now = await answer(call, "PATCH /v1/integrations/{integration}");
+    const now = await api.PATCH("/v1/integrations/{integration}", { params: { path: { integration: idOf(integration.name) }, query: { updateMask: "mapping" } }, body: { ...integration, ...(mapping ? { mapping } : {}) } });
     forget();
     saved(now);
   };
@@ -147,8 +146,7 @@ function useTried(integration: Integration, payload: string, mapping: Mapping | 
     const stop = new AbortController();
     const timer = window.setTimeout(() => {
       const body = { payload, ...(mapping ? { mapping } : {}) };
-      const call = api.POST("/v1/integrations/{integration}:try", { params: { path: { integration: idOf(integration.name) } }, body, signal: stop.signal });
-      answer(call, "POST :try").then(setSaid, (error: unknown) => error instanceof ApiError && setSaid(error));
+      api.POST("/v1/integrations/{integration}:try", { params: { path: { integration: idOf(integration.name) } }, body, signal: stop.signal }).then(setSaid, (error: unknown) => error instanceof ApiError && setSaid(error));
     }, _SETTLE_MS);
     return () => {
       window.clearTimeout(timer);

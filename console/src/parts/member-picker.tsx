@@ -1,7 +1,7 @@
 /** Finds who is to come into a group: people by the beginning of their name or an address, groups and rotations by their id. */
 
 import { useEffect, useState } from "preact/hooks";
-import { answer, api, idOf } from "../api/client";
+import { api, idOf } from "../api/client";
 import { ApiError } from "../api/problem";
 import { act } from "../state/act";
 import { personName, recipientFilter } from "../state/people";
@@ -20,9 +20,9 @@ const _MOST = 8;
 async function _find(text: string, signal: AbortSignal): Promise<Found[]> {
   const filter = recipientFilter(text);
   const [people, groups, rotations] = await Promise.all([
-    answer(api.GET("/v1/recipients", { params: { query: { pageSize: _MOST, filter } }, signal }), "GET /v1/recipients"),
-    answer(api.GET("/v1/groups", { params: { query: { pageSize: 1000 } }, signal }), "GET /v1/groups"),
-    may("rotations:read") ? answer(api.GET("/v1/rotations", { params: { query: { pageSize: 1000 } }, signal }), "GET /v1/rotations") : { rotations: [] },
+    api.GET("/v1/recipients", { params: { query: { pageSize: _MOST, filter } }, signal }),
+    api.GET("/v1/groups", { params: { query: { pageSize: 1000 } }, signal }),
+    may("rotations:read") ? api.GET("/v1/rotations", { params: { query: { pageSize: 1000 } }, signal }) : { rotations: [] },
   ]);
   const has = (item: { name?: string; displayName?: string }) => `${idOf(item.name)} ${item.displayName ?? ""}`.toLowerCase().includes(text.toLowerCase());
   const found = [...people.recipients, ...groups.groups.filter(has), ...rotations.rotations.filter(has)];

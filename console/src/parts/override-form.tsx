@@ -1,7 +1,7 @@
 /** Puts somebody else on call for a time. */
 
 import { useState } from "preact/hooks";
-import { answer, api, idOf } from "../api/client";
+import { api, idOf } from "../api/client";
 import { instantOfText, localText } from "../state/calendar";
 import { now, zone } from "../state/clock";
 import { called } from "../state/directory";
@@ -18,12 +18,12 @@ const _HOUR = 3_600_000;
 /** Takes an override back. */
 export function takeBack(name: string): Promise<unknown> {
   const [, rotation = "", , override = ""] = name.split("/");
-  return answer(api.DELETE("/v1/rotations/{rotation}/overrides/{override}", { params: { path: { rotation, override } } }), "DELETE override");
+  return api.DELETE("/v1/rotations/{rotation}/overrides/{override}", { params: { path: { rotation, override } } });
 }
 
 /** Makes an override. */
 export function putOver(rotation: string, body: Override): Promise<Override> {
-  return answer(api.POST("/v1/rotations/{rotation}/overrides", { params: { path: { rotation: idOf(rotation) } }, body }), "POST overrides");
+  return api.POST("/v1/rotations/{rotation}/overrides", { params: { path: { rotation: idOf(rotation) } }, body });
 }
 
 export function OverrideForm({

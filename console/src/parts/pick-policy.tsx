@@ -1,6 +1,6 @@
 /** Chooses an escalation policy. */
 
-import { answer, api, idOf } from "../api/client";
+import { api, idOf } from "../api/client";
 import { useLoaded } from "../state/loaded";
 import { may } from "../state/session";
 import { words } from "../words";
@@ -10,7 +10,7 @@ import { Choice } from "./fields";
 export function usePolicies(): readonly (readonly [string, string])[] {
   const found = useLoaded(async (signal) => {
     if (!may("incidents:read")) return [];
-    const { escalationPolicies } = await answer(api.GET("/v1/escalationPolicies", { params: { query: { pageSize: 1000 } }, signal }), "GET /v1/escalationPolicies");
+    const { escalationPolicies } = await api.GET("/v1/escalationPolicies", { params: { query: { pageSize: 1000 } }, signal });
     return escalationPolicies.map((item) => [item.name ?? "", item.displayName || idOf(item.name)] as const);
   }, []);
   return found.data ?? [];

@@ -1,6 +1,6 @@
 /** Makes or changes an escalation policy: steps in their order. */
 
-import { answer, api, idOf, type Schemas } from "../api/client";
+import { api, idOf, type Schemas } from "../api/client";
 import type { ApiError } from "../api/problem";
 import type { Hours } from "../state/hours";
 import { useKeptParts } from "../state/kept";
@@ -78,8 +78,8 @@ export function PolicyForm({ policy, done }: { policy?: Policy; done: (policy: P
     };
     const query = { updateMask: "displayName,steps,repeat,roundRobin,timeZone,unacknowledgeAfter,resolveAfter" };
     const saved = policy
-      ? await answer(api.PATCH("/v1/escalationPolicies/{escalationPolicy}", { params: { path: { escalationPolicy: idOf(policy.name) }, query }, body: { ...body, ...(policy.etag ? { etag: policy.etag } : {}) } }), "PATCH /v1/escalationPolicies")
-      : await answer(api.POST("/v1/escalationPolicies", { body }), "POST /v1/escalationPolicies");
+      ? await api.PATCH("/v1/escalationPolicies/{escalationPolicy}", { params: { path: { escalationPolicy: idOf(policy.name) }, query }, body: { ...body, ...(policy.etag ? { etag: policy.etag } : {}) } })
+      : await api.POST("/v1/escalationPolicies", { body });
     forget();
     done(saved);
   };

@@ -1,7 +1,7 @@
 /** What a recipient wants: which messages, when it is quiet, how many are enough. */
 
 import { useState } from "preact/hooks";
-import { answer, api, idOf } from "../api/client";
+import { api, idOf } from "../api/client";
 import { ApiError } from "../api/problem";
 import { act } from "../state/act";
 import { millis } from "../state/alarms";
@@ -11,18 +11,17 @@ import { useLoaded } from "../state/loaded";
 import { CHANNELS, daysInWords, quietRows, quietTimes, type Preferences, type QuietRow } from "../state/people";
 import { may } from "../state/session";
 import { words } from "../words";
-import { Button, Fact, Facts, Failure, Section, Shape } from "./basics";
+import { Button, Fact, Facts, Pending, Section } from "./basics";
 import { Refused } from "./refused";
 
 export function PreferencesSection({ id }: { id: string }) {
   const at = { params: { path: { recipient: id } } };
-  const found = useLoaded((signal) => answer(api.GET("/v1/recipients/{recipient}/preferences", { ...at, signal }), "GET preferences"), [id]);
+  const found = useLoaded((signal) => api.GET("/v1/recipients/{recipient}/preferences", { ...at, signal }), [id]);
   const [open, setOpen] = useState(false);
   const preferences = found.data;
   return (
     <Section title={words().person.wants}>
-      {found.error && !preferences && <Failure error={found.error} again={found.again} />}
-      {!preferences && !found.error && <Shape rows={2} />}
+      <Pending of={found} rows={2} />
       {preferences && !open && <Said preferences={preferences} />}
       {preferences && !open && may("recipients:write") && (
         <div class="actions">
@@ -108,7 +107,7 @@ function Form({ id, preferences, close, done }: { id: string; preferences: Prefe
     setDraft({ ...draft, ...next });
     setError(null);
   };
-  const put = (body: Preferences) => answer(api.PUT("/v1/recipients/{recipient}/preferences", { params: { path: { recipient: id } }, body }), "PUT preferences");
+  const put = (body: Preferences) => api.PUT("/v1/recipients/{recipient}/preferences", { params: { path: { recipient: id } }, body });
   const save = async () => {
     const { name: _, updateTime: __, ...before } = preferences;
     try {
@@ -228,7 +227,7 @@ function Quiet({ draft, change }: { draft: Draft; change: (next: Partial<Draft>)
 }
 
 function Choices({ draft, change }: { draft: Draft; change: (next: Partial<Draft>) => void }) {
-  const categories = useLoaded((signal) => answer(api.GET("/v1/categories", { params: { query: { pageSize: 1000 } }, signal }), "GET /v1/categories"), []);
+  const categories = useLoaded((signal) => api.GET("/v1/categories", { params: { query: { pageSize: 1000 } }, signal }), []);
   const names = categories.data?.categories.map((item) => idOf(item.name)) ?? [];
   const set = (at: number, next: Partial<Draft["choices"][number]>) => change({ choices: draft.choices.map((row, place) => (place === at ? { ...row, ...next } : row)) });
   return (

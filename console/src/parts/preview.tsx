@@ -1,7 +1,7 @@
 /** What a rule means: in words, with the next due times, and what a change of the clocks does to them. */
 
 import { useEffect, useState } from "preact/hooks";
-import { answer, api, type Schemas } from "../api/client";
+import { api, type Schemas } from "../api/client";
 import { ApiError } from "../api/problem";
 import { useLoaded } from "../state/loaded";
 import type { Trigger } from "../state/alarms";
@@ -15,7 +15,7 @@ type Occurrence = Schemas["scheduler.v1.Occurrence"];
 export function Occurrences({ trigger }: { trigger: Trigger }) {
   const id = JSON.stringify(trigger);
   const found = useLoaded(
-    (signal) => answer(api.POST("/v1/alarms:preview", { body: { trigger, count: 6 }, signal }), "POST /v1/alarms:preview"),
+    (signal) => api.POST("/v1/alarms:preview", { body: { trigger, count: 6 }, signal }),
     [id],
     ["firing"],
   );
@@ -48,7 +48,7 @@ export function LivePreview({ trigger }: { trigger: Trigger | undefined }) {
     if (!trigger) return setSaid(null);
     const stop = new AbortController();
     const timer = window.setTimeout(() => {
-      answer(api.POST("/v1/alarms:validate", { body: { trigger }, signal: stop.signal }), "POST /v1/alarms:validate").then(
+      api.POST("/v1/alarms:validate", { body: { trigger }, signal: stop.signal }).then(
         setSaid,
         (error: unknown) => error instanceof ApiError && setSaid(error),
       );

@@ -1,7 +1,7 @@
 /** Asks again who is there, before what changes passwords and factors: by a code, a passkey, or the password of who has neither. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { answer, api, type Schemas } from "../api/client";
+import { api, type Schemas } from "../api/client";
 import { ApiError } from "../api/problem";
 import { PasskeyRefused, passkeysHere, showPasskey } from "../state/passkeys";
 import { wanted } from "../state/proof";
@@ -22,7 +22,7 @@ export function Proof() {
     setError("");
     setBegun(null);
     dialog.current?.showModal();
-    answer(api.POST("/v1/account:beginReauthentication", { body: {} }), "POST /v1/account:beginReauthentication").then(setBegun, (failure: unknown) =>
+    api.POST("/v1/account:beginReauthentication", { body: {} }).then(setBegun, (failure: unknown) =>
       setError(failure instanceof ApiError ? words().failed(failure) : String(failure)),
     );
   }, [asked]);
@@ -31,7 +31,7 @@ export function Proof() {
   const byCode = methods.includes("totp") || methods.includes("recovery_code");
   const show = async (body: Schemas["auth.v1.ReauthenticateRequest"]) => {
     try {
-      await answer(api.POST("/v1/account:reauthenticate", { body }), "POST /v1/account:reauthenticate");
+      await api.POST("/v1/account:reauthenticate", { body });
       asked.proven(true);
     } catch (failure) {
       if (!(failure instanceof ApiError)) throw failure;

@@ -1,7 +1,7 @@
 /** Makes somebody, or changes what is said of them. */
 
 import { useState } from "preact/hooks";
-import { answer, api, idOf, type Schemas } from "../api/client";
+import { api, idOf, type Schemas } from "../api/client";
 import { ApiError } from "../api/problem";
 import { jsonProblem } from "../state/json";
 import { useKept } from "../state/kept";
@@ -134,10 +134,10 @@ export function RecipientForm({ recipient, done }: { recipient?: Recipient; done
 
 function _changed(id: string, body: Recipient): Promise<Recipient> {
   const params = { path: { recipient: id }, query: { updateMask: "displayName,locale,timeZone,attributes" } };
-  return answer(api.PATCH("/v1/recipients/{recipient}", { params, body }), "PATCH /v1/recipients/{recipient}");
+  return api.PATCH("/v1/recipients/{recipient}", { params, body });
 }
 
 function _made(id: string, body: Recipient, { channel, value, vouched }: NewAddress): Promise<Recipient> {
   const addresses = value.trim() ? [{ channel, value: value.trim(), ...(vouched ? { state: "ACTIVE" as const } : {}) }] : [];
-  return answer(api.POST("/v1/recipients", { body: { ...(id ? { name: `recipients/${id}` } : {}), ...body, addresses } }), "POST /v1/recipients");
+  return api.POST("/v1/recipients", { body: { ...(id ? { name: `recipients/${id}` } : {}), ...body, addresses } });
 }

@@ -1,7 +1,7 @@
 /** One recipient: addresses, groups, what they want, and what they got lately. */
 
 import { useLocation } from "preact-iso";
-import { answer, api, type Schemas } from "../api/client";
+import { api, type Schemas } from "../api/client";
 import { act } from "../state/act";
 import { deliveryTone, millis } from "../state/alarms";
 import { lasting } from "../state/lasting";
@@ -11,7 +11,7 @@ import { may } from "../state/session";
 import { words } from "../words";
 import { Addresses } from "./addresses";
 import { sure } from "./ask";
-import { Button, CommandLine, Copy, Fact, Facts, Failure, Section, Shape } from "./basics";
+import { Button, CommandLine, Copy, Fact, Facts, Pending, Section } from "./basics";
 import { State } from "./mark";
 import { Panel } from "./panel";
 import { PreferencesSection } from "./preferences";
@@ -21,7 +21,7 @@ import { When } from "./when";
 export function RecipientPanel({ id, back, changed }: { id: string; back: string; changed: () => void }) {
   const { query, route, path } = useLocation();
   const at = { params: { path: { recipient: id } } };
-  const found = useLoaded((signal) => answer(api.GET("/v1/recipients/{recipient}", { ...at, signal }), "GET /v1/recipients/{recipient}"), [id]);
+  const found = useLoaded((signal) => api.GET("/v1/recipients/{recipient}", { ...at, signal }), [id]);
   const recipient = found.data;
   const again = () => {
     found.again();
@@ -29,7 +29,7 @@ export function RecipientPanel({ id, back, changed }: { id: string; back: string
   };
   const remove = async () => {
     if (!(await sure(words().person.reallyDelete(personName(recipient as Recipient)), words().alarm.remove))) return;
-    const gone = await act(() => answer(api.DELETE("/v1/recipients/{recipient}", at), "DELETE /v1/recipients/{recipient}"), words().alarm.removed);
+    const gone = await act(() => api.DELETE("/v1/recipients/{recipient}", at), words().alarm.removed);
     if (!gone) return;
     changed();
     route(back);
@@ -49,8 +49,7 @@ export function RecipientPanel({ id, back, changed }: { id: string; back: string
   }
   return (
     <Panel title={recipient ? personName(recipient) : words().person.one} back={back}>
-      {found.error && !recipient && <Failure error={found.error} again={found.again} />}
-      {!recipient && !found.error && <Shape rows={6} />}
+      <Pending of={found} rows={6} />
       {recipient && (
         <>
           {may("recipients:write") && (
@@ -117,15 +116,14 @@ const _LAST = 10;
 function Deliveries({ name }: { name: string }) {
   const filter = `recipient=${quoted(name)}`;
   const found = useLoaded(
-    (signal) => answer(api.GET("/v1/deliveries", { params: { query: { pageSize: _LAST, filter } }, signal }), "GET /v1/deliveries"),
+    (signal) => api.GET("/v1/deliveries", { params: { query: { pageSize: _LAST, filter } }, signal }),
     [name],
     ["delivery"],
   );
   const rows = found.data?.deliveries ?? [];
   return (
     <Section title={words().person.deliveries} note={rows.length > 0 && <a href={`/console/deliveries?filter=${encodeURIComponent(filter)}`}>{words().person.all}</a>}>
-      {found.error && !found.data && <Failure error={found.error} again={found.again} />}
-      {!found.data && !found.error && <Shape rows={2} />}
+      <Pending of={found} rows={2} />
       {found.data && rows.length === 0 && <p class="dim">{words().person.noDeliveries}</p>}
       <ul class="plain">
         {rows.map((row) => (

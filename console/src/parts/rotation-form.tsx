@@ -1,6 +1,6 @@
 /** Makes or changes a rotation: layers of people who take turns, or of a calendar. */
 
-import { answer, api, idOf, type Schemas } from "../api/client";
+import { api, idOf, type Schemas } from "../api/client";
 import type { ApiError } from "../api/problem";
 import { localText } from "../state/calendar";
 import { now, ownZone } from "../state/clock";
@@ -93,8 +93,8 @@ export function RotationForm({ rotation, done }: { rotation?: Rotation; done: (r
   const save = async () => {
     const query = { updateMask: "displayName,timeZone,owner,layers" };
     const saved = rotation
-      ? await answer(api.PATCH("/v1/rotations/{rotation}", { params: { path: { rotation: idOf(rotation.name) }, query }, body }), "PATCH /v1/rotations/{rotation}")
-      : await answer(api.POST("/v1/rotations", { body }), "POST /v1/rotations");
+      ? await api.PATCH("/v1/rotations/{rotation}", { params: { path: { rotation: idOf(rotation.name) }, query }, body })
+      : await api.POST("/v1/rotations", { body });
     forget();
     noted(saved.name, saved.displayName);
     done(saved);

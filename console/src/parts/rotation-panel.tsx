@@ -2,7 +2,7 @@
 
 import { useLocation } from "preact-iso";
 import { useState } from "preact/hooks";
-import { answer, api, type Schemas } from "../api/client";
+import { api, type Schemas } from "../api/client";
 import { onCallAt } from "../pages/on-call";
 import { act } from "../state/act";
 import { called } from "../state/directory";
@@ -11,7 +11,7 @@ import { useLoaded } from "../state/loaded";
 import { may } from "../state/session";
 import { words } from "../words";
 import { sure } from "./ask";
-import { Button, CommandLine, Copy, Fact, Facts, Failure, Section, Shape } from "./basics";
+import { Button, CommandLine, Copy, Fact, Facts, Failure, Pending, Section } from "./basics";
 import { Mark } from "./mark";
 import { putOver, takeBack } from "./override-form";
 import { Panel } from "./panel";
@@ -23,9 +23,9 @@ type Layer = Schemas["mailer.v1.RotationLayer"];
 export function RotationPanel({ id, back, keep, changed }: { id: string; back: string; keep: Record<string, string | undefined>; changed: () => void }) {
   const { query, route } = useLocation();
   const at = { params: { path: { rotation: id } } };
-  const found = useLoaded((signal) => answer(api.GET("/v1/rotations/{rotation}", { ...at, signal }), "GET /v1/rotations/{rotation}"), [id], ["rotation"]);
+  const found = useLoaded((signal) => api.GET("/v1/rotations/{rotation}", { ...at, signal }), [id], ["rotation"]);
   const overrides = useLoaded(
-    (signal) => answer(api.GET("/v1/rotations/{rotation}/overrides", { params: { ...at.params, query: { pageSize: 200 } }, signal }), "GET overrides"),
+    (signal) => api.GET("/v1/rotations/{rotation}/overrides", { params: { ...at.params, query: { pageSize: 200 } }, signal }),
     [id],
     ["rotation"],
   );
@@ -35,7 +35,7 @@ export function RotationPanel({ id, back, keep, changed }: { id: string; back: s
   const own = onCallAt(id, keep);
   const remove = async () => {
     if (!(await sure(words().rotation.reallyDelete(name), words().alarm.remove))) return;
-    const gone = await act(() => answer(api.DELETE("/v1/rotations/{rotation}", at), "DELETE /v1/rotations/{rotation}"), words().alarm.removed);
+    const gone = await act(() => api.DELETE("/v1/rotations/{rotation}", at), words().alarm.removed);
     if (!gone) return;
     changed();
     route(back);
@@ -56,7 +56,7 @@ export function RotationPanel({ id, back, keep, changed }: { id: string; back: s
           changed();
         }, words().duty.overridden),
     );
-  const subscribe = () => act(async () => setFeed((await answer(api.POST("/v1/rotations/{rotation}:createFeed", { ...at, body: {} }), "POST :createFeed")).url ?? ""), words().rotation.feedMade);
+  const subscribe = () => act(async () => setFeed((await api.POST("/v1/rotations/{rotation}:createFeed", { ...at, body: {} })).url ?? ""), words().rotation.feedMade);
   if (rotation && query["edit"] !== undefined) {
     return (
       <Panel title={words().rotation.edit} back={own}>
@@ -73,8 +73,7 @@ export function RotationPanel({ id, back, keep, changed }: { id: string; back: s
   }
   return (
     <Panel title={name} back={back}>
-      {found.error && !rotation && <Failure error={found.error} again={found.again} />}
-      {!rotation && !found.error && <Shape rows={6} />}
+      <Pending of={found} rows={6} />
       {rotation && (
         <>
           {may("recipients:write") && (

@@ -1,6 +1,6 @@
 /** How the last 24 hours went: how late things fired, and what became of messages. */
 
-import { answer, api, type Schemas } from "../api/client";
+import { api, type Schemas } from "../api/client";
 import { AsTable, Bars } from "./bars";
 import { Section, Shape } from "./basics";
 import { State } from "./mark";
@@ -16,7 +16,7 @@ type Step = Schemas["scheduler.v1.SummarizeFiringsResponse.LatenessCount"];
 
 /** "How late did they fire?" */
 export function Lateness() {
-  const found = useLoaded((signal) => answer(api.GET("/v1/firings:summarize", { params: { query: {} }, signal }), "GET /v1/firings:summarize"), [], ["firing"], _SETTLE_MS);
+  const found = useLoaded((signal) => api.GET("/v1/firings:summarize", { params: { query: {} }, signal }), [], ["firing"], _SETTLE_MS);
   if (!found.data && !found.error) return <Shape rows={4} />;
   const steps = found.data?.lateness ?? [];
   const fired = steps.reduce((sum, step) => sum + Number(step.firings ?? 0), 0);
@@ -44,7 +44,7 @@ function _within(steps: readonly Step[], fired: number): string {
 
 /** "What became of the messages?" */
 export function Sent() {
-  const found = useLoaded((signal) => answer(api.GET("/v1/deliveries:summarize", { params: { query: {} }, signal }), "GET /v1/deliveries:summarize"), [], ["delivery"], _SETTLE_MS);
+  const found = useLoaded((signal) => api.GET("/v1/deliveries:summarize", { params: { query: {} }, signal }), [], ["delivery"], _SETTLE_MS);
   if (!found.data && !found.error) return <Shape rows={4} />;
   const counts = found.data?.counts ?? [];
   const states = new Map<string, number>();

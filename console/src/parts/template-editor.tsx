@@ -1,7 +1,7 @@
 /** Makes a template, or the next version of one: the text on one side, what it says on the other. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { answer, api, idOf } from "../api/client";
+import { api, idOf } from "../api/client";
 import { ApiError } from "../api/problem";
 import { useKept } from "../state/kept";
 import { firstTestData, textOf, type Template, type TemplateText, type TestData } from "../state/templates";
@@ -30,10 +30,10 @@ function _draftOf(template: Template | undefined): Draft {
 async function _saved(draft: Draft, template: Template | undefined, promote: boolean, force: boolean): Promise<Template> {
   const body = draft.text;
   if (!template || template.builtIn) {
-    return answer(api.POST("/v1/templates", { body: { name: `templates/${draft.code}`, ...body } }), "POST /v1/templates");
+    return api.POST("/v1/templates", { body: { name: `templates/${draft.code}`, ...body } });
   }
   const params = { path: { template: draft.code }, query: { promote, force } };
-  return answer(api.PUT("/v1/templates/{template}", { params, body }), "PUT /v1/templates/{template}");
+  return api.PUT("/v1/templates/{template}", { params, body });
 }
 
 export function TemplateEditor({ template, done, back }: { template?: Template; done: (template: Template) => void; back: string }) {

@@ -1,7 +1,7 @@
 /** What a template says, as the service renders it while one types; the test data that it says it with. */
 
 import { useEffect, useState } from "preact/hooks";
-import { answer, api, type Schemas } from "../api/client";
+import { api, type Schemas } from "../api/client";
 import { ApiError } from "../api/problem";
 import { CHANNELS } from "../state/people";
 import { missingVariables, testValues, withVariables, type TemplateText, type TestData, type TestProblem } from "../state/templates";
@@ -50,10 +50,10 @@ export function usePreview(of: Previewed, test: TestData): Preview {
 
 function _rendered(of: Previewed, values: Omit<Schemas["mailer.v1.PreviewTemplateRequest"], "template">, signal: AbortSignal): Promise<Rendered> {
   if ("text" in of) {
-    return answer(api.POST("/v1/templates:preview", { body: { template: { name: of.name, ...of.text }, ...values }, signal }), "POST /v1/templates:preview");
+    return api.POST("/v1/templates:preview", { body: { template: { name: of.name, ...of.text }, ...values }, signal });
   }
   const at = { params: { path: { template: of.name.replace("templates/", "") } } };
-  return answer(api.POST("/v1/templates/{template}:render", { ...at, body: { version: of.version, ...values }, signal }), "POST /v1/templates/{template}:render");
+  return api.POST("/v1/templates/{template}:render", { ...at, body: { version: of.version, ...values }, signal });
 }
 
 /** What is wrong with test data, in words. */

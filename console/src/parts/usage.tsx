@@ -1,6 +1,6 @@
 /** What a tenant uses of its quotas, as bars with their numbers. */
 
-import { answer, api, type Schemas } from "../api/client";
+import { api, type Schemas } from "../api/client";
 import { useLoaded } from "../state/loaded";
 import { QUOTAS, useTone } from "../state/quotas";
 import { language, words } from "../words";
@@ -13,8 +13,8 @@ export function UsageBars({ tenant = "", limits }: { tenant?: string; limits?: S
   const found = useLoaded(
     (signal) =>
       tenant
-        ? answer(api.GET("/v1/tenants/{tenant}/usage", { params: { path: { tenant } }, signal }), "GET /v1/tenants/{tenant}/usage")
-        : answer(api.GET("/v1/usage", { signal }), "GET /v1/usage"),
+        ? api.GET("/v1/tenants/{tenant}/usage", { params: { path: { tenant } }, signal })
+        : api.GET("/v1/usage", { signal }),
     [tenant],
   );
   if (!found.data) return null;

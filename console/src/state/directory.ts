@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { answer, api, idOf } from "../api/client";
+import { api, idOf } from "../api/client";
 import { ApiError } from "../api/problem";
 import { may } from "./session";
 
@@ -45,7 +45,7 @@ export async function lookUp(names: Iterable<string>): Promise<void> {
   for (const name of wanted) {
     _missing.add(name);
     await _taken(async () => {
-      const found = await answer(api.GET("/v1/recipients/{recipient}", { params: { path: { recipient: idOf(name) } } }), "GET /v1/recipients/{recipient}");
+      const found = await api.GET("/v1/recipients/{recipient}", { params: { path: { recipient: idOf(name) } } });
       return [[name, found.displayName ?? ""]];
     });
   }
@@ -55,9 +55,9 @@ async function _read(): Promise<void> {
   if (!may("recipients:read")) return;
   const query = { params: { query: { pageSize: 1000 } } };
   await Promise.all([
-    _taken(async () => (await answer(api.GET("/v1/recipients", query), "GET /v1/recipients")).recipients.map((item) => [item.name ?? "", item.displayName ?? ""])),
-    _taken(async () => (await answer(api.GET("/v1/groups", query), "GET /v1/groups")).groups.map((item) => [item.name ?? "", item.displayName ?? ""])),
-    _taken(async () => (await answer(api.GET("/v1/rotations", query), "GET /v1/rotations")).rotations.map((item) => [item.name ?? "", item.displayName ?? ""])),
+    _taken(async () => (await api.GET("/v1/recipients", query)).recipients.map((item) => [item.name ?? "", item.displayName ?? ""])),
+    _taken(async () => (await api.GET("/v1/groups", query)).groups.map((item) => [item.name ?? "", item.displayName ?? ""])),
+    _taken(async () => (await api.GET("/v1/rotations", query)).rotations.map((item) => [item.name ?? "", item.displayName ?? ""])),
   ]);
 }
 

@@ -1,7 +1,7 @@
 /** What alarms are called: a firing and a delivery know only the resource name. */
 
 import { signal } from "@preact/signals";
-import { answer, api, idOf } from "../api/client";
+import { api, idOf } from "../api/client";
 import { ApiError } from "../api/problem";
 import { nameOf } from "./alarms";
 import { may } from "./session";
@@ -39,11 +39,11 @@ async function _askBatch(): Promise<void> {
   const next = new Map(_names.value);
   try {
     if (next.size === 0) {
-      const { alarms } = await answer(api.GET("/v1/alarms", { params: { query: { pageSize: 1000 } } }), "GET /v1/alarms");
+      const { alarms } = await api.GET("/v1/alarms", { params: { query: { pageSize: 1000 } } });
       for (const alarm of alarms) next.set(alarm.name ?? "", nameOf(alarm));
     }
     for (const name of wanted.filter((item) => !next.has(item)).slice(0, 50)) {
-      const alarm = await answer(api.GET("/v1/alarms/{alarm}", { params: { path: { alarm: idOf(name) } } }), "GET /v1/alarms/{alarm}");
+      const alarm = await api.GET("/v1/alarms/{alarm}", { params: { path: { alarm: idOf(name) } } });
       next.set(name, nameOf(alarm));
     }
   } catch (error) {

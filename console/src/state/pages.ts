@@ -7,12 +7,15 @@ import { joined, unique, type Part } from "./parts";
 
 export type { Part } from "./parts";
 
+/** What most rows are told apart by: their resource name. */
+export const nameOf = (row: unknown): string => (row as { name?: string }).name ?? "";
+
 /** The first page, kept fresh, and those after it that were asked for; there is no hole between them, however much becomes new. */
 export function useParts<T>(
   load: (token: string, signal: AbortSignal) => Promise<Part<T>>,
   keys: readonly unknown[],
   kinds: readonly Kind[],
-  id: (row: T) => string,
+  id: (row: T) => string = nameOf,
 ): Loaded<Part<T>> & { rows: readonly T[]; more: (() => void) | undefined } {
   const [asking, setAsking] = useState(false);
   const of = JSON.stringify(keys);

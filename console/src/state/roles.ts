@@ -1,12 +1,12 @@
 /** The roles of the tenant. */
 
-import { answer, api, idOf, type Schemas } from "../api/client";
+import { api, idOf, type Schemas } from "../api/client";
 import { useLoaded } from "./loaded";
 
 export type Role = Schemas["auth.v1.Role"];
 
 export function useRoles() {
-  return useLoaded((signal) => answer(api.GET("/v1/roles", { params: { query: { pageSize: 1000 } }, signal }), "GET /v1/roles"), []);
+  return useLoaded((signal) => api.GET("/v1/roles", { params: { query: { pageSize: 1000 } }, signal }), []);
 }
 
 /** Roles as pairs of resource name and name for people. */

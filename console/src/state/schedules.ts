@@ -1,6 +1,6 @@
 /** The schedules of all rotations, as the API has them. */
 
-import { answer, api } from "../api/client";
+import { api } from "../api/client";
 import type { Schedule } from "./duty";
 
 const _MOST_PAGES = 10;
@@ -11,7 +11,7 @@ export async function schedules(start: number, end: number, signal: AbortSignal)
   let pageToken = "";
   for (let page = 0; page < _MOST_PAGES; page++) {
     const query = { from: new Date(start).toISOString(), to: new Date(end).toISOString(), pageSize: 1000, pageToken };
-    const part = await answer(api.GET("/v1/onCall:preview", { params: { query }, signal }), "GET /v1/onCall:preview");
+    const part = await api.GET("/v1/onCall:preview", { params: { query }, signal });
     found.push(...part.schedules);
     pageToken = part.nextPageToken ?? "";
     if (!pageToken) break;

@@ -1,6 +1,7 @@
 /** Who looks: the session that the gateway holds. The script never sees a token. */
 
 import { signal } from "@preact/signals";
+import { told } from "./clock";
 
 /** Who is signed in. */
 export interface Session {
@@ -15,7 +16,8 @@ export const session = signal<Session | null | undefined>(undefined);
 
 /** Asks the gateway who is signed in. */
 export async function ask(): Promise<void> {
-  const response = await fetch("/session", { headers: { accept: "application/json" }, credentials: "same-origin" });
+  const response = await fetch("/session"); // as the page has asked for it already: with a header of its own it would be asked for twice
+  told(response.headers.get("date"));
   session.value = response.ok ? ((await response.json()) as Session) : null;
   _asked = _askAddress(); // no page waits for it
 }

@@ -1,6 +1,6 @@
 /** The steps of setting up on call, each of which can be done again: what was made before is found and kept. */
 
-import { answer, api, idOf } from "../api/client";
+import { answered, api, idOf } from "../api/client";
 import { ApiError } from "../api/problem";
 import { apiLayer, newLayer } from "../parts/rotation-form";
 import { noted } from "./directory";
@@ -54,7 +54,7 @@ export async function take(step: Step, plan: Plan, put: (change: Partial<Plan>) 
     case "rotation": {
       const layer = { ...newLayer(plan.timeZone, plan.people), unit: plan.unit, handOver: plan.handOver };
       const body = { displayName: plan.team, timeZone: plan.timeZone, layers: [apiLayer(layer)] };
-      const made = await _named(plan, "rotations", (name) => answer(api.POST("/v1/rotations", { body: { ...body, name } }), "POST /v1/rotations"), _rotation);
+      const made = await _named(plan, "rotations", (name) => api.POST("/v1/rotations", { body: { ...body, name } }), _rotation);
       noted(made, plan.team);
       return made;
     }
@@ -62,12 +62,12 @@ export async function take(step: Step, plan: Plan, put: (change: Partial<Plan>) 
       const steps = [{ targets: [plan.made.rotation ?? ""], wait: plan.wait }];
       const everybody = { targets: plan.people, wait: plan.wait };
       const body = { displayName: plan.team, steps: plan.people.length > 1 ? [...steps, everybody] : steps, repeat: plan.repeat };
-      return _named(plan, "escalationPolicies", (name) => answer(api.POST("/v1/escalationPolicies", { body: { ...body, name } }), "POST /v1/escalationPolicies"), _policy);
+      return _named(plan, "escalationPolicies", (name) => api.POST("/v1/escalationPolicies", { body: { ...body, name } }), _policy);
     }
     case "integration": {
       const body = { displayName: plan.team, kind: plan.kind, escalationPolicy: plan.made.policy ?? "", ...(plan.kind === "GENERIC" ? { mapping: USUAL_MAPPING } : {}) };
       const create = async (name: string) => {
-        const made = await answer(api.POST("/v1/integrations", { body: { ...body, name } }), "POST /v1/integrations");
+        const made = await api.POST("/v1/integrations", { body: { ...body, name } });
         _keys.set(made.name ?? "", made.key ?? "");
         return made;
       };
@@ -82,7 +82,7 @@ export async function take(step: Step, plan: Plan, put: (change: Partial<Plan>) 
 export async function keyOf(integration: string): Promise<string> {
   const known = _keys.get(integration);
   if (known) return known;
-  const rotated = await answer(api.POST("/v1/integrations/{integration}:rotateKey", { params: { path: { integration: idOf(integration) } }, body: {} }), "POST :rotateKey");
+  const rotated = await api.POST("/v1/integrations/{integration}:rotateKey", { params: { path: { integration: idOf(integration) } }, body: {} });
   _keys.set(integration, rotated.key ?? "");
   return rotated.key ?? "";
 }
@@ -93,7 +93,7 @@ async function _people(plan: Plan, put: (change: Partial<Plan>) => void): Promis
   for (const [index, newcomer] of plan.newcomers.entries()) {
     if (made[index]) continue;
     const body = { displayName: newcomer.displayName, addresses: [{ channel: "email", value: newcomer.email, state: "ACTIVE" as const }] };
-    const create = (name: string) => answer(api.POST("/v1/recipients", { body: { ...body, name } }), "POST /v1/recipients");
+    const create = (name: string) => api.POST("/v1/recipients", { body: { ...body, name } });
     const name = await _named({ ...plan, team: newcomer.displayName || newcomer.email }, "recipients", create, _recipient, newcomer.displayName);
     noted(name, newcomer.displayName);
     made[index] = name;
@@ -110,10 +110,10 @@ interface Known {
   createTime?: string;
 }
 
-const _rotation = (id: string): Promise<Known> => answer(api.GET("/v1/rotations/{rotation}", { params: { path: { rotation: id } } }), "GET /v1/rotations/{rotation}");
-const _policy = (id: string): Promise<Known> => answer(api.GET("/v1/escalationPolicies/{escalationPolicy}", { params: { path: { escalationPolicy: id } } }), "GET /v1/escalationPolicies");
-const _integration = (id: string): Promise<Known> => answer(api.GET("/v1/integrations/{integration}", { params: { path: { integration: id } } }), "GET /v1/integrations/{integration}");
-const _recipient = (id: string): Promise<Known> => answer(api.GET("/v1/recipients/{recipient}", { params: { path: { recipient: id } } }), "GET /v1/recipients/{recipient}");
+const _rotation = (id: string): Promise<Known> => api.GET("/v1/rotations/{rotation}", { params: { path: { rotation: id } } });
+const _policy = (id: string): Promise<Known> => api.GET("/v1/escalationPolicies/{escalationPolicy}", { params: { path: { escalationPolicy: id } } });
+const _integration = (id: string): Promise<Known> => api.GET("/v1/integrations/{integration}", { params: { path: { integration: id } } });
+const _recipient = (id: string): Promise<Known> => api.GET("/v1/recipients/{recipient}", { params: { path: { recipient: id } } });
 
 const _MOST_NAMES = 9;
 
@@ -138,12 +138,9 @@ async function _alert(plan: Plan): Promise<string> {
   const call = testCall(plan.kind, await keyOf(integration), plan.team, USUAL_MAPPING);
   if (!call) return "";
   const sent = fetch(call.path, { method: "POST", headers: { "content-type": call.type }, body: call.body, credentials: "same-origin" });
-  await answer(
-    sent.then(async (response) => ({ response, ...(response.ok ? { data: true } : { error: await response.json().catch(() => ({})) as unknown }) })),
-    `POST ${call.path.replace(/integrations\/[^/]+/, "integrations/…")}`,
-  );
+  await answered(`POST ${call.path.replace(/integrations\/[^/]+/, "integrations/…")}`, sent);
   const query = { params: { path: { integration: idOf(integration) }, query: { pageSize: 1 } } };
-  const { payloads } = await answer(api.GET("/v1/integrations/{integration}/payloads", query), "GET payloads");
+  const { payloads } = await api.GET("/v1/integrations/{integration}/payloads", query);
   return payloads[0]?.incidents?.[0] ?? "";
 }
 
@@ -151,9 +148,9 @@ async function _alert(plan: Plan): Promise<string> {
 export async function undo(plan: Plan, put: (change: Partial<Plan>) => void): Promise<void> {
   const made = { ...plan.made };
   const removals: [Step, (id: string) => Promise<unknown>][] = [
-    ["integration", (id) => answer(api.DELETE("/v1/integrations/{integration}", { params: { path: { integration: id } } }), "DELETE /v1/integrations/{integration}")],
-    ["policy", (id) => answer(api.DELETE("/v1/escalationPolicies/{escalationPolicy}", { params: { path: { escalationPolicy: id } } }), "DELETE /v1/escalationPolicies")],
-    ["rotation", (id) => answer(api.DELETE("/v1/rotations/{rotation}", { params: { path: { rotation: id } } }), "DELETE /v1/rotations/{rotation}")],
+    ["integration", (id) => api.DELETE("/v1/integrations/{integration}", { params: { path: { integration: id } } })],
+    ["policy", (id) => api.DELETE("/v1/escalationPolicies/{escalationPolicy}", { params: { path: { escalationPolicy: id } } })],
+    ["rotation", (id) => api.DELETE("/v1/rotations/{rotation}", { params: { path: { rotation: id } } })],
   ];
   const gone = async (call: () => Promise<unknown>) => {
     try {
@@ -169,7 +166,7 @@ export async function undo(plan: Plan, put: (change: Partial<Plan>) => void): Pr
     put({ made: { ...made } });
   }
   for (const name of made.newcomers ?? []) {
-    await gone(() => answer(api.DELETE("/v1/recipients/{recipient}", { params: { path: { recipient: idOf(name) } } }), "DELETE /v1/recipients/{recipient}"));
+    await gone(() => api.DELETE("/v1/recipients/{recipient}", { params: { path: { recipient: idOf(name) } } }));
   }
   put({ made: {}, people: plan.people.filter((name) => !made.newcomers?.includes(name)), begun: "" });
 }

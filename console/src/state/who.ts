@@ -1,7 +1,7 @@
 /** What people, service accounts and keys are called: most of the API knows only resource names such as "users/01J…". */
 
 import { signal } from "@preact/signals";
-import { answer, api, idOf } from "../api/client";
+import { api, idOf } from "../api/client";
 import { ApiError } from "../api/problem";
 
 const _names = signal<ReadonlyMap<string, string>>(new Map());
@@ -32,7 +32,7 @@ async function _ask(): Promise<void> {
   for (let first = 0; first < wanted.length; first += _AT_ONCE) {
     const names = wanted.slice(first, first + _AT_ONCE);
     try {
-      const found = await answer(api.GET("/v1/names:batchGet", { params: { query: { names } } }), "GET /v1/names:batchGet");
+      const found = await api.GET("/v1/names:batchGet", { params: { query: { names } } });
       _names.value = new Map([..._names.value, ...(found.names ?? []).map((item) => [item.name ?? "", item.displayName ?? ""] as const)]);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error; // the ids stand there instead

@@ -35,8 +35,9 @@ export const words = (): Words => _found.value;
 /** The language in use: the one that was chosen, or the browser's. */
 export const language = signal<Language>("en");
 
-/** The words of both files as one; some sections are in both, each with its part of it. */
+/** The words of both files as one; some sections are in both, each with its part of it. In the build, both are lists (`flat-words.ts`). */
 export function joined(begin: FirstWords, others?: OtherWords): Words {
+  if (import.meta.env.PROD) return [begin, others ?? []].flat() as unknown as Words;
   const found: Record<string, unknown> = { ...begin };
   for (const [name, section] of Object.entries(others ?? {})) found[name] = { ...(found[name] as object | undefined), ...section };
   return found as Words;

@@ -21,7 +21,7 @@ export const first: FirstWords = {
   apiPages: "API-Referenz",
   filter: "Filter",
   state: "Zustand",
-  id: "Name",
+  id: "Id",
   trace: "Trace",
   copy: "Kopieren",
   copied: "Kopiert",

@@ -2,7 +2,7 @@
 
 import type { ApiError } from "../../api/problem";
 
-const reasons = {
+export const first = {
   failed(error: ApiError): string {
     if (error.status === 0) return "The server cannot be reached. The page tries again by itself.";
     if (error.status === 429) return "Too many requests. The page tries again in a moment.";
@@ -10,10 +10,6 @@ const reasons = {
     if (error.status === 403) return `You may not do this: ${error.message}`;
     return error.message;
   },
-};
-
-export const first = {
-  ...reasons,
   menu: "Menu",
   skip: "To the content",
   find: "Find",
@@ -24,7 +20,7 @@ export const first = {
   apiPages: "API reference",
   filter: "Filter",
   state: "State",
-  id: "Name",
+  id: "Id",
   trace: "Trace",
   copy: "Copy",
   copied: "Copied",
@@ -85,7 +81,7 @@ export const first = {
     noDead: "No firing has failed for good.",
     ahead: "The next 24 hours",
     planned: (count: number) => `${count.toLocaleString("en")} planned`,
-    busiest: (count: number, time: string) => `most in the minute of ${time}: ${count}`,
+    busiest: (count: number, time: string) => `the busiest minute is ${time}, with ${count}`,
     fires: "firings",
     recent: "Last firings",
     latest: (time: string) => `at most ${time} late`,
