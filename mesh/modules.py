@@ -20,6 +20,7 @@ MODULES = (
     "tocsin/clock.py",
     "tocsin/errors.py",
     "tocsin/mesh",
+    "tocsin/otlp.py",
     "tocsin/telemetry",
     "tocsin/values.py",
 )

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from grpc_tools import protoc
 
-from tests.e2e.collector import CLIENT, SERVER, Collector, listening
+from tests.collector import CLIENT, SERVER, Collector, listening
 from tests.e2e.test_greeter import EXAMPLE, Greeting
 from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually

@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.e2e.collector import CLIENT, CONSUMER, PRODUCER, SERVER, Collector, Seen, listening
+from tests.collector import CLIENT, CONSUMER, PRODUCER, SERVER, Collector, Seen, listening
 from tocsin.telemetry import new_traceparent, trace_id_of
 from tocsin.testing.smtp import SmtpSink
 from tocsin.testing.stack import RunningStack

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from tocsin.config.features import DatabaseFeature
 from tocsin.egress.addresses import AllowedTargets
+from tocsin.otlp import endpoint_problem
 
 PREFIX: Final = "TOCSIN_"
 """Of every environment variable."""
@@ -149,6 +150,13 @@ class TelemetrySettings(Settings):
         default=None, description="OTLP/gRPC endpoint for traces, such as http://collector:4317; none: no export."
     )
     trace_sample_ratio: float = Field(default=1.0, ge=0, le=1, description="Share of new traces that are recorded, 0 to 1.")
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _grpc_endpoint(cls, value: str | None) -> str | None:
+        if value and (problem := endpoint_problem(value)):
+            raise ValueError(problem)
+        return value
 
 
 class JsonSettings(Settings):

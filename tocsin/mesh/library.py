@@ -29,6 +29,7 @@ from tocsin.mesh.policy_sources import own_policies
 from tocsin.mesh.principal import Verifier
 from tocsin.mesh.server import MeshServer
 from tocsin.mesh.server.mesh_server import Handler
+from tocsin.otlp import endpoint_problem
 from tocsin.telemetry import Telemetry
 
 _TIMEOUT: Final = 15.0
@@ -141,6 +142,14 @@ def _own(operators: Collection[str]) -> Mapping[str, MethodPolicy]:
     return checked({path: replace(policy, callers=named, scope="") for path, policy in own_policies().items() if policy.callers})
 
 
+def _problems(otlp_endpoint: str | None, trace_sample_ratio: float) -> Iterator[str]:
+    """A line for each argument that makes no sense."""
+    if otlp_endpoint is not None and (problem := endpoint_problem(otlp_endpoint)):
+        yield f"otlp_endpoint: {problem}"
+    if not 0 <= trace_sample_ratio <= 1:
+        yield f"trace_sample_ratio: must be from 0 to 1, not {trace_sample_ratio}"
+
+
 def _missing(*, tls: bool, otlp: bool) -> Iterator[str]:
     """A line for each argument that needs packages which not everybody has."""
     if tls and find_spec("cryptography") is None:
@@ -166,6 +175,7 @@ class ServiceProcess:
         host: str = "127.0.0.1",
         metrics_port: int = 0,
         otlp_endpoint: str | None = None,
+        trace_sample_ratio: float = 1.0,
         drain_seconds: float = 3.0,
         services: Collection[str] = (),
         operators: Collection[str] = (),
@@ -183,7 +193,8 @@ class ServiceProcess:
             verifier: verifies tokens of users; without one no method may ask for a scope.
             host: address to listen on.
             metrics_port: of Prometheus' ``/metrics``; 0 takes any free one.
-            otlp_endpoint: where spans are exported to; nowhere unless given.
+            otlp_endpoint: where spans are exported to by OTLP/gRPC, such as ``http://collector:4317``; nowhere unless given.
+            trace_sample_ratio: share of the traces that begin here which is recorded, 0 to 1; whoever calls decides for the others.
             drain_seconds: how long calls are still taken after the end is announced.
             services: names of all services of the mesh, so that a misspelt caller in the contract stops the start.
             operators: names of services, by their certificates, that may look at this process, tap its calls and change its policies by
@@ -194,12 +205,12 @@ class ServiceProcess:
 
         Raises:
             PolicyError: the contract asks for what makes no sense.
-            ConfigError: it needs a package that is not installed; the message tells how to.
+            ConfigError: an argument makes no sense, or needs a package that is not installed; the message tells how to.
         """
-        if missing := [*_missing(tls=tls is not None, otlp=otlp_endpoint is not None)]:
-            raise ConfigError(missing)
+        if problems := [*_problems(otlp_endpoint, trace_sample_ratio), *_missing(tls=tls is not None, otlp=otlp_endpoint is not None)]:
+            raise ConfigError(problems)
         given: dict[str, Any] = {"host": host, "metrics_port": metrics_port, "otlp_endpoint": otlp_endpoint, "drain_seconds": drain_seconds}
-        given |= _files_of(tls) | {"mesh_policy_file": policy_file}
+        given |= _files_of(tls) | {"mesh_policy_file": policy_file, "trace_sample_ratio": trace_sample_ratio}
         self._tls = tls
         self._settings = ProcessOptions(**given)
         self.service = service

@@ -12,7 +12,7 @@ from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind, Tracer
 from opentelemetry.util.types import AttributeValue
 
 from tocsin.background import Backgrounds
-from tocsin.telemetry.metrics import BackgroundFailures, MetricsServer, make_registry
+from tocsin.telemetry.metrics import BackgroundFailures, MetricsServer, SpanCounts, make_registry
 from tocsin.telemetry.traces import (
     beginning,
     carry,
@@ -87,6 +87,7 @@ class Telemetry:
         self._settings = settings
         self._processors = tuple(span_processors)
         self._export: SpanExport | None = None
+        self._span_counts = SpanCounts(self.registry)
         self._server = MetricsServer(
             service=service,
             registry=self.registry,
@@ -123,7 +124,9 @@ class Telemetry:
             # The SDK takes a twentieth of a second to import, and a process that records nothing does without it.
             from tocsin.telemetry.export import SpanExport
 
-            self._export = SpanExport(service=self.service, endpoint=self._settings.otlp_endpoint, processors=self._processors)
+            self._export = SpanExport(
+                service=self.service, endpoint=self._settings.otlp_endpoint, processors=self._processors, counts=self._span_counts
+            )
             self.tracer = self._export.tracer
 
     async def stop(self) -> None:

@@ -1,6 +1,9 @@
 """Recorded spans on their way out of the process; the one place that needs the SDK of OpenTelemetry.
 
 Most processes record nothing: `Telemetry` imports this only where it has something to record, because the SDK takes long to import.
+
+A collector may be away, slow, or full; whoever is called must not feel it. Spans leave in a thread of their own, at most `MOST_SPANS` wait
+for that, what finds no place or is not taken is dropped and counted, and the log tells once that it fails and once that it works again.
 """
 
 import threading
@@ -8,29 +11,37 @@ from collections.abc import Sequence
 from typing import Final
 
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Tracer
 
+from tocsin.telemetry.logs import KeptBack, get_logger
+from tocsin.telemetry.metrics import SpanCounts
 from tocsin.telemetry.traces import wanted_span_id, wanted_trace_id
 
+_log = get_logger(__name__)
+
+MOST_SPANS: Final = 2048
+"""Spans that wait, those under way included; more are dropped. It is what OpenTelemetry's specification suggests."""
 _FLUSH_SECONDS: Final = 2.0
+_EXPORTER_LOG: Final = "opentelemetry.exporter.otlp.proto.grpc.exporter"
 
 
 class SpanExport:
     """What records the spans of one process, and sends them to where its settings say."""
 
-    def __init__(self, *, service: str, endpoint: str | None, processors: Sequence[SpanProcessor]) -> None:
+    def __init__(self, *, service: str, endpoint: str | None, processors: Sequence[SpanProcessor], counts: SpanCounts) -> None:
         """Begins to record.
 
         Args:
             service: the name of the service.
             endpoint: OTLP gRPC endpoint; None: only ``processors`` get the spans.
             processors: receive every span besides the exporter.
+            counts: what became of the spans is counted here.
         """
-        self._exporter = _exporter(endpoint)
+        self._exporter = _CountedExporter(_otlp(endpoint), endpoint, counts) if endpoint is not None else None
         self._provider = _provider(service, self._exporter, processors)
 
     @property
@@ -66,22 +77,95 @@ class _Ids(RandomIdGenerator):
         return int(known, 16) if known else super().generate_trace_id()
 
 
-def _exporter(endpoint: str | None) -> SpanExporter | None:
-    if endpoint is None:
-        return None
+class _CountedExporter(SpanExporter):
+    """Another exporter, with a bound on what waits for it and an account of what became of it."""
+
+    def __init__(self, exporter: SpanExporter, endpoint: str, counts: SpanCounts) -> None:
+        self._exporter = exporter
+        self._endpoint = endpoint
+        self._counts = counts
+        self._lock = threading.Lock()  # spans end in the thread of the loop, and leave in that of the processor
+        self._waiting = 0
+        self._dropped = 0
+        self._failing = False
+        self._full = False  # since something was taken
+
+    def enter(self) -> bool:
+        """Whether one more span may wait; one that may not is counted."""
+        with self._lock:
+            if self._waiting < MOST_SPANS:
+                self._waiting += 1
+                return True
+            self._dropped += 1
+            first, self._full = not self._full, True
+        self._counts.queue_full.inc()
+        if first:
+            _log.warning("spans dropped because too many wait", endpoint=self._endpoint, most=MOST_SPANS)
+        return False
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Sends them, or drops them."""
+        result = SpanExportResult.FAILURE
+        try:
+            result = self._exporter.export(spans)
+        finally:
+            self._sent(len(spans), result is SpanExportResult.SUCCESS)
+        return result
+
+    def shutdown(self) -> None:
+        """Ends what is under way."""
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Nothing waits here."""
+        return self._exporter.force_flush(timeout_millis)
+
+    def _sent(self, count: int, well: bool) -> None:
+        with self._lock:
+            self._waiting -= count
+            self._dropped += 0 if well else count
+            changed, self._failing = self._failing is well or (well and self._full), not well
+            dropped = self._dropped
+            if well:
+                self._dropped, self._full = 0, False
+        (self._counts.exported if well else self._counts.export_failed).inc(count)
+        if changed and well:
+            _log.info("spans exported again", endpoint=self._endpoint, dropped=dropped)
+        elif changed:
+            _log.warning("spans not exported", endpoint=self._endpoint, error=_QUIET.last())
+
+
+class _BoundedProcessor(BatchSpanProcessor):
+    """Hands spans to an exporter from a thread of its own, as many as may wait for it."""
+
+    def __init__(self, exporter: _CountedExporter) -> None:
+        super().__init__(exporter, max_queue_size=MOST_SPANS)
+        self._enter = exporter.enter
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Takes a span that is over, or drops it."""
+        if self._enter():
+            super().on_end(span)
+
+
+_QUIET: Final = KeptBack()
+
+
+def _otlp(endpoint: str) -> SpanExporter:
     # A process that only hands its spans to a processor needs neither its memory nor the time that its import takes.
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
+    _QUIET.keep_back(_EXPORTER_LOG)  # a line for each batch
     return OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https://"))
 
 
-def _provider(service: str, exporter: SpanExporter | None, processors: Sequence[SpanProcessor]) -> TracerProvider:
+def _provider(service: str, exporter: _CountedExporter | None, processors: Sequence[SpanProcessor]) -> TracerProvider:
     provider = TracerProvider(
         sampler=ALWAYS_ON,  # `Telemetry.span` has decided
         id_generator=_Ids(),
         resource=Resource.create({"service.name": service, "service.namespace": "tocsin"}),
         shutdown_on_exit=False,
     )
-    for processor in (*([BatchSpanProcessor(exporter)] if exporter else []), *processors):
+    for processor in (*([_BoundedProcessor(exporter)] if exporter else []), *processors):
         provider.add_span_processor(processor)
     return provider

@@ -8,6 +8,7 @@ handlers as they are.
 import logging
 import re
 import sys
+import threading
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from typing import Final, Literal, TextIO, cast
@@ -62,6 +63,27 @@ def bind_tenant(tenant: str | None) -> Token[str | None]:
 def unbind_tenant(token: Token[str | None]) -> None:
     """Undoes `bind_tenant`."""
     _tenant.reset(token)
+
+
+class KeptBack(logging.Filter):
+    """Keeps what a library says again and again out of the log; the last of it is the reason in a line of our own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said = threading.local()
+
+    def keep_back(self, name: str) -> None:
+        """Lets nothing of this logger pass; further requests change nothing."""
+        logging.getLogger(name).addFilter(self)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Remembers it, and lets nothing pass."""
+        self._said.line = record.getMessage()
+        return False
+
+    def last(self) -> str:
+        """What was said last in this thread; empty if nothing was."""
+        return getattr(self._said, "line", "")
 
 
 def configure_logging(*, service: str, level: str = "INFO", log_format: LogFormat = "json", stream: TextIO | None = None) -> None:

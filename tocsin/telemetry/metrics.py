@@ -60,6 +60,24 @@ class BackgroundFailures:
         self._failures.labels(name).inc()
 
 
+class SpanCounts:
+    """Counts what became of the spans that were recorded; in any thread.
+
+    Attributes:
+        exported: those that the collector took.
+        queue_full: those that found too many others waiting.
+        export_failed: those that the collector did not take.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.exported = Counter("tocsin_spans_exported", "Spans that the collector of traces took.", registry=registry)
+        dropped = Counter(
+            "tocsin_spans_dropped", "Spans that were recorded and did not reach the collector.", ("reason",), registry=registry
+        )
+        self.queue_full = dropped.labels("queue_full")
+        self.export_failed = dropped.labels("export_failed")
+
+
 class CountsCollector(Collector):
     """Shows counts that somebody else keeps, by one label."""
 
