@@ -7,6 +7,9 @@ from deploy.dashboards.panels import Dashboard, Panel, quantiles, rate
 _LATENESS: Final = "tocsin_scheduler_lateness_seconds_bucket"
 _HTTP: Final = "tocsin_gateway_http_seconds"
 _JOB: Final = "{{job}} {{instance}}"
+_SERVED: Final = "grpc_server_call_duration_seconds"
+_CALLED: Final = "grpc_client_call_duration_seconds"
+_UNARY: Final = '_bucket{grpc_type="unary"}'  # a stream may last for hours
 _TENANTS: Final = 'tenant=~"$tenant"'
 
 _LATE = Panel("Lateness", "s", [*quantiles(_LATENESS), (rate(_LATENESS, quantile=0.999), "p99.9")])
@@ -74,7 +77,7 @@ PERFORMANCE: Final = Dashboard(
         ),
         Panel("gRPC latency at the door", "s", quantiles("tocsin_gateway_grpc_seconds_bucket")),
         Panel("gRPC calls at the door by code", "reqps", [(rate("tocsin_gateway_grpc_seconds_count", "code"), "{{code}}")]),
-        Panel("Latency served by service, p99", "s", [(rate("tocsin_server_seconds_bucket", "job", 0.99), "{{job}}")]),
+        Panel("Latency served by service, p99", "s", [(rate(_SERVED + _UNARY, "job", 0.99), "{{job}}")]),
         Panel("Duration of a job, p99", "s", [(rate("tocsin_processor_job_seconds_bucket", "kind", 0.99), "{{kind}}")]),
         Panel("Provider latency, p99", "s", [(rate("tocsin_provider_seconds_bucket", "provider", 0.99), "{{provider}}")]),
         _LATE,
@@ -171,9 +174,10 @@ SCHEDULER: Final = Dashboard(
 MESH: Final = Dashboard(
     "mesh",
     [
-        Panel("Calls served", "reqps", [(rate("tocsin_server_seconds_count", "job"), "{{job}}")]),
-        Panel("Latency served, p99 by method", "s", [(rate("tocsin_server_seconds_bucket", "method", 0.99), "{{method}}")]),
-        Panel("Latency of calls to others, p99", "s", [(rate("tocsin_client_attempt_seconds_bucket", "target", 0.99), "{{target}}")]),
+        Panel("Calls served", "reqps", [(rate(f"{_SERVED}_count", "job"), "{{job}}")]),
+        Panel("Latency served, p99 by method", "s", [(rate(_SERVED + _UNARY, "grpc_method", 0.99), "{{grpc_method}}")]),
+        Panel("Latency of calls to others, p99", "s", [(rate(_CALLED + _UNARY, "grpc_target", 0.99), "{{grpc_target}}")]),
+        Panel("Calls to others by status", "reqps", [(rate(f"{_CALLED}_count", "grpc_status"), "{{grpc_status}}")]),
         Panel(
             "Circuit breakers (0 closed, 1 half open, 2 open)",
             "short",
@@ -186,6 +190,11 @@ MESH: Final = Dashboard(
         Panel("Shed under load", "ops", [(rate("tocsin_server_shed_total", "job"), "{{job}}")]),
         Panel("In flight", "short", [("tocsin_server_in_flight", _JOB)]),
         Panel("Event loop lag", "s", [("max by (job) (tocsin_loop_lag_seconds)", "{{job}}")]),
+        Panel(
+            "Spans",
+            "ops",
+            [(rate("tocsin_spans_exported_total"), "exported"), (rate("tocsin_spans_dropped_total", "reason"), "dropped: {{reason}}")],
+        ),
         Panel("gRPC at the edge, p99", "s", [(rate("tocsin_gateway_grpc_seconds_bucket", quantile=0.99), "p99")]),
     ],
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 _SOURCE: Final = {"type": "prometheus", "uid": "${source}"}
-_SERIES: Final = re.compile(r"\b((?:tocsin|process|python)_[a-z_0-9]+|up)\b(\{[^}]*\})?(?!\()")
+_SERIES: Final = re.compile(r"\b((?:tocsin|process|python|grpc_(?:client|server))_[a-z_0-9]+|up)\b(\{[^}]*\})?(?!\()")
 _COLUMNS: Final = 3
 _WIDTH: Final = 24 // _COLUMNS
 _HEIGHT: Final = 8

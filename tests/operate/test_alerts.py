@@ -20,8 +20,9 @@ GRPC: Final = "tocsin_gateway_grpc_seconds_count"
 POOL: Final = "tocsin_database_connections"
 DISK: Final = "tocsin_state_disk"
 EXPIRY: Final = 'tocsin_certificate_expiry_timestamp_seconds{job="gateway"}'
-BUDGET: Final = 'tocsin_client_retry_budget{job="gateway",target="a"}'
-ATTEMPTS: Final = 'tocsin_client_attempt_seconds_count{job="gateway",target="a",code="UNAVAILABLE"}'
+BUDGET: Final = 'tocsin_client_retry_budget{job="gateway",target="mailer_svc"}'
+GET_TEMPLATE: Final = "tocsin.api.mailer.v1.TemplateService/GetTemplate"
+ATTEMPTS: Final = f'grpc_client_attempt_duration_seconds_count{{job="gateway",grpc_target="dns:///m:1",grpc_method="{GET_TEMPLATE}"'
 BACKUP: Final = 'tocsin_backup_last_success_timestamp_seconds{job="auth_svc"}'
 CRON_JOB: Final = 'kube_cronjob_status_last_successful_time{cronjob="tocsin-backup"}'
 HEALTHY: Final = {
@@ -137,8 +138,34 @@ COURSES: Final = (
     Course(
         "a circuit that stays open", {'tocsin_breaker_state{job="gateway",target="a"}': "2x19 0x300"}, {8: {"TocsinBreakerOpen"}, 12: set()}
     ),
-    Course("retries that are spent while calls fail", {BUDGET: "900x400", ATTEMPTS: "0+10x400"}, {8: {"TocsinRetriesSpent"}}),
-    Course("retries that were spent on what nobody calls now", {BUDGET: "900x400", ATTEMPTS: "50x400"}, {8: set()}),
+    Course(
+        "retries that are spent while calls fail",
+        {BUDGET: "900x400", f'{ATTEMPTS},grpc_status="UNAVAILABLE"}}': "0+10x400"},
+        {8: {"TocsinRetriesSpent"}},
+    ),
+    Course(
+        "retries that were spent on what nobody calls now",
+        {BUDGET: "900x400", f'{ATTEMPTS},grpc_status="UNAVAILABLE"}}': "50x400"},
+        {8: set()},
+    ),
+    Course(
+        "retries that were spent on what works again, or is given up by its callers",
+        {BUDGET: "900x400", f'{ATTEMPTS},grpc_status="OK"}}': "0+10x400", f'{ATTEMPTS},grpc_status="CANCELLED"}}': "0+10x400"},
+        {8: set()},
+    ),
+    Course(
+        "retries that are spent on one service while another fails",
+        {BUDGET: "900x400", f'{ATTEMPTS.replace("mailer", "auth")},grpc_status="UNAVAILABLE"}}': "0+10x400"},
+        {8: set()},
+    ),
+    Course(
+        "a collector that is away for half an hour",
+        {'tocsin_spans_dropped_total{job="gateway",reason="export_failed"}': "0x19 5+5x60 300x300"},
+        {20: set(), 32: {"TocsinSpansDropped"}, 80: set()},
+    ),
+    Course(
+        "a collector that was away for a moment", {'tocsin_spans_dropped_total{reason="queue_full"}': "0x19 5x300"}, {20: set(), 40: set()}
+    ),
     Course(
         "a pool without a free connection",
         {

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry
 
 from deploy.dashboards import __main__ as dashboards
+from tocsin.mesh.rpc_metrics import RpcCollector
 
 ROOT = Path(__file__).resolve().parents[3]
 DASHBOARDS = sorted((ROOT / "deploy" / "grafana").glob("*.json"))
 PACKAGES = ("tocsin", "gateway", "auth_svc", "scheduler_svc", "processor_svc", "mailer_svc")
-NAME = re.compile(r"\b((?:tocsin|process|python)_[a-z_0-9]+)\b")
+NAME = re.compile(r"\b((?:tocsin|process|python|grpc_(?:client|server))_[a-z_0-9]+)\b")
 OF_THE_PROCESS = {
     *(f"process_{name}" for name in ("resident_memory_bytes", "cpu_seconds_total", "start_time_seconds", "open_fds")),
     "python_gc_collections_total",
@@ -46,7 +48,19 @@ def samples(kind: str, name: str) -> set[str]:
     return {name}
 
 
-EXPORTED = exported()
+def of_grpc() -> set[str]:
+    """The names of gRFC A66, which are put together of a side and a unit."""
+    found: set[str] = set()
+    for side in ("client", "server"):
+        registry = CollectorRegistry()
+        for family in RpcCollector("old", "Old.", side=side, registry=registry).collect():
+            found |= samples({"counter": "Counter", "histogram": "Histogram"}[family.type], family.name)
+    return {name for name in found if name.startswith("grpc_")}
+
+
+EXPORTED = exported() | of_grpc()
+LEAVE = ("tocsin_server_seconds", "tocsin_client_attempt_seconds")
+"""Names of before, which the next release does not have."""
 
 
 def expressions(dashboard: Path) -> list[str]:
@@ -82,7 +96,9 @@ def test_a_stale_dashboard_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_panels_are_narrowed_and_keep_to_the_interval(path: Path) -> None:
     """Every query is one of the chosen instances, and no rate has a window of its own: it would be empty when scrapes are rare."""
     for expression in expressions(path):
-        assert expression.count('instance=~"$instance"') >= len(re.findall(r"(?:tocsin|process|python)_\w+|\bup\b", expression))
+        assert expression.count('instance=~"$instance"') >= len(
+            re.findall(r"\b(?:tocsin|process|python|grpc_(?:client|server))_\w+|\bup\b", expression)
+        )
         assert set(re.findall(r"\[(.+?)\]", expression)) <= {"$__rate_interval"}
 
 
@@ -101,6 +117,13 @@ def test_alerts_ask_for_what_is_exported(rule: dict[str, Any]) -> None:
     assert asked or "up{" in rule["expr"]
     assert asked - EXPORTED == set()
     assert rule["annotations"]["summary"].endswith(".")
+
+
+def test_nothing_asks_for_a_name_that_goes() -> None:
+    """Alerts and dashboards use gRPC's names of calls, so that the release without the old ones changes nothing in them."""
+    asked = [rule["expr"] for rule in rules()] + [expression for path in DASHBOARDS for expression in expressions(path)]
+    assert not [query for query in asked if any(name in query for name in LEAVE)]
+    assert {f"{name}_count" for name in LEAVE} <= EXPORTED
 
 
 def test_the_oldest_overdue_has_an_alert() -> None:
