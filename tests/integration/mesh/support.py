@@ -1,6 +1,6 @@
 """A small contract of its own, with every kind of method and policy, and servers and clients that speak it over real sockets."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -223,6 +223,7 @@ class Rig:
         checks: Any = None,
         telemetry: Any = None,
         breakers: BreakerRegistry | None = None,
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
         **values: Any,
     ) -> MeshServer:
         """A running server; ``values`` are settings. The first one of a service becomes its target."""
@@ -238,6 +239,7 @@ class Rig:
             checks=checks or {},
             handlers=[(add, servicer)],
             methods=METHODS,
+            interceptors=interceptors,
         )
         await server.start()
         self._parts.append(server)

@@ -43,20 +43,12 @@ from tocsin.mesh.policy import MethodKind, MethodPolicy
 from tocsin.mesh.principal import Principal, ScopeMissing, Verifier
 from tocsin.mesh.rates import MethodRates, RateSubject
 from tocsin.mesh.server.call_facts import Context, aborted_with, address_of, call_headers, remaining_seconds, spiffe_id, transferred
+from tocsin.mesh.server.trailers import beside, keeping
 from tocsin.mesh.shedding import Shedder
 from tocsin.mesh.spans import rpc_span
 from tocsin.mesh.tap import EndedCall, Tap
 from tocsin.mesh.validation import RequestValidator
-from tocsin.telemetry import (
-    Telemetry,
-    bind_tenant,
-    carry,
-    carry_along,
-    current_traceparent,
-    get_logger,
-    is_sampled,
-    trace_id_of,
-)
+from tocsin.telemetry import Telemetry, bind_tenant, carry, carry_along, current_traceparent, get_logger, is_sampled, trace_id_of
 
 _log = get_logger(__name__)
 
@@ -248,7 +240,7 @@ class Chain:
             self._access.require(peer, call.principal, count=self._parts.metrics.count_refused, now=_now())
         if self._rates is not None:
             who = RateSubject(spiffe_id(context) or "", call.principal, partial(address_of, context))
-            context.set_trailing_metadata(await self._rates.take(who, count=self._parts.metrics.count_limited))
+            body = keeping(body, await self._rates.take(who, count=self._parts.metrics.count_limited))
         if self._parts.tenants is not None and call.principal is not None and not self._policy.public:
             body = self._permitted(body, self._parts.tenants, call.principal.tenant)
         enter(call)
@@ -335,7 +327,7 @@ class Chain:
         if found is not None:
             traceparent = current_traceparent()
             trace_id = trace_id_of(traceparent) if traceparent else None
-            await context.abort(code, found.message, status.trailing_metadata(found, trace_id=trace_id))
+            await context.abort(code, found.message, beside(status.trailing_metadata(found, trace_id=trace_id), context))
         raise error
 
     def _tell(

@@ -6,7 +6,7 @@ any other and never a text of the library's.
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from functools import partial
 from typing import Any, TypeAlias, cast
@@ -21,12 +21,14 @@ from tocsin.mesh.policy import MethodKind, MethodPolicy, PolicyError
 from tocsin.mesh.server.call_notes import counted, noted
 from tocsin.mesh.server.chain import Chain, Context, ServerParts
 from tocsin.mesh.server.interceptors import intercepted
+from tocsin.mesh.server.own_metadata import sends_initial_metadata
 from tocsin.mesh.validation import RequestValidator
 
 RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Parse = Callable[[bytes], Any]
 Deserialize = Callable[[bytes], Message]
 Serialize = Callable[[Any], bytes]
+Accept = Callable[[Context], Awaitable[None]]
 
 
 class RequestMalformed(InvalidInput):
@@ -138,9 +140,12 @@ def _sent(serialize: Serialize) -> Serialize:
 def _compile(handler: RpcHandler, chain: Chain, policy: MethodPolicy, parts: ServerParts) -> RpcHandler:
     function, kind = _function(handler), _kind(handler)
     stall_seconds = None if policy.internal else parts.stall_seconds
+    accept = _leave_to_handler if sends_initial_metadata(function) else _accept_stream
     if parts.interceptors and not policy.is_control:
         write = partial(write_within, stall_seconds)
         function = intercepted(handler, kind=kind, path=policy.path, interceptors=parts.interceptors, write=write)
+        if sends_initial_metadata(*(each.intercept_service for each in parts.interceptors)):
+            accept = _leave_to_handler
     parse = _parser(cast("Deserialize", handler.request_deserializer), parts.validator, policy)
     if policy.audited:
         function, parse = noted(function, policy), counted(parse) if handler.request_streaming else parse
@@ -153,7 +158,7 @@ def _compile(handler: RpcHandler, chain: Chain, policy: MethodPolicy, parts: Ser
         return grpc.stream_unary_rpc_method_handler(chain.around(_unary(function, None, serialize)), request_deserializer=reads)
     generator = inspect.isasyncgenfunction(function)
     make = _yielding if generator else _writing
-    body = chain.around(make(function, None if handler.request_streaming else parse, _sent(serialize), stall_seconds))
+    body = chain.around(make(function, None if handler.request_streaming else parse, _sent(serialize), stall_seconds, accept))
     # A coroutine writes messages itself, so gRPC has to serialize them; what a generator yields is serialized by the body.
     writes: Any = None if generator else _sent(serialize)
     if kind is MethodKind.UNARY_STREAM:
@@ -166,6 +171,10 @@ async def _accept_stream(context: Context) -> None:
     await context.send_initial_metadata(())
 
 
+async def _leave_to_handler(_: Context) -> None:
+    """The handler tells it, with metadata of its own, or by its first message."""
+
+
 def _unary(function: Callable[..., Any], parse: Parse | None, serialize: Serialize) -> Callable[[Any, Context], Any]:
     async def body(request: Any, context: Context) -> bytes:
         return serialize(await function(request if parse is None else parse(request), context))
@@ -174,11 +183,11 @@ def _unary(function: Callable[..., Any], parse: Parse | None, serialize: Seriali
 
 
 def _yielding(
-    function: Callable[..., Any], parse: Parse | None, serialize: Serialize, stall_seconds: float | None
+    function: Callable[..., Any], parse: Parse | None, serialize: Serialize, stall_seconds: float | None, accept: Accept
 ) -> Callable[[Any, Context], Any]:
     async def body(request: Any, context: Context) -> None:
         parsed = request if parse is None else parse(request)
-        await _accept_stream(context)
+        await accept(context)
         async with aclosing(function(parsed, context)) as replies:
             async for reply in replies:
                 await write_within(stall_seconds, context, serialize(reply))
@@ -203,11 +212,11 @@ async def write_within(stall_seconds: float | None, context: Context, message: A
 
 
 def _writing(
-    function: Callable[..., Any], parse: Parse | None, _serialize: Serialize, stall_seconds: float | None
+    function: Callable[..., Any], parse: Parse | None, _serialize: Serialize, stall_seconds: float | None, accept: Accept
 ) -> Callable[[Any, Context], Any]:
     async def body(request: Any, context: Context) -> None:
         parsed = request if parse is None else parse(request)
-        await _accept_stream(context)
+        await accept(context)
         await function(parsed, context)
 
     return body

@@ -1,0 +1,84 @@
+"""Whether the handler of a stream sends initial metadata of its own.
+
+Initial metadata can be sent once. A server of the mesh sends it, empty, as soon as a stream is accepted, for a quiet one has no message for
+minutes and its caller has to know that it stands. A handler with metadata of its own would come too late, whatever it does first; so its
+code is asked before: what it names is known, when it would name it is not. Such a stream is accepted when its handler says so, as in
+grpc.aio: with its metadata, or with its first message.
+"""
+
+import functools
+import inspect
+from collections.abc import Iterator
+from types import CodeType, FunctionType
+from typing import Any, Final
+
+_NAME: Final = "send_initial_metadata"
+_MOST: Final = 500
+"""Functions that are looked at for one handler."""
+
+
+def sends_initial_metadata(*handlers: Any) -> bool:
+    """Whether a handler, or a function that it leads to by name, mentions ``send_initial_metadata``.
+
+    Names are followed to functions of a handler's module, to methods of its class, and to what a decorator has wrapped.
+
+    Args:
+        handlers: functions, methods, objects that can be called, partial ones of these.
+    """
+    waiting: list[tuple[Any, type | None]] = [(handler, None) for handler in handlers]
+    seen: set[FunctionType] = set()
+    while waiting and len(seen) < _MOST:
+        function, owner = _plain(*waiting.pop())
+        if function is None or function in seen:
+            continue
+        seen.add(function)
+        names = set(_names(function.__code__))
+        if _NAME in names:
+            return True
+        waiting += [(found, owner) for found in _led_to(function, owner, names)]
+    return False
+
+
+def _plain(found: Any, owner: type | None) -> tuple[FunctionType | None, type | None]:
+    """The function behind ``found``, and the class that it is a method of."""
+    while isinstance(found, functools.partial):
+        found = found.func
+    if isinstance(found, (staticmethod, classmethod)):
+        found = found.__func__
+    if inspect.ismethod(found):
+        bound = found.__self__
+        owner, found = bound if isinstance(bound, type) else type(bound), found.__func__
+    if isinstance(found, FunctionType):
+        return found, owner
+    call = inspect.getattr_static(type(found), "__call__", None)
+    return (call, type(found)) if isinstance(call, FunctionType) else (None, None)
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """Names that code, and the functions within, look up."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
+
+
+def _led_to(function: FunctionType, owner: type | None, names: set[str]) -> Iterator[Any]:
+    """What a function may call: by name, of its own class, or because it stands around it."""
+    if (wrapped := getattr(function, "__wrapped__", None)) is not None:
+        yield wrapped
+    for cell in function.__closure__ or ():
+        with_value = _value(cell)
+        if callable(with_value) and not isinstance(with_value, type):
+            yield with_value
+    for name in names:
+        found = inspect.getattr_static(owner, name, None) if owner is not None else None
+        for each in (found, function.__globals__.get(name)):
+            if isinstance(each, (FunctionType, functools.partial, staticmethod, classmethod)):
+                yield each
+
+
+def _value(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # it is empty yet
+        return None
