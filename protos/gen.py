@@ -22,6 +22,9 @@ TARGET = ROOT / "tocsin" / "api"
 POLICY = Path("tocsin/api/mesh/v1/policy.proto")
 """What other contracts import: it is handed on with the generated code."""
 HAND_WRITTEN = {"__init__.py", "validate.py", "py.typed"}
+OLDEST_GRPC = "1.84.0"
+"""Of what is generated. The compiler asks for a grpcio as new as itself, but what that of 1.82 writes differs in nothing else."""
+ASKED_GRPC = re.compile(r"^GRPC_GENERATED_VERSION = '[0-9.]+'$", re.MULTILINE)
 VALIDATE_IMPORT = re.compile(r"^from buf\.validate import validate_pb2 as (\w+)$", re.MULTILINE)
 
 
@@ -72,7 +75,8 @@ def generate(target: Path) -> None:
                 continue
             out = target / path.relative_to(workspace / "tocsin" / "api")
             out.parent.mkdir(parents=True, exist_ok=True)
-            out.write_text(VALIDATE_IMPORT.sub(r"from tocsin.api import validate as \1", path.read_text()))
+            text = VALIDATE_IMPORT.sub(r"from tocsin.api import validate as \1", path.read_text())
+            out.write_text(ASKED_GRPC.sub(f"GRPC_GENERATED_VERSION = {OLDEST_GRPC!r}", text))
     shutil.copyfile(SOURCE / POLICY, target / POLICY.relative_to("tocsin/api"))
     for package in {path.parent for path in target.rglob("*_pb2.py")}:
         for folder in (package, package.parent):

@@ -8,6 +8,8 @@ import grpc
 import pytest
 
 from tests.integration.mesh.support import Echo, EchoStub, Note, Rig, add_echo
+from tocsin.mesh.client import direct_call
+from tocsin.mesh.server import acceptor
 
 LOCALLY = "Locally cancelled by application!"
 
@@ -75,11 +77,14 @@ class Side:
         self.script = script
 
 
-@pytest.fixture(params=["grpc.aio", "mesh"])
-async def side(request: pytest.FixtureRequest, rig: Rig) -> AsyncIterator[Side]:
-    """Client and server of bare grpc.aio, or of the mesh."""
+@pytest.fixture(params=["grpc.aio", "mesh", "mesh without inner names"])
+async def side(request: pytest.FixtureRequest, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Side]:
+    """Client and server of bare grpc.aio, or of the mesh, also as it is with a grpcio that has changed within."""
     script = Script()
-    if request.param == "mesh":
+    if request.param != "grpc.aio":
+        if request.param != "mesh":
+            monkeypatch.setattr(direct_call, "LACKS", "all")
+            monkeypatch.setattr(acceptor, "LACKS", "all")
         await rig.serve(script)
         yield Side(rig.stub(), script)
         return

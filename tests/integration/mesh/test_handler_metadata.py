@@ -18,7 +18,7 @@ FIRST, LAST = (("x-first", "1"), ("x-first-bin", b"\x00\xff")), (("x-last", "2")
 KINDS = ("Greet", "Collect", "Watch", "Chat")
 
 
-class Talkative:
+class Common:
     """Sends metadata in its handlers, after something that it has to wait for; requests say how a call is to end."""
 
     def __init__(self) -> None:
@@ -42,19 +42,25 @@ class Talkative:
         await self._end(request.text, context)
         return request
 
-    async def Watch(self, request: Any, context: Any) -> AsyncIterator[Any]:
-        """Two messages."""
-        await self._before(context)
-        await self._end(request.text, context)
-        for number in range(2):
-            yield Note(number=number)
-
     async def Collect(self, requests: AsyncIterator[Any], context: Any) -> Any:
         """The first of many."""
         await self._before(context)
         request = await anext(requests)
         await self._end(request.text, context)
         return request
+
+    Say = Make = Put = Weigh = Greet = Hurry = Inside = Look = Try = _unary
+
+
+class Talkative(Common):
+    """Its streams are generators."""
+
+    async def Watch(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        """Two messages."""
+        await self._before(context)
+        await self._end(request.text, context)
+        for number in range(2):
+            yield Note(number=number)
 
     async def Chat(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
         """Whatever comes."""
@@ -63,11 +69,10 @@ class Talkative:
             await self._end(request.text, context)
             yield request
 
-    Say = Make = Put = Weigh = Greet = Hurry = Inside = Look = Try = _unary
     Glance = Watch
 
 
-class Writing(Talkative):
+class Writing(Common):
     """Its streams are coroutines, which write their messages themselves."""
 
     async def Watch(self, request: Any, context: Any) -> None:
@@ -130,7 +135,7 @@ def told(metadata: Any) -> set[tuple[str, Any]]:
 
 @pytest.mark.parametrize("servicer", [Talkative, Writing])
 @pytest.mark.parametrize("kind", KINDS)
-async def test_both_metadata_of_a_handler_arrive(serve: Serve, kind: str, servicer: type[Talkative]) -> None:
+async def test_both_metadata_of_a_handler_arrive(serve: Serve, kind: str, servicer: type[Common]) -> None:
     """Texts and bytes, before the first message and with the status."""
     made = call(await serve(servicer()), kind)
     assert len(await answers(made, kind)) == (2 if kind == "Watch" else 1)
@@ -197,9 +202,9 @@ async def test_what_the_mesh_says_stands_beside_it(fails: bool) -> None:
 class Labelled(grpc.aio.ServerInterceptor):
     """Somebody else's: says something before each stream."""
 
-    async def intercept_service(self, continuation: Any, details: Any) -> Any:
+    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
         """Puts its metadata before the handler."""
-        found = await continuation(details)
+        found = await continuation(handler_call_details)
 
         async def labelled(request: Any, context: Any) -> AsyncIterator[Any]:
             await context.send_initial_metadata(FIRST)

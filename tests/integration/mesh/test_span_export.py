@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -104,7 +104,7 @@ class Caller:
 
 
 @asynccontextmanager
-async def calling(endpoint: str, *, callee: str | None = None, **values: Any) -> AsyncIterator[Caller]:
+async def calling(endpoint: str, *, callee: str | None = None, **values: Any) -> AsyncGenerator[Caller]:
     """A caller that exports to ``endpoint``, for the length of a block; who it calls exports to ``callee``."""
     common: dict[str, Any] = {"contract": [silent()], "drain_seconds": 0.0}
     async with ServiceProcess("echo_svc", otlp_endpoint=callee, **common) as served:

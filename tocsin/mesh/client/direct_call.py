@@ -4,8 +4,8 @@ grpc.aio (1.85) gives each call a task of its own and wraps its metadata twice, 
 attempt where it makes it, and needs neither. Requests and answers are bytes here, so that their sizes are known; an answer that cannot be
 read is an error (grpc.aio's answer is None then). Calls with interceptors or options take grpc.aio's own way.
 
-This leans on names within grpcio, which is pinned to one minor version for that; tests/integration/mesh/test_grpc_conformance.py tells
-when they change.
+This leans on names within grpcio. Where they are not what they are in the versions that it was tried with, `LACKS` says so, and calls take
+grpc.aio's own way, to the same effect; tests/integration/mesh/test_grpc_conformance.py asks both the same questions.
 """
 
 import asyncio
@@ -15,15 +15,36 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 import grpc
-from grpc._cython import cygrpc
-from grpc.aio import _call
 
+from tocsin.mesh.inner_names import CALL, CYTHON, lacking, module
 from tocsin.mesh.policy import MethodKind
+from tocsin.telemetry import get_logger
 
-_grpc: Any = cygrpc  # an extension without types
-_aio: Any = _call
-_Call: Any = _aio.Call
-_error: Any = _aio._create_rpc_error  # noqa: SLF001 - see the head of the file
+_log = get_logger(__name__)
+
+_OF_A_CALL: Final = ("cancelled", "initial_metadata", "trailing_metadata", "code", "details", "debug_error_string")
+LACKS: str = lacking(
+    (
+        (CYTHON, "build_census_context", ()),
+        (CYTHON, "AioChannel.call", ("self", "method", "deadline", "python_call_credentials", "wait_for_ready", "registered_call_handle")),
+        (CYTHON, "_AioCall.unary_unary", ("self", "request", "outbound_initial_metadata", "context")),
+        (CYTHON, "_AioCall.receive_serialized_message", ("self",)),
+        (CYTHON, "_AioCall.cancel", ("self", "details")),
+        *((CYTHON, f"_AioCall.{name}", ("self",)) for name in ("done", "is_ok", "is_locally_cancelled")),
+        *((CYTHON, f"_AioCall.{name}", None) for name in ("_initial_metadata", "_status")),
+        (CALL, "_create_rpc_error", ("initial_metadata", "status")),
+        *((CALL, f"Call.{name}", ("self",)) for name in _OF_A_CALL),
+    )
+)
+"""What this grpcio has otherwise than those that calls were tried with; empty if nothing."""
+if LACKS:
+    _log.warning("grpcio has no direct calls", version=grpc.__version__, lacks=LACKS)
+
+_grpc: Any = module(CYTHON)
+_aio: Any = module(CALL)
+_Call: Any = getattr(_aio, "Call", None)
+_error: Any = getattr(_aio, "_create_rpc_error", None)
+_OF_A_METHOD: Final = ("_channel", "_interceptors", "_method", "_python_channel", "_registered_call_handle")
 _LOCALLY: Final = "Locally cancelled by application!"
 _UNREADABLE: Final = "Exception deserializing response!"
 
@@ -48,10 +69,14 @@ def direct(channel: grpc.aio.Channel, kind: MethodKind, path: str, serialize: An
     options: dict[str, Any] = {"_registered_method": True}
     make: Any = partial(getattr(channel, kind.value), path, **options)
     multi = make(serialize, deserialize)
-    seen = bool(multi._interceptors)  # noqa: SLF001 - they are to see messages
-    if kind is MethodKind.UNARY_UNARY:
-        return multi if seen else DirectMethod(multi, serialize, deserialize)
-    return StreamMethod(multi) if seen else StreamMethod(make(None, None), serialize, deserialize, direct=True)
+    seen = bool(getattr(multi, "_interceptors", True))  # they are to see messages
+    if kind is not MethodKind.UNARY_UNARY:
+        return StreamMethod(multi) if seen else StreamMethod(make(None, None), serialize, deserialize, direct=True)
+    if seen:
+        return multi
+    if LACKS or not all(hasattr(multi, name) for name in _OF_A_METHOD) or not hasattr(channel, "_active_calls"):
+        return PlainMethod(make(None, None), serialize, deserialize)
+    return DirectMethod(multi, serialize, deserialize)
 
 
 def readable(deserialize: Callable[[bytes], Any], answer: bytes) -> Any:
@@ -69,7 +94,7 @@ def readable(deserialize: Callable[[bytes], Any], answer: bytes) -> Any:
 
 def sizes(call: Any) -> Sizes:
     """The bytes of an attempt, as far as they are known."""
-    return (call.sent, call.received) if call.__class__ is DirectCall else NO_SIZES
+    return (call.sent, call.received) if call.__class__ in (DirectCall, PlainCall) else NO_SIZES
 
 
 class StreamMethod:
@@ -179,9 +204,54 @@ class DirectCall:
         return bool(self._cython_call.done())
 
     # Of grpc.aio's own, which ask the core of the call alone.
-    cancelled = _Call.cancelled
-    initial_metadata = _Call.initial_metadata
-    trailing_metadata = _Call.trailing_metadata
-    code = _Call.code
-    details = _Call.details
-    debug_error_string = _Call.debug_error_string
+    cancelled, initial_metadata, trailing_metadata, code, details, debug_error_string = (getattr(_Call, name, None) for name in _OF_A_CALL)
+
+
+class PlainMethod:
+    """Makes attempts at one method in grpc.aio's own way: a callable like `DirectMethod`."""
+
+    __slots__ = ("_deserialize", "_multi", "_serialize")
+
+    def __init__(self, multi: Any, serialize: Any, deserialize: Any) -> None:
+        """Takes gRPC's own.
+
+        Args:
+            multi: the multi-callable, of bytes.
+            serialize: of requests; None where they are bytes.
+            deserialize: of answers, likewise.
+        """
+        self._multi = multi
+        self._serialize = serialize
+        self._deserialize = deserialize
+
+    def __call__(self, request: Any, *, timeout: float, metadata: tuple[tuple[str, str | bytes], ...], **options: Any) -> Any:
+        """One attempt, which has begun."""
+        data = request if self._serialize is None else self._serialize(request)
+        return PlainCall(self._multi(data, timeout=timeout, metadata=metadata, **options), len(data), self._deserialize)
+
+
+class PlainCall:
+    """One attempt in grpc.aio's own way, whose answer is read as `DirectCall` reads it.
+
+    Attributes:
+        sent: bytes of the request.
+        received: bytes of the answer, as soon as there is one.
+    """
+
+    __slots__ = ("__weakref__", "_call", "_deserialize", "received", "sent")
+
+    def __init__(self, call: Any, sent: int, deserialize: Any) -> None:
+        self._call = call
+        self._deserialize = deserialize
+        self.sent = sent
+        self.received = 0
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        """The answer; raises what a `DirectCall` raises."""
+        made: Generator[Any, None, bytes] = self._call.__await__()
+        answer = yield from made
+        self.received = len(answer)
+        return answer if self._deserialize is None else readable(self._deserialize, answer)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._call, name)

@@ -6,6 +6,8 @@ already, with a status that is on its way; it comes too late, and a refusal of o
 
 from typing import Any, TypeVar
 
+from tocsin.mesh.client import direct_call
+
 Call = TypeVar("Call")
 
 
@@ -19,8 +21,8 @@ def keep_final_status(call: Call) -> Call:
 
 
 def core_of(call: Any) -> Any:
-    """The core of a call of grpc.aio, which gives its messages as bytes."""
-    core = call._cython_call  # noqa: SLF001 - likewise
+    """The core of a call of grpc.aio, which gives its messages as bytes; None where it is not what it was."""
+    core = None if direct_call.LACKS else getattr(call, "_cython_call", None)
     return core.core if isinstance(core, _Core) else core
 
 

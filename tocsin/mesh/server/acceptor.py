@@ -5,22 +5,74 @@ grpc.aio (1.85) takes calls of every method that was not registered in one loop,
 is known without looking at what a caller sent, and each has a loop of its own; a call that comes by none of them is UNIMPLEMENTED,
 whatever its path. One loop a method costs less than grpc.aio's one for all, which waits anew for every method with every call.
 
-This leans on names within grpcio, which is pinned to one minor version for that; tests/integration/mesh/test_hostile_peers.py tells when
-they change.
+This leans on names within grpcio. Where they are not what they are in the versions that it was tried with, `LACKS` says so, and the server
+of grpc.aio takes the calls, with its fault; tests/integration/mesh/test_hostile_peers.py tells if that happens with the version that is
+locked.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import grpc
-from grpc._cython import cygrpc
+
+from tocsin.mesh.inner_names import CYTHON, lacking, module
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
-_grpc: Any = cygrpc  # an extension without types
-_AioServer: type[Any] = _grpc.AioServer
+LACKS: str = lacking(
+    (
+        (CYTHON, "_handle_rpc", ("method_name", "method_resolver", "interceptors", "rpc_state", "loop", "concurrency_exceeded")),
+        (CYTHON, "_schedule_rpc_coro", ("rpc_coro", "rpc_state", "loop", "method_name")),
+        (CYTHON, "_MethodResolver", None),
+        (CYTHON, "AioServer.add_registered_method_handlers", ("self", "method_handlers")),
+        (CYTHON, "AioServer._make_request_call_future", ("self", "method_bytes")),
+        (CYTHON, "AioServer._request_registered_call", ("self", "method")),
+        *((CYTHON, f"AioServer.{name}", ("self",)) for name in ("_request_call", "start")),
+        (CYTHON, "AioServer.shutdown", ("self", "grace")),
+    )
+)
+"""What this grpcio has otherwise than those that servers were tried with; empty if nothing."""
+if LACKS:
+    _log.warning("grpcio has no loops of acceptance", version=grpc.__version__, lacks=LACKS)
+
+_grpc: Any = module(CYTHON)
+_AioServer: type[Any] = getattr(_grpc, "AioServer", object)
+
+
+class _Server(Protocol):
+    """Takes calls."""
+
+    unknown: int
+    """How many came for methods that it does not have."""
+
+    def add_registered_method_handlers(self, handlers: dict[str, RpcHandler]) -> None:
+        """Adds handlers by path."""
+        ...
+
+    def add_insecure_port(self, address: bytes) -> int:
+        """The port; 0 if the address cannot be bound."""
+        ...
+
+    def add_secure_port(self, address: bytes, credentials: grpc.ServerCredentials) -> int:
+        """Likewise."""
+        ...
+
+    async def start(self) -> None:
+        """Begins."""
+        ...
+
+    async def shutdown(self, grace: float | None) -> None:
+        """Ends."""
+        ...
+
+    async def wait_for_termination(self, timeout: float | None) -> bool:
+        """Whether it was still there after ``timeout`` seconds."""
+        ...
 
 
 class _Acceptor(_AioServer):
@@ -59,6 +111,49 @@ class _Acceptor(_AioServer):
         task.add_done_callback(self._calls.discard)
 
 
+class _PlainServer:
+    """Takes calls as grpc.aio does, all methods in one loop."""
+
+    def __init__(self, *, options: Sequence[tuple[str, Any]]) -> None:
+        self._known: dict[str, RpcHandler] = {}
+        self._server = grpc.aio.server(handlers=(_Lookup(self),), options=tuple(options))
+        self.unknown = 0
+
+    def find(self, method: str) -> "RpcHandler | None":
+        """The handler of a call."""
+        found = self._known.get(method)
+        self.unknown += found is None
+        return found
+
+    def add_registered_method_handlers(self, handlers: dict[str, RpcHandler]) -> None:
+        self._known.update(handlers)
+
+    def add_insecure_port(self, address: bytes) -> int:
+        return self._server.add_insecure_port(address.decode())
+
+    def add_secure_port(self, address: bytes, credentials: grpc.ServerCredentials) -> int:
+        return self._server.add_secure_port(address.decode(), credentials)
+
+    async def start(self) -> None:
+        await self._server.start()
+
+    async def shutdown(self, grace: float | None) -> None:
+        await self._server.stop(grace)
+
+    async def wait_for_termination(self, timeout: float | None) -> bool:
+        return bool(await self._server.wait_for_termination(timeout))
+
+
+class _Lookup(grpc.GenericRpcHandler):
+    """Asks a server for handlers."""
+
+    def __init__(self, server: _PlainServer) -> None:
+        self._server = server
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "RpcHandler | None":
+        return self._server.find(handler_call_details.method)
+
+
 class AcceptingServer(grpc.aio.Server):
     """What ``grpc.aio.server`` gives, for registered methods alone."""
 
@@ -68,7 +163,7 @@ class AcceptingServer(grpc.aio.Server):
         Args:
             options: gRPC's channel arguments.
         """
-        self._acceptor = _Acceptor(options=options)
+        self._acceptor: _Server = _PlainServer(options=options) if LACKS else _Acceptor(options=options)
 
     @property
     def unknown(self) -> int:

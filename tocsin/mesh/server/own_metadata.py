@@ -10,7 +10,7 @@ import functools
 import inspect
 from collections.abc import Iterator
 from types import CodeType, FunctionType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 _NAME: Final = "send_initial_metadata"
 _MOST: Final = 500
@@ -42,16 +42,16 @@ def sends_initial_metadata(*handlers: Any) -> bool:
 def _plain(found: Any, owner: type | None) -> tuple[FunctionType | None, type | None]:
     """The function behind ``found``, and the class that it is a method of."""
     while isinstance(found, functools.partial):
-        found = found.func
-    if isinstance(found, (staticmethod, classmethod)):
-        found = found.__func__
+        found = cast("Any", found.func)
     if inspect.ismethod(found):
-        bound = found.__self__
-        owner, found = bound if isinstance(bound, type) else type(bound), found.__func__
+        bound: Any = found.__self__
+        owner = cast("type", bound if inspect.isclass(bound) else type(bound))
+    found = getattr(found, "__func__", found)  # of methods, bound or not, and of static and class methods
     if isinstance(found, FunctionType):
         return found, owner
-    call = inspect.getattr_static(type(found), "__call__", None)
-    return (call, type(found)) if isinstance(call, FunctionType) else (None, None)
+    kind: Any = found.__class__
+    call = inspect.getattr_static(kind, "__call__", None)
+    return (call, kind) if isinstance(call, FunctionType) else (None, None)
 
 
 def _names(code: CodeType) -> Iterator[str]:

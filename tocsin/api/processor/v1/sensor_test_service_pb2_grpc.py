@@ -5,7 +5,7 @@ import warnings
 
 from tocsin.api.processor.v1 import sensor_test_service_pb2 as tocsin_dot_api_dot_processor_dot_v1_dot_sensor__test__service__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.84.0'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 

@@ -5,7 +5,7 @@ import warnings
 
 from tocsin.api.scheduler.v1 import silence_service_pb2 as tocsin_dot_api_dot_scheduler_dot_v1_dot_silence__service__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.84.0'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
