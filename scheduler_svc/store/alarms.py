@@ -1,9 +1,10 @@
 """Alarms, one by one."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from functools import partial
+from typing import Any, Final, cast
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, Row, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import (
@@ -19,12 +20,12 @@ from scheduler_svc.ports import AlarmHead, NewAlarm, Page
 from scheduler_svc.store.alarm_pages import find_heads, find_page
 from scheduler_svc.store.history import keep_rules, lock_versions, locked_version
 from scheduler_svc.store.mapping import ALARM_COLUMNS, alarm_of, alarm_row, drop_labels, insert_labels
-from scheduler_svc.store.quotas import AlarmQuotas, fewer, give_back
+from scheduler_svc.store.quotas import AlarmQuotas, QuotaUse, fewer, give_back
 from scheduler_svc.store.signals import drop_signal, drop_signals, insert_signals, replace_signal, resume_signal, with_signals
-from scheduler_svc.store.sql import Statement, insert, join_by_index
+from scheduler_svc.store.sql import Statement, both, insert, join_by_index
 from scheduler_svc.store.tables import alarms, requests
 from scheduler_svc.triggers import HeartbeatKeyTaken
-from tocsin.database import Database
+from tocsin.database import Database, DriverConnection
 from tocsin.errors import TocsinError
 from tocsin.listing import Condition
 from tocsin.recurrence import Micros
@@ -35,6 +36,11 @@ _THERE: Final = Statement(
     sqlite="SELECT id FROM alarms WHERE id IN (SELECT value FROM json_each(?1))",
     postgresql="SELECT id FROM alarms WHERE id = ANY($1::text[])",
 )
+_BY_IDS: Final = Statement(
+    sqlite=f"SELECT {', '.join(ALARM_COLUMNS)} FROM alarms WHERE id IN (SELECT value FROM json_each(?1))",
+    postgresql=f"SELECT {', '.join(ALARM_COLUMNS)} FROM alarms WHERE id = ANY($1::text[])",
+)
+_FORGET_REQUEST: Final = both("DELETE FROM requests WHERE tenant = $1 AND request_id = $2")
 _INSERT_REQUESTS: Final = insert(requests, ("tenant", "request_id", "digest", "alarm", "created_at"), ignore=True)
 _DELETE: Final = Statement(
     sqlite="DELETE FROM alarms WHERE id IN (SELECT value FROM json_each(?1))",
@@ -63,29 +69,35 @@ class SqlAlarmStore:
         self._quotas = quotas
 
     async def create(self, batch: Sequence[NewAlarm]) -> Sequence[Alarm | TocsinError]:
-        async with self._database.transaction() as connection:
-            made = await self._claim(connection, [new for new in batch if new.request_id])
-            first = {(new.alarm.tenant, new.request_id): new for new in reversed(batch) if new.request_id}
-            fresh = [new for new in batch if not new.request_id]
-            fresh += [new for key, new in first.items() if made[key] == (new.digest, new.alarm.id)]
-            over = await self._quotas.admit(connection, fresh, lambda new: new.alarm) if self._quotas else {}
-            fresh = await _without(connection, fresh, over)
-            refused = await insert_signals(connection, [new.alarm for new in fresh])
-            fresh = await _without(connection, fresh, refused)
-            taken = await _insert(connection, [new.alarm for new in fresh])
-            fresh = await _without(connection, fresh, taken)
-            await give_back(connection, [new.alarm for new in batch if new.alarm.id in refused | taken])
-            await insert_labels(connection, [new.alarm for new in fresh])
-            known = {new.alarm.id: new.alarm for new in fresh}
-            earlier = [alarm_id for _, alarm_id in made.values() if alarm_id not in known and alarm_id not in refused | taken | over.keys()]
-            known |= {alarm.id: alarm for alarm in await _by_ids(connection, earlier)}
+        uses = list[QuotaUse]()
+        answers = await self._database.transact(partial(self._create, batch, uses))
+        if self._quotas is not None:
+            self._quotas.tell(uses)
+        return answers
+
+    async def _create(self, batch: Sequence[NewAlarm], uses: list[QuotaUse], connection: DriverConnection) -> Sequence[Alarm | TocsinError]:
+        made = await self._claim(connection, [new for new in batch if new.request_id])
+        first = {(new.alarm.tenant, new.request_id): new for new in reversed(batch) if new.request_id}
+        fresh = [new for new in batch if not new.request_id]
+        fresh += [new for key, new in first.items() if made[key] == (new.digest, new.alarm.id)]
+        over = await self._quotas.admit(connection, fresh, lambda new: new.alarm, uses=uses) if self._quotas else {}
+        fresh = await _without(connection, fresh, over)
+        refused = await insert_signals(connection, [new.alarm for new in fresh])
+        fresh = await _without(connection, fresh, refused)
+        taken = await _insert(connection, [new.alarm for new in fresh])
+        fresh = await _without(connection, fresh, taken)
+        await give_back(connection, [new.alarm for new in batch if new.alarm.id in refused | taken])
+        await insert_labels(connection, [new.alarm for new in fresh])
+        known = {new.alarm.id: new.alarm for new in fresh}
+        earlier = [alarm_id for _, alarm_id in made.values() if alarm_id not in known and alarm_id not in refused | taken | over.keys()]
+        known |= {alarm.id: alarm for alarm in await _by_ids(connection, earlier)}
         errors: dict[str, TocsinError] = {alarm_id: HeartbeatKeyTaken() for alarm_id in refused}
         errors |= {alarm_id: AlarmKeyTaken() for alarm_id in taken}
         errors |= over
         return [errors.get(new.alarm.id) or _answer(new, made, known) for new in batch]
 
     @staticmethod
-    async def _claim(connection: AsyncConnection, wanted: Sequence[NewAlarm]) -> dict[_Key, tuple[str, str]]:
+    async def _claim(connection: DriverConnection, wanted: Sequence[NewAlarm]) -> dict[_Key, tuple[str, str]]:
         """Remembers the requests; the digest and the alarm that each one stands for, which an earlier request may have decided."""
         if not wanted:
             return {}
@@ -227,13 +239,13 @@ async def _change(
     return None if row is None else alarm_of(row)
 
 
-async def _by_ids(connection: AsyncConnection, ids: Sequence[str]) -> list[Alarm]:
+async def _by_ids(connection: DriverConnection, ids: Sequence[str]) -> list[Alarm]:
     if not ids:
         return []
-    return await with_signals(connection, [alarm_of(row) for row in await connection.execute(select(alarms).where(alarms.c.id.in_(ids)))])
+    return await with_signals(connection, [alarm_of(cast("Row[Any]", row)) for row in await _BY_IDS.rows(connection, list(ids))])
 
 
-async def _insert(connection: AsyncConnection, made: Sequence[Alarm]) -> set[str]:
+async def _insert(connection: DriverConnection, made: Sequence[Alarm]) -> set[str]:
     """Writes the rows of new alarms; the ids of those whose key another alarm of the tenant has, which are not written."""
     await _INSERT.many(connection, [alarm_row(alarm) for alarm in made if not alarm.key])
     keyed = [alarm for alarm in made if alarm.key]
@@ -256,12 +268,11 @@ async def _key_taken(connection: AsyncConnection, alarm: Alarm) -> bool:
     return (await connection.execute(others)).first() is not None
 
 
-async def _without(connection: AsyncConnection, fresh: Sequence[NewAlarm], refused: Collection[str]) -> list[NewAlarm]:
+async def _without(connection: DriverConnection, fresh: Sequence[NewAlarm], refused: Collection[str]) -> list[NewAlarm]:
     """Those that were not refused; the others' requests are forgotten, so that they may be made again."""
     for new in fresh:
         if new.alarm.id in refused and new.request_id:
-            mine = requests.c.tenant == new.alarm.tenant, requests.c.request_id == new.request_id
-            await connection.execute(delete(requests).where(*mine))
+            await _FORGET_REQUEST.run(connection, new.alarm.tenant, new.request_id)
     return [new for new in fresh if new.alarm.id not in refused]
 
 

@@ -22,7 +22,7 @@ from scheduler_svc.store.mapping import (
     label_rows,
     where,
 )
-from scheduler_svc.store.quotas import AlarmQuotas, give_back
+from scheduler_svc.store.quotas import AlarmQuotas, QuotaUse, give_back
 from scheduler_svc.store.signals import insert_signals, replace_signal, with_signals
 from scheduler_svc.store.sql import Fields, Statement, column_type, join_by_index
 from scheduler_svc.store.tables import alarm_labels, alarms
@@ -87,15 +87,18 @@ class SqlImportStore:
         if dry:
             async with self._database.read() as connection:
                 return (await _sorted(connection, tenant, batch, rows, revise, locked=False)).results
+        uses = list[QuotaUse]()
         try:
             async with self._database.transaction() as connection:
                 found = await _sorted(connection, tenant, batch, rows, revise, locked=True)
                 if self._quotas is not None:
-                    found.refuse(await self._quotas.admit(connection, found.created, lambda item: item[1]))
+                    found.refuse(await self._quotas.admit(connection, found.created, lambda item: item[1], uses=uses))
                 await _insert(connection, found)
                 await _change(connection, found, now=now)
         except ConstraintBroken as error:
             raise Aborted("Somebody else made an alarm of the same key at the same time.") from error
+        if self._quotas is not None:
+            self._quotas.tell(uses)
         return found.results
 
     async def page_up(self, tenant: str, *, conditions: Sequence[Condition], after: str, size: int) -> list[Alarm]:

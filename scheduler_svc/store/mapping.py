@@ -7,7 +7,6 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 from sqlalchemy import ColumnElement, Row, and_, exists
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import (
     PLAIN_FIELDS,
@@ -26,6 +25,7 @@ from scheduler_svc.domain import (
 )
 from scheduler_svc.store.sql import CHANGE, Fields, Statement, insert
 from scheduler_svc.store.tables import RUNNING_ALONE, alarm_labels, alarms, firings
+from tocsin.database import DriverConnection
 from tocsin.listing import Condition
 from tocsin.recurrence import At, Trigger
 from tocsin.stored import known
@@ -79,12 +79,12 @@ def label_rows(made: Sequence[Alarm]) -> list[tuple[str, str, str, str]]:
     return [(alarm.tenant, name, value, alarm.id) for alarm in made for name, value in alarm.labels.items()]
 
 
-async def drop_labels(connection: AsyncConnection, tenant: str, changing: Sequence[tuple[str, int]]) -> None:
+async def drop_labels(connection: DriverConnection, tenant: str, changing: Sequence[tuple[str, int]]) -> None:
     """Removes the labels of a tenant's alarms of these (id, version), before those are changed or removed."""
     await _DROP_LABELS.pairs(connection, changing, tenant)
 
 
-async def insert_labels(connection: AsyncConnection, made: Sequence[Alarm]) -> None:
+async def insert_labels(connection: DriverConnection, made: Sequence[Alarm]) -> None:
     """Writes the labels of new alarms, or of alarms whose labels were removed."""
     await _INSERT_LABELS.many(connection, label_rows(made))
 
@@ -186,12 +186,12 @@ _PRESENT: Final = Statement(
 )
 
 
-async def present(connection: AsyncConnection, ids: Sequence[str]) -> set[str]:
+async def present(connection: DriverConnection, ids: Sequence[str]) -> set[str]:
     """Those of the firings that the current transaction has inserted."""
     return {row[0] for row in await _PRESENT.rows(connection, list(ids))}
 
 
-async def still_running(connection: AsyncConnection, alarms: Sequence[str]) -> set[str]:
+async def still_running(connection: DriverConnection, alarms: Sequence[str]) -> set[str]:
     """Those of the alarms that have an unfinished firing during which their due times are skipped (overlap SKIP)."""
     return {row[0] for row in await _RUNNING.rows(connection, list(alarms))}
 

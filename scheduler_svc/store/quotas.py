@@ -6,13 +6,11 @@ themselves when it first meets the quota and then once a minute, because nobody 
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Final, TypeVar
-
-from sqlalchemy.ext.asyncio import AsyncConnection
+from typing import Final, NamedTuple, TypeVar
 
 from scheduler_svc.domain import Alarm
 from scheduler_svc.store.sql import both
-from tocsin.database import Database
+from tocsin.database import Database, DriverConnection
 from tocsin.errors import QuotaExceeded
 from tocsin.tenants.quotas import QuotaAlerts
 
@@ -31,6 +29,15 @@ _LESS: Final = both(
 )
 
 
+class QuotaUse(NamedTuple):
+    """How many alarms of its quota a tenant had, and has now."""
+
+    tenant: str
+    before: int
+    after: int
+    quota: int
+
+
 class AlarmQuotas:
     """The quotas of all tenants, as one process knows them."""
 
@@ -42,9 +49,16 @@ class AlarmQuotas:
         self._counted: dict[str, float] = {}
 
     async def admit(
-        self, connection: AsyncConnection, wanted: Iterable[Item], alarm_of: Callable[[Item], Alarm]
+        self, connection: DriverConnection, wanted: Iterable[Item], alarm_of: Callable[[Item], Alarm], *, uses: list[QuotaUse]
     ) -> dict[str, QuotaExceeded]:
-        """The new alarms that are too many, by id; the others count from now on, and nobody else makes any until the transaction ends."""
+        """The new alarms that are too many, by id; the others count from now on, and nobody else makes any until the transaction ends.
+
+        Args:
+            connection: in a transaction.
+            wanted: what is to be made.
+            alarm_of: the alarm of each.
+            uses: gets what is to be told when the transaction is committed; see `tell`.
+        """
         refused: dict[str, QuotaExceeded] = {}
         by_tenant: dict[str, list[str]] = {}
         for item in wanted:
@@ -59,11 +73,17 @@ class AlarmQuotas:
             refused |= dict.fromkeys(by_tenant[tenant][room:], QuotaExceeded.of("alarms", limit=quota, used=used))
             more = min(room, len(by_tenant[tenant]))
             await _SET.run(connection, tenant, used + more)
-            if self._alerts is not None:
-                self._alerts.used(_NAME, tenant, before=used, after=used + more, limit=quota)
+            uses.append(QuotaUse(tenant, used, used + more, quota))
         return refused
 
-    async def _used(self, connection: AsyncConnection, tenant: str) -> int:
+    def tell(self, uses: Iterable[QuotaUse]) -> None:
+        """Tells whom it concerns that a quota is nearly used up, or used up."""
+        if self._alerts is None:
+            return
+        for use in uses:
+            self._alerts.used(_NAME, use.tenant, before=use.before, after=use.after, limit=use.quota)
+
+    async def _used(self, connection: DriverConnection, tenant: str) -> int:
         """How many there are; the row is locked."""
         value = int((await _LOCK.rows(connection, tenant))[0][0])
         now = self._now()
@@ -73,13 +93,13 @@ class AlarmQuotas:
         return value
 
 
-async def give_back(connection: AsyncConnection, alarms: Iterable[Alarm]) -> None:
+async def give_back(connection: DriverConnection, alarms: Iterable[Alarm]) -> None:
     """Counts alarms that were admitted, and not made after all, or that are deleted, no more."""
     for tenant, count in sorted(Counter(alarm.tenant for alarm in alarms).items()):
         await fewer(connection, tenant, count)
 
 
-async def fewer(connection: AsyncConnection, tenant: str, count: int) -> None:
+async def fewer(connection: DriverConnection, tenant: str, count: int) -> None:
     """Counts so many alarms of the tenant less, if anybody counts."""
     await _LESS.run(connection, tenant, count)
 

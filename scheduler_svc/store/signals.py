@@ -15,7 +15,7 @@ from scheduler_svc.domain import Alarm, Firing, Origin
 from scheduler_svc.store.sql import Fields, Statement, both, insert
 from scheduler_svc.store.tables import ACTIVE, inbound, signals
 from scheduler_svc.triggers import InboundKind, Logged, Signal, SignalKind, Status, TriggerCounts, kind_of, resumed, topic_of
-from tocsin.database import Database
+from tocsin.database import Database, DriverConnection
 from tocsin.listing import Condition
 from tocsin.recurrence import Heartbeat, Micros
 from tocsin.stored import known
@@ -66,7 +66,7 @@ COUNT_UP: Final = Statement(
 """Adds to counts of tenants; in the order of tenant and name, so that two transactions never wait for each other."""
 
 
-async def insert_signals(connection: AsyncConnection, made: Sequence[Alarm]) -> set[str]:
+async def insert_signals(connection: DriverConnection, made: Sequence[Alarm]) -> set[str]:
     """Writes the rows of new alarms, or of alarms with a new trigger; the ids of those whose key another heartbeat of the tenant has."""
     rows = [_row(alarm, alarm.signal) for alarm in made if alarm.signal is not None]
     if not rows:
@@ -80,31 +80,31 @@ async def insert_signals(connection: AsyncConnection, made: Sequence[Alarm]) -> 
     return refused
 
 
-async def tell_listeners(connection: AsyncConnection, changed: Iterable[Alarm]) -> None:
+async def tell_listeners(connection: DriverConnection, changed: Iterable[Alarm]) -> None:
     """Makes every replica look anew for who waits for events, before it takes the next one."""
     tenants = {alarm.tenant for alarm in changed if kind_of(alarm.trigger) in (SignalKind.EVENT, SignalKind.PATTERN)}
     await COUNT_UP.many(connection, [(tenant, LISTENERS, 1) for tenant in sorted(tenants)])
 
 
-async def replace_signal(connection: AsyncConnection, alarm: Alarm) -> bool:
+async def replace_signal(connection: DriverConnection, alarm: Alarm) -> bool:
     """Writes the row of an alarm with a new trigger; whether its key was free."""
     await _DELETE.run(connection, alarm.id)
     return not await insert_signals(connection, [alarm])
 
 
-async def drop_signal(connection: AsyncConnection, alarm: str) -> None:
+async def drop_signal(connection: DriverConnection, alarm: str) -> None:
     """Removes the row of an alarm, and the pings that are kept of it; one that has none is left alone."""
     await _DELETE.run(connection, alarm)
     await _DELETE_PINGS.run(connection, alarm)
 
 
-async def drop_signals(connection: AsyncConnection, gone: Sequence[str]) -> None:
+async def drop_signals(connection: DriverConnection, gone: Sequence[str]) -> None:
     """As `drop_signal`, of many alarms."""
     await _DELETE_ALL.run(connection, list(gone))
     await _DELETE_ALL_PINGS.run(connection, list(gone))
 
 
-async def with_signals(connection: AsyncConnection, found: Collection[Alarm]) -> list[Alarm]:
+async def with_signals(connection: DriverConnection, found: Collection[Alarm]) -> list[Alarm]:
     """The alarms, and where those stand that wait for something from outside."""
     waiting = [alarm.id for alarm in found if not alarm.trigger.calendar]
     if not waiting:
@@ -130,7 +130,7 @@ def _with(alarm: Alarm, row: Sequence[Any] | None) -> Alarm:
     return structs.replace(alarm, signal=signal)
 
 
-async def resume_signal(connection: AsyncConnection, alarm: Alarm, *, now: Micros) -> Alarm:
+async def resume_signal(connection: DriverConnection, alarm: Alarm, *, now: Micros) -> Alarm:
     """Lets an alarm that was just resumed wait anew."""
     (found,) = await with_signals(connection, [alarm])
     if found.signal is None:

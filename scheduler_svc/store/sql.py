@@ -10,11 +10,10 @@ from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 from sqlalchemy import BigInteger, Boolean, Integer, LargeBinary, SmallInteger, Table
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
 from tocsin.config import DatabaseFeature
-from tocsin.database import lacks
+from tocsin.database import DriverConnection, lacks
 
 Fields: TypeAlias = tuple[Any, ...]
 """A row as it comes: its values in the order of the query."""
@@ -51,13 +50,13 @@ class Statement:
         object.__setattr__(self, "_counted", _count(self.postgresql))
         object.__setattr__(self, "_texts", frozenset(int(number) - 1 for number in _AS_TEXT.findall(self.postgresql)))
 
-    def of(self, connection: AsyncConnection) -> str:
+    def of(self, connection: DriverConnection) -> str:
         """The text for the connection's dialect."""
         if is_sqlite(connection):
             return self.sqlite
         return self._counted if counts(connection) else self.postgresql
 
-    async def many(self, connection: AsyncConnection, rows: Sequence[Sequence[Any]]) -> int:
+    async def many(self, connection: DriverConnection, rows: Sequence[Sequence[Any]]) -> int:
         """Runs the statement for all rows; how many rows of the table it changed."""
         if not rows:
             return 0
@@ -69,12 +68,12 @@ class Statement:
             result = await connection.exec_driver_sql(self.of(connection), arrays)
         return result.rowcount
 
-    async def rows(self, connection: AsyncConnection, *parameters: Any) -> Sequence[Fields]:
+    async def rows(self, connection: DriverConnection, *parameters: Any) -> Sequence[Fields]:
         """Runs the statement once and fetches its rows. A list is an array: SQLite gets it as JSON, for json_each."""
         found = (await connection.exec_driver_sql(self.of(connection), self._values(connection, parameters))).fetchall()
         return cast("Sequence[Fields]", found)
 
-    async def pairs(self, connection: AsyncConnection, pairs: Iterable[tuple[Any, Any]], *more: Any) -> Sequence[Fields]:
+    async def pairs(self, connection: DriverConnection, pairs: Iterable[tuple[Any, Any]], *more: Any) -> Sequence[Fields]:
         """Runs the statement once for many pairs: PostgreSQL gets two arrays, SQLite one of pairs, for json_each; then come ``more``.
 
         On SQLite join it by CROSS JOIN, which keeps the order: what the planner makes of two tables of unknown size can be quadratic.
@@ -84,11 +83,11 @@ class Statement:
             return await self.rows(connection, wanted, *more)
         return await self.rows(connection, [first for first, _ in wanted], [second for _, second in wanted], *more)
 
-    async def run(self, connection: AsyncConnection, *parameters: Any) -> int:
+    async def run(self, connection: DriverConnection, *parameters: Any) -> int:
         """Runs the statement once; how many rows it changed."""
         return (await connection.exec_driver_sql(self.of(connection), self._values(connection, parameters))).rowcount
 
-    def _values(self, connection: AsyncConnection, parameters: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _values(self, connection: DriverConnection, parameters: tuple[Any, ...]) -> tuple[Any, ...]:
         if is_sqlite(connection):
             return tuple(_encode(value).decode() if isinstance(value, list) else value for value in parameters)
         if self._texts:
@@ -120,7 +119,7 @@ def not_of(place: int) -> Statement:
     )
 
 
-def is_sqlite(connection: AsyncConnection) -> bool:
+def is_sqlite(connection: DriverConnection) -> bool:
     """Whether the connection speaks to SQLite."""
     return connection.dialect.name == "sqlite"
 
@@ -152,7 +151,7 @@ def column_type(table: Table, column: str) -> str:
     return _TYPES.get(type(table.c[column].type), "text")
 
 
-def counts(connection: AsyncConnection) -> bool:
+def counts(connection: DriverConnection) -> bool:
     """Whether changes are numbered by a counter, one transaction after the other: always on SQLite."""
     return is_sqlite(connection) or lacks(connection, DatabaseFeature.TRANSACTION_IDS)
 
@@ -169,7 +168,7 @@ _COUNT_UP = "UPDATE counters SET value = value + 1 WHERE name = 'change'"
 _TAKE_TURN = "SELECT value FROM counters WHERE name = 'change' FOR UPDATE"
 
 
-async def take_turn(connection: AsyncConnection) -> None:
+async def take_turn(connection: DriverConnection) -> None:
     """To be called first in a transaction that locks rows before it calls `begin_change`.
 
     Where a counter of PostgreSQL numbers changes, two transactions that met its row after others could wait for each other.
@@ -178,7 +177,7 @@ async def take_turn(connection: AsyncConnection) -> None:
         await connection.exec_driver_sql(_TAKE_TURN)
 
 
-async def begin_change(connection: AsyncConnection) -> None:
+async def begin_change(connection: DriverConnection) -> None:
     """Gives the transaction its number: a counter is moved on; PostgreSQL has numbered it already.
 
     The counter's row stays locked until the commit, so that numbers become visible in order.
@@ -190,7 +189,7 @@ async def begin_change(connection: AsyncConnection) -> None:
 _PLAN_ANEW = "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)"
 
 
-async def plan_anew(connection: AsyncConnection) -> None:
+async def plan_anew(connection: DriverConnection) -> None:
     """PostgreSQL plans what follows in this transaction for the tables as they are now.
 
     For a statement that it knows it may take the plan that was good for an empty table, such as the ledger of a new month; joined to a
@@ -203,7 +202,7 @@ async def plan_anew(connection: AsyncConnection) -> None:
 _BY_INDEX = "SELECT " + ", ".join(f"set_config('enable_{way}', 'off', true)" for way in ("seqscan", "hashjoin", "mergejoin", "material"))
 
 
-async def join_by_index(connection: AsyncConnection) -> None:
+async def join_by_index(connection: DriverConnection) -> None:
     """PostgreSQL looks up each row of a batch by an index in what follows in this transaction.
 
     For a batch of a thousand it would read all of a table of moderate size, and go on with that plan when the table is large. To be used

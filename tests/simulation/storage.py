@@ -9,10 +9,10 @@ import asyncio
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,10 +23,12 @@ from scheduler_svc.store import metadata
 from tests.simulation.journal import JOURNAL
 from tests.simulation.loop import Fate, Process, SimLoop, SimTask
 from tests.simulation.machine import SimClock
-from tocsin.database import Database, DatabaseUnavailable
+from tocsin.database import Database, DatabaseUnavailable, DriverConnection
 from tocsin.errors import Aborted
 
 _WIDE: Final = 20
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -241,6 +243,11 @@ class SimDatabase(Database):
         """See `tocsin.database.Database`."""
         del urgent
         return self._storage.transaction()
+
+    async def transact(self, work: Callable[[DriverConnection], Coroutine[Any, Any, T]], *, urgent: bool = False) -> T:
+        """See `tocsin.database.Database`."""
+        async with self.transaction(urgent=urgent) as connection:
+            return await work(connection)
 
     def read(self, *, snapshot: bool = False) -> Any:
         """See `tocsin.database.Database`."""

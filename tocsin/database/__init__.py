@@ -8,7 +8,7 @@ from tocsin.database.batch import GroupCommit
 from tocsin.database.connection import Database, Guard
 from tocsin.database.engine import ConnectionLimits
 from tocsin.database.errors import ConstraintBroken, DatabaseRefused, DatabaseUnavailable, DataRefused, SchemaTooNew, SchemaTooOld
-from tocsin.database.in_thread import DriverStatement
+from tocsin.database.in_thread import DriverConnection, DriverStatement, WaitsForOthers
 from tocsin.database.lookup import Lookup
 from tocsin.database.migration import (
     MigrationLimits,
@@ -31,6 +31,7 @@ __all__ = [
     "Database",
     "DatabaseRefused",
     "DatabaseUnavailable",
+    "DriverConnection",
     "DriverStatement",
     "GroupCommit",
     "Guard",
@@ -42,6 +43,7 @@ __all__ = [
     "SchemaTooOld",
     "TableNotAccountedFor",
     "TenantRows",
+    "WaitsForOthers",
     "copy_rows",
     "count_purged",
     "current",

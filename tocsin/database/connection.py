@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
@@ -24,6 +24,7 @@ from tocsin.database.engine import (
     sqlite_engine,
 )
 from tocsin.database.errors import DatabaseRefused, DatabaseUnavailable, connecting, translated
+from tocsin.database.in_thread import DriverConnection, ThreadConnection, at_once
 from tocsin.database.lookup import Fields, Lookup, LookupThread
 from tocsin.database.migration import migrate
 from tocsin.database.pooler import refuse_pooler
@@ -283,6 +284,26 @@ class Database:
             assert writer is not None  # noqa: S101  the caller asked for `dialect`
             with translated():
                 return await writer.run(work, urgent=urgent)
+
+    async def transact(self, work: Callable[[DriverConnection], Coroutine[Any, Any, T]], *, urgent: bool = False) -> T:
+        """A transaction whose work waits for nothing but its statements: on SQLite done in the thread as a whole, by the driver itself.
+
+        There it costs half of what `transaction` does, and the event loop waits once. It runs in another thread: it may touch what
+        belongs to nobody else meanwhile, and it reads no context of the caller.
+
+        Args:
+            work: what to do between BEGIN and COMMIT.
+            urgent: as in `transaction`.
+
+        Raises:
+            DatabaseUnavailable: as `transaction`.
+            Aborted: as `transaction`.
+            WaitsForOthers: the work waits for something else; nothing is committed.
+        """
+        if self.dialect == "sqlite":
+            return await self.in_thread(lambda driver: at_once(work(ThreadConnection(driver))), urgent=urgent)
+        async with self.transaction(urgent=urgent) as connection:
+            return await work(connection)
 
     @asynccontextmanager
     async def read(self, *, snapshot: bool = False) -> AsyncGenerator[AsyncConnection]:

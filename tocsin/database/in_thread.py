@@ -1,13 +1,90 @@
 """Transactions of SQLite that are done as a whole in the thread of its writer, so that the event loop waits once."""
 
 import sqlite3
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from sqlalchemy import ClauseElement
 from sqlalchemy.dialects.sqlite import dialect
+from sqlalchemy.engine import IteratorResult
+from sqlalchemy.engine.result import SimpleResultMetaData
 
 T = TypeVar("T")
+
+_DIALECT: Final = dialect()
+
+
+class _NamedDialect(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+class DriverConnection(Protocol):
+    """What runs statements in the words of the database's driver: a connection of SQLAlchemy, or `ThreadConnection`."""
+
+    @property
+    def dialect(self) -> _NamedDialect:
+        """Says by its name which database it is: "sqlite" or "postgresql"."""
+        ...
+
+    async def exec_driver_sql(self, statement: str, parameters: Any = None, /) -> Any:
+        """Runs a statement, once with a tuple of values, or once for each tuple of a list: a `ThreadResult`, or one of SQLAlchemy's."""
+        ...
+
+
+class ThreadConnection:
+    """A `DriverConnection` for work in SQLite's own thread: a statement is done as it is called, and nobody waits."""
+
+    dialect = _DIALECT
+
+    def __init__(self, driver: sqlite3.Connection) -> None:
+        """Takes a connection in a transaction."""
+        self._driver = driver
+
+    async def exec_driver_sql(self, statement: str, parameters: Any = None, /) -> "ThreadResult":
+        """Runs a statement: once with a tuple of values, or once for each tuple of a list.
+
+        Raises:
+            sqlite3.Error: it failed.
+        """
+        if isinstance(parameters, list):
+            return ThreadResult(self._driver.executemany(statement, cast("list[tuple[Any, ...]]", parameters)))
+        return ThreadResult(self._driver.execute(statement, parameters or ()))
+
+
+class ThreadResult:
+    """What a statement of a `ThreadConnection` did."""
+
+    def __init__(self, cursor: sqlite3.Cursor) -> None:
+        """Takes all rows, so that nothing stays open."""
+        try:
+            self._columns = [column[0] for column in cursor.description or ()]
+            self._rows: list[Any] = cursor.fetchall() if self._columns else []
+            self.rowcount = cursor.rowcount
+        finally:
+            cursor.close()
+
+    def fetchall(self) -> Sequence[Any]:
+        """Its rows, each of which knows its columns by name."""
+        return IteratorResult[Any](SimpleResultMetaData(self._columns), iter(self._rows)).fetchall() if self._rows else []
+
+
+def at_once(work: Coroutine[Any, Any, T]) -> T:
+    """What ``work`` gives, which waits for nothing.
+
+    Raises:
+        WaitsForOthers: it does.
+    """
+    try:
+        work.send(None)
+    except StopIteration as end:
+        return end.value
+    work.close()
+    raise WaitsForOthers("The work of a transaction waits for something else than its own statements.")
+
+
+class WaitsForOthers(RuntimeError):
+    """The work of a transaction waits for something else than its own statements."""
 
 
 def in_transaction(work: Callable[[sqlite3.Connection], T], driver: sqlite3.Connection) -> T:

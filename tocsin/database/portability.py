@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tocsin.config.features import DatabaseFeature
+from tocsin.database.in_thread import DriverConnection
 
 LOCK_TABLE: Final = "tocsin_migration_lock"
 """Has one row, which who migrates locks where advisory locks exclude nobody."""
@@ -17,7 +18,7 @@ def options(without: frozenset[DatabaseFeature]) -> dict[str, frozenset[Database
     return {_WITHOUT: without}
 
 
-def lacks(connection: AsyncConnection | Connection, feature: DatabaseFeature) -> bool:
+def lacks(connection: AsyncConnection | Connection | DriverConnection, feature: DatabaseFeature) -> bool:
     """Whether the connection's database is used without a feature."""
     known = connection.sync_connection if isinstance(connection, AsyncConnection) else connection
-    return known is not None and feature in known.get_execution_options().get(_WITHOUT, ())
+    return isinstance(known, Connection) and feature in known.get_execution_options().get(_WITHOUT, ())

@@ -3,11 +3,17 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from scheduler_svc.domain import Alarm
 from scheduler_svc.ports import ImportedAlarm, NewAlarm
 from scheduler_svc.store import AlarmQuotas, SqlAlarmCounts, SqlAlarmStore, SqlImportStore
 from tests.integration.scheduler.stores import NOW, Stores, alarm
+from tocsin.alerts import AlertKind
+from tocsin.database import ConstraintBroken
 from tocsin.errors import QuotaExceeded, TocsinError
+from tocsin.tenants.quotas import QuotaAlerts
+from tocsin.testing.alerts import RecordedAlerts
 from tocsin.testing.clock import FakeClock
 
 
@@ -16,7 +22,9 @@ class Replica:
 
     def __init__(self, stores: Stores, clock: FakeClock, quota: int) -> None:
         self.quota = quota
-        quotas = AlarmQuotas(lambda tenant: self.quota if tenant == "t1" else 0, now=clock.monotonic)
+        self.alerts = RecordedAlerts()
+        alerts = QuotaAlerts(self.alerts)
+        quotas = AlarmQuotas(lambda tenant: self.quota if tenant == "t1" else 0, now=clock.monotonic, alerts=alerts)
         self.alarms = SqlAlarmStore(stores.database, quotas)
         self.imports = SqlImportStore(stores.database, quotas)
 
@@ -71,6 +79,21 @@ async def test_a_quota_that_was_lifted_counts_anew(stores: Stores, clock: FakeCl
     assert await other.create(alarm(), alarm()) == [None, None]
     await clock.advance(60)
     assert await replica.create(alarm()) == [QuotaExceeded]
+
+
+async def test_a_quota_that_is_used_up_is_told_once(stores: Stores, clock: FakeClock) -> None:
+    """At four fifths and at the end, by either way to make alarms; not for what is rolled back, and not again for what is refused."""
+    replica = Replica(stores, clock, quota=5)
+    kept = alarm()
+    await replica.create(kept, alarm(), alarm())
+    with pytest.raises(ConstraintBroken):
+        await replica.create(alarm(), kept)
+    assert replica.alerts.all == []
+    await replica.load(alarm())
+    assert [each.kind for each in replica.alerts.all] == [AlertKind.QUOTA_NEAR]
+    await replica.create(alarm(), alarm())
+    await replica.create(alarm())
+    assert [each.kind for each in replica.alerts.all] == [AlertKind.QUOTA_NEAR, AlertKind.QUOTA_REACHED]
 
 
 async def test_usage_is_shown(stores: Stores) -> None:
