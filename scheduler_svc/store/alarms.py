@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, cast
+from typing import Final
 
-from sqlalchemy import ColumnElement, Row, delete, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import (
@@ -19,13 +19,13 @@ from scheduler_svc.domain import (
 from scheduler_svc.ports import AlarmHead, NewAlarm, Page
 from scheduler_svc.store.alarm_pages import find_heads, find_page
 from scheduler_svc.store.history import keep_rules, lock_versions, locked_version
-from scheduler_svc.store.mapping import ALARM_COLUMNS, alarm_of, alarm_row, drop_labels, insert_labels
+from scheduler_svc.store.mapping import ALARM_COLUMNS, alarm_of, alarm_of_fields, alarm_row, drop_labels, insert_labels
 from scheduler_svc.store.quotas import AlarmQuotas, QuotaUse, fewer, give_back
-from scheduler_svc.store.signals import drop_signal, drop_signals, insert_signals, replace_signal, resume_signal, with_signals
+from scheduler_svc.store.signals import drop_signal, drop_signals, insert_signals, replace_signal, resume_signal, with_signal, with_signals
 from scheduler_svc.store.sql import Statement, both, insert, join_by_index
 from scheduler_svc.store.tables import alarms, requests
 from scheduler_svc.triggers import HeartbeatKeyTaken
-from tocsin.database import Database, DriverConnection
+from tocsin.database import Database, DriverConnection, Lookup
 from tocsin.errors import TocsinError
 from tocsin.listing import Condition
 from tocsin.recurrence import Micros
@@ -35,6 +35,9 @@ _INSERT_KEYED: Final = insert(alarms, ALARM_COLUMNS, ignore=True)
 _THERE: Final = Statement(
     sqlite="SELECT id FROM alarms WHERE id IN (SELECT value FROM json_each(?1))",
     postgresql="SELECT id FROM alarms WHERE id = ANY($1::text[])",
+)
+_GET: Final = Lookup(
+    select(*(alarms.c[name] for name in ALARM_COLUMNS)).where(alarms.c.id == bindparam("in_id"), alarms.c.tenant == bindparam("in_tenant"))
 )
 _BY_IDS: Final = Statement(
     sqlite=f"SELECT {', '.join(ALARM_COLUMNS)} FROM alarms WHERE id IN (SELECT value FROM json_each(?1))",
@@ -122,11 +125,10 @@ class SqlAlarmStore:
         return stored[0]
 
     async def get(self, tenant: str, alarm_id: str) -> Alarm:
-        async with self._database.read() as connection:
-            row = (await connection.execute(select(alarms).where(alarms.c.id == alarm_id, alarms.c.tenant == tenant))).one_or_none()
-            if row is None:
-                raise AlarmNotFound
-            return (await with_signals(connection, [alarm_of(row)]))[0]
+        found = await self._database.lookup(_GET, {"in_id": alarm_id, "in_tenant": tenant})
+        if not found:
+            raise AlarmNotFound
+        return await with_signal(self._database, alarm_of_fields(found[0]))
 
     async def page(self, tenant: str, *, conditions: Sequence[Condition], before: str | None, size: int) -> Page:
         async with self._database.read() as connection:
@@ -242,7 +244,7 @@ async def _change(
 async def _by_ids(connection: DriverConnection, ids: Sequence[str]) -> list[Alarm]:
     if not ids:
         return []
-    return await with_signals(connection, [alarm_of(cast("Row[Any]", row)) for row in await _BY_IDS.rows(connection, list(ids))])
+    return await with_signals(connection, [alarm_of_fields(row) for row in await _BY_IDS.rows(connection, list(ids))])
 
 
 async def _insert(connection: DriverConnection, made: Sequence[Alarm]) -> set[str]:

@@ -1,6 +1,7 @@
 """Alarms and firings as rows, conditions on them, and the labels of alarms."""
 
 import json
+from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter, eq, ge, gt, le, lt, ne
 from typing import Any, Final, TypeVar
@@ -120,6 +121,14 @@ def alarm_row(alarm: Alarm, *, rule: str | None = None) -> tuple[Any, ...]:
         _labels(alarm.labels),
         "" if alarm.retry is None else alarm.retry.encode(),
     )
+
+
+_AlarmRow: Any = namedtuple("_AlarmRow", ALARM_COLUMNS)  # pyright: ignore[reportUntypedNamedTuple]  its fields are those of the table
+
+
+def alarm_of_fields(fields: Sequence[Any]) -> Alarm:
+    """The alarm in the values of `ALARM_COLUMNS`, as a driver gives them; see `alarm_of`."""
+    return alarm_of(_AlarmRow._make(fields))
 
 
 def alarm_of(row: Row[Any]) -> Alarm:

@@ -8,14 +8,14 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from msgspec import structs
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import Alarm, Firing, Origin
 from scheduler_svc.store.sql import Fields, Statement, both, insert
 from scheduler_svc.store.tables import ACTIVE, inbound, signals
 from scheduler_svc.triggers import InboundKind, Logged, Signal, SignalKind, Status, TriggerCounts, kind_of, resumed, topic_of
-from tocsin.database import Database, DriverConnection
+from tocsin.database import Database, DriverConnection, Lookup
 from tocsin.listing import Condition
 from tocsin.recurrence import Heartbeat, Micros
 from tocsin.stored import known
@@ -51,6 +51,7 @@ _READ: Final = Statement(
     sqlite=f"{_SIGNAL} WHERE s.alarm IN (SELECT value FROM json_each(?1))",
     postgresql=f"{_SIGNAL} WHERE s.alarm = ANY($1::text[])",
 )
+_OF_ALARM: Final = Lookup(text(f"{_SIGNAL} WHERE s.alarm = :in_alarm"))
 SET_SIGNAL_STATE: Final = both("UPDATE signals SET status = $2, since = $3 WHERE alarm = $1")
 _BEGIN_ANEW: Final = both("UPDATE signals SET status = $2, since = $3, started_at = NULL, run_id = '' WHERE alarm = $1")
 SET_DUE: Final = both("UPDATE alarms SET next_fire_at = $2 WHERE id = $1")
@@ -111,6 +112,14 @@ async def with_signals(connection: DriverConnection, found: Collection[Alarm]) -
         return list(found)
     stored = {row[0]: row for row in await _READ.rows(connection, waiting)}
     return [_with(alarm, stored.get(alarm.id)) for alarm in found]
+
+
+async def with_signal(database: Database, alarm: Alarm) -> Alarm:
+    """The alarm, and where it stands if it waits for something from outside; by itself, and for a fraction of the cost."""
+    if alarm.trigger.calendar:
+        return alarm
+    found = await database.lookup(_OF_ALARM, {"in_alarm": alarm.id})
+    return _with(alarm, found[0] if found else None)
 
 
 def _with(alarm: Alarm, row: Sequence[Any] | None) -> Alarm:

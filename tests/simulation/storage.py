@@ -9,7 +9,7 @@ import asyncio
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
@@ -23,7 +23,7 @@ from scheduler_svc.store import metadata
 from tests.simulation.journal import JOURNAL
 from tests.simulation.loop import Fate, Process, SimLoop, SimTask
 from tests.simulation.machine import SimClock
-from tocsin.database import Database, DatabaseUnavailable, DriverConnection
+from tocsin.database import Database, DatabaseUnavailable, DriverConnection, Lookup
 from tocsin.errors import Aborted
 
 _WIDE: Final = 20
@@ -252,6 +252,11 @@ class SimDatabase(Database):
     def read(self, *, snapshot: bool = False) -> Any:
         """See `tocsin.database.Database`."""
         return self._storage.read()
+
+    async def lookup(self, query: Lookup, values: Mapping[str, Any]) -> Sequence[Any]:
+        """See `tocsin.database.Database`."""
+        async with self.read() as connection:
+            return (await connection.exec_driver_sql(query.sqlite, values)).fetchall()
 
 
 class SimConnection:
