@@ -1,12 +1,13 @@
 """The audit log: a chain of entries for each tenant."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Final
 
-from sqlalchemy import ColumnElement, RowMapping, delete, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_svc.domain import AuditHead, AuditLogNotFound, ChainState, StoredEntry
@@ -16,10 +17,12 @@ from auth_svc.store.rows import Queries
 from auth_svc.store.tables import installation
 from tocsin.audit_log import GENESIS, AuditEntry, chained
 from tocsin.clock import to_micros
-from tocsin.database import count_purged, insert_ignore
+from tocsin.database import copy_rows, count_purged, insert_ignore
 from tocsin.listing import Condition
 
 _FIELDS: Final = tuple(field.name for field in fields(AuditEntry) if field.name not in ("tenant", "id", "time"))
+_COLUMNS: Final = (*_FIELDS, "tenant", "number", "id", "at", "hash")
+_said: Final[Callable[[AuditEntry], tuple[object, ...]]] = attrgetter(*_FIELDS)
 
 
 class AuditQueries(Queries):
@@ -113,25 +116,17 @@ async def _append(connection: AsyncConnection, tenant: str, entries: Sequence[Au
     known = set(
         (await connection.execute(select(audit_logs.c.id).where(audit_logs.c.tenant == tenant, audit_logs.c.id.in_(ids)))).scalars()
     )
-    rows: list[Mapping[str, object]] = []
+    rows: list[tuple[object, ...]] = []
     for entry in entries:
         if entry.id in known:
             continue
         known.add(entry.id)
         number += 1
-        row = _row(tenant, number, entry, last)
-        last = str(row["hash"])
-        rows.append(row)
+        last = chained(last, number, entry if entry.tenant == tenant else replace(entry, tenant=tenant))
+        rows.append((*_said(entry), tenant, number, entry.id, entry.time, last))
     if rows:
-        await connection.execute(insert(audit_logs), rows)
+        await copy_rows(connection, audit_logs, _COLUMNS, rows)
         await connection.execute(update(audit_chains).where(audit_chains.c.tenant == tenant).values(number=number, hash=last))
-
-
-def _row(tenant: str, number: int, entry: AuditEntry, previous: str) -> dict[str, object]:
-    row: dict[str, object] = {name: getattr(entry, name) for name in _FIELDS}
-    row |= {"tenant": tenant, "number": number, "id": entry.id, "at": entry.time}
-    row["hash"] = chained(previous, number, entry if entry.tenant == tenant else replace(entry, tenant=tenant))
-    return row
 
 
 def _new_chain(tenant: str) -> dict[str, object]:

@@ -8,6 +8,8 @@ from typing import Final
 GENESIS: Final = "0" * 64
 """What stands in place of the hash before the first entry."""
 
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
@@ -73,4 +75,4 @@ def chained(previous: str, number: int, entry: AuditEntry) -> str:
         entry.trace_id,
         entry.count,
     )
-    return hashlib.sha256(json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(_encode(parts).encode()).hexdigest()
