@@ -70,7 +70,7 @@ class MeshSettings(Settings):
     tls_ca_file: Path = Field(default=Path("{state_dir}/pki/ca.pem"), description="Certificates (PEM) of the authorities that are trusted.")
     tls_cert_file: Path = Field(default=Path("{state_dir}/pki/{service}.pem"), description="This service's certificate chain (PEM).")
     tls_key_file: Path = Field(default=Path("{state_dir}/pki/{service}-key.pem"), description="This service's private key (PEM).")
-    auth_target: str = Field(default="127.0.0.1:9001", description="gRPC target of auth_svc, such as host:port or dns:///host:port.")
+    auth_target: str = Field(default="127.0.0.1:9001", description="gRPC target of auth_svc: host:port, dns:///host:port; or a list of them with zones.")
     scheduler_target: str = Field(default="127.0.0.1:9002", description="gRPC target of scheduler_svc.")
     processor_target: str = Field(default="127.0.0.1:9003", description="gRPC target of processor_svc.")
     mailer_target: str = Field(default="127.0.0.1:9004", description="gRPC target of mailer_svc.")
@@ -117,6 +117,9 @@ class MeshSettings(Settings):
         default=None, description="Rules that change policies of the mesh at run time (docs/mesh.md); watched."
     )
     keepalive_seconds: float = Field(default=30.0, ge=1, description="Interval of keepalive pings on idle connections.")
+    zone: str = Field(
+        default="", description="Where this process runs, such as eu-central-1a; calls prefer endpoints whose target says the same."
+    )
 
     @property
     def service_targets(self) -> Mapping[str, str]:

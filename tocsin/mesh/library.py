@@ -182,13 +182,15 @@ class ServiceProcess:
         client_interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
         server_interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
         policy_file: Path | None = None,
+        zone: str = "",
     ) -> None:
         """Prepares everything; nothing listens and nothing connects.
 
         Args:
             service: its name: on its certificate, in traces and in metrics.
             contract: descriptors of what it serves and of what it calls.
-            targets: gRPC targets of the services that it calls, such as ``dns:///names:50052``, by name.
+            targets: gRPC targets of the services that it calls, such as ``dns:///names:50052``, by name; or lists of them, each with the
+                zone of its endpoints: ``dns:///names.a:50052;zone=a,dns:///names.b:50052;zone=b``.
             tls: of every connection; without it they are not secured. Methods with ``callers`` refuse everybody unless it is mutual.
             verifier: verifies tokens of users; without one no method may ask for a scope.
             host: address to listen on.
@@ -202,6 +204,7 @@ class ServiceProcess:
             client_interceptors: of grpc.aio; they see each attempt, as it goes on the wire.
             server_interceptors: of grpc.aio; they see each call that the mesh has let pass, directly before its handler.
             policy_file: rules that change policies, access and rates while the process runs (docs/mesh.md); looked at each second.
+            zone: where this process runs; calls prefer endpoints there, as long as they are enough.
 
         Raises:
             PolicyError: the contract asks for what makes no sense.
@@ -210,7 +213,7 @@ class ServiceProcess:
         if problems := [*_problems(otlp_endpoint, trace_sample_ratio), *_missing(tls=tls is not None, otlp=otlp_endpoint is not None)]:
             raise ConfigError(problems)
         given: dict[str, Any] = {"host": host, "metrics_port": metrics_port, "otlp_endpoint": otlp_endpoint, "drain_seconds": drain_seconds}
-        given |= _files_of(tls) | {"mesh_policy_file": policy_file, "trace_sample_ratio": trace_sample_ratio}
+        given |= _files_of(tls) | {"mesh_policy_file": policy_file, "trace_sample_ratio": trace_sample_ratio, "zone": zone}
         self._tls = tls
         self._settings = ProcessOptions(**given)
         self.service = service

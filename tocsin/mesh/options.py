@@ -136,6 +136,11 @@ class MeshOptions(IdentityOptions, BulkheadOptions, ConnectionOptions, Protocol)
         ...
 
     @property
+    def zone(self) -> str:
+        """Where this process runs: calls prefer endpoints there; empty: they prefer none."""
+        ...
+
+    @property
     def service_targets(self) -> Mapping[str, str]:
         """gRPC targets of the services that are called, by name."""
         ...
@@ -174,6 +179,7 @@ class ProcessOptions:
     shed_lag_seconds: float = 0.5
     faults_enabled: bool = False
     mesh_policy_file: Path | None = None
+    zone: str = ""
     service_targets: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def setting_name(self, field: str) -> str:

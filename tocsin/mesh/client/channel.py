@@ -12,6 +12,7 @@ from tocsin.mesh.client.balancing import EndpointLoad
 from tocsin.mesh.client.calls import StreamStream, StreamUnary, UnaryStream, UnaryUnary
 from tocsin.mesh.client.direct_call import direct
 from tocsin.mesh.client.method import Method, Pick, Picker, Target, Wire
+from tocsin.mesh.client.preference import Preference
 from tocsin.mesh.client.recovery import Recovery
 from tocsin.mesh.client.replicas import Replicas
 from tocsin.mesh.policy import Balance, MethodKind, MethodPolicy, PolicyError
@@ -62,6 +63,7 @@ class MeshChannel(grpc.aio.Channel):
         dial: Dial,
         replicas: "Replicas[MeshChannel] | None",
         now: Callable[[], float],
+        preference: Callable[[], Preference | None] = lambda: None,
     ) -> None:
         """Connects nothing.
 
@@ -71,8 +73,10 @@ class MeshChannel(grpc.aio.Channel):
             dial: makes connections.
             replicas: of the service, with a channel each; None for a channel to one of them.
             now: monotonic seconds.
+            preference: makes what tells which replicas a method prefers; None where there is no difference.
         """
         self._now = now
+        self._preference = preference
         self._target = target
         self._replicas = replicas
         self._methods = methods
@@ -111,7 +115,9 @@ class MeshChannel(grpc.aio.Channel):
         if found is None:
             shared = self.way(key)
             replicated = self._replicas is not None and not shared.method.policy.is_control
-            picker = _ReplicaPicker(shared, self._replicas, key) if self._replicas is not None and replicated else Picker(shared)
+            picker = Picker(shared)
+            if self._replicas is not None and replicated:
+                picker = _ReplicaPicker(shared, self._replicas, key, self._preference())
             found = self._callables[key] = _CALLS[kind](picker)
         return found
 
@@ -263,10 +269,13 @@ class _Connection:
 class _ReplicaPicker(Picker):
     """Picks a replica for each attempt at one method."""
 
-    __slots__ = ("_key", "_replicas")
+    __slots__ = ("_key", "_preference", "_replicas")
 
-    def __init__(self, shared: Pick, replicas: Replicas[MeshChannel], key: tuple[MethodKind, str, Any, Any]) -> None:
+    def __init__(
+        self, shared: Pick, replicas: Replicas[MeshChannel], key: tuple[MethodKind, str, Any, Any], preference: Preference | None
+    ) -> None:
         super().__init__(shared)
+        self._preference = preference
         self._replicas = replicas
         self._key = key
 
@@ -278,7 +287,7 @@ class _ReplicaPicker(Picker):
         policy = self.shared.method.policy
         weighed = policy.kind is MethodKind.UNARY_UNARY and policy.balance is Balance.LEAST_REQUEST
         cost = self._cost if weighed else None
-        found = await self._replicas.pick(tried, connection=self._connection, admits=self._admits, cost=cost)
+        found = await self._replicas.pick(tried, connection=self._connection, admits=self._admits, cost=cost, preference=self._preference)
         return self.shared if found is None else found.way(self._key)
 
     def _connection(self, replica: MeshChannel) -> "_Connection":

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-import socket
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -13,12 +13,14 @@ from tocsin.clock import Clock
 from tocsin.errors import ConfigError, Unavailable
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client.channel import MeshChannel
+from tocsin.mesh.client.endpoints import ServiceEndpoints
 from tocsin.mesh.client.foreign import ForeignService, Presence, TlsFiles, presence
 from tocsin.mesh.client.method import Target
 from tocsin.mesh.client.options import channel_options
+from tocsin.mesh.client.preference import Preference
 from tocsin.mesh.client.renewal import ChannelRenewal, Key
 from tocsin.mesh.client.replicas import Replicas
-from tocsin.mesh.client.targets import canonical, fixed_endpoints, problems, resolved_name
+from tocsin.mesh.client.targets import LABEL_FORM, is_label, problems
 from tocsin.mesh.client.throttle import Throttle
 from tocsin.mesh.identity import Identity, Keyring
 from tocsin.mesh.live_policy import LivePolicies
@@ -41,10 +43,6 @@ _RETRIES = 2000.0
 
 class MeshStopped(Unavailable):
     """This process is stopping."""
-
-
-class NotResolved(Unavailable):
-    """The address of the service cannot be resolved."""
 
 
 class Mesh:
@@ -104,6 +102,7 @@ class Mesh:
         export_policy_file(telemetry.registry, lambda: self.policies.problem)
         self._budgets: dict[str, RetryBudget] = {}
         self._channels: dict[Key, MeshChannel] = {}
+        self._endpoints: dict[str, ServiceEndpoints] = {}
         self._renewal = self._make_renewal()
         self._stopped = False
 
@@ -146,8 +145,8 @@ class Mesh:
         return found
 
     def _open(self, service: str, endpoint: str | None) -> MeshChannel:
-        address = endpoint or self._target(service)
-        uri = canonical(self._target(service))
+        known = self._known_endpoints(service)
+        address, uri = endpoint or known.dialled, known.uri
         target = Target(
             service=service,
             uri=uri,
@@ -167,7 +166,14 @@ class Mesh:
             dial=lambda checked: self._dial(service, address, checked=checked),
             replicas=self._replicas(service) if endpoint is None else None,
             now=self._clock.monotonic,
+            preference=lambda: self._preference(known),
         )
+
+    def _preference(self, known: ServiceEndpoints) -> Preference | None:
+        zone = self._settings.zone if self._settings.zone in known.zones else ""
+        if not zone:
+            return None
+        return Preference(zone=zone, labels=lambda: known.labels, now=_loop_time, draw=random.random)
 
     @property
     def foreign(self) -> Sequence[str]:
@@ -212,12 +218,21 @@ class Mesh:
         async def endpoints() -> Sequence[str]:
             return await self.endpoints(service)
 
+        known = self._known_endpoints(service)
         return Replicas(
             endpoints=endpoints,
             channel=lambda address: self.channel(service, endpoint=address),
-            fixed=fixed_endpoints(self._target(service)),
+            fixed=known.fixed,
             now=self._clock.monotonic,
+            whole=known.whole,
         )
+
+    def _known_endpoints(self, service: str) -> ServiceEndpoints:
+        target = self._target(service)
+        found = self._endpoints.get(service)
+        if found is None or found.target != target:
+            found = self._endpoints[service] = ServiceEndpoints(service=service, target=target)
+        return found
 
     def _target(self, service: str) -> str:
         if (foreign := self._foreign.get(service)) is not None:
@@ -242,7 +257,8 @@ class Mesh:
             options = channel_options(self._settings, server_name=foreign.server_name, checked=checked)
             return foreign.dial(address, options, self._interceptors)
         if self._server_tls is not None:
-            options = channel_options(self._settings, server_name=resolved_name(self._target(service)), checked=checked)
+            server_name = self._known_endpoints(service).server_name(address)
+            options = channel_options(self._settings, server_name=server_name, checked=checked)
             return grpc.aio.secure_channel(address, self._server_tls.credentials(), options=options, interceptors=self._interceptors)
         options = channel_options(self._settings, server_name=service, checked=checked)
         if self._keyring is None:
@@ -257,19 +273,7 @@ class Mesh:
             LookupError: there is no target for the service.
             NotResolved: its name has no address now.
         """
-        target = self._target(service)
-        fixed = fixed_endpoints(target)
-        if fixed is not None:
-            return fixed
-        name = target.removeprefix("dns:").rpartition("/")[2]
-        host, _, port = name.rpartition(":")
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
-        except (OSError, ValueError) as error:
-            raise NotResolved(f"{service}: the target {target} cannot be resolved", metadata={"target": service}) from error
-        return sorted(
-            {f"[{address[0]}]:{address[1]}" if family is socket.AF_INET6 else f"{address[0]}:{address[1]}" for family, *_, address in found}
-        )
+        return await self._known_endpoints(service).resolve()
 
     @property
     def durations(self) -> Iterable[Durations]:
@@ -284,6 +288,8 @@ class Mesh:
         """
         if wrong := list(problems({**self._targets, **{name: service.target for name, service in self._foreign.items()}}, os.environ)):
             raise ConfigError(wrong)
+        if self._settings.zone and not is_label(self._settings.zone):
+            raise ConfigError([f"{self._settings.setting_name('zone')}: {self._settings.zone!r} is no name of a zone: {LABEL_FORM}"])
         if self._keyring is not None:
             self._keyring.current()
         if self._server_tls is not None:
@@ -302,3 +308,7 @@ class Mesh:
         probes, self._probes = self._probes, {}
         await asyncio.gather(*(probe.close(None) for probe in probes.values()))
         await asyncio.gather(*(channel.close(_GRACE) for channel in self._channels.values()))
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,13 +1,13 @@
 """The replicas of one service, and which of them gets the next attempt.
 
 Each replica has a connection and breakers of its own, so that a bad one of two closes no way to the good one. An attempt goes to a replica
-that serves and whose breaker lets it pass: to the less costly of two (`tocsin.mesh.client.balancing`), or to the next in turn.
-A further attempt of the same call goes to another replica.
+that serves and whose breaker lets it pass: to the less costly of two (`tocsin.mesh.client.balancing`), or to the next in turn; first among
+those that are preferred (`tocsin.mesh.client.preference`). A further attempt of the same call goes to another replica.
 """
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Final, Generic, TypeVar
 
@@ -15,6 +15,7 @@ import grpc
 
 from tocsin.errors import TocsinError
 from tocsin.mesh.client.balancing import SlowStart, cheaper
+from tocsin.mesh.client.preference import Preference
 from tocsin.mesh.client.recovery import Connection
 
 _KNOWN_SECONDS: Final = 5.0
@@ -42,6 +43,7 @@ class Replicas(Generic[R]):
         fixed: Sequence[str] | None,
         now: Callable[[], float],
         draw: Callable[[], float] = random.random,
+        whole: bool = True,
     ) -> None:
         """Connects nothing.
 
@@ -51,8 +53,11 @@ class Replicas(Generic[R]):
             fixed: the addresses, when they never change.
             now: monotonic seconds, by which replicas are warmed up.
             draw: gives a number from 0 to 1, less than 1.
+            whole: whether the way that all replicas share leads to each of them.
         """
-        self._draw = draw
+        self._whole = whole
+        self._least = 2 if whole else 1
+        self.draw = draw
         self._slow_start = SlowStart(now)
         self._endpoints = endpoints
         self._channel = channel
@@ -64,7 +69,7 @@ class Replicas(Generic[R]):
     @property
     def balanced(self) -> bool:
         """Whether there is a choice, or the addresses have to be resolved again before anybody can say."""
-        return len(self._known) > 1 or (self._until != float("inf") and self._now() >= self._until)
+        return len(self._known) >= self._least or (self._until != float("inf") and self._now() >= self._until)
 
     async def pick(
         self,
@@ -73,6 +78,7 @@ class Replicas(Generic[R]):
         connection: Callable[[R], Connection],
         admits: Callable[[R], bool],
         cost: Callable[[R], float] | None = None,
+        preference: Preference | None = None,
     ) -> R | None:
         """The replica for one attempt.
 
@@ -81,62 +87,79 @@ class Replicas(Generic[R]):
             connection: the connection to a replica that the attempt would take.
             admits: whether the breaker of a replica lets the attempt pass.
             cost: what one more call would cost at a replica, in seconds; None for taking turns.
+            preference: which replicas come first; None for no difference.
 
         Returns:
             A replica that serves; one that ``admits`` refuses only when no other serves. None when there is no choice, or none serves yet:
             then the way that all replicas share must do.
         """
         known = await self._resolve()
-        if len(known) < 2:
+        if len(known) < self._least:
             return None
-        left = self._in_order(known, tried, drawn=cost is not None)
+        self._turn += 1
+        left: Sequence[Sequence[str]]
+        if preference is None:
+            left = (self._in_order(known, tried, drawn=cost is not None),)
+        else:
+            groups = preference.groups(known, tried, lambda name: self._takes(name, connection, admits))
+            left = [self._in_order(group, (), drawn=cost is not None) for group in groups if group]
         found = self._chosen(left, connection, admits, cost)
         if found is None and (awaited := self._awaited(left, connection)):
             await self._wait(*awaited)
             found = self._chosen(left, connection, admits, cost)
         if found is None:
-            return None
+            return None if self._whole else self._channel(known[self._turn % len(known)])
         self._served = self._now()
         tried.add(found)
         return self._channel(found)
 
-    def _in_order(self, known: Sequence[str], tried: set[str], *, drawn: bool) -> list[str]:
+    def _takes(self, name: str, connection: Callable[[R], Connection], admits: Callable[[R], bool]) -> bool:
+        """Whether a replica serves, and its breaker lets attempts pass."""
+        replica = self._channel(name)
+        return connection(replica).get_state(try_to_connect=True) is _READY and admits(replica)
+
+    def _in_order(self, known: Sequence[str], tried: Collection[str], *, drawn: bool) -> list[str]:
         """The replicas that are left, beginning with the next in turn, or with two that are drawn."""
-        self._turn += 1
-        start = int(self._draw() * len(known)) if drawn else self._turn % len(known)
+        start = int(self.draw() * len(known)) if drawn else self._turn % len(known)
         left = [name for name in (*known[start:], *known[:start]) if name not in tried]
         if drawn and len(left) > 2:
-            other = 1 + int(self._draw() * (len(left) - 1))
+            other = 1 + int(self.draw() * (len(left) - 1))
             left[1], left[other] = left[other], left[1]
         return left
 
     def _chosen(
         self,
-        names: Sequence[str],
+        groups: Sequence[Sequence[str]],
         connection: Callable[[R], Connection],
         admits: Callable[[R], bool],
         cost: Callable[[R], float] | None,
     ) -> str | None:
-        """The replica that the attempt goes to, of those in order; None when none serves."""
+        """The replica that the attempt goes to, of the first group of which one serves; None when none does."""
         wanted = 1 if cost is None and not self._slow_start.ongoing else 2
-        found = self._serving(names, connection, admits, wanted)
-        if len(found) < 2:
-            return found[0] if found else None
-        one, other = found
+        refused: str | None = None
+        for names in groups:
+            found, held_back = self._serving(names, connection, admits, wanted)
+            if found:
+                return found[0] if len(found) < 2 else self._of_two(found, cost)
+            refused = refused or held_back
+        return refused
+
+    def _of_two(self, names: Sequence[str], cost: Callable[[R], float] | None) -> str:
+        one, other = names
         if cost is None:
-            return one if self._draw() * self._warmer(one, other) < self._slow_start.warmth(one) else other
+            return one if self.draw() * self._warmer(one, other) < self._slow_start.warmth(one) else other
         first, second = cost(self._channel(one)), cost(self._channel(other))
         if self._slow_start.ongoing:
             first, second = first / self._slow_start.warmth(one), second / self._slow_start.warmth(other)
-        return one if cheaper(first, second, self._draw) else other
+        return one if cheaper(first, second, self.draw) else other
 
     def _warmer(self, one: str, other: str) -> float:
         return max(self._slow_start.warmth(one), self._slow_start.warmth(other))
 
     def _serving(
         self, names: Sequence[str], connection: Callable[[R], Connection], admits: Callable[[R], bool], wanted: int
-    ) -> Sequence[str]:
-        """The first ``wanted`` that serve and are not refused by their breakers; one that is refused when there is no other."""
+    ) -> tuple[Sequence[str], str | None]:
+        """The first ``wanted`` that serve and are not refused by their breakers, and the first that is refused."""
         found: list[str] = []
         refused: str | None = None
         for name in names:
@@ -147,14 +170,14 @@ class Replicas(Generic[R]):
             if serving and admits(replica):
                 found.append(name)
                 if len(found) == wanted:
-                    return found
+                    return found, refused
             elif serving:
                 refused = refused or name
-        return found or ([] if refused is None else [refused])
+        return found, refused
 
-    def _awaited(self, names: Sequence[str], connection: Callable[[R], Connection]) -> tuple[float, Sequence[Connection]] | None:
+    def _awaited(self, groups: Sequence[Sequence[str]], connection: Callable[[R], Connection]) -> tuple[float, Sequence[Connection]] | None:
         """How many seconds to wait for which connections; None when no wait would help."""
-        connections = [connection(self._channel(name)) for name in names]
+        connections = [connection(self._channel(name)) for names in groups for name in names]
         if connections and self._now() - self._served < _MOMENT_SECONDS:
             return _BACK_SECONDS, connections
         coming = [each for each in connections if each.get_state() in _COMING]

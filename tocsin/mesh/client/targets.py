@@ -1,28 +1,139 @@
-"""What a gRPC target may look like, so that a mistake is told at the start and not by calls that fail.
+"""What a target may look like, so that a mistake is told at the start and not by calls that fail.
 
+A target is one of gRPC's, or a list of them, each with labels of its endpoints: ``dns:///a.names:9002;zone=a,dns:///b.names:9002;zone=b``.
 Source: gRPC Name Resolution (doc/naming.md), and for xds gRFC A27.
 """
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 _ADDRESSES: Final = {"ipv4": ipaddress.IPv4Address, "ipv6": ipaddress.IPv6Address}
 _PATHS: Final = ("unix", "unix-abstract")
 BOOTSTRAP: Final = ("GRPC_XDS_BOOTSTRAP", "GRPC_XDS_BOOTSTRAP_CONFIG")
 """The environment variables that tell gRPC where its xDS control plane is: a file, or its content."""
+_LABEL: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+LABEL_FORM: Final = "letters, digits, '.', '_' and '-', 63 at most, a letter or digit first and last"
+"""What a zone is named by: what Kubernetes takes for the value of a label."""
+_LABELS: Final = ("zone",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointLabels:
+    """What a target says of endpoints; empty where it says nothing.
+
+    Attributes:
+        zone: where they are.
+    """
+
+    zone: str = ""
+
+    def over(self, other: "EndpointLabels") -> "EndpointLabels":
+        """These, and ``other`` where these say nothing."""
+        return EndpointLabels(**{name: getattr(self, name) or getattr(other, name) for name in _LABELS})
+
+
+NO_LABELS: Final = EndpointLabels()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetPart:
+    """One of the targets that a target lists.
+
+    Attributes:
+        target: of gRPC.
+        labels: of each of its endpoints.
+        unread: what stands among the labels and is none.
+    """
+
+    target: str
+    labels: EndpointLabels = NO_LABELS
+    unread: tuple[str, ...] = field(default=())
+
+
+def is_label(text: str) -> bool:
+    """Whether ``text`` can be the name of a zone."""
+    return _LABEL.fullmatch(text) is not None
+
+
+def parts(target: str) -> tuple[TargetPart, ...]:
+    """The targets of gRPC that a target lists; itself when it is one of them."""
+    scheme, separator, rest = target.partition(":")
+    if not separator or scheme in (*_PATHS, "xds"):
+        return (TargetPart(target=target),)
+    texts = target.split(",")
+    if ";" not in target and (len(texts) == 1 or scheme in _ADDRESSES):
+        return (TargetPart(target=target),)
+    if scheme in _ADDRESSES:
+        texts = [f"{scheme}:{text.strip().removeprefix(f'{scheme}:')}" for text in (rest.removeprefix("//").lstrip("/")).split(",")]
+    return tuple(_part(text.strip()) for text in texts)
+
+
+def _part(text: str) -> TargetPart:
+    target, *labels = text.split(";")
+    found, unread = NO_LABELS, list[str]()
+    for label in labels:
+        name, _, value = label.partition("=")
+        if name not in _LABELS or getattr(found, name) or not is_label(value):
+            unread.append(label)
+        else:
+            found = replace(found, **{name: value})
+    return TargetPart(target=target.strip(), labels=found, unread=tuple(unread))
+
+
+def dialled(target: str) -> str:
+    """The target that gRPC takes for a connection to whichever endpoint: the whole list where gRPC has lists, else the first of it."""
+    found = parts(target)
+    schemes = {part.target.partition(":")[0] for part in found}
+    if len(found) > 1 and len(schemes) == 1 and schemes <= _ADDRESSES.keys():
+        (scheme,) = schemes
+        return f"{scheme}:{','.join(part.target.removeprefix(f'{scheme}:') for part in found)}"
+    return found[0].target
 
 
 def problems(targets: Mapping[str, str], env: Mapping[str, str]) -> Iterator[str]:
     """What is wrong with the targets, by service name; each line names the service and the reason."""
     for service, target in targets.items():
-        reason = _problem(target, env)
+        reason = _wrong(target, env)
         if reason:
             yield f"the target of {service}, {target!r}: {reason}"
 
 
+def _wrong(target: str, env: Mapping[str, str]) -> str:
+    found = parts(target)
+    seen: dict[str, EndpointLabels] = {}
+    for part in found:
+        if reason := _mislabelled(part) or _problem(part.target, env):
+            return reason
+        if len(found) > 1 and part.target.partition(":")[0] in (*_PATHS, "xds"):
+            return f"{part.target!r} cannot stand in a list"
+        if seen.setdefault(part.target, part.labels) != part.labels:
+            return f"{part.target!r} stands there twice, with different labels"
+    return ""
+
+
+def _mislabelled(part: TargetPart) -> str:
+    for text in part.unread:
+        name, separator, value = text.partition("=")
+        if not separator or name not in _LABELS:
+            return f"{text!r} is no label; there is {' and '.join(f'{each}=NAME' for each in _LABELS)}"
+        return f"the {name} {value!r} is given twice" if is_label(value) else f"the {name} {value!r} is no name: {LABEL_FORM}"
+    return ""
+
+
 def fixed_endpoints(target: str) -> list[str] | None:
-    """The addresses that a target names itself, in order; None when its name has to be resolved."""
+    """The addresses that a target names itself, in order; None when a name in it has to be resolved."""
+    found: set[str] = set()
+    for part in parts(target):
+        if (fixed := _fixed(part.target)) is None:
+            return None
+        found.update(fixed)
+    return sorted(found)
+
+
+def _fixed(target: str) -> list[str] | None:
     scheme, separator, rest = target.partition(":")
     if separator and scheme in _ADDRESSES:
         return sorted({part.strip() for part in rest.removeprefix("//").lstrip("/").split(",") if part.strip()})
