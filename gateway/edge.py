@@ -177,7 +177,8 @@ class EdgeHandlers:
             tell=served.tell,
         )
         remaining = cast("float | None", context.time_remaining())
-        timeout = policy.timeout if remaining is None else min(policy.timeout, remaining)
+        own = self._ingress.timeout(policy)
+        timeout = own if remaining is None else min(own, remaining)
         authorization = f"Bearer {principal.token}" if principal else None
         deadline = asyncio.get_running_loop().time() + timeout
         client = CallOrigin(served.address, user_agent(served.metadata.get("user-agent", b"")))

@@ -1,9 +1,10 @@
 """What both doors of the gateway, HTTP and gRPC, share."""
 
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Final
 
 from gateway.access_log import AccessLog
@@ -44,6 +45,7 @@ class Ingress:
         credential_watch: ends streams with their credential.
         journal: what the audit log is told.
         tenants: says which tenants may work; None where nobody knows.
+        timeout: seconds that a call may take by the policies that hold now.
     """
 
     authenticator: Authenticator
@@ -58,6 +60,7 @@ class Ingress:
     credential_watch: CredentialWatch
     journal: AuditJournal
     tenants: TenantGate | None = None
+    timeout: Callable[[MethodPolicy], float] = attrgetter("timeout")
 
     def end_sessions(self, sessions: Collection[str]) -> None:
         """Takes nothing more of ``sessions``, which have ended, and ends their streams."""

@@ -51,7 +51,7 @@ class LocalBackend(MeshBackend):
         """
         super().__init__(mesh=mesh)
         self._journal = journal
-        self._watches = SharedWatches(contract=contract, call=super().server_stream, clock=clock)
+        self._watches = SharedWatches(contract=contract, call=super().server_stream, clock=clock, timeout=mesh.timeout)
         changes = ChangeFeed(follow=self.server_stream, admin=operations, clock=clock)
         self._local: dict[str, Any] = {"MeshAdminService": operations, "SpoolAdminService": admin, "ChangeService": changes}
         self._validator = RequestValidator()

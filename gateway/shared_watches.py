@@ -51,14 +51,18 @@ class _Told(NamedTuple):
 class SharedWatches:
     """The shared watches of one gateway."""
 
-    def __init__(self, *, contract: Contract, call: Callable[[str], ServerStream], clock: Clock) -> None:
+    def __init__(
+        self, *, contract: Contract, call: Callable[[str], ServerStream], clock: Clock, timeout: Callable[[MethodPolicy], float]
+    ) -> None:
         """Watches nothing yet.
 
         Args:
             contract: says which methods are shared.
             call: gives the caller of a watch of a service, by its path.
             clock: source of time.
+            timeout: seconds that a watch may take by the policies that hold now.
         """
+        self._timeout = timeout
         self._methods = {rpc.path: rpc for rpc in contract.rpcs() if rpc.policy.shared}
         self._call = call
         self._background = Background(clock)
@@ -74,7 +78,7 @@ class SharedWatches:
         rpc = self._methods.get(path)
         if rpc is None:
             return None
-        method, alone = _Method(rpc), self._call(path)
+        method, alone = _Method(rpc, self._timeout), self._call(path)
 
         def follow(raw: bytes) -> Stream:
             call = current()
@@ -159,8 +163,8 @@ class SharedWatches:
 class _Method:
     """What is to be known of a method."""
 
-    def __init__(self, rpc: Rpc) -> None:
-        self.policy: MethodPolicy = rpc.policy
+    def __init__(self, rpc: Rpc, timeout: Callable[[MethodPolicy], float]) -> None:
+        self.timeout = partial(timeout, rpc.policy)
         self._request: Any = message_factory.GetMessageClass(rpc.descriptor.input_type)
         self._response: Any = message_factory.GetMessageClass(rpc.descriptor.output_type)
 
@@ -190,7 +194,7 @@ class _Method:
 
     def is_young(self, watch: "_SharedWatch") -> bool:
         """Whether a watch has enough of its time left to be joined."""
-        return asyncio.get_running_loop().time() - watch.begun < self.policy.timeout * _YOUNG
+        return asyncio.get_running_loop().time() - watch.begun < self.timeout() * _YOUNG
 
 
 class _SharedWatch:
@@ -330,7 +334,7 @@ class _Follower:
         try:
             if self._watch is None and not self._is_over:
                 now = loop.time()
-                end = now + self.method.policy.timeout
+                end = now + self.method.timeout()
                 self._timer = loop.call_at(end if self.call.deadline is None else min(end, self.call.deadline), self._expire)
                 self._shared.join(self)
             while (told := self._take()) is None:

@@ -185,7 +185,9 @@ class HttpApp:
             tell=exchange.add_header,
         )
         wanted = requested_timeout(exchange.headers)
-        timeout = endpoint.timeout if wanted is None else min(wanted, endpoint.timeout)
+        own = endpoint.timeout if endpoint.policy is None else self._ingress.timeout(endpoint.policy)
+        exchange.hurried = wanted is not None and wanted < own
+        timeout = own if wanted is None else min(wanted, own)
         enter(
             Call(
                 principal=principal,

@@ -16,7 +16,6 @@ from gateway.http.headers import (
     is_multipart,
     is_plain,
     passed_on,
-    requested_timeout,
 )
 from gateway.http.streams import EventStream, LastEncoded, StreamRule, frames_of
 from gateway.idempotency import IdempotentCalls, KeyedCall, Reply, refuse_key
@@ -61,7 +60,7 @@ class Endpoint(Protocol):
 
     @property
     def timeout(self) -> float:
-        """Longest time of one call, in seconds."""
+        """Longest time of one call, in seconds; of an RPC, what the contract says, which rules at run time may change."""
         ...
 
     def problem(self, exchange: Exchange) -> Problem:
@@ -218,7 +217,7 @@ class UnaryEndpoint(RpcEndpoint):
 class SpooledEndpoint(UnaryEndpoint):
     """An RPC that is taken on and answered with 202 when its service is away; behind calls of its caller that wait it waits, too.
 
-    An answer that is late says that the service is away only if it had the time that the contract declares, not what a client chose.
+    An answer that is late says that the service is away only if it had the time that its policy gives it, not what a client chose.
     """
 
     def __init__(self, *, route: Route, backend: Backend, rule: BodyRule, keys: IdempotentCalls, spooler: Spooler) -> None:
@@ -239,7 +238,7 @@ class SpooledEndpoint(UnaryEndpoint):
             except Unavailable:
                 pass  # whether it got there or not: its identity makes a second time harmless
             except DeadlineExceeded:
-                if (requested_timeout(exchange.headers) or self.timeout) < self.timeout:
+                if exchange.hurried:
                     raise
         return 202, await self._spooler.keep(request, principal, address)
 

@@ -35,7 +35,7 @@ class Exchange:
 
     __slots__ = (
         "_common", "_gone", "_head", "_http_version", "_max_body", "_receive", "_send", "_watch", "_watched", "address",
-        "headers", "is_tls", "late_error", "method", "path", "peer", "principal",
+        "headers", "hurried", "is_tls", "late_error", "method", "path", "peer", "principal",
         "query_string", "raw_headers", "sent", "status", "variables",
     )  # fmt: skip
 
@@ -72,6 +72,8 @@ class Exchange:
         self.raw_headers: HeaderList = scope["headers"]
         self.variables: dict[str, str] = {}
         self.principal: Principal | None = None
+        self.hurried = False
+        """Whether the client gives the call less time than its policy."""
         self.late_error: Callable[[TocsinError, str], bytes] | None = None
         """The end of the body that tells of an error after its head was sent, and of its trace; None where nothing can."""
         self.sent = False

@@ -43,6 +43,7 @@ def ingress_of(settings: GatewaySettings, clock: Clock, *, runtime: Runtime, lim
         credential_watch=CredentialWatch(authenticator=authenticator, clock=clock),
         journal=runtime.journal,
         tenants=runtime.tenants,
+        timeout=runtime.mesh.timeout,
     )
 
 

@@ -70,7 +70,9 @@ class MeshSettings(Settings):
     tls_ca_file: Path = Field(default=Path("{state_dir}/pki/ca.pem"), description="Certificates (PEM) of the authorities that are trusted.")
     tls_cert_file: Path = Field(default=Path("{state_dir}/pki/{service}.pem"), description="This service's certificate chain (PEM).")
     tls_key_file: Path = Field(default=Path("{state_dir}/pki/{service}-key.pem"), description="This service's private key (PEM).")
-    auth_target: str = Field(default="127.0.0.1:9001", description="gRPC target of auth_svc: host:port, dns:///host:port; or a list of them with zones.")
+    auth_target: str = Field(
+        default="127.0.0.1:9001", description="gRPC target of auth_svc: host:port, dns:///host:port; or a list of them with zones."
+    )
     scheduler_target: str = Field(default="127.0.0.1:9002", description="gRPC target of scheduler_svc.")
     processor_target: str = Field(default="127.0.0.1:9003", description="gRPC target of processor_svc.")
     mailer_target: str = Field(default="127.0.0.1:9004", description="gRPC target of mailer_svc.")

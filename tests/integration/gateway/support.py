@@ -327,7 +327,7 @@ class Rig:
         telemetry = Telemetry(service="gateway", settings=settings)
         self.registry = telemetry.registry
         breakers = BreakerRegistry(clock=self.clock)
-        mesh = Mesh(
+        self.mesh = mesh = Mesh(
             service="gateway",
             settings=settings,
             clock=self.clock,

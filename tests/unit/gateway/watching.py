@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import attrgetter
 
 from gateway import shared_watches
 from gateway.ports import Stream
@@ -144,7 +145,7 @@ class World:
 
     def __init__(self) -> None:
         self.service = Service()
-        self.watches = SharedWatches(contract=CONTRACT, call=self.service.call, clock=SystemClock())
+        self.watches = SharedWatches(contract=CONTRACT, call=self.service.call, clock=SystemClock(), timeout=attrgetter("timeout"))
         self.all: list[Heard] = []
 
     def follow(self, token: str = "", *, tenant: str = "t1", who: str = "one", alarm: str = "", seconds: float | None = None) -> Heard:

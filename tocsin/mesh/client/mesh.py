@@ -275,6 +275,10 @@ class Mesh:
         """
         return await self._known_endpoints(service).resolve()
 
+    def timeout(self, declared: MethodPolicy) -> float:
+        """Seconds that one call of a method may take, by the policies that hold now."""
+        return self._methods.get(declared.path, declared).timeout
+
     @property
     def durations(self) -> Iterable[Durations]:
         """How long the attempts at each method took."""
