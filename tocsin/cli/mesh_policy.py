@@ -76,7 +76,7 @@ def give(
 def take_back(
     method: Annotated[str, typer.Argument(help=_METHOD + " Default: every order.")] = "",
     caller: CallerOption = "",
-    name: Annotated[str, typer.Option("--name", help="Name of a rule of access, or of a rate.")] = "",
+    name: Annotated[str, typer.Option("--name", help="Name of a rule of access, a rate or a split.")] = "",
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
@@ -150,6 +150,9 @@ def _named(one: Mapping[str, Any]) -> str:
     if (rate := one.get("rate")) is not None:
         owner = rate.get("owner", "whoever calls").lower()
         return f"LIMIT {rate['name']} {rate['calls']} calls in {rate.get('window', '1s')} of {owner}"
+    if (split := one.get("split")) is not None:
+        shares = (f"{each['version']}={each.get('percent', 0):g}%" for each in split["versions"])
+        return f"SPLIT {split['name']} {', '.join(shares)}"
     rule = one["access"]
     tried = ", tried only" if rule.get("dryRun") else ""
     return f"{rule['action']} {rule['name']}{tried}"

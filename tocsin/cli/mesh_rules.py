@@ -1,4 +1,4 @@
-"""`tocsin mesh policy deny`, `allow` and `limit`: who may call what, and how often, by orders that end by themselves."""
+"""`tocsin mesh policy deny`, `allow`, `limit` and `split`: who may call what, how often, which version; orders that end by themselves."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
@@ -29,7 +29,7 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what wo
 
 def add_rules(policy: typer.Typer) -> None:
     """Adds the words to `tocsin mesh policy`."""
-    for name, command in (("deny", deny), ("allow", allow), ("limit", limit)):
+    for name, command in (("deny", deny), ("allow", allow), ("limit", limit), ("split", split)):
         policy.command(name, epilog=EXIT_CODES)(command)
 
 
@@ -98,6 +98,40 @@ def limit(
         rule.setdefault(word, []).append(value)
     with connect(state=state, url=url, api_key=api_key) as client:
         report(client.call("POST", "/v1/mesh/policy:set", body=_order({"rate": rule}, ttl, dry_run)), as_json=as_json)
+
+
+def split(
+    name: NameArgument,
+    methods: MethodsArgument,
+    to: Annotated[list[str], typer.Option("--to", help="VERSION=PERCENT, as targets name versions: 2=5. The rest goes to other versions.")],
+    but: ButOption = None,
+    ttl: ForOption = "1h",
+    dry_run: DryRunOption = False,
+    state: StateOption = STATE,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send a share of the calls to methods to a version of their service, from every process, for a time; with 0, not one."""
+    rule = {"name": name, "methods": methods, "notMethods": but or [], "versions": [version_share(text) for text in to]}
+    with connect(state=state, url=url, api_key=api_key) as client:
+        report(client.call("POST", "/v1/mesh/policy:set", body=_order({"split": rule}, ttl, dry_run)), as_json=as_json)
+
+
+def version_share(text: str) -> Mapping[str, Any]:
+    """``2=5`` as the message has it.
+
+    Raises:
+        BadParameter: it is none.
+    """
+    version, separator, percent = text.partition("=")
+    try:
+        share = float(percent)
+    except ValueError:
+        share = -1.0
+    if not (version and separator) or not 0 <= share <= 100:
+        raise typer.BadParameter(f"{text!r} is not VERSION=PERCENT with 0 to 100 percent, such as 2=5", param_hint="--to")
+    return {"version": version, "percent": share}
 
 
 def access_rule(

@@ -5,9 +5,10 @@ rule for one method wins over one for its service, and that over one for all; on
 worked out when a rule changes, so that a call looks nothing up, however many rules there are.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,11 +24,14 @@ from tocsin.mesh.policy_errors import RuleInvalid, invalid
 from tocsin.mesh.policy_rules import applied, check, difference, flat, has_access, named, parse
 from tocsin.mesh.policy_sources import declared_by
 from tocsin.mesh.rates import CompiledRate, MethodRates, rates_together
+from tocsin.mesh.splits import CompiledSplit, splits_together
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
 
 _LARGEST_FILE: Final = 4 * 1024 * 1024
+_PLURALS: Final = {"access": "access", "rate": "rates", "split": "splits"}
+"""What a file calls rules with names, by their words in orders."""
 DEFAULT_ORDER_SECONDS: Final = 3600.0
 """How long an order holds that does not say it."""
 
@@ -86,10 +90,19 @@ class LivePolicies:
         orders: of operators, by what they are about.
         access: who may call what.
         rates: how often.
-        named: both, by their words in orders.
+        splits: which versions get calls.
+        named: all of these, by their words in orders.
     """
 
-    def __init__(self, *, caller: str, known: Callable[[], Mapping[str, MethodPolicy]], file: Path | None, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        caller: str,
+        known: Callable[[], Mapping[str, MethodPolicy]],
+        file: Path | None,
+        clock: Clock,
+        versions: Callable[[], Collection[str]] = tuple,
+    ) -> None:
         """No rule holds before `look`.
 
         Args:
@@ -97,6 +110,7 @@ class LivePolicies:
             known: the policies of the contract, by path.
             file: where rules are read from; None for none.
             clock: source of time.
+            versions: that targets of this process have.
         """
         self._caller = caller
         self._known = known
@@ -114,7 +128,10 @@ class LivePolicies:
         self.rates: NamedRules[CompiledRate] = NamedRules(
             compile_rule=CompiledRate.of, check=rates_together, known=lambda: known().values()
         )
-        self.named: Mapping[str, NamedRules[Any]] = {"access": self.access, "rate": self.rates}
+        self.splits: NamedRules[CompiledSplit] = NamedRules(
+            compile_rule=partial(CompiledSplit.of, versions=versions), check=splits_together, known=lambda: known().values()
+        )
+        self.named: Mapping[str, NamedRules[Any]] = {"access": self.access, "rate": self.rates, "split": self.splits}
         self._callers: Mapping[str, set[str]] = {}
         self._digest = ""
         self._changed: list[Callable[[], None]] = []
@@ -175,6 +192,10 @@ class LivePolicies:
         """How often a method that this process serves may be called; None for as often as anybody likes."""
         rules = self.rates.about(declared)
         return MethodRates(declared.path, rules, limiter) if rules else None
+
+    def weights_of(self, declared: MethodPolicy) -> Mapping[str, float]:
+        """Percent of the calls that this process makes of a method, by version; empty where versions make no difference."""
+        return next((split.weights for split in self.splits.about(declared)), {})
 
     def _layers(self, declared: MethodPolicy, caller: str) -> list[pb.PolicyRule]:
         return [*self._matching(declared, caller, self._rules), *self._matching(declared, caller, self._ordered())]
@@ -302,13 +323,13 @@ class LivePolicies:
             self._refuse(error.message if isinstance(error, RuleInvalid) else str(error), may_close=text is None or has_access(text))
         else:
             self.problem, self._read, self.closed = "", True, False
-            _log.info("policy file read", rules=len(self._rules), access=len(self.access.filed), rates=len(self.rates.filed))
+            _log.info("policy file read", rules=len(self._rules), **{_PLURALS[word]: len(each.filed) for word, each in self.named.items()})
             self._apply()
         self._stamp = stamp  # one that is only half written is read again when it has changed once more
 
     def _take(self, text: str) -> None:
         said, before = parse(text), self._rules
-        access, rates = self.access.read(said.access, "access"), self.rates.read(said.rates, "rates")
+        read = [(rules, rules.read(getattr(said, _PLURALS[word]), _PLURALS[word])) for word, rules in self.named.items()]
         found: dict[Selector, pb.PolicyRule] = {}
         for number, rule in enumerate(said.rules):
             self._check(rule, f"rules[{number}]")
@@ -324,8 +345,8 @@ class LivePolicies:
             self._rules = before
             self._index()
             raise
-        self.access.take(access)
-        self.rates.take(rates)
+        for rules, found_named in read:
+            rules.take(found_named)
 
     def _refuse(self, reason: str, *, may_close: bool) -> None:
         """Keeps what was read before. What was never read may have closed something: then everything is closed until it can be."""

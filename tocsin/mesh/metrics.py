@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator
 
+import grpc
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -11,6 +12,7 @@ from tocsin.mesh.breaker import TRANSITIONS, BreakerRegistry
 from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.identity import Keyring
+from tocsin.mesh.labels import EndpointLabels
 from tocsin.mesh.policy import MethodKind
 from tocsin.mesh.rpc_metrics import Durations, RpcCollector
 from tocsin.mesh.shedding import Shedder
@@ -94,6 +96,8 @@ class ClientMetrics:
         self._retries = Counter("tocsin_client_retries", "Attempts after the first.", ("target", "method"), registry=registry)
         self._hedges = Counter("tocsin_client_hedges", "Second attempts beside slow ones.", ("target", "method"), registry=registry)
         self._budget = Gauge("tocsin_client_retry_budget", "Tokens left for retries.", ("target",), registry=registry)
+        text = "Attempts that have ended at endpoints with labels, by zone, version and code."
+        self._subsets = Counter("tocsin_client_subset_attempts", text, ("target", "zone", "version", "code"), registry=registry)
         self._rejected = Counter(
             "tocsin_client_rejected", "Attempts that an open circuit did not let pass.", ("target", "method"), registry=registry
         )
@@ -119,9 +123,33 @@ class ClientMetrics:
         """The rejections of a method by its breaker."""
         return self._rejected.labels(target, path)
 
+    def subset(self, target: str, labels: Callable[[], EndpointLabels]) -> "SubsetAttempts":
+        """The attempts at a replica of a target; ``labels`` gives what its target says of it now."""
+        return SubsetAttempts(self._subsets, target, labels)
+
     def budget(self, target: str) -> Gauge:
         """The retry budget of a target."""
         return self._budget.labels(target)
+
+
+class SubsetAttempts:
+    """Counts the attempts at one replica by what its target says of it."""
+
+    __slots__ = ("_counter", "_counters", "_labels", "_target")
+
+    def __init__(self, counter: Counter, target: str, labels: Callable[[], EndpointLabels]) -> None:
+        self._counter = counter
+        self._target = target
+        self._labels = labels
+        self._counters: dict[tuple[EndpointLabels, grpc.StatusCode], Counter] = {}
+
+    def count(self, code: grpc.StatusCode) -> None:
+        """Counts an attempt that ended with ``code``."""
+        labels = self._labels()
+        counter = self._counters.get((labels, code))
+        if counter is None:
+            counter = self._counters[labels, code] = self._counter.labels(self._target, labels.zone, labels.version, code.name)
+        counter.inc()
 
 
 class BreakerCollector(Collector):

@@ -44,14 +44,14 @@ def order_of(policies: LivePolicies, request: pb.SetPolicyRequest) -> list[str]:
         RuleInvalid: it makes no sense; then nothing changes.
     """
     seconds = in_seconds(request.ttl) if request.HasField("ttl") else DEFAULT_ORDER_SECONDS
-    given = [name for name in ("rule", "access", "rate") if request.HasField(name)]
+    words = ("rule", *policies.named)
+    given = [word for word in words if request.HasField(word)]
     if len(given) != 1:
-        raise invalid("rule", "give one of rule, access and rate")
-    if given == ["access"]:
-        return policies.order_named(policies.access, request.access, seconds=seconds, dry_run=request.dry_run)
-    if given == ["rate"]:
-        return policies.order_named(policies.rates, request.rate, seconds=seconds, dry_run=request.dry_run)
-    return policies.order(request.rule, seconds=seconds, dry_run=request.dry_run)
+        raise invalid("rule", f"give one of {', '.join(words)}")
+    (word,) = given
+    if word == "rule":
+        return policies.order(request.rule, seconds=seconds, dry_run=request.dry_run)
+    return policies.order_named(policies.named[word], getattr(request, word), seconds=seconds, dry_run=request.dry_run)
 
 
 def reset_of(policies: LivePolicies, request: pb.ResetPolicyRequest) -> list[str]:

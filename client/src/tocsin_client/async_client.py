@@ -2508,6 +2508,7 @@ class AsyncClient(AsyncCore):
         dry_run: bool | None = None,
         access: models.AccessRule | JsonObject | None = None,
         rate: models.RateRule | JsonObject | None = None,
+        split: models.SplitRule | JsonObject | None = None,
         timeout: float | None = None,
     ) -> models.OrderReport:
         """Changes policies in every process, for a time. An order about the same methods and caller is replaced.
@@ -2520,9 +2521,10 @@ class AsyncClient(AsyncCore):
             dry_run: Only tells what would change.
             access: Who may call what.
             rate: How often.
+            split: Which versions get calls.
             timeout: seconds for one answer; what the contract says unless given.
         """
-        return await self._call(contract.SET_MESH_POLICY, {"rule": rule, "ttl": ttl, "dry_run": dry_run, "access": access, "rate": rate}, timeout=timeout)
+        return await self._call(contract.SET_MESH_POLICY, {"rule": rule, "ttl": ttl, "dry_run": dry_run, "access": access, "rate": rate, "split": split}, timeout=timeout)
 
     async def reset_mesh_policy(
         self,
@@ -2539,7 +2541,7 @@ class AsyncClient(AsyncCore):
         Args:
             method: Methods of the order, as it was given; every order when nothing here is given.
             caller: Caller of the order.
-            name: Name of the rule of access or of a rate that was ordered.
+            name: Name of the rule of access, the rate or the split that was ordered.
             timeout: seconds for one answer; what the contract says unless given.
         """
         return await self._call(contract.RESET_MESH_POLICY, {"method": method, "caller": caller, "name": name}, timeout=timeout)

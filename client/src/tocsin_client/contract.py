@@ -1683,6 +1683,7 @@ SET_MESH_POLICY = Call(
         "dry_run": Param("dryRun", BOOL),
         "access": Param("access", message("AccessRule")),
         "rate": Param("rate", message("RateRule")),
+        "split": Param("split", message("SplitRule")),
     },
     body="*",
     answer=message("OrderReport"),

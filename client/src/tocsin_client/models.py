@@ -1905,7 +1905,7 @@ class GetPolicyResponse(Model):
     problem: str = _v.field("problem", _v.TEXT, default="")
     """Why the file cannot be used, while what it said before holds; empty when it can."""
     named: Sequence[NamedRuleView] = _v.field("named", _v.many(_v.message("NamedRuleView")), default=())
-    """Rules of access and rates that are in force; of one method, those about it."""
+    """Rules of access, rates and splits that are in force; of one method, those about it."""
     closed: bool = _v.field("closed", _v.BOOL, default=False)
     """True while calls are refused because the file may hold rules of access, and could not be read since the start."""
 
@@ -3117,7 +3117,7 @@ class MethodStats(Model):
 
 
 class NamedRuleView(Model):
-    """A rule with a name that is in force: one of access and rate."""
+    """A rule with a name that is in force: one of access, rate and split."""
 
     __slots__ = ()
     access: AccessRule | None = _v.field("access", _v.message("AccessRule"), default=None)
@@ -3128,6 +3128,8 @@ class NamedRuleView(Model):
     """Where it comes from: "file", "order", or "code" for what the service was started with."""
     methods: int = _v.field("methods", _v.INTEGER, default=0)
     """Methods that it is about in this process."""
+    split: SplitRule | None = _v.field("split", _v.message("SplitRule"), default=None)
+    """Which versions get calls."""
 
 
 class Notification(Model):
@@ -3493,7 +3495,7 @@ class Policy(Model):
 
 
 class PolicyOrder(Model):
-    """An order that holds: one of rule, access and rate."""
+    """An order that holds: one of rule, access, rate and split."""
 
     __slots__ = ()
     rule: PolicyRule | None = _v.field("rule", _v.message("PolicyRule"), default=None)
@@ -3504,6 +3506,8 @@ class PolicyOrder(Model):
     """Who may call what."""
     rate: RateRule | None = _v.field("rate", _v.message("RateRule"), default=None)
     """How often."""
+    split: SplitRule | None = _v.field("split", _v.message("SplitRule"), default=None)
+    """Which versions get calls."""
 
 
 class PolicyRule(Model):
@@ -4575,6 +4579,24 @@ class SimplePreferences(Model):
     """Messages by push; unset: yes."""
 
 
+class SplitRule(Model):
+    """Which share of the calls to methods goes to which version of their service. Replicas have a version where the target says one:
+    "names:1;version=1,names-new:1;version=2". A version that nobody serves is gone round, unless its share is 0.
+    """
+
+    __slots__ = ()
+    name: str = _v.field("name", _v.TEXT, default="")
+    """Name of the rule. An order of that name stands in the place of the file's rule."""
+    methods: Sequence[str] = _v.field("methods", _v.many(_v.TEXT), default=())
+    """The methods whose calls are split: paths, services "/package.Service/", or patterns of paths. Those of tocsin.api.mesh.v1 never are.
+    No two rules are about one method.
+    """
+    not_methods: Sequence[str] = _v.field("notMethods", _v.many(_v.TEXT), default=())
+    """Methods that it is not about, in the same words."""
+    versions: Sequence[VersionShare] = _v.field("versions", _v.many(_v.message("VersionShare")), default=())
+    """Shares, 100 % together at most. What is left over goes to replicas of other versions, and of none; where there are no such, to all."""
+
+
 class SpooledCall(Model):
     """A call that a gateway took on and set aside, because it failed for good."""
 
@@ -5329,6 +5351,16 @@ class VerifyTokenResponse(Model):
     """Time zone of the tenant, an IANA name."""
     session: str = _v.field("session", _v.TEXT, default="")
     """Session that the token is of, "sessions/…"; empty for the token of an API key."""
+
+
+class VersionShare(Model):
+    """The share of one version."""
+
+    __slots__ = ()
+    version: str = _v.field("version", _v.TEXT, default="")
+    """As targets name it."""
+    percent: float = _v.field("percent", _v.NUMBER, default=0.0)
+    """Percent of the calls; of 0 not one, even when no other replica serves."""
 
 
 class Warning(Model):

@@ -3,7 +3,7 @@
 import pytest
 import typer
 
-from tocsin.cli.mesh_rules import access_rule
+from tocsin.cli.mesh_rules import access_rule, version_share
 
 
 def test_conditions_become_fields_of_the_rule() -> None:
@@ -33,3 +33,16 @@ def test_what_is_no_condition_is_told(text: str) -> None:
     """With the names that there are."""
     with pytest.raises(typer.BadParameter, match="principals, tenants, subjects, scopes"):
         access_rule("one", ["*"], action="ALLOW", when=[text], but=[], tried=False)
+
+
+def test_a_share_becomes_a_field_of_the_split() -> None:
+    """Whole or not."""
+    assert version_share("2=5") == {"version": "2", "percent": 5.0}
+    assert version_share("v1.4-rc=0.5") == {"version": "v1.4-rc", "percent": 0.5}
+
+
+@pytest.mark.parametrize("text", ["", "2", "2=", "=5", "2=nan", "2=inf", "2=-1", "2=100.1", "2=five"])
+def test_what_is_no_share_is_told(text: str) -> None:
+    """With its form."""
+    with pytest.raises(typer.BadParameter, match="VERSION=PERCENT"):
+        version_share(text)

@@ -26,6 +26,7 @@ from tocsin.mesh.client.targets import dialled, fixed_endpoints, parts, problems
         "dns:///auth.a:9001;zone=a, dns:///auth:9001",
         "ipv4:127.0.0.1:1;zone=a,127.0.0.2:2;zone=b",
         "ipv6:[::1]:1;zone=a,[::2]:2",
+        "auth:1;version=1,auth-new:1;version=2.0-rc_1;zone=a",
         "unix:/run/a;zone=b",
     ],
 )
@@ -54,7 +55,8 @@ def test_good_targets_pass(target: str) -> None:
         ("auth:1;zone=-a", "is no name"),
         (f"auth:1;zone={'a' * 64}", "63 at most"),
         ("auth:1;zone=a;zone=b", "the zone 'b' is given twice"),
-        ("auth:1;Zone=a", "'Zone=a' is no label; there is zone=NAME"),
+        ("auth:1;version=v 2", "the version 'v 2' is no name"),
+        ("auth:1;Zone=a", "'Zone=a' is no label; there is zone=NAME and version=NAME"),
         ("auth:1;", "'' is no label"),
         ("auth:1,", "'' is not host:port"),
         ("auth:1;zone=a,auth:1;zone=b", "'auth:1' stands there twice, with different labels"),
@@ -96,11 +98,14 @@ def test_targets_without_labels_are_grpcs_as_before() -> None:
 
 async def test_names_of_a_list_are_resolved_each_and_the_last_one_wins() -> None:
     """An address in two of them has the labels of both; a name that nobody has stands for none."""
-    found = ServiceEndpoints(service="auth_svc", target="localhost:1;zone=a,127.0.0.1:1;zone=b,nobody.invalid:2;zone=c,127.0.0.9:1")
+    found = ServiceEndpoints(
+        service="auth_svc", target="localhost:1;zone=a;version=2,127.0.0.1:1;zone=b,nobody.invalid:2;zone=c,127.0.0.9:1"
+    )
     assert found.fixed is None
     assert not found.whole
     known = await found.resolve()
     assert {"127.0.0.1:1", "127.0.0.9:1"} <= set(known)
+    assert (found.labels["127.0.0.1:1"].version, found.versions) == ("2", {"2"})
     assert (found.labels["127.0.0.1:1"].zone, found.labels["127.0.0.9:1"].zone) == ("b", "")
     assert (found.dialled, found.server_name("127.0.0.9:1")) == ("localhost:1", "localhost")
 

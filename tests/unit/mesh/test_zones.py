@@ -10,7 +10,7 @@ from grpc import ChannelConnectivity
 from tests.unit.mesh.test_replicas import Connection
 from tocsin.mesh.client.preference import Preference
 from tocsin.mesh.client.replicas import Replicas
-from tocsin.mesh.client.targets import EndpointLabels
+from tocsin.mesh.labels import EndpointLabels
 
 CALLS = 4000
 
@@ -27,7 +27,7 @@ class Zones:
         self._replicas = Replicas(
             endpoints=self._endpoints, channel=self.connections.__getitem__, fixed=tuple(labels), now=lambda: -60.0, draw=draw
         )
-        self._preference = Preference(zone="a", labels=lambda: labels, now=lambda: self.seconds, draw=draw)
+        self._preference = Preference(zone="a", labels=lambda: labels, weights=dict, now=lambda: self.seconds, draw=draw)
 
     async def _endpoints(self) -> tuple[str, ...]:
         return tuple(self.connections)

@@ -63,7 +63,7 @@ class MeshChannel(grpc.aio.Channel):
         dial: Dial,
         replicas: "Replicas[MeshChannel] | None",
         now: Callable[[], float],
-        preference: Callable[[], Preference | None] = lambda: None,
+        preference: Callable[[MethodPolicy], Preference | None] = lambda _: None,
     ) -> None:
         """Connects nothing.
 
@@ -73,10 +73,11 @@ class MeshChannel(grpc.aio.Channel):
             dial: makes connections.
             replicas: of the service, with a channel each; None for a channel to one of them.
             now: monotonic seconds.
-            preference: makes what tells which replicas a method prefers; None where there is no difference.
+            preference: makes what tells which replicas calls of a method prefer; None where there is no difference.
         """
         self._now = now
         self._preference = preference
+        self._preferences: list[Preference] = []
         self._target = target
         self._replicas = replicas
         self._methods = methods
@@ -117,7 +118,9 @@ class MeshChannel(grpc.aio.Channel):
             replicated = self._replicas is not None and not shared.method.policy.is_control
             picker = Picker(shared)
             if self._replicas is not None and replicated:
-                picker = _ReplicaPicker(shared, self._replicas, key, self._preference())
+                preference = self._preference(shared.method.policy)
+                self._preferences += [] if preference is None else [preference]
+                picker = _ReplicaPicker(shared, self._replicas, key, preference)
             found = self._callables[key] = _CALLS[kind](picker)
         return found
 
@@ -147,6 +150,8 @@ class MeshChannel(grpc.aio.Channel):
             policy = self._methods.get(path)
             if policy is not None and policy is not pick.method.policy:
                 pick.method.adopt(policy)
+        for preference in self._preferences:
+            preference.adopt()
 
     def connection(self, policy: MethodPolicy) -> "_Connection":
         """The connection that calls of a method take."""

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from tocsin.errors import Unavailable
-from tocsin.mesh.client.targets import NO_LABELS, EndpointLabels, TargetPart, canonical, dialled, fixed_endpoints, parts, resolved_name
+from tocsin.mesh.client.targets import TargetPart, canonical, dialled, fixed_endpoints, parts, resolved_name
+from tocsin.mesh.labels import NO_LABELS, EndpointLabels
 
 _NOBODY: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 """A resolver's certain answer that a name has no address, unlike one that it could not ask."""
@@ -49,6 +50,11 @@ class ServiceEndpoints:
     def zones(self) -> frozenset[str]:
         """What the target calls the zones of its endpoints."""
         return frozenset(part.labels.zone for part in self._parts) - {""}
+
+    @property
+    def versions(self) -> frozenset[str]:
+        """What the target calls the versions of its endpoints."""
+        return frozenset(part.labels.version for part in self._parts) - {""}
 
     def server_name(self, address: str) -> str:
         """The name that the certificate of an endpoint must bear, or that of whichever one; empty for its address."""

@@ -20,11 +20,12 @@ from tocsin.mesh.client.options import channel_options
 from tocsin.mesh.client.preference import Preference
 from tocsin.mesh.client.renewal import ChannelRenewal, Key
 from tocsin.mesh.client.replicas import Replicas
-from tocsin.mesh.client.targets import LABEL_FORM, is_label, problems
+from tocsin.mesh.client.targets import problems
 from tocsin.mesh.client.throttle import Throttle
 from tocsin.mesh.identity import Identity, Keyring
+from tocsin.mesh.labels import LABEL_FORM, NO_LABELS, is_label
 from tocsin.mesh.live_policy import LivePolicies
-from tocsin.mesh.metrics import ClientMetrics, export_breakers, export_expiry, export_policy_file
+from tocsin.mesh.metrics import ClientMetrics, SubsetAttempts, export_breakers, export_expiry, export_policy_file
 from tocsin.mesh.options import MeshOptions
 from tocsin.mesh.policy import MethodPolicy, policies
 from tocsin.mesh.retry import RetryBudget
@@ -87,7 +88,9 @@ class Mesh:
         self._breakers = breakers
         self._declared = {**(policies() if contract is None else contract), **(methods or {})}
         self._methods = dict(self._declared)
-        self.policies = LivePolicies(caller=service, known=lambda: self._declared, file=settings.mesh_policy_file, clock=clock)
+        self.policies = LivePolicies(
+            caller=service, known=lambda: self._declared, file=settings.mesh_policy_file, clock=clock, versions=self._versions
+        )
         self.policies.on_change(self._adopt)
         self._background = Background(clock)
         self._foreign = dict(foreign or {})
@@ -157,6 +160,7 @@ class Mesh:
             telemetry=self._telemetry,
             metrics=self._metrics,
             throttle=Throttle(now=self._clock.monotonic),
+            subset=self._subset(service, known, endpoint),
             foreign=self._foreign.get(service),
         )
 
@@ -166,14 +170,29 @@ class Mesh:
             dial=lambda checked: self._dial(service, address, checked=checked),
             replicas=self._replicas(service) if endpoint is None else None,
             now=self._clock.monotonic,
-            preference=lambda: self._preference(known),
+            preference=lambda policy: self._preference(known, policy),
         )
 
-    def _preference(self, known: ServiceEndpoints) -> Preference | None:
+    def _preference(self, known: ServiceEndpoints, policy: MethodPolicy) -> Preference | None:
         zone = self._settings.zone if self._settings.zone in known.zones else ""
-        if not zone:
+        if not (zone or known.versions):
             return None
-        return Preference(zone=zone, labels=lambda: known.labels, now=_loop_time, draw=random.random)
+        return Preference(
+            zone=zone,
+            labels=lambda: known.labels,
+            weights=lambda: self.policies.weights_of(policy),
+            now=_loop_time,
+            draw=random.random,
+        )
+
+    def _subset(self, service: str, known: ServiceEndpoints, endpoint: str | None) -> SubsetAttempts | None:
+        if endpoint is None or not (known.zones or known.versions):
+            return None
+        return self._metrics.subset(service, lambda: known.labels.get(endpoint, NO_LABELS))
+
+    def _versions(self) -> frozenset[str]:
+        """What the targets call the versions of their endpoints."""
+        return frozenset[str]().union(*(self._known_endpoints(service).versions for service in (*self._targets, *self._foreign)))
 
     @property
     def foreign(self) -> Sequence[str]:

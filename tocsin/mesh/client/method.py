@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import grpc
 from opentelemetry.trace import Span, SpanKind
@@ -24,7 +24,7 @@ from tocsin.mesh.client.hedge import Hedger
 from tocsin.mesh.client.recovery import Recovery
 from tocsin.mesh.client.throttle import Throttle, Throttled
 from tocsin.mesh.context import CLIENT_ADDRESS, TENANT, USER_AGENT, current
-from tocsin.mesh.metrics import ClientMetrics
+from tocsin.mesh.metrics import ClientMetrics, SubsetAttempts
 from tocsin.mesh.policy import MethodKind, MethodPolicy
 from tocsin.mesh.retry import Retrier, RetryBudget
 from tocsin.mesh.rpc_metrics import Durations
@@ -39,6 +39,7 @@ _MARGIN = 0.02
 # Below this a call has no chance, and would only burden the far end.
 MINIMUM = 0.1
 _SLOW = 0.8
+_OK: Final = grpc.StatusCode.OK
 # A probing stream that stays silent gives its permit back after this many seconds.
 _PROBE_SECONDS = 60.0
 
@@ -53,6 +54,7 @@ class Target:
         uri: gRPC's target; names the service in metrics.
         facts: what spans say of it.
         budget: bounds the retries.
+        subset: counts the attempts by what the target says of the replica; None where it says nothing.
         foreign: how it is called when it is outside of the mesh; None when it is in it.
     """
 
@@ -65,6 +67,7 @@ class Target:
     telemetry: Telemetry
     metrics: ClientMetrics
     throttle: Throttle
+    subset: SubsetAttempts | None = None
     foreign: ForeignService | None = None
 
 
@@ -79,6 +82,7 @@ class Method:
         "_durations",
         "_recovery",
         "_rejected",
+        "_subset",
         "_target",
         "_telemetry",
         "call_ended",
@@ -95,6 +99,7 @@ class Method:
         self._recovery = recovery
         self._target = target
         self._telemetry = target.telemetry
+        self._subset = target.subset
         self._budget = target.budget
         self._breaker: Breaker | None = None
         self._durations: Durations = target.metrics.durations(target.service, policy.path, kind=policy.kind, uri=target.uri)
@@ -239,6 +244,8 @@ class Method:
             self.load.ended(seconds)
         self._target.throttle.ended(None)
         self._budget.succeeded()
+        if self._subset is not None and not stream:
+            self._subset.count(_OK)
         self._durations.succeeded(seconds, sent, received)
 
     def failed(
@@ -279,6 +286,8 @@ class Method:
             self._target.throttle.ended(found)
         if policy.retry.heals(found):
             self._budget.failed()
+        if self._subset is not None and policy.kind is MethodKind.UNARY_UNARY:
+            self._subset.count(error.code())
         self._durations.observe(error.code(), seconds, *sent)
         return found
 
@@ -293,12 +302,16 @@ class Method:
 
     def stream_ended(self, code: grpc.StatusCode, seconds: float, transferred: Sizes) -> None:
         """Counts a stream at its end."""
+        if self._subset is not None:
+            self._subset.count(code)
         self._durations.stream_ended(code, seconds, *transferred)
 
     def abandoned(self, permit: Permit | None, seconds: float = 0.0, transferred: Sizes = NO_SIZES) -> None:
         """Records an attempt that its caller gave up after ``seconds``."""
         if self.policy.kind is MethodKind.UNARY_UNARY:
             self._durations.given_up(seconds, *transferred)
+            if self._subset is not None:
+                self._subset.count(grpc.StatusCode.CANCELLED)
         if permit is not None and self._breaker is not None:
             self._breaker.record(permit, CallOutcome.IGNORED)
             if self.load is not None:

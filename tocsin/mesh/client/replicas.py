@@ -108,10 +108,18 @@ class Replicas(Generic[R]):
             await self._wait(*awaited)
             found = self._chosen(left, connection, admits, cost)
         if found is None:
-            return None if self._whole else self._channel(known[self._turn % len(known)])
+            return self._without_choice(known, preference)
         self._served = self._now()
         tried.add(found)
         return self._channel(found)
+
+    def _without_choice(self, known: Sequence[str], preference: Preference | None) -> R | None:
+        """Where a call goes while nobody serves that it may go to; None for the way that all replicas share."""
+        splits = preference is not None and preference.splits
+        if self._whole and not splits:
+            return None
+        names = preference.open(known) if preference is not None else known
+        return self._channel(names[self._turn % len(names)]) if names else None
 
     def _takes(self, name: str, connection: Callable[[R], Connection], admits: Callable[[R], bool]) -> bool:
         """Whether a replica serves, and its breaker lets attempts pass."""

@@ -5,37 +5,16 @@ Source: gRPC Name Resolution (doc/naming.md), and for xds gRFC A27.
 """
 
 import ipaddress
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
+
+from tocsin.mesh.labels import LABEL_FORM, LABELS, NO_LABELS, EndpointLabels, is_label
 
 _ADDRESSES: Final = {"ipv4": ipaddress.IPv4Address, "ipv6": ipaddress.IPv6Address}
 _PATHS: Final = ("unix", "unix-abstract")
 BOOTSTRAP: Final = ("GRPC_XDS_BOOTSTRAP", "GRPC_XDS_BOOTSTRAP_CONFIG")
 """The environment variables that tell gRPC where its xDS control plane is: a file, or its content."""
-_LABEL: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
-LABEL_FORM: Final = "letters, digits, '.', '_' and '-', 63 at most, a letter or digit first and last"
-"""What a zone is named by: what Kubernetes takes for the value of a label."""
-_LABELS: Final = ("zone",)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointLabels:
-    """What a target says of endpoints; empty where it says nothing.
-
-    Attributes:
-        zone: where they are.
-    """
-
-    zone: str = ""
-
-    def over(self, other: "EndpointLabels") -> "EndpointLabels":
-        """These, and ``other`` where these say nothing."""
-        return EndpointLabels(**{name: getattr(self, name) or getattr(other, name) for name in _LABELS})
-
-
-NO_LABELS: Final = EndpointLabels()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +30,6 @@ class TargetPart:
     target: str
     labels: EndpointLabels = NO_LABELS
     unread: tuple[str, ...] = field(default=())
-
-
-def is_label(text: str) -> bool:
-    """Whether ``text`` can be the name of a zone."""
-    return _LABEL.fullmatch(text) is not None
 
 
 def parts(target: str) -> tuple[TargetPart, ...]:
@@ -76,7 +50,7 @@ def _part(text: str) -> TargetPart:
     found, unread = NO_LABELS, list[str]()
     for label in labels:
         name, _, value = label.partition("=")
-        if name not in _LABELS or getattr(found, name) or not is_label(value):
+        if name not in LABELS or getattr(found, name) or not is_label(value):
             unread.append(label)
         else:
             found = replace(found, **{name: value})
@@ -117,8 +91,8 @@ def _wrong(target: str, env: Mapping[str, str]) -> str:
 def _mislabelled(part: TargetPart) -> str:
     for text in part.unread:
         name, separator, value = text.partition("=")
-        if not separator or name not in _LABELS:
-            return f"{text!r} is no label; there is {' and '.join(f'{each}=NAME' for each in _LABELS)}"
+        if not separator or name not in LABELS:
+            return f"{text!r} is no label; there is {' and '.join(f'{each}=NAME' for each in LABELS)}"
         return f"the {name} {value!r} is given twice" if is_label(value) else f"the {name} {value!r} is no name: {LABEL_FORM}"
     return ""
 

@@ -307,7 +307,7 @@ Global___MeshPolicy: _TypeAlias = MeshPolicy  # noqa: Y015
 
 @_typing.final
 class SetMeshPolicyRequest(_message.Message):
-    """Gives an order about policies: one of rule, access and rate."""
+    """Gives an order about policies: one of rule, access, rate and split."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -316,6 +316,7 @@ class SetMeshPolicyRequest(_message.Message):
     DRY_RUN_FIELD_NUMBER: _builtins.int
     ACCESS_FIELD_NUMBER: _builtins.int
     RATE_FIELD_NUMBER: _builtins.int
+    SPLIT_FIELD_NUMBER: _builtins.int
     dry_run: _builtins.bool
     """Only tells what would change."""
     @_builtins.property
@@ -334,6 +335,10 @@ class SetMeshPolicyRequest(_message.Message):
     def rate(self) -> _rules_pb2.RateRule:
         """How often."""
 
+    @_builtins.property
+    def split(self) -> _rules_pb2.SplitRule:
+        """Which versions get calls."""
+
     def __init__(
         self,
         *,
@@ -342,10 +347,11 @@ class SetMeshPolicyRequest(_message.Message):
         dry_run: _builtins.bool = ...,
         access: _rules_pb2.AccessRule | None = ...,
         rate: _rules_pb2.RateRule | None = ...,
+        split: _rules_pb2.SplitRule | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "rate", b"rate", "rule", b"rule", "ttl", b"ttl"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "rate", b"rate", "rule", b"rule", "split", b"split", "ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "dry_run", b"dry_run", "rate", b"rate", "rule", b"rule", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "dry_run", b"dry_run", "rate", b"rate", "rule", b"rule", "split", b"split", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -365,7 +371,7 @@ class ResetMeshPolicyRequest(_message.Message):
     caller: _builtins.str
     """Caller of the order."""
     name: _builtins.str
-    """Name of the rule of access or of a rate that was ordered."""
+    """Name of the rule of access, the rate or the split that was ordered."""
     def __init__(
         self,
         *,

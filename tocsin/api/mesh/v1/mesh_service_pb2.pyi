@@ -212,6 +212,7 @@ class PolicyRules(_message.Message):
     RULES_FIELD_NUMBER: _builtins.int
     ACCESS_FIELD_NUMBER: _builtins.int
     RATES_FIELD_NUMBER: _builtins.int
+    SPLITS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyRule]:
         """No two about the same methods and caller. One for a method wins over one for its service, and that over one for all."""
@@ -224,16 +225,21 @@ class PolicyRules(_message.Message):
     def rates(self) -> _containers.RepeatedCompositeFieldContainer[_rules_pb2.RateRule]:
         """How often, each with a name of its own."""
 
+    @_builtins.property
+    def splits(self) -> _containers.RepeatedCompositeFieldContainer[_rules_pb2.SplitRule]:
+        """Which versions get calls, each with a name of its own."""
+
     def __init__(
         self,
         *,
         rules: _abc.Iterable[Global___PolicyRule] | None = ...,
         access: _abc.Iterable[_rules_pb2.AccessRule] | None = ...,
         rates: _abc.Iterable[_rules_pb2.RateRule] | None = ...,
+        splits: _abc.Iterable[_rules_pb2.SplitRule] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "rates", b"rates", "rules", b"rules"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "rates", b"rates", "rules", b"rules", "splits", b"splits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -303,7 +309,7 @@ Global___PolicyView: _TypeAlias = PolicyView  # noqa: Y015
 
 @_typing.final
 class PolicyOrder(_message.Message):
-    """An order that holds: one of rule, access and rate."""
+    """An order that holds: one of rule, access, rate and split."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -311,6 +317,7 @@ class PolicyOrder(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     ACCESS_FIELD_NUMBER: _builtins.int
     RATE_FIELD_NUMBER: _builtins.int
+    SPLIT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def rule(self) -> Global___PolicyRule:
         """What it changes."""
@@ -327,6 +334,10 @@ class PolicyOrder(_message.Message):
     def rate(self) -> _rules_pb2.RateRule:
         """How often."""
 
+    @_builtins.property
+    def split(self) -> _rules_pb2.SplitRule:
+        """Which versions get calls."""
+
     def __init__(
         self,
         *,
@@ -334,10 +345,11 @@ class PolicyOrder(_message.Message):
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         access: _rules_pb2.AccessRule | None = ...,
         rate: _rules_pb2.RateRule | None = ...,
+        split: _rules_pb2.SplitRule | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "expire_time", b"expire_time", "rate", b"rate", "rule", b"rule"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "expire_time", b"expire_time", "rate", b"rate", "rule", b"rule", "split", b"split"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "expire_time", b"expire_time", "rate", b"rate", "rule", b"rule"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "expire_time", b"expire_time", "rate", b"rate", "rule", b"rule", "split", b"split"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -345,7 +357,7 @@ Global___PolicyOrder: _TypeAlias = PolicyOrder  # noqa: Y015
 
 @_typing.final
 class NamedRuleView(_message.Message):
-    """A rule with a name that is in force: one of access and rate."""
+    """A rule with a name that is in force: one of access, rate and split."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -353,6 +365,7 @@ class NamedRuleView(_message.Message):
     RATE_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     METHODS_FIELD_NUMBER: _builtins.int
+    SPLIT_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """Where it comes from: "file", "order", or "code" for what the service was started with."""
     methods: _builtins.int
@@ -365,6 +378,10 @@ class NamedRuleView(_message.Message):
     def rate(self) -> _rules_pb2.RateRule:
         """How often."""
 
+    @_builtins.property
+    def split(self) -> _rules_pb2.SplitRule:
+        """Which versions get calls."""
+
     def __init__(
         self,
         *,
@@ -372,10 +389,11 @@ class NamedRuleView(_message.Message):
         rate: _rules_pb2.RateRule | None = ...,
         source: _builtins.str = ...,
         methods: _builtins.int = ...,
+        split: _rules_pb2.SplitRule | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "rate", b"rate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "rate", b"rate", "split", b"split"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "methods", b"methods", "rate", b"rate", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "methods", b"methods", "rate", b"rate", "source", b"source", "split", b"split"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -431,7 +449,7 @@ class GetPolicyResponse(_message.Message):
 
     @_builtins.property
     def named(self) -> _containers.RepeatedCompositeFieldContainer[Global___NamedRuleView]:
-        """Rules of access and rates that are in force; of one method, those about it."""
+        """Rules of access, rates and splits that are in force; of one method, those about it."""
 
     def __init__(
         self,
@@ -453,7 +471,7 @@ Global___GetPolicyResponse: _TypeAlias = GetPolicyResponse  # noqa: Y015
 
 @_typing.final
 class SetPolicyRequest(_message.Message):
-    """Gives an order about policies: one of rule, access and rate."""
+    """Gives an order about policies: one of rule, access, rate and split."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -462,6 +480,7 @@ class SetPolicyRequest(_message.Message):
     DRY_RUN_FIELD_NUMBER: _builtins.int
     ACCESS_FIELD_NUMBER: _builtins.int
     RATE_FIELD_NUMBER: _builtins.int
+    SPLIT_FIELD_NUMBER: _builtins.int
     dry_run: _builtins.bool
     """Only tells what would change."""
     @_builtins.property
@@ -480,6 +499,10 @@ class SetPolicyRequest(_message.Message):
     def rate(self) -> _rules_pb2.RateRule:
         """How often."""
 
+    @_builtins.property
+    def split(self) -> _rules_pb2.SplitRule:
+        """Which versions get calls."""
+
     def __init__(
         self,
         *,
@@ -488,10 +511,11 @@ class SetPolicyRequest(_message.Message):
         dry_run: _builtins.bool = ...,
         access: _rules_pb2.AccessRule | None = ...,
         rate: _rules_pb2.RateRule | None = ...,
+        split: _rules_pb2.SplitRule | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "rate", b"rate", "rule", b"rule", "ttl", b"ttl"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "rate", b"rate", "rule", b"rule", "split", b"split", "ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "dry_run", b"dry_run", "rate", b"rate", "rule", b"rule", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "dry_run", b"dry_run", "rate", b"rate", "rule", b"rule", "split", b"split", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -535,7 +559,7 @@ class ResetPolicyRequest(_message.Message):
     caller: _builtins.str
     """Caller of the order."""
     name: _builtins.str
-    """Name of the rule of access or of a rate that was ordered."""
+    """Name of the rule of access, the rate or the split that was ordered."""
     def __init__(
         self,
         *,
