@@ -160,7 +160,7 @@ class MeshAdmin:
     async def SetMeshPolicy(self, request: admin.SetMeshPolicyRequest) -> admin.OrderReport:  # noqa: N802 - likewise
         """Lets a rule hold for a time, everywhere; one that makes no sense here is given to nobody."""
         asked = pb.SetPolicyRequest(dry_run=request.dry_run)
-        for name in ("rule", "access", "rate", "split", "ttl"):
+        for name in ("rule", "access", "rate", "split", "mirror", "ttl"):
             if request.HasField(name):
                 getattr(asked, name).CopyFrom(getattr(request, name))
         trial = pb.SetPolicyRequest()

@@ -76,7 +76,7 @@ def give(
 def take_back(
     method: Annotated[str, typer.Argument(help=_METHOD + " Default: every order.")] = "",
     caller: CallerOption = "",
-    name: Annotated[str, typer.Option("--name", help="Name of a rule of access, a rate or a split.")] = "",
+    name: Annotated[str, typer.Option("--name", help="Name of a rule of access, a rate, a split or a mirror.")] = "",
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
@@ -153,6 +153,8 @@ def _named(one: Mapping[str, Any]) -> str:
     if (split := one.get("split")) is not None:
         shares = (f"{each['version']}={each.get('percent', 0):g}%" for each in split["versions"])
         return f"SPLIT {split['name']} {', '.join(shares)}"
+    if (mirror := one.get("mirror")) is not None:
+        return f"MIRROR {mirror['name']} {mirror['percent']:g}% to {mirror['version']}"
     rule = one["access"]
     tried = ", tried only" if rule.get("dryRun") else ""
     return f"{rule['action']} {rule['name']}{tried}"

@@ -1,4 +1,4 @@
-"""`tocsin mesh policy deny`, `allow`, `limit` and `split`: who may call what, how often, which version; orders that end by themselves."""
+"""`tocsin mesh policy deny`, `allow`, `limit`, `split` and `mirror`: who may call what, how often, which version; orders that end."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
@@ -29,7 +29,7 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what wo
 
 def add_rules(policy: typer.Typer) -> None:
     """Adds the words to `tocsin mesh policy`."""
-    for name, command in (("deny", deny), ("allow", allow), ("limit", limit), ("split", split)):
+    for name, command in (("deny", deny), ("allow", allow), ("limit", limit), ("split", split), ("mirror", mirror)):
         policy.command(name, epilog=EXIT_CODES)(command)
 
 
@@ -116,6 +116,28 @@ def split(
     rule = {"name": name, "methods": methods, "notMethods": but or [], "versions": [version_share(text) for text in to]}
     with connect(state=state, url=url, api_key=api_key) as client:
         report(client.call("POST", "/v1/mesh/policy:set", body=_order({"split": rule}, ttl, dry_run)), as_json=as_json)
+
+
+def mirror(
+    name: NameArgument,
+    methods: MethodsArgument,
+    to: Annotated[str, typer.Option("--to", help="The version that gets copies, as targets name it.")],
+    percent: Annotated[float, typer.Option("--percent", help="Share of the calls that are copied, more than 0.", max=100)],
+    at_most: Annotated[int, typer.Option("--at-most", min=1, max=1000, help="Copies of one method that each process has under way.")] = 16,
+    but: ButOption = None,
+    ttl: ForOption = "1h",
+    dry_run: DryRunOption = False,
+    state: StateOption = STATE,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy a share of the calls to methods without side effects to a version, and throw the answers away, for a time."""
+    if not 0 < percent <= 100:
+        raise typer.BadParameter(f"{percent:g} is not more than 0 and at most 100", param_hint="--percent")
+    rule = {"name": name, "methods": methods, "notMethods": but or [], "version": to, "percent": percent, "maxInFlight": at_most}
+    with connect(state=state, url=url, api_key=api_key) as client:
+        report(client.call("POST", "/v1/mesh/policy:set", body=_order({"mirror": rule}, ttl, dry_run)), as_json=as_json)
 
 
 def version_share(text: str) -> Mapping[str, Any]:

@@ -6,8 +6,8 @@ worked out when a rule changes, so that a call looks nothing up, however many ru
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -18,9 +18,11 @@ from tocsin.errors import NotFound, Unavailable
 from tocsin.mesh.access import CompiledAccess, MethodAccess, check_together
 from tocsin.mesh.health import Degraded
 from tocsin.mesh.limits import RateLimiter
+from tocsin.mesh.mirrors import CompiledMirror, mirrors_together
 from tocsin.mesh.named_rules import NamedRules
 from tocsin.mesh.policy import MethodPolicy, digest
 from tocsin.mesh.policy_errors import RuleInvalid, invalid
+from tocsin.mesh.policy_orders import PolicyOrder, PolicyValue
 from tocsin.mesh.policy_rules import applied, check, difference, flat, has_access, named, parse
 from tocsin.mesh.policy_sources import declared_by
 from tocsin.mesh.rates import CompiledRate, MethodRates, rates_together
@@ -30,7 +32,7 @@ from tocsin.telemetry import get_logger
 _log = get_logger(__name__)
 
 _LARGEST_FILE: Final = 4 * 1024 * 1024
-_PLURALS: Final = {"access": "access", "rate": "rates", "split": "splits"}
+_PLURALS: Final = {"access": "access", "rate": "rates", "split": "splits", "mirror": "mirrors"}
 """What a file calls rules with names, by their words in orders."""
 DEFAULT_ORDER_SECONDS: Final = 3600.0
 """How long an order holds that does not say it."""
@@ -51,36 +53,6 @@ class PolicyFileUnread(Unavailable):
     """The policy file could not be read since the start."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyOrder:
-    """A rule that an operator gave.
-
-    Attributes:
-        rule: what it changes.
-        expires: when it ends.
-    """
-
-    rule: pb.PolicyRule
-    expires: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyValue:
-    """One value of a method's policy.
-
-    Attributes:
-        name: such as "timeout" or "retry.max_attempts".
-        value: as text.
-        source: "default", "service" or "method" (an option of the contract), "file" or "order".
-        declared: what the contract says.
-    """
-
-    name: str
-    value: str
-    source: str
-    declared: str
-
-
 class LivePolicies:
     """The rules at run time of one process. Belongs to one event loop.
 
@@ -91,6 +63,7 @@ class LivePolicies:
         access: who may call what.
         rates: how often.
         splits: which versions get calls.
+        mirrors: which calls are copied.
         named: all of these, by their words in orders.
     """
 
@@ -131,7 +104,12 @@ class LivePolicies:
         self.splits: NamedRules[CompiledSplit] = NamedRules(
             compile_rule=partial(CompiledSplit.of, versions=versions), check=splits_together, known=lambda: known().values()
         )
-        self.named: Mapping[str, NamedRules[Any]] = {"access": self.access, "rate": self.rates, "split": self.splits}
+        self.mirrors: NamedRules[CompiledMirror] = NamedRules(
+            compile_rule=partial(CompiledMirror.of, versions=versions, known=known),
+            check=mirrors_together,
+            known=lambda: known().values(),
+        )
+        self.named: Mapping[str, NamedRules[Any]] = {word: getattr(self, plural) for word, plural in _PLURALS.items()}
         self._callers: Mapping[str, set[str]] = {}
         self._digest = ""
         self._changed: list[Callable[[], None]] = []
@@ -196,6 +174,10 @@ class LivePolicies:
     def weights_of(self, declared: MethodPolicy) -> Mapping[str, float]:
         """Percent of the calls that this process makes of a method, by version; empty where versions make no difference."""
         return next((split.weights for split in self.splits.about(declared)), {})
+
+    def mirror_of(self, declared: MethodPolicy) -> CompiledMirror | None:
+        """How calls that this process makes of a method are copied; None: they are not."""
+        return next(iter(self.mirrors.about(declared)), None)
 
     def _layers(self, declared: MethodPolicy, caller: str) -> list[pb.PolicyRule]:
         return [*self._matching(declared, caller, self._rules), *self._matching(declared, caller, self._ordered())]

@@ -98,6 +98,8 @@ class ClientMetrics:
         self._budget = Gauge("tocsin_client_retry_budget", "Tokens left for retries.", ("target",), registry=registry)
         text = "Attempts that have ended at endpoints with labels, by zone, version and code."
         self._subsets = Counter("tocsin_client_subset_attempts", text, ("target", "zone", "version", "code"), registry=registry)
+        text = "Copies of calls for a version, by the code that they ended with; FULL and AWAY for those that were not made."
+        self._mirrored = Counter("tocsin_client_mirrored", text, ("target", "method", "version", "code"), registry=registry)
         self._rejected = Counter(
             "tocsin_client_rejected", "Attempts that an open circuit did not let pass.", ("target", "method"), registry=registry
         )
@@ -127,6 +129,10 @@ class ClientMetrics:
         """The attempts at a replica of a target; ``labels`` gives what its target says of it now."""
         return SubsetAttempts(self._subsets, target, labels)
 
+    def mirrored(self, target: str, path: str) -> "MirrorCount":
+        """Counts the copies of a method's calls."""
+        return lambda version, outcome: self._mirrored.labels(target, path, version, outcome).inc()
+
     def budget(self, target: str) -> Gauge:
         """The retry budget of a target."""
         return self._budget.labels(target)
@@ -150,6 +156,10 @@ class SubsetAttempts:
         if counter is None:
             counter = self._counters[labels, code] = self._counter.labels(self._target, labels.zone, labels.version, code.name)
         counter.inc()
+
+
+MirrorCount = Callable[[str, str], None]
+"""Counts a copy of a call: the version that it was for, and what became of it."""
 
 
 class BreakerCollector(Collector):

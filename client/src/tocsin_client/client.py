@@ -2509,6 +2509,7 @@ class Client(Core):
         access: models.AccessRule | JsonObject | None = None,
         rate: models.RateRule | JsonObject | None = None,
         split: models.SplitRule | JsonObject | None = None,
+        mirror: models.MirrorRule | JsonObject | None = None,
         timeout: float | None = None,
     ) -> models.OrderReport:
         """Changes policies in every process, for a time. An order about the same methods and caller is replaced.
@@ -2522,9 +2523,10 @@ class Client(Core):
             access: Who may call what.
             rate: How often.
             split: Which versions get calls.
+            mirror: Which calls are copied.
             timeout: seconds for one answer; what the contract says unless given.
         """
-        return self._call(contract.SET_MESH_POLICY, {"rule": rule, "ttl": ttl, "dry_run": dry_run, "access": access, "rate": rate, "split": split}, timeout=timeout)
+        return self._call(contract.SET_MESH_POLICY, {"rule": rule, "ttl": ttl, "dry_run": dry_run, "access": access, "rate": rate, "split": split, "mirror": mirror}, timeout=timeout)
 
     def reset_mesh_policy(
         self,
@@ -2541,7 +2543,7 @@ class Client(Core):
         Args:
             method: Methods of the order, as it was given; every order when nothing here is given.
             caller: Caller of the order.
-            name: Name of the rule of access, the rate or the split that was ordered.
+            name: Name of the rule of access, the rate, the split or the mirror that was ordered.
             timeout: seconds for one answer; what the contract says unless given.
         """
         return self._call(contract.RESET_MESH_POLICY, {"method": method, "caller": caller, "name": name}, timeout=timeout)

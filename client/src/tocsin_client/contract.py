@@ -1684,6 +1684,7 @@ SET_MESH_POLICY = Call(
         "access": Param("access", message("AccessRule")),
         "rate": Param("rate", message("RateRule")),
         "split": Param("split", message("SplitRule")),
+        "mirror": Param("mirror", message("MirrorRule")),
     },
     body="*",
     answer=message("OrderReport"),

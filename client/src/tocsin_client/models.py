@@ -1905,7 +1905,7 @@ class GetPolicyResponse(Model):
     problem: str = _v.field("problem", _v.TEXT, default="")
     """Why the file cannot be used, while what it said before holds; empty when it can."""
     named: Sequence[NamedRuleView] = _v.field("named", _v.many(_v.message("NamedRuleView")), default=())
-    """Rules of access, rates and splits that are in force; of one method, those about it."""
+    """Rules of access, rates, splits and mirrors that are in force; of one method, those about it."""
     closed: bool = _v.field("closed", _v.BOOL, default=False)
     """True while calls are refused because the file may hold rules of access, and could not be read since the start."""
 
@@ -3116,8 +3116,31 @@ class MethodStats(Model):
     """Calls that are being served now."""
 
 
+class MirrorRule(Model):
+    """Which calls are copied to a version of their service, to see how it does. The answer of a copy is thrown away, nobody waits for it,
+    and what becomes of it is counted and told nobody (tocsin_client_mirrored_total). Only unary methods with NO_SIDE_EFFECTS are
+    mirrored.
+    """
+
+    __slots__ = ()
+    name: str = _v.field("name", _v.TEXT, default="")
+    """Name of the rule. An order of that name stands in the place of the file's rule."""
+    methods: Sequence[str] = _v.field("methods", _v.many(_v.TEXT), default=())
+    """The methods: paths, services "/package.Service/", or patterns of paths, of which those are mirrored that can be. A path of one that
+    cannot be is refused. No two rules are about one method.
+    """
+    not_methods: Sequence[str] = _v.field("notMethods", _v.many(_v.TEXT), default=())
+    """Methods that it is not about, in the same words."""
+    version: str = _v.field("version", _v.TEXT, default="")
+    """Where copies go, as targets name it."""
+    percent: float = _v.field("percent", _v.NUMBER, default=0.0)
+    """Percent of the calls that are copied."""
+    max_in_flight: int = _v.field("maxInFlight", _v.INTEGER, default=0)
+    """Most copies of one method that one process has under way; what is more is not copied. 16 unless given."""
+
+
 class NamedRuleView(Model):
-    """A rule with a name that is in force: one of access, rate and split."""
+    """A rule with a name that is in force: one of access, rate, split and mirror."""
 
     __slots__ = ()
     access: AccessRule | None = _v.field("access", _v.message("AccessRule"), default=None)
@@ -3130,6 +3153,8 @@ class NamedRuleView(Model):
     """Methods that it is about in this process."""
     split: SplitRule | None = _v.field("split", _v.message("SplitRule"), default=None)
     """Which versions get calls."""
+    mirror: MirrorRule | None = _v.field("mirror", _v.message("MirrorRule"), default=None)
+    """Which calls are copied."""
 
 
 class Notification(Model):
@@ -3495,7 +3520,7 @@ class Policy(Model):
 
 
 class PolicyOrder(Model):
-    """An order that holds: one of rule, access, rate and split."""
+    """An order that holds: one of rule, access, rate, split and mirror."""
 
     __slots__ = ()
     rule: PolicyRule | None = _v.field("rule", _v.message("PolicyRule"), default=None)
@@ -3508,6 +3533,8 @@ class PolicyOrder(Model):
     """How often."""
     split: SplitRule | None = _v.field("split", _v.message("SplitRule"), default=None)
     """Which versions get calls."""
+    mirror: MirrorRule | None = _v.field("mirror", _v.message("MirrorRule"), default=None)
+    """Which calls are copied."""
 
 
 class PolicyRule(Model):

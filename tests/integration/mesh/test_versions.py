@@ -1,5 +1,6 @@
 """Versions of a service with real servers: orders steer calls and streams, a canary that fails is not noticed, all is counted."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -115,6 +116,45 @@ async def test_a_canary_that_fails_is_not_noticed_where_calls_may_be_made_again(
     assert canary.counted("1", "UNAVAILABLE") == 0
 
 
+async def test_copies_of_reads_are_never_noticed(canary: Canary) -> None:
+    """The new version gets no call and every copy of Look, none of Put; it answers, fails, hangs: callers see the old one alone."""
+    hanging = asyncio.Event()
+
+    async def fail(_: Any, __: Any) -> Any:
+        raise Unavailable("a bad release")
+
+    async def hang(request: Any, _: Any) -> Any:
+        await hanging.wait()
+        return request
+
+    def mirrored(code: str) -> float:
+        labels = {"target": "echo_svc", "method": path("Look"), "version": "2", "code": code}
+        return canary.telemetry.registry.get_sample_value("tocsin_client_mirrored_total", labels) or 0.0
+
+    stub = await canary.start()
+    await warm(stub, canary)
+    canary.order(0)
+    rule_of_all = rules_pb2.MirrorRule(name="shadow", methods=["*"], version="2", percent=100, max_in_flight=4)
+    order_of(canary.mesh.policies, pb.SetPolicyRequest(mirror=rule_of_all))
+    seen, answered = canary.new.calls, mirrored("OK")
+    for number in range(3):
+        assert (await stub.Look(Note(number=number))).number == number
+    with acting_as(canary.rig.token()):
+        await stub.Put(Note())
+    await eventually(lambda: mirrored("OK") == answered + 3, seconds=60)
+    assert canary.new.calls == seen + 3
+    canary.new.unary = fail
+    await stub.Look(Note())
+    await eventually(lambda: mirrored("UNAVAILABLE") == 1, seconds=60)
+    canary.new.unary = hang
+    for _ in range(CALLS):
+        await stub.Look(Note())
+    assert mirrored("FULL") == CALLS - 4
+    hanging.set()
+    await eventually(lambda: mirrored("OK") == answered + 7, seconds=60)
+    assert canary.counted("2", "UNAVAILABLE") == 0, "no attempt of a call"
+
+
 async def test_a_version_that_nobody_has_is_given_to_nobody(rig: Rig, clock: FakeClock, canary: Canary) -> None:
     """By an order to all processes, and to one whose targets name versions: the field, the reason, and what there is."""
     replicas = Replicas(rig, clock)
@@ -125,5 +165,5 @@ async def test_a_version_that_nobody_has_is_given_to_nobody(rig: Rig, clock: Fak
     await canary.start()
     with pytest.raises(RuleInvalid, match="has the version '3'; there are 1, 2"):
         order_of(canary.mesh.policies, pb.SetPolicyRequest(split=split(5, version="3")))
-    with pytest.raises(RuleInvalid, match="give one of rule, access, rate, split"):
+    with pytest.raises(RuleInvalid, match="give one of rule, access, rate, split, mirror"):
         order_of(canary.mesh.policies, pb.SetPolicyRequest(split=split(5), rule=rule(path("Say"), timeout="1s")))

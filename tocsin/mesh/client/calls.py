@@ -41,6 +41,7 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
     def __init__(self, picker: Picker) -> None:
         self._picker = picker
         self._method = picker.shared.method
+        self._mirror = picker.mirror
         self.ended = self._method.call_ended
 
     def __call__(self, request: Any, *, timeout: float | None = None, metadata: Extra = None, **options: Any) -> Any:
@@ -75,6 +76,8 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
         identity = method.policy.identity
         if identity is not None:
             request = identity.ensured(request)
+        if self._mirror is not None and self._mirror.on:
+            self._mirror.offer(request, traced(headers, trace), deadline - call.loop.time())
         picker = self._picker
         tried: set[str] = set()  # a set[str]() takes half a microsecond more
 

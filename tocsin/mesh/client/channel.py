@@ -12,6 +12,7 @@ from tocsin.mesh.client.balancing import EndpointLoad
 from tocsin.mesh.client.calls import StreamStream, StreamUnary, UnaryStream, UnaryUnary
 from tocsin.mesh.client.direct_call import direct
 from tocsin.mesh.client.method import Method, Pick, Picker, Target, Wire
+from tocsin.mesh.client.mirror import Mirror, Ways
 from tocsin.mesh.client.preference import Preference
 from tocsin.mesh.client.recovery import Recovery
 from tocsin.mesh.client.replicas import Replicas
@@ -64,6 +65,7 @@ class MeshChannel(grpc.aio.Channel):
         replicas: "Replicas[MeshChannel] | None",
         now: Callable[[], float],
         preference: Callable[[MethodPolicy], Preference | None] = lambda _: None,
+        mirror: Callable[[MethodPolicy, Ways], Mirror | None] = lambda *_: None,
     ) -> None:
         """Connects nothing.
 
@@ -74,10 +76,12 @@ class MeshChannel(grpc.aio.Channel):
             replicas: of the service, with a channel each; None for a channel to one of them.
             now: monotonic seconds.
             preference: makes what tells which replicas calls of a method prefer; None where there is no difference.
+            mirror: makes what copies calls of a method; None where none ever is.
         """
+        self._mirror = mirror
         self._now = now
         self._preference = preference
-        self._preferences: list[Preference] = []
+        self._steered: list[Preference | Mirror] = []
         self._target = target
         self._replicas = replicas
         self._methods = methods
@@ -118,11 +122,17 @@ class MeshChannel(grpc.aio.Channel):
             replicated = self._replicas is not None and not shared.method.policy.is_control
             picker = Picker(shared)
             if self._replicas is not None and replicated:
-                preference = self._preference(shared.method.policy)
-                self._preferences += [] if preference is None else [preference]
-                picker = _ReplicaPicker(shared, self._replicas, key, preference)
+                picker = self._steered_picker(shared, self._replicas, key)
             found = self._callables[key] = _CALLS[kind](picker)
         return found
+
+    def _steered_picker(self, shared: Pick, replicas: "Replicas[MeshChannel]", key: tuple[MethodKind, str, Any, Any]) -> "_ReplicaPicker":
+        policy = shared.method.policy
+        preference = self._preference(policy)
+        picker = _ReplicaPicker(shared, replicas, key, preference)
+        picker.mirror = mirror = self._mirror(policy, picker.way_to) if policy.kind is MethodKind.UNARY_UNARY else None
+        self._steered += [each for each in (preference, mirror) if each is not None]
+        return picker
 
     def way(self, key: tuple[MethodKind, str, Any, Any]) -> Pick:
         """The stages of one method and gRPC's own multi-callable, on this connection; made once.
@@ -150,8 +160,8 @@ class MeshChannel(grpc.aio.Channel):
             policy = self._methods.get(path)
             if policy is not None and policy is not pick.method.policy:
                 pick.method.adopt(policy)
-        for preference in self._preferences:
-            preference.adopt()
+        for each in self._steered:
+            each.adopt()
 
     def connection(self, policy: MethodPolicy) -> "_Connection":
         """The connection that calls of a method take."""
@@ -294,6 +304,13 @@ class _ReplicaPicker(Picker):
         cost = self._cost if weighed else None
         found = await self._replicas.pick(tried, connection=self._connection, admits=self._admits, cost=cost, preference=self._preference)
         return self.shared if found is None else found.way(self._key)
+
+    def way_to(self, address: str) -> Wire | None:
+        """What makes attempts at a replica; None while it does not serve."""
+        replica = self._replicas.channel(address)
+        if self._connection(replica).get_state(try_to_connect=True) is not grpc.ChannelConnectivity.READY:
+            return None
+        return replica.way(self._key).wire
 
     def _connection(self, replica: MeshChannel) -> "_Connection":
         return replica.connection(self.shared.method.policy)

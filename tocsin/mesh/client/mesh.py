@@ -16,6 +16,7 @@ from tocsin.mesh.client.channel import MeshChannel
 from tocsin.mesh.client.endpoints import ServiceEndpoints
 from tocsin.mesh.client.foreign import ForeignService, Presence, TlsFiles, presence
 from tocsin.mesh.client.method import Target
+from tocsin.mesh.client.mirror import Mirror, Ways
 from tocsin.mesh.client.options import channel_options
 from tocsin.mesh.client.preference import Preference
 from tocsin.mesh.client.renewal import ChannelRenewal, Key
@@ -171,6 +172,7 @@ class Mesh:
             replicas=self._replicas(service) if endpoint is None else None,
             now=self._clock.monotonic,
             preference=lambda policy: self._preference(known, policy),
+            mirror=lambda policy, ways: self._mirror(service, known, policy, ways),
         )
 
     def _preference(self, known: ServiceEndpoints, policy: MethodPolicy) -> Preference | None:
@@ -182,6 +184,18 @@ class Mesh:
             labels=lambda: known.labels,
             weights=lambda: self.policies.weights_of(policy),
             now=_loop_time,
+            draw=random.random,
+        )
+
+    def _mirror(self, service: str, known: ServiceEndpoints, policy: MethodPolicy, ways: Ways) -> Mirror | None:
+        if not known.versions:
+            return None
+        return Mirror(
+            rule=lambda: self.policies.mirror_of(policy),
+            labels=lambda: known.labels,
+            ways=ways,
+            count=self._metrics.mirrored(service, policy.path),
+            background=self._background,
             draw=random.random,
         )
 

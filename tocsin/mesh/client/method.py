@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import grpc
 from opentelemetry.trace import Span, SpanKind
@@ -329,6 +329,19 @@ class Pick(NamedTuple):
     wire: Wire
 
 
+class CallMirror(Protocol):
+    """Copies calls of one method."""
+
+    @property
+    def on(self) -> bool:
+        """Whether any call is copied."""
+        ...
+
+    def offer(self, request: Any, metadata: Metadata, timeout: float) -> None:
+        """Copies a call, or does not; returns at once, and raises nothing."""
+        ...
+
+
 def traced(headers: Metadata, trace: str | None) -> Metadata:
     """``headers`` with the trace that an attempt belongs to."""
     return headers if trace is None else (*headers, (TRACEPARENT, trace))
@@ -337,9 +350,11 @@ def traced(headers: Metadata, trace: str | None) -> Metadata:
 class Picker:
     """The ways of one method; subclasses know the replicas."""
 
-    __slots__ = ("shared",)
+    __slots__ = ("mirror", "shared")
 
     def __init__(self, shared: Pick) -> None:
+        self.mirror: CallMirror | None = None
+        """Copies calls; None where none ever is."""
         self.shared = shared
         """To whichever replica gRPC takes, or to the only one."""
 

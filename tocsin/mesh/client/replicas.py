@@ -60,7 +60,7 @@ class Replicas(Generic[R]):
         self.draw = draw
         self._slow_start = SlowStart(now)
         self._endpoints = endpoints
-        self._channel = channel
+        self.channel = channel
         self._known: Sequence[str] = fixed or ()
         self._until = float("-inf") if fixed is None else float("inf")
         self._turn = 0
@@ -111,7 +111,7 @@ class Replicas(Generic[R]):
             return self._without_choice(known, preference)
         self._served = self._now()
         tried.add(found)
-        return self._channel(found)
+        return self.channel(found)
 
     def _without_choice(self, known: Sequence[str], preference: Preference | None) -> R | None:
         """Where a call goes while nobody serves that it may go to; None for the way that all replicas share."""
@@ -119,11 +119,11 @@ class Replicas(Generic[R]):
         if self._whole and not splits:
             return None
         names = preference.open(known) if preference is not None else known
-        return self._channel(names[self._turn % len(names)]) if names else None
+        return self.channel(names[self._turn % len(names)]) if names else None
 
     def _takes(self, name: str, connection: Callable[[R], Connection], admits: Callable[[R], bool]) -> bool:
         """Whether a replica serves, and its breaker lets attempts pass."""
-        replica = self._channel(name)
+        replica = self.channel(name)
         return connection(replica).get_state(try_to_connect=True) is _READY and admits(replica)
 
     def _in_order(self, known: Sequence[str], tried: Collection[str], *, drawn: bool) -> list[str]:
@@ -156,7 +156,7 @@ class Replicas(Generic[R]):
         one, other = names
         if cost is None:
             return one if self.draw() * self._warmer(one, other) < self._slow_start.warmth(one) else other
-        first, second = cost(self._channel(one)), cost(self._channel(other))
+        first, second = cost(self.channel(one)), cost(self.channel(other))
         if self._slow_start.ongoing:
             first, second = first / self._slow_start.warmth(one), second / self._slow_start.warmth(other)
         return one if cheaper(first, second, self.draw) else other
@@ -171,7 +171,7 @@ class Replicas(Generic[R]):
         found: list[str] = []
         refused: str | None = None
         for name in names:
-            replica = self._channel(name)
+            replica = self.channel(name)
             # One that is not connected begins to connect by being asked.
             serving = connection(replica).get_state(try_to_connect=True) is _READY
             self._slow_start.seen(name, serving=serving)
@@ -185,7 +185,7 @@ class Replicas(Generic[R]):
 
     def _awaited(self, groups: Sequence[Sequence[str]], connection: Callable[[R], Connection]) -> tuple[float, Sequence[Connection]] | None:
         """How many seconds to wait for which connections; None when no wait would help."""
-        connections = [connection(self._channel(name)) for names in groups for name in names]
+        connections = [connection(self.channel(name)) for names in groups for name in names]
         if connections and self._now() - self._served < _MOMENT_SECONDS:
             return _BACK_SECONDS, connections
         coming = [each for each in connections if each.get_state() in _COMING]

@@ -307,7 +307,7 @@ Global___MeshPolicy: _TypeAlias = MeshPolicy  # noqa: Y015
 
 @_typing.final
 class SetMeshPolicyRequest(_message.Message):
-    """Gives an order about policies: one of rule, access, rate and split."""
+    """Gives an order about policies: one of rule, access, rate, split and mirror."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -317,6 +317,7 @@ class SetMeshPolicyRequest(_message.Message):
     ACCESS_FIELD_NUMBER: _builtins.int
     RATE_FIELD_NUMBER: _builtins.int
     SPLIT_FIELD_NUMBER: _builtins.int
+    MIRROR_FIELD_NUMBER: _builtins.int
     dry_run: _builtins.bool
     """Only tells what would change."""
     @_builtins.property
@@ -339,6 +340,10 @@ class SetMeshPolicyRequest(_message.Message):
     def split(self) -> _rules_pb2.SplitRule:
         """Which versions get calls."""
 
+    @_builtins.property
+    def mirror(self) -> _rules_pb2.MirrorRule:
+        """Which calls are copied."""
+
     def __init__(
         self,
         *,
@@ -348,10 +353,11 @@ class SetMeshPolicyRequest(_message.Message):
         access: _rules_pb2.AccessRule | None = ...,
         rate: _rules_pb2.RateRule | None = ...,
         split: _rules_pb2.SplitRule | None = ...,
+        mirror: _rules_pb2.MirrorRule | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "rate", b"rate", "rule", b"rule", "split", b"split", "ttl", b"ttl"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "mirror", b"mirror", "rate", b"rate", "rule", b"rule", "split", b"split", "ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "dry_run", b"dry_run", "rate", b"rate", "rule", b"rule", "split", b"split", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "dry_run", b"dry_run", "mirror", b"mirror", "rate", b"rate", "rule", b"rule", "split", b"split", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -371,7 +377,7 @@ class ResetMeshPolicyRequest(_message.Message):
     caller: _builtins.str
     """Caller of the order."""
     name: _builtins.str
-    """Name of the rule of access, the rate or the split that was ordered."""
+    """Name of the rule of access, the rate, the split or the mirror that was ordered."""
     def __init__(
         self,
         *,

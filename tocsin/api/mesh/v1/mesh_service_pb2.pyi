@@ -213,6 +213,7 @@ class PolicyRules(_message.Message):
     ACCESS_FIELD_NUMBER: _builtins.int
     RATES_FIELD_NUMBER: _builtins.int
     SPLITS_FIELD_NUMBER: _builtins.int
+    MIRRORS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyRule]:
         """No two about the same methods and caller. One for a method wins over one for its service, and that over one for all."""
@@ -229,6 +230,10 @@ class PolicyRules(_message.Message):
     def splits(self) -> _containers.RepeatedCompositeFieldContainer[_rules_pb2.SplitRule]:
         """Which versions get calls, each with a name of its own."""
 
+    @_builtins.property
+    def mirrors(self) -> _containers.RepeatedCompositeFieldContainer[_rules_pb2.MirrorRule]:
+        """Which calls are copied, each with a name of its own."""
+
     def __init__(
         self,
         *,
@@ -236,10 +241,11 @@ class PolicyRules(_message.Message):
         access: _abc.Iterable[_rules_pb2.AccessRule] | None = ...,
         rates: _abc.Iterable[_rules_pb2.RateRule] | None = ...,
         splits: _abc.Iterable[_rules_pb2.SplitRule] | None = ...,
+        mirrors: _abc.Iterable[_rules_pb2.MirrorRule] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "rates", b"rates", "rules", b"rules", "splits", b"splits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "mirrors", b"mirrors", "rates", b"rates", "rules", b"rules", "splits", b"splits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -309,7 +315,7 @@ Global___PolicyView: _TypeAlias = PolicyView  # noqa: Y015
 
 @_typing.final
 class PolicyOrder(_message.Message):
-    """An order that holds: one of rule, access, rate and split."""
+    """An order that holds: one of rule, access, rate, split and mirror."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -318,6 +324,7 @@ class PolicyOrder(_message.Message):
     ACCESS_FIELD_NUMBER: _builtins.int
     RATE_FIELD_NUMBER: _builtins.int
     SPLIT_FIELD_NUMBER: _builtins.int
+    MIRROR_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def rule(self) -> Global___PolicyRule:
         """What it changes."""
@@ -338,6 +345,10 @@ class PolicyOrder(_message.Message):
     def split(self) -> _rules_pb2.SplitRule:
         """Which versions get calls."""
 
+    @_builtins.property
+    def mirror(self) -> _rules_pb2.MirrorRule:
+        """Which calls are copied."""
+
     def __init__(
         self,
         *,
@@ -346,10 +357,11 @@ class PolicyOrder(_message.Message):
         access: _rules_pb2.AccessRule | None = ...,
         rate: _rules_pb2.RateRule | None = ...,
         split: _rules_pb2.SplitRule | None = ...,
+        mirror: _rules_pb2.MirrorRule | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "expire_time", b"expire_time", "rate", b"rate", "rule", b"rule", "split", b"split"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "expire_time", b"expire_time", "mirror", b"mirror", "rate", b"rate", "rule", b"rule", "split", b"split"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "expire_time", b"expire_time", "rate", b"rate", "rule", b"rule", "split", b"split"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "expire_time", b"expire_time", "mirror", b"mirror", "rate", b"rate", "rule", b"rule", "split", b"split"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -357,7 +369,7 @@ Global___PolicyOrder: _TypeAlias = PolicyOrder  # noqa: Y015
 
 @_typing.final
 class NamedRuleView(_message.Message):
-    """A rule with a name that is in force: one of access, rate and split."""
+    """A rule with a name that is in force: one of access, rate, split and mirror."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -366,6 +378,7 @@ class NamedRuleView(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     METHODS_FIELD_NUMBER: _builtins.int
     SPLIT_FIELD_NUMBER: _builtins.int
+    MIRROR_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """Where it comes from: "file", "order", or "code" for what the service was started with."""
     methods: _builtins.int
@@ -382,6 +395,10 @@ class NamedRuleView(_message.Message):
     def split(self) -> _rules_pb2.SplitRule:
         """Which versions get calls."""
 
+    @_builtins.property
+    def mirror(self) -> _rules_pb2.MirrorRule:
+        """Which calls are copied."""
+
     def __init__(
         self,
         *,
@@ -390,10 +407,11 @@ class NamedRuleView(_message.Message):
         source: _builtins.str = ...,
         methods: _builtins.int = ...,
         split: _rules_pb2.SplitRule | None = ...,
+        mirror: _rules_pb2.MirrorRule | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "rate", b"rate", "split", b"split"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "mirror", b"mirror", "rate", b"rate", "split", b"split"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "methods", b"methods", "rate", b"rate", "source", b"source", "split", b"split"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "methods", b"methods", "mirror", b"mirror", "rate", b"rate", "source", b"source", "split", b"split"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -449,7 +467,7 @@ class GetPolicyResponse(_message.Message):
 
     @_builtins.property
     def named(self) -> _containers.RepeatedCompositeFieldContainer[Global___NamedRuleView]:
-        """Rules of access, rates and splits that are in force; of one method, those about it."""
+        """Rules of access, rates, splits and mirrors that are in force; of one method, those about it."""
 
     def __init__(
         self,
@@ -471,7 +489,7 @@ Global___GetPolicyResponse: _TypeAlias = GetPolicyResponse  # noqa: Y015
 
 @_typing.final
 class SetPolicyRequest(_message.Message):
-    """Gives an order about policies: one of rule, access, rate and split."""
+    """Gives an order about policies: one of rule, access, rate, split and mirror."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -481,6 +499,7 @@ class SetPolicyRequest(_message.Message):
     ACCESS_FIELD_NUMBER: _builtins.int
     RATE_FIELD_NUMBER: _builtins.int
     SPLIT_FIELD_NUMBER: _builtins.int
+    MIRROR_FIELD_NUMBER: _builtins.int
     dry_run: _builtins.bool
     """Only tells what would change."""
     @_builtins.property
@@ -503,6 +522,10 @@ class SetPolicyRequest(_message.Message):
     def split(self) -> _rules_pb2.SplitRule:
         """Which versions get calls."""
 
+    @_builtins.property
+    def mirror(self) -> _rules_pb2.MirrorRule:
+        """Which calls are copied."""
+
     def __init__(
         self,
         *,
@@ -512,10 +535,11 @@ class SetPolicyRequest(_message.Message):
         access: _rules_pb2.AccessRule | None = ...,
         rate: _rules_pb2.RateRule | None = ...,
         split: _rules_pb2.SplitRule | None = ...,
+        mirror: _rules_pb2.MirrorRule | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "rate", b"rate", "rule", b"rule", "split", b"split", "ttl", b"ttl"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "mirror", b"mirror", "rate", b"rate", "rule", b"rule", "split", b"split", "ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "dry_run", b"dry_run", "rate", b"rate", "rule", b"rule", "split", b"split", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "dry_run", b"dry_run", "mirror", b"mirror", "rate", b"rate", "rule", b"rule", "split", b"split", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -559,7 +583,7 @@ class ResetPolicyRequest(_message.Message):
     caller: _builtins.str
     """Caller of the order."""
     name: _builtins.str
-    """Name of the rule of access, the rate or the split that was ordered."""
+    """Name of the rule of access, the rate, the split or the mirror that was ordered."""
     def __init__(
         self,
         *,

@@ -335,3 +335,53 @@ class VersionShare(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VersionShare: _TypeAlias = VersionShare  # noqa: Y015
+
+@_typing.final
+class MirrorRule(_message.Message):
+    """Which calls are copied to a version of their service, to see how it does. The answer of a copy is thrown away, nobody waits for it, and what
+    becomes of it is counted and told nobody (tocsin_client_mirrored_total). Only unary methods with NO_SIDE_EFFECTS are mirrored.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    METHODS_FIELD_NUMBER: _builtins.int
+    NOT_METHODS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    MAX_IN_FLIGHT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the rule. An order of that name stands in the place of the file's rule."""
+    version: _builtins.str
+    """Where copies go, as targets name it."""
+    percent: _builtins.float
+    """Percent of the calls that are copied."""
+    max_in_flight: _builtins.int
+    """Most copies of one method that one process has under way; what is more is not copied. 16 unless given."""
+    @_builtins.property
+    def methods(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The methods: paths, services "/package.Service/", or patterns of paths, of which those are mirrored that can be. A path of one that cannot
+        be is refused. No two rules are about one method.
+        """
+
+    @_builtins.property
+    def not_methods(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Methods that it is not about, in the same words."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        methods: _abc.Iterable[_builtins.str] | None = ...,
+        not_methods: _abc.Iterable[_builtins.str] | None = ...,
+        version: _builtins.str = ...,
+        percent: _builtins.float = ...,
+        max_in_flight: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_in_flight", b"max_in_flight", "methods", b"methods", "name", b"name", "not_methods", b"not_methods", "percent", b"percent", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MirrorRule: _TypeAlias = MirrorRule  # noqa: Y015
