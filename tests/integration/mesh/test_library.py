@@ -191,6 +191,30 @@ async def test_what_cannot_start_leaves_nothing_behind(rig: Rig) -> None:
         pass
 
 
+async def test_a_process_of_ones_own_prefers_its_zone_and_splits_versions(rig: Rig, tmp_path: Path) -> None:
+    """One replica in each zone: calls stay at home, and a file sends all of them to the version that is elsewhere."""
+    file, near, far = tmp_path / "policies.yaml", Echo(), Echo()
+    file.write_text("splits: []")
+    with pytest.raises(ConfigError, match="zone: 'a b' is no name of a zone"):
+        await process(rig, "front", secured=False, zone="a b").__aenter__()
+    async with process(rig, "echo_svc", secured=False) as callee, process(rig, "other", secured=False) as elsewhere:
+        servers = [await callee.serve((add_echo, near)), await elsewhere.serve((add_echo, far))]
+        target = f"ipv4:{servers[0].address};zone=a;version=1,{servers[1].address};zone=b;version=2"
+        async with process(rig, "front", secured=False, targets={"echo_svc": target}, zone="a", policy_file=file) as caller:
+            stub = EchoStub(caller.channel("echo_svc"))
+
+            async def stays(home: Echo, other: Echo) -> bool:
+                before = home.calls, other.calls
+                for _ in range(10):
+                    await stub.Greet(Note())
+                return (home.calls, other.calls) == (before[0] + 10, before[1])
+
+            await eventually(lambda: stays(near, far), seconds=60, what="calls that stay at home")
+            share = '{version: "2", percent: 100}'
+            file.write_text(f"splits: [{{name: moved, methods: ['*'], versions: [{share}]}}]")
+            await eventually(lambda: stays(far, near), seconds=60, what="calls to the version elsewhere")
+
+
 async def test_a_file_changes_policies_while_the_process_runs(rig: Rig, tmp_path: Path) -> None:
     """A timeout that is too short for the handler, and then one that is not; what is no rule changes nothing."""
 
