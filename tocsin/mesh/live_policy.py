@@ -34,6 +34,7 @@ _log = get_logger(__name__)
 _LARGEST_FILE: Final = 4 * 1024 * 1024
 _PLURALS: Final = {"access": "access", "rate": "rates", "split": "splits", "mirror": "mirrors"}
 """What a file calls rules with names, by their words in orders."""
+_NO_WEIGHTS: Final[Mapping[str, float]] = {}
 DEFAULT_ORDER_SECONDS: Final = 3600.0
 """How long an order holds that does not say it."""
 
@@ -173,7 +174,7 @@ class LivePolicies:
 
     def weights_of(self, declared: MethodPolicy) -> Mapping[str, float]:
         """Percent of the calls that this process makes of a method, by version; empty where versions make no difference."""
-        return next((split.weights for split in self.splits.about(declared)), {})
+        return next((split.weights for split in self.splits.about(declared)), _NO_WEIGHTS)
 
     def mirror_of(self, declared: MethodPolicy) -> CompiledMirror | None:
         """How calls that this process makes of a method are copied; None: they are not."""

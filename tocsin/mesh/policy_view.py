@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from google.protobuf.message import Message
+
 from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
 from tocsin.mesh.live_policy import DEFAULT_ORDER_SECONDS, LivePolicies
 from tocsin.mesh.policy import MethodPolicy, in_seconds
@@ -37,6 +39,10 @@ def _show_named(answer: pb.GetPolicyResponse, policies: LivePolicies, asked: Seq
             answer.orders.add(**{word: order.rule.rule}).expire_time.FromDatetime(order.expires)
 
 
+def _given(message: Message, words: Sequence[str]) -> list[str]:
+    return [word for word in words if message.HasField(word)]
+
+
 def order_of(policies: LivePolicies, request: pb.SetPolicyRequest) -> list[str]:
     """Gives the order that a request brings; what changes in this process, a line each.
 
@@ -45,7 +51,7 @@ def order_of(policies: LivePolicies, request: pb.SetPolicyRequest) -> list[str]:
     """
     seconds = in_seconds(request.ttl) if request.HasField("ttl") else DEFAULT_ORDER_SECONDS
     words = ("rule", *policies.named)
-    given = [word for word in words if request.HasField(word)]
+    given = _given(request, words)
     if len(given) != 1:
         raise invalid("rule", f"give one of {', '.join(words)}")
     (word,) = given

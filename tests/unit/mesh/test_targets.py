@@ -84,7 +84,7 @@ def test_a_list_names_the_zone_of_each_address() -> None:
     found = ServiceEndpoints(service="auth_svc", target="ipv4:127.0.0.2:2;zone=b, 127.0.0.1:1;zone=a,127.0.0.3:3")
     assert (found.fixed, found.whole) == (["127.0.0.1:1", "127.0.0.2:2", "127.0.0.3:3"], True)
     assert found.dialled == found.uri == "ipv4:127.0.0.2:2,127.0.0.1:1,127.0.0.3:3"
-    assert [found.labels[each].zone for each in found.fixed] == ["a", "b", ""]
+    assert [found.labels[each].zone for each in found.fixed or ()] == ["a", "b", ""]
     assert found.zones == {"a", "b"}
 
 

@@ -65,7 +65,7 @@ class MeshChannel(grpc.aio.Channel):
         replicas: "Replicas[MeshChannel] | None",
         now: Callable[[], float],
         preference: Callable[[MethodPolicy], Preference | None] = lambda _: None,
-        mirror: Callable[[MethodPolicy, Ways], Mirror | None] = lambda *_: None,
+        mirror: Callable[[MethodPolicy, Ways], Mirror | None] = lambda _, __: None,
     ) -> None:
         """Connects nothing.
 

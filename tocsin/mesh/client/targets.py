@@ -60,11 +60,12 @@ def _part(text: str) -> TargetPart:
 def dialled(target: str) -> str:
     """The target that gRPC takes for a connection to whichever endpoint: the whole list where gRPC has lists, else the first of it."""
     found = parts(target)
+    first = next(iter(found)).target
     schemes = {part.target.partition(":")[0] for part in found}
     if len(found) > 1 and len(schemes) == 1 and schemes <= _ADDRESSES.keys():
         (scheme,) = schemes
         return f"{scheme}:{','.join(part.target.removeprefix(f'{scheme}:') for part in found)}"
-    return found[0].target
+    return first
 
 
 def problems(targets: Mapping[str, str], env: Mapping[str, str]) -> Iterator[str]:
