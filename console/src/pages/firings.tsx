@@ -144,10 +144,8 @@ function Messages({ firing }: { firing: string }) {
       <ul class="plain">
         {found.data.deliveries.map((delivery) => (
           <li key={delivery.name}>
-            <a href={`/console/${delivery.name}`}>
-              <State tone={deliveryTone(delivery)} word={words().delivery.states[delivery.state ?? ""] ?? ""} />
-              <span>{delivery.to || delivery.recipient}</span>
-            </a>
+            <State tone={deliveryTone(delivery)} word={words().delivery.states[delivery.state ?? ""] ?? ""} />
+            <a href={`/console/${delivery.name}`}>{delivery.to || delivery.recipient}</a>
           </li>
         ))}
       </ul>

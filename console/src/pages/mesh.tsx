@@ -36,7 +36,8 @@ function usePictures(): { pictures: readonly Picture[]; first: ReturnType<typeof
 export default function Mesh({ params }: { params?: { id?: string } }) {
   const { pictures, first } = usePictures();
   const picture = pictures.at(-1);
-  const before = pictures.find((item) => Date.parse(picture?.time ?? "") - Date.parse(item.time ?? "") >= _SPAN_MS);
+  // With none that is old enough yet, nothing is said of calls: those since the start of a process are not those of now.
+  const before = pictures.find((item) => Date.parse(picture?.time ?? "") - Date.parse(item.time ?? "") >= _SPAN_MS) ?? picture;
   const id = params?.id ?? "";
   return (
     <>

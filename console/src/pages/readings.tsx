@@ -29,7 +29,7 @@ const _columns = (): Column<Standing>[] => [
   { name: words().alarm.name, width: "minmax(9rem, 2fr)", show: standingName },
   { name: words().state, width: "minmax(7rem, 1fr)", show: (row) => <State tone={standingTone(row)} word={words().watched.limits[row.state ?? ""] ?? ""} /> },
   { name: words().watched.value, width: "6rem", number: true, show: (row) => row.value ?? "–" },
-  { name: words().watched.seenReading, width: "minmax(6rem, 1fr)", show: (row) => <When at={row.seenTime} /> },
+  { name: words().watched.seenReading, width: "minmax(6rem, 1fr)", wide: true, show: (row) => <When at={row.seenTime} /> },
   { name: words().watched.since, width: "minmax(6rem, 1fr)", wide: true, show: (row) => <When at={row.since} /> },
 ];
 

@@ -774,7 +774,7 @@ export const others = {
     data: "Data",
     came: "Came",
     happened: "Happened",
-    counts: (events: number, firings: number) => `${events.toLocaleString("en")} came, ${firings.toLocaleString("en")} firings`,
+    counts: (events: number, firings: number) => `${events.toLocaleString("en")} came, ${firings.toLocaleString("en")} ${firings === 1 ? "firing" : "firings"}`,
   },
   factors: {
     title: "Second factor",
