@@ -18,7 +18,7 @@ BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --ve
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 WORKERS ?= $(JOBS)
 
-.PHONY: help setup gen fmt lint types arch test thorough check up night bench peers chaos brokers browser operate pod corpus foreign hostile side-by-side portable simulate drill sizing rolling lock clean contract console console-check deps spell lock-check links metrics manifests workflows deploy-check console-pictures lighthouse docs dist release-check mesh-check sbom
+.PHONY: help setup gen fmt lint types arch test thorough check up night bench peers chaos brokers browser operate pod corpus foreign hostile side-by-side portable simulate drill upgrade sizing rolling lock clean contract console console-check deps spell lock-check links metrics manifests workflows deploy-check console-pictures lighthouse docs dist release-check mesh-check sbom
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -260,6 +260,9 @@ simulate: setup ## simulate the engine of time: make simulate SEEDS=1-1000, or t
 
 drill: setup ## back an installation up under load, lose it, restore it, and account for it: make drill ARGS="--alarms 100000 --postgresql"
 	@$(BIN)/python -m bench.drill $(ARGS)
+
+upgrade: setup ## bring an installation from an older schema to this release while alarms are due, and account for them: make upgrade ARGS="--alarms 1000000 --postgresql --served"
+	@$(BIN)/python -m bench.upgrade $(ARGS)
 
 sizing: setup ## load an installation of its own by `tocsin bench`, and write the table of docs/sizing.md: make sizing ARGS="--alarms 10000 100000"
 	@$(BIN)/python -m bench.sizing $(ARGS)

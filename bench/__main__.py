@@ -42,6 +42,7 @@ from bench import (
     smtp_drain,
     start,
     transcoding,
+    upgrade,
     watchers,
 )
 from bench.aims import ABOUT, AIMS
@@ -172,6 +173,11 @@ async def _recovery() -> dict[str, Any]:
     return {"sqlite": await recovery.measure(), "postgresql": await _on_postgresql(lambda url: recovery.measure(postgresql=url))}
 
 
+async def _upgrade() -> dict[str, Any]:
+    served = await _on_postgresql(lambda url: upgrade.measure(url=url, alarms=LISTED, served=True))
+    return await _on_both(lambda url: upgrade.measure(url=url, alarms=LISTED)) | {"postgresql, served meanwhile": served}
+
+
 async def _restore() -> dict[str, Any]:
     return await restore.measure(alarms=RESTORED)
 
@@ -200,6 +206,7 @@ MEASUREMENTS: dict[str, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {
     "recovery": _recovery,
     "start": _start,
     "restore": _restore,
+    "upgrade": _upgrade,
     "peers": _peers,
     "smtp": _smtp,
     "delivery": _delivery,

@@ -29,6 +29,8 @@ ABOUT = {
     "rejected": "A call to a dead service whose circuit is open, through the whole chain; microseconds, one call after the other.",
     "restore": "An installation with so many alarms that is otherwise idle: backed up, the archive verified, restored to an empty place; "
     "seconds. `make drill` does it under load.",
+    "upgrade": "A scheduler's database with a million alarms at an older schema: migrated and served by this release, seconds; meanwhile "
+    "an alarm is due each tenth of a second. `make upgrade` does it with other numbers.",
     "rest": "Alarms made over REST with 32 connections on `tocsin up` with SQLite; an even stream of alarms and how late they were fired.",
     "drain": "Alarms due at one instant, action noop: fired, delivered over mTLS, answered and committed.",
     "peers": "So many empty jobs, all due when the clock starts, on PostgreSQL that flushes each commit or on Redis; `make peers` first.",
@@ -65,6 +67,11 @@ AIMS = {
     },
     "critical: critical done p99 ms": "under 200",
     **{f"restore: {store}: restore s": "under 300" for store in ("sqlite", "postgresql")},
+    **{
+        f"upgrade: {way}: {figure}": aim
+        for way in ("sqlite", "postgresql", "postgresql, served meanwhile")
+        for figure, aim in {"upgrade s": "under 60", "latest ms": "under 5000", "early": "0", "missing": "0", "twice": "0"}.items()
+    },
     **{f"instant: {store}: seconds": "under 12" for store in ("sqlite", "postgresql")},
     **{f"instant: {store}: missing": "0" for store in ("sqlite", "postgresql")},
     **{

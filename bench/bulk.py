@@ -87,11 +87,11 @@ async def measure(*, url: str, alarms: int, export: bool = True) -> dict[str, An
     with tempfile.TemporaryDirectory() as name:
         text = await asyncio.to_thread(lines, alarms, now=clock.micros())
         async with AsyncExitStack() as stack:
-            channel, scheduler = await stack.enter_async_context(_scheduler(Path(name), url, clock))
+            channel, process = await stack.enter_async_context(scheduler(Path(name), url, clock))
             stub: Any = alarm_service_pb2_grpc.AlarmServiceStub(channel)
             firings: Any = firing_service_pb2_grpc.FiringServiceStub(channel)
             backend = await stack.enter_async_context(_backend(url))
-            return await _run(_Caller(stub, firings, scheduler, backend), text, alarms=alarms, export=export)
+            return await _run(_Caller(stub, firings, process, backend), text, alarms=alarms, export=export)
 
 
 async def fill(*, url: str, alarms: int) -> None:
@@ -99,33 +99,38 @@ async def fill(*, url: str, alarms: int) -> None:
     clock = SystemClock()
     with tempfile.TemporaryDirectory() as name:
         async with AsyncExitStack() as stack:
-            channel, _ = await stack.enter_async_context(_scheduler(Path(name), url, clock))
+            channel, _ = await stack.enter_async_context(scheduler(Path(name), url, clock))
             stub: Any = alarm_service_pb2_grpc.AlarmServiceStub(channel)
-            answer = [item async for item in stub.ImportAlarms(_stream(alarms, now=clock.micros()))][-1]
+            answer = [item async for item in stub.ImportAlarms(stream(alarms, now=clock.micros()))][-1]
             print(f"filled: {answer.created} made, {answer.unchanged} there, {answer.refused} refused", file=sys.stderr)
 
 
 @asynccontextmanager
-async def _scheduler(folder: Path, url: str, clock: SystemClock) -> AsyncGenerator[tuple[Any, int]]:
+async def scheduler(folder: Path, url: str, clock: SystemClock) -> AsyncGenerator[tuple[Any, int]]:
     """scheduler_svc as a process of its own, as the user of a tenant: the channel to it and its process id."""
     port = str(free_port())
     ensure_pki(folder=folder / "pki", services=["scheduler_svc", "gateway"], trust_domain="tocsin.local", clock=clock)
     mint = TokenMint(clock=clock)
     (folder / "jwks").mkdir()
     (folder / "jwks" / "scheduler_svc.json").write_text(json.dumps(mint.jwks()))
-    async with service("scheduler", folder=folder, settings={"DATABASE_URL": url, "PORT": port, "LOG_LEVEL": "error"}) as scheduler:
+    async with service("scheduler", folder=folder, settings={"DATABASE_URL": url, "PORT": port, "LOG_LEVEL": "error"}) as process:
         mesh = mesh_of("gateway", folder=folder, scheduler_target=f"127.0.0.1:{port}")
         try:
             with acting_as(mint.mint(tenant=TENANT, scopes=_SCOPES)):
-                yield mesh.channel("scheduler_svc"), scheduler
+                yield mesh.channel("scheduler_svc"), process
         finally:
             await mesh.stop()
 
 
-async def _stream(alarms: int, *, now: int) -> AsyncIterator[alarm_service_pb2.ImportAlarmsRequest]:
+async def stream(alarms: int, *, now: int) -> AsyncIterator[alarm_service_pb2.ImportAlarmsRequest]:
+    """Requests that import so many alarms, of every state and priority."""
     for first in range(0, alarms, 1000):
-        data = HttpBody(content_type="application/x-ndjson", data=lines(min(1000, alarms - first), first=first, now=now, skewed=True))
-        yield alarm_service_pb2.ImportAlarmsRequest(data=data)
+        yield request(lines(min(1000, alarms - first), first=first, now=now, skewed=True))
+
+
+def request(text: bytes) -> alarm_service_pb2.ImportAlarmsRequest:
+    """A request with lines of NDJSON."""
+    return alarm_service_pb2.ImportAlarmsRequest(data=HttpBody(content_type="application/x-ndjson", data=text))
 
 
 async def _run(caller: "_Caller", text: bytes, *, alarms: int, export: bool) -> dict[str, Any]:
@@ -208,8 +213,7 @@ def _micros(time: Any) -> int:
 
 async def _pieces(text: bytes) -> AsyncIterator[alarm_service_pb2.ImportAlarmsRequest]:
     for at in range(0, len(text), _PIECE):
-        data = HttpBody(content_type="application/x-ndjson", data=text[at : at + _PIECE])
-        yield alarm_service_pb2.ImportAlarmsRequest(data=data)
+        yield request(text[at : at + _PIECE])
 
 
 @asynccontextmanager

@@ -20,18 +20,19 @@ _READY: Final = b"GET /readyz HTTP/1.1\r\nHost: service\r\n\r\n"
 
 
 @asynccontextmanager
-async def service(name: str, *, folder: Path, settings: Mapping[str, str]) -> AsyncGenerator[int]:
+async def service(name: str, *, folder: Path, settings: Mapping[str, str], tree: Path | None = None) -> AsyncGenerator[int]:
     """Runs ``python -m {name}_svc`` until the context ends; gives its process id once it is ready.
 
     Args:
         name: such as "scheduler".
         folder: its state.
         settings: of its own, without prefix: ``{"PORT": "9002"}``.
+        tree: the source, such as that of an earlier release; this one unless given.
     """
     metrics_port = free_port()
     own = {"METRICS_PORT": str(metrics_port), "LOG_LEVEL": "warning", "DRAIN_SECONDS": "0.5", **settings}
     env = {**os.environ, "TOCSIN_STATE_DIR": str(folder), **{f"TOCSIN_{name.upper()}_{key}": value for key, value in own.items()}}
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", f"{name}_svc", env=env)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", f"{name}_svc", env=env, cwd=tree)
     try:
         await eventually(lambda: accepts(metrics_port, _READY, b"HTTP/1.1 200"), seconds=60, what=f"a {name} that is ready")
         yield process.pid
