@@ -79,6 +79,8 @@ class RetryRule:
             return False
         if isinstance(error, DeadlineExceeded) and self.attempt_timeout is not None:
             return True
+        if isinstance(error, UnknownFailure):  # in Python an `Internal`, but another code
+            return "UNKNOWN" in self.codes
         return any(isinstance(error, _ERRORS[code]) for code in self.codes)
 
 

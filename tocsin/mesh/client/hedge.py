@@ -61,6 +61,11 @@ async def _first_success(attempts: "set[asyncio.Task[T]]") -> T:
     pending = attempts
     while True:
         done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-        for each in done:
-            if not pending or not isinstance(each.exception(), TocsinError):
-                return await each
+        # Both may have ended in the same turn of the loop, one of them well.
+        ended = sorted(done, key=_failed)
+        if not pending or not _failed(ended[0]):
+            return await ended[0]
+
+
+def _failed(attempt: "asyncio.Task[Any]") -> bool:
+    return not attempt.cancelled() and isinstance(attempt.exception(), TocsinError)
