@@ -15,7 +15,7 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 HeaderList: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 # An answer that takes longer than this is worth watching whether anybody still waits for it; the quick ones pay nothing.
-_WATCH_AFTER = 0.02
+_WATCH_AFTER = 0.1
 
 
 _HSTS = ((b"strict-transport-security", b"max-age=31536000"),)
