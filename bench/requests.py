@@ -1,4 +1,4 @@
-"""What a request costs each process that serves it, by the kernel's account: a record read by its key, and an alarm made, over REST."""
+"""What a request costs each process that serves it, by the kernel's account: a record or an alarm read, and an alarm made, over REST."""
 
 import argparse
 import json
@@ -26,14 +26,21 @@ async def measure(*, calls: int = CALLS) -> dict[str, Any]:
         address = stack.info["http"].removeprefix("http://")
         async with stack.client() as client:
             (await client.put("/v1/records/k", json={"value": "a short value"})).raise_for_status()
-        due = (datetime.now(UTC) + timedelta(days=300)).isoformat()
-        alarm = {"trigger": {"at": due}, "action": {"task": {"handler": "noop"}}}
-        read = f"GET /v1/records/k HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {stack.api_key}\r\n\r\n".encode()
+            due = (datetime.now(UTC) + timedelta(days=300)).isoformat()
+            alarm = {"trigger": {"at": due}, "action": {"task": {"handler": "noop"}}}
+            made = (await client.post("/v1/alarms", json=alarm)).raise_for_status().json()
+        read = _get("/v1/records/k", address, stack.api_key)
+        read_alarm = _get(f"/v1/{made['name']}", address, stack.api_key)
         make = post("/v1/alarms", json.dumps(alarm).encode(), host=address, key=stack.api_key)
         return {
             "read by key": await _cost(stack, repeat(read), calls, "processor_svc"),
+            "read of an alarm": await _cost(stack, repeat(read_alarm), calls, "scheduler_svc"),
             "create": await _cost(stack, repeat(make), calls, "scheduler_svc"),
         }
+
+
+def _get(path: str, address: str, key: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {key}\r\n\r\n".encode()
 
 
 async def _cost(stack: RunningStack, requests: Iterator[bytes], calls: int, service: str) -> Mapping[str, float]:
