@@ -27,6 +27,7 @@ from tocsin.testing.tokens import TokenMint
 
 TENANT: Final = "bulk"
 _PIECE: Final = 256 * 1024
+_IMPORT_SECONDS: Final = 3600  # as long as one may take
 _WATCHED: Final = 300
 _FEWEST: Final = 10
 _ZONES: Final = ("Europe/Paris", "America/New_York", "Asia/Kolkata", "UTC")
@@ -116,7 +117,7 @@ async def scheduler(folder: Path, url: str, clock: SystemClock) -> AsyncGenerato
     async with service("scheduler", folder=folder, settings={"DATABASE_URL": url, "PORT": port, "LOG_LEVEL": "error"}) as process:
         mesh = mesh_of("gateway", folder=folder, scheduler_target=f"127.0.0.1:{port}")
         try:
-            with acting_as(mint.mint(tenant=TENANT, scopes=_SCOPES)):
+            with acting_as(mint.mint(tenant=TENANT, scopes=_SCOPES, lifetime=_IMPORT_SECONDS)):
                 yield mesh.channel("scheduler_svc"), process
         finally:
             await mesh.stop()
