@@ -7,6 +7,7 @@ from typing import Any
 
 from google.protobuf import json_format
 
+from gateway.credentials import CredentialBounds
 from gateway.domain import Circuit, Dependency, HealthLevel, ReplicaStatus, ServiceView
 from gateway.ended_credentials import EndedNews
 from gateway.ports import BegunOidc, BegunPasskey, CompletedOidc, IssuedTokens, OidcReturn, OpenedSession, ServerStream, Unary
@@ -114,6 +115,10 @@ class MeshEndedCredentials:
             async for told in stream:
                 yield EndedNews(
                     credentials={each.name: each.expire_time.ToDatetime(UTC) for each in told.credentials},
+                    changed={
+                        each.name: CredentialBounds(scopes=frozenset(each.scopes), until=each.expire_time.ToDatetime(UTC))
+                        for each in told.changed
+                    },
                     token=told.resume_token,
                     tenants_version=told.tenants_version,
                 )

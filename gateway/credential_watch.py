@@ -104,6 +104,12 @@ class CredentialWatch:
             elif credential.subject in ended:
                 credential.due = self._clock.monotonic()
 
+    def look_at(self, changed: Collection[str]) -> None:
+        """Asks about "sessions/…" and "apiKeys/…" within a second, and ends the streams for which they are not good any more."""
+        for credential in self._held.values():
+            if (f"{SESSIONS}{credential.session}" if credential.session else credential.subject) in changed:
+                credential.due = self._clock.monotonic()
+
     async def check(self) -> None:
         """Ends the streams whose credentials have ended."""
         now = self._clock.monotonic()

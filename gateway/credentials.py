@@ -1,6 +1,7 @@
 """Who calls: a token that is verified on the spot, or an API key or the cookie of a browser, which auth_svc turns into one."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -40,6 +41,19 @@ class TokenSessionEnded(Unauthenticated):
     """The session of this token has ended: sign in again."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialBounds:
+    """What a credential may do by now, whatever its tokens of before say.
+
+    Attributes:
+        scopes: at most; empty if nothing.
+        until: when the last token of before ends.
+    """
+
+    scopes: frozenset[str]
+    until: datetime
+
+
 def cookie_credential(secret: str) -> bytes:
     """The secret of a browser's cookie, as what stands in the place of an Authorization header."""
     return _COOKIE + secret.encode()
@@ -71,6 +85,7 @@ class Authenticator:
         self._verifier = verifier
         self._clock = clock
         self._ended: dict[str, datetime] = {}
+        self._changed: dict[str, CredentialBounds] = {}
         self._swept = clock.monotonic()
 
         async def exchange_key(secret: str, held: str, address: str) -> str:
@@ -87,10 +102,17 @@ class Authenticator:
     def known(self, authorization: bytes) -> Principal | None:
         """The principal of a credential that was found good a moment ago, without asking anybody."""
         found = self._known(authorization)
-        return None if found is not None and self._has_ended(found) else found
+        return None if found is None else self._now(found)
 
-    def _has_ended(self, principal: Principal) -> bool:
-        return (principal.session or principal.subject) in self._ended
+    def _now(self, principal: Principal) -> Principal | None:
+        """The principal of a token, with what it may do by now; None if that is nothing."""
+        name = principal.session or principal.subject
+        if name in self._ended:
+            return None
+        bounds = self._changed.get(name)
+        if bounds is None or principal.scopes <= bounds.scopes:
+            return principal
+        return replace(principal, scopes=principal.scopes & bounds.scopes) if bounds.scopes else None
 
     def _known(self, authorization: bytes) -> Principal | None:
         if authorization.startswith(_COOKIE):
@@ -111,7 +133,7 @@ class Authenticator:
         if authorization is None:
             raise CredentialMissing
         if authorization.startswith(_COOKIE):
-            return await self._sessions.principal(_cookie(authorization))
+            return self._living(await self._sessions.principal(_cookie(authorization)), SessionEnded)
         scheme, _, credential = authorization.partition(b" ")
         if scheme.lower() != b"bearer" or not credential.isascii():
             raise MalformedAuthorization
@@ -119,16 +141,15 @@ class Authenticator:
         if not text:
             raise MalformedAuthorization
         if not text.startswith(KEY_PREFIX):
-            principal = await self._verifier.verify(text)
-            if self._has_ended(principal):
-                raise TokenSessionEnded
-            return principal
+            return self._living(await self._verifier.verify(text), TokenSessionEnded)
         if len(text) > _LONGEST_KEY:
             raise KeyRefused
-        principal = await self._keys.principal(text, address=address)
-        if self._has_ended(principal):  # it was asked about just before it was deleted
-            raise KeyRefused
-        return principal
+        return self._living(await self._keys.principal(text, address=address), KeyRefused)
+
+    def _living(self, principal: Principal, refused: type[Unauthenticated]) -> Principal:
+        if (found := self._now(principal)) is None:
+            raise refused
+        return found
 
     def good_for(self, authorization: bytes, principal: Principal) -> float:
         """Seconds after which the credential that gave ``principal`` is to be asked about again; at least one."""
@@ -155,8 +176,23 @@ class Authenticator:
             _log.warning("ended credentials forgotten", count=over, most=_MOST_ENDED)
             for session in sorted(self._ended, key=self._ended.__getitem__)[:over]:  # those whose tokens end next
                 del self._ended[session]
-        self._sessions.forget_principals(lambda principal: principal.session in ended)
-        self._keys.forget_principals(lambda principal: principal.subject in ended)
+        self._forget(ended)
+
+    def change(self, changes: Mapping[str, CredentialBounds]) -> None:
+        """Lets "sessions/…" and "apiKeys/…" do no more than is said, whatever tokens of before say, and asks anew about their secrets."""
+        self._sweep()
+        changed = {name.removeprefix(SESSIONS): bounds for name, bounds in changes.items()}
+        self._changed.update(changed)
+        over = len(self._changed) - _MOST_ENDED
+        if over > 0:
+            _log.warning("changed credentials forgotten", count=over, most=_MOST_ENDED)
+            for name in sorted(self._changed, key=lambda name: self._changed[name].until)[:over]:
+                del self._changed[name]
+        self._forget(changed)
+
+    def _forget(self, names: Collection[str]) -> None:
+        self._sessions.forget_principals(lambda principal: principal.session in names)
+        self._keys.forget_principals(lambda principal: principal.subject in names)
 
     def _sweep(self) -> None:
         """Forgets those whose tokens have ended by themselves."""
@@ -165,6 +201,7 @@ class Authenticator:
             self._swept = now
             instant = self._clock.now()
             self._ended = {session: until for session, until in self._ended.items() if until > instant}
+            self._changed = {name: bounds for name, bounds in self._changed.items() if bounds.until > instant}
 
     def forget(self, authorization: bytes) -> None:
         """Asks about the session of a browser anew the next time, for it has ended."""

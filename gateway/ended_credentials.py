@@ -1,4 +1,4 @@
-"""What has ended before its access tokens do: auth_svc tells every gateway, so that none takes what another was told to refuse."""
+"""What has ended before its access tokens do, or may do less than they say: auth_svc tells every gateway."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeAlias
 
+from gateway.credentials import CredentialBounds
 from tocsin.background import Background, report_progress
 from tocsin.clock import Clock
 from tocsin.errors import DeadlineExceeded, InvalidInput, TocsinError
@@ -21,12 +22,14 @@ class EndedNews:
     """What auth_svc tells at a time.
 
     Attributes:
-        credentials: "sessions/…" and "apiKeys/…", and when the last access token of each ends by itself.
+        credentials: "sessions/…" and "apiKeys/…" that ended, and when the last access token of each ends by itself.
+        changed: others, and what they may do by now.
         token: continues after them.
         tenants_version: of the book of tenants.
     """
 
     credentials: Mapping[str, datetime]
+    changed: Mapping[str, CredentialBounds]
     token: str
     tenants_version: int
 
@@ -46,6 +49,7 @@ class EndedCredentialFeed:
         *,
         watch: WatchEnded,
         end: Callable[[Mapping[str, datetime]], None],
+        change: Callable[[Mapping[str, CredentialBounds]], None],
         tenants_seen: Callable[[int], None],
         clock: Clock,
     ) -> None:
@@ -54,11 +58,13 @@ class EndedCredentialFeed:
         Args:
             watch: asks auth_svc.
             end: refuses what has ended.
+            change: bounds what may do something else by now.
             tenants_seen: is told the version of the book of tenants, so that who was suspended is refused as soon.
             clock: paces the attempts.
         """
         self._watch = watch
         self._end = end
+        self._change = change
         self._tenants_seen = tenants_seen
         self._clock = clock
         self._background = Background(clock)
@@ -94,6 +100,8 @@ class EndedCredentialFeed:
         report_progress()
         if news.credentials:
             self._end(news.credentials)
+        if news.changed:
+            self._change(news.changed)
         self._token = news.token
         self._tenants_seen(news.tenants_version)
 

@@ -1,7 +1,7 @@
 """What both doors of the gateway, HTTP and gRPC, share."""
 
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -9,7 +9,7 @@ from typing import Final
 
 from gateway.access_log import AccessLog
 from gateway.credential_watch import CredentialWatch
-from gateway.credentials import SESSIONS, Authenticator, KeyRefused, MalformedAuthorization, SessionEnded
+from gateway.credentials import SESSIONS, Authenticator, CredentialBounds, KeyRefused, MalformedAuthorization, SessionEnded
 from gateway.limits import DoorLimits, Tell, ignore
 from gateway.stream_tokens import StreamTokenDoor, StreamTokenRefused
 from gateway.trusted_proxies import TrustedProxies
@@ -71,6 +71,11 @@ class Ingress:
         """Takes nothing more of sessions and API keys that have ended, and ends their streams; see `Authenticator.end`."""
         self.authenticator.end(credentials)
         self.credential_watch.end(credentials.keys())
+
+    def change(self, changes: Mapping[str, CredentialBounds]) -> None:
+        """Lets sessions and API keys do no more than is said, their streams as well; see `Authenticator.change`."""
+        self.authenticator.change(changes)
+        self.credential_watch.look_at(changes.keys())
 
     @property
     def components(self) -> Sequence[Component]:
@@ -196,7 +201,7 @@ class Ingress:
     ) -> AsyncGenerator[None]:
         """What a call of either door holds while it is served, streams included: a place among the calls of its tenant.
 
-        A stream ends with its credential: the task is cancelled, and the error raised where the block ends.
+        A stream ends with its credential, and with its tenant: the task is cancelled, and the error raised where the block ends.
 
         Args:
             policy: of the method; None for a page of the gateway itself.
@@ -206,7 +211,7 @@ class Ingress:
             tell: takes fields of the answer.
 
         Raises:
-            PermissionDenied: on enter: the tenant is suspended or deleted.
+            PermissionDenied: the tenant is suspended or deleted.
             RateLimited: on enter: the tenant, or the address at a public method, makes too many calls of this kind in a time.
             ResourceExhausted: on enter: the tenant has too many calls of this kind.
             Unauthenticated: the credential of the stream has ended.
@@ -225,8 +230,13 @@ class Ingress:
             if authorization is None or policy.kind is MethodKind.UNARY_UNARY:
                 yield
                 return
-            with self.credential_watch.hold(authorization, principal, scope=policy.scope):
-                yield
+            async with self._bound(policy, principal):
+                with self.credential_watch.hold(authorization, principal, scope=policy.scope):
+                    yield
+
+    def _bound(self, policy: MethodPolicy, principal: Principal) -> AbstractAsyncContextManager[None]:
+        """Ends a stream with its tenant: services of other teams know nothing of tenants, and ours hear of one later than the door."""
+        return nullcontext() if self.tenants is None or policy.public else self.tenants.bound(policy, principal.tenant)
 
 
 def _audited(place: str) -> str:

@@ -7,12 +7,15 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.errors import DeadlineExceeded, Unauthenticated, Unavailable
 from tocsin.mesh.tokens import Principal, TokenRefused, TokenVerifier
+
+_MOST_ASKED: Final = 10
+"""Questions about one secret for one request, if it changes while they are under way."""
 
 SecretExchange: TypeAlias = Callable[[str, str, str], Awaitable[str]]
 """Turns a secret, the token that it was exchanged for before (or "") and the address of whoever showed it (or "") into an access token.
@@ -72,6 +75,8 @@ class SecretCache:
         self._rule = rule
         self._known: OrderedDict[bytes, _KnownSecret] = OrderedDict()
         self._asking: dict[bytes, asyncio.Task[Principal]] = {}
+        # What ended during each question that is under way, whose answer may be of the time before.
+        self._flights: list[list[Callable[[Principal], bool]]] = []
 
     def known(self, secret: str) -> Principal | None:
         """The principal of a secret that was found good a moment ago, without asking anybody."""
@@ -81,9 +86,12 @@ class SecretCache:
         return self._verifier.known(entry.principal.token)
 
     def good_for(self, secret: str) -> float:
-        """Seconds after which the secret is to be asked about again; at least one."""
+        """Seconds after which the secret is to be asked about again, since it may have ended by then; at least one."""
         entry = self._known.get(_digest(secret))
-        return max(1.0, 0.0 if entry is None else entry.answered + self._rule.fresh_seconds - self._clock.monotonic())
+        if entry is None or entry.principal is None:
+            return 1.0
+        fresh = entry.answered + self._rule.fresh_seconds - self._clock.monotonic()
+        return max(1.0, min(fresh, (entry.principal.expires - self._clock.now()).total_seconds()))
 
     def forget(self, secret: str) -> None:
         """Asks about ``secret`` anew the next time."""
@@ -91,6 +99,8 @@ class SecretCache:
 
     def forget_principals(self, ended: Callable[[Principal], bool]) -> None:
         """Asks anew about what gives a principal that has ``ended``, and does not take it while auth_svc cannot be asked."""
+        for flight in self._flights:
+            flight.append(ended)
         for digest in [digest for digest, known in self._known.items() if known.principal is not None and ended(known.principal)]:
             del self._known[digest]
 
@@ -119,6 +129,7 @@ class SecretCache:
         try:
             return await asyncio.shield(self._ask(digest, secret, address))
         except (Unavailable, DeadlineExceeded):
+            entry = self._known.get(digest)  # not what was known when the question began: it may have ended meanwhile
             if entry is not None and (stale := self._stale(entry, self._clock.monotonic())) is not None:
                 entry.asked = self._clock.monotonic()
                 return stale
@@ -152,6 +163,20 @@ class SecretCache:
             task.exception()  # Every waiter has it; nobody may be left to ask.
 
     async def _exchange(self, digest: bytes, secret: str, address: str) -> Principal:
+        """Asks; and again if what the secret speaks for ended or changed meanwhile."""
+        for _ in range(_MOST_ASKED):
+            ended: list[Callable[[Principal], bool]] = []
+            self._flights.append(ended)
+            try:
+                principal = await self._ask_once(digest, secret, address)
+            finally:
+                self._flights = [flight for flight in self._flights if flight is not ended]
+            if not any(matches(principal) for matches in ended):
+                self._remember(digest, principal)
+                return principal
+        raise Unavailable("What this credential may do is changing.", retry_after=1)
+
+    async def _ask_once(self, digest: bytes, secret: str, address: str) -> Principal:
         entry = self._known.get(digest)
         held = entry.principal.token if entry is not None and entry.principal is not None else ""
         try:
@@ -160,9 +185,7 @@ class SecretCache:
             self._remember(digest, None)
             raise self._refused from error
         # The secret is good. A token that we cannot accept, as that of a clock which is ahead of ours, says nothing of the secret.
-        principal = await self._verifier.verify(token)
-        self._remember(digest, principal)
-        return principal
+        return await self._verifier.verify(token)
 
     def _remember(self, digest: bytes, principal: Principal | None) -> None:
         now = self._clock.monotonic()

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 
 import httpx2
@@ -20,8 +20,8 @@ class SecondGateway:
         grpc_port: where it speaks gRPC.
     """
 
-    def __init__(self, stack: RunningStack) -> None:
-        self._env = stack.environment("gateway")
+    def __init__(self, stack: RunningStack, settings: Mapping[str, str] | None = None) -> None:
+        self._env = stack.environment("gateway") | dict(settings or {})
         self.port, self.grpc_port = free_port(), free_port()
         ports = {"HTTP_PORT": self.port, "PORT": self.grpc_port, "METRICS_PORT": free_port()}
         self._env |= {f"TOCSIN_GATEWAY_{name}": str(port) for name, port in ports.items()}
@@ -52,9 +52,9 @@ class SecondGateway:
 
 
 @asynccontextmanager
-async def second_gateway(stack: RunningStack) -> AsyncGenerator[SecondGateway]:
-    """One that runs while the context lasts."""
-    gateway = SecondGateway(stack)
+async def second_gateway(stack: RunningStack, settings: Mapping[str, str] | None = None) -> AsyncGenerator[SecondGateway]:
+    """One that runs while the context lasts, with ``settings`` of its own."""
+    gateway = SecondGateway(stack, settings)
     await gateway.start()
     try:
         yield gateway

@@ -132,6 +132,7 @@ from auth_svc.domain.members import (
 from auth_svc.domain.model import (
     Account,
     ApiKey,
+    ChangedCredential,
     ClientFacts,
     EndedCredential,
     Grant,
@@ -236,6 +237,7 @@ __all__ = [
     "CallerGone",
     "ChainState",
     "ChallengeVoid",
+    "ChangedCredential",
     "Claims",
     "ClientFacts",
     "CustomRole",

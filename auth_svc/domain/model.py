@@ -267,6 +267,17 @@ class EndedCredential:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedCredential:
+    """A session or an API key of which tokens may say more, or less, than it may do by now.
+
+    ``changed`` is when, in microseconds since 1970 on the database's clock.
+    """
+
+    name: str
+    changed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCaller:
     """Who asks, as the verified token says; ``session`` is empty of the token of an API key."""
 

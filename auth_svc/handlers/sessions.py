@@ -64,6 +64,10 @@ class SessionHandlers(rpc.SessionServiceServicer):
             async for batch in batches:
                 yield pb.WatchEndedCredentialsResponse(
                     credentials=[pb.EndedCredential(name=each.name, expire_time=timestamp(until)) for each, until in batch.credentials],
+                    changed=[
+                        pb.ChangedCredential(name=each.name, scopes=sorted(each.scopes), expire_time=timestamp(each.until))
+                        for each in batch.changed
+                    ],
                     resume_token=batch.token,
                     tenants_version=batch.tenants_version,
                 )

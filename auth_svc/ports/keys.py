@@ -59,6 +59,10 @@ class KeyStore(Protocol):
         """
         ...
 
+    async def held_keys(self, keys: Collection[str]) -> Sequence[HeldKey]:
+        """Those of the ids ``keys`` that there are, of any tenant, and what each can do."""
+        ...
+
     async def get_key(self, tenant: str, key: str) -> ApiKey:
         """The key.
 

@@ -65,6 +65,10 @@ class SessionStore(Protocol):
         """
         ...
 
+    async def sessions_named(self, names: Collection[str]) -> Sequence[Rotated]:
+        """Those of the ids ``names`` that there are, of any tenant."""
+        ...
+
     async def close_session(self, token: str) -> Session | None:
         """Ends the session of ``token``; None when there is none."""
         ...

@@ -8,7 +8,7 @@ from auth_svc.service.alerts import AlertLog
 from auth_svc.service.audit import AuditLog
 from auth_svc.service.authorizer import Authorizer
 from auth_svc.service.deletions import AuditLogPurge, TenantDeletions
-from auth_svc.service.ended_credentials import EndedBatch, EndedCredentials
+from auth_svc.service.ended_credentials import CredentialNow, EndedBatch, EndedCredentials
 from auth_svc.service.factors import FactorOffice, NewApp
 from auth_svc.service.housekeeping import AccountHousekeeper, AlertHousekeeper, AuditHousekeeper, SessionHousekeeper, SignInHousekeeper
 from auth_svc.service.identity_providers import CHANGEABLE, IdentityProviders, ProviderDraft
@@ -55,6 +55,7 @@ __all__ = [
     "BegunSignIn",
     "Challenge",
     "CompletedSignIn",
+    "CredentialNow",
     "EndedBatch",
     "EndedCredentials",
     "FactorAnswer",

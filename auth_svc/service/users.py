@@ -66,7 +66,7 @@ class Users:
         return user
 
     async def change_user(self, caller: TokenCaller, user: str, *, display_name: str | None, role: str | None, locale: str | None) -> User:
-        """Changes what is given; what the user may no longer do ends by itself, within minutes.
+        """Changes what is given; gateways are told what the user may no longer do.
 
         Raises:
             UserNotFound: the tenant has no such user.

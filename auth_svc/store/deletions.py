@@ -52,6 +52,7 @@ OWNERS: Final = RowOwners(
         "tenant_book": "the version of the book",
         "registrations": "of people who have no tenant yet; they go when they are confirmed, or expire",
         "alert_batches": "identities of reports that were stored",
+        "changed_credentials": "ids of sessions and keys, for an hour",
         "ended_credentials": "ids of sessions and keys that are gone, for an hour; the deletion of a tenant adds to them",
     },
     kept={

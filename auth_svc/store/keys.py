@@ -76,6 +76,11 @@ class KeyQueries(Queries):
             raise ApiKeyNotFound
         return _held_of(row)
 
+    async def held_keys(self, keys: Collection[str]) -> Sequence[HeldKey]:
+        """Keys of any tenant."""
+        async with self._database.read() as connection:
+            return [_held_of(row) for row in (await connection.execute(_HELD.where(_TABLE.id.in_(keys)))).mappings()]
+
     async def _held(self, query: Select[Any]) -> RowMapping | None:
         async with self._database.read() as connection:
             return (await connection.execute(query)).mappings().first()

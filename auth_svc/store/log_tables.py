@@ -101,3 +101,13 @@ ended_credentials = Table(
     Index("ended_credentials_ended", "ended_at", "name"),
     Index("ended_credentials_used", "used_at"),
 )
+
+# Sessions and API keys whose owner, role, tenant, proof or secret has changed since a token of theirs was made. Triggers write it, whoever
+# changes one. `changed_at` is of the database's clock.
+changed_credentials = Table(
+    "changed_credentials",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("changed_at", BigInteger, nullable=False),
+    Index("changed_credentials_changed", "changed_at", "name"),
+)

@@ -34,6 +34,10 @@ _SESSION_COLUMNS = (
     sessions.c.issuer_session.label("s_issuer_session"),
 )
 
+_OPEN = select(*_SESSION_COLUMNS, *USER_COLUMNS, *TENANT_COLUMNS).select_from(
+    TENANTS.join(users, users.c.tenant_id == tenants.c.id).join(sessions, sessions.c.user_id == users.c.id)
+)
+
 
 class SessionQueries(Queries):
     """`auth_svc.ports.SessionStore`."""
@@ -103,20 +107,13 @@ class SessionQueries(Queries):
 
     async def use_secret(self, secret: str, *, now: datetime, idle: timedelta, longest: timedelta, noted: timedelta) -> Rotated | None:
         """The session of a secret."""
-        query = (
-            select(*_SESSION_COLUMNS, *USER_COLUMNS, *TENANT_COLUMNS)
-            .select_from(
-                TENANTS.join(users, users.c.tenant_id == tenants.c.id)
-                .join(sessions, sessions.c.user_id == users.c.id)
-                .join(refresh_tokens, refresh_tokens.c.session_id == sessions.c.id)
-            )
-            .where(refresh_tokens.c.digest == secret, refresh_tokens.c.browser.is_(True), refresh_tokens.c.expires_at > to_micros(now))
-        )
+        shown = (refresh_tokens.c.digest == secret, refresh_tokens.c.browser.is_(True), refresh_tokens.c.expires_at > to_micros(now))
+        query = _OPEN.join(refresh_tokens, refresh_tokens.c.session_id == sessions.c.id).where(*shown)
         async with self._database.read() as connection:
             row = (await connection.execute(query)).mappings().first()
         if row is None:
             return None
-        found = Rotated(session=_session_of(row), user=user_of(row), tenant=tenant_of(row))
+        found = _opened(row)
         session, end = found.session, found.session.end(longest)
         if end <= now:
             return None
@@ -167,6 +164,12 @@ class SessionQueries(Queries):
         if row is None:
             raise SessionNotFound
         return _session_of(row)
+
+    async def sessions_named(self, names: Collection[str]) -> Sequence[Rotated]:
+        """Sessions of any tenant."""
+        async with self._database.read() as connection:
+            rows = (await connection.execute(_OPEN.where(sessions.c.id.in_(names)))).mappings()
+            return [_opened(row) for row in rows]
 
     async def prove_session(self, session: str, proof: Proof, *, now: datetime) -> None:
         """Says by what its user has shown who they are."""
@@ -239,6 +242,10 @@ async def _rotated(connection: AsyncConnection, session: Session) -> Rotated:
     )
     row = (await connection.execute(query)).mappings().one()
     return Rotated(session=session, user=user_of(row), tenant=tenant_of(row))
+
+
+def _opened(row: RowMapping) -> Rotated:
+    return Rotated(session=_session_of(row), user=user_of(row), tenant=tenant_of(row))
 
 
 def _session_of(row: RowMapping) -> Session:

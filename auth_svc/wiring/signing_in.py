@@ -93,7 +93,9 @@ class SigningIn:
         self.addresses = AddressChanges(
             **own_account(shared), proofs=proving.proofs, tokens=mailing.tokens, mails=mailing.mails, budget=budget
         )
-        self.ended = EndedCredentials(store=shared["store"], clock=clock, access=session_rule.access + LEEWAY)
+        self.ended = EndedCredentials(
+            store=shared["store"], scopes=shared["authorizer"].scopes, clock=clock, access=session_rule.access + LEEWAY
+        )
         session_list = SessionList(**own_account(shared), longest=timedelta(seconds=settings.session_seconds))
         browsers = BrowserSessionHandlers(sessions=self.open_sessions, verifier=token_verifier(settings, clock, signer), clock=clock)
         accounts = AccountHandlers(accounts=self.accounts, addresses=self.addresses, proofs=proving.proofs, sessions=self.sessions)

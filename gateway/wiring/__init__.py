@@ -98,7 +98,7 @@ def _ended_feed(clock: Clock, runtime: Runtime, ingress: Ingress) -> EndedCreden
             runtime.tenants.seen(version)
 
     watch = MeshEndedCredentials(mesh=runtime.mesh).watch
-    return EndedCredentialFeed(watch=watch, end=ingress.end, tenants_seen=tenants_seen, clock=clock)
+    return EndedCredentialFeed(watch=watch, end=ingress.end, change=ingress.change, tenants_seen=tenants_seen, clock=clock)
 
 
 def _browsers(

@@ -155,7 +155,7 @@ def end(
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """End a session; its access tokens end by themselves, within minutes."""
+    """End a session, and its access tokens with it."""
     name = session if "/" in session else f"sessions/{session}"
     with connect(state=state, url=url, api_key=api_key) as client:
         client.call("DELETE", f"/v1/{quote(name)}")

@@ -97,7 +97,7 @@ def change_role(
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give a user another role; what it may no longer do ends within minutes."""
+    """Give a user another role; what it may no longer do ends at once."""
     path = resource_path(named(_USERS, user), _USERS)
     with connect(state=state, url=url, api_key=api_key) as client:
         _told(client.call("PATCH", path, body={"roleName": named(_ROLES, role)}, params={"updateMask": "roleName"}), as_json=as_json)

@@ -79,7 +79,7 @@ def change_role(
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give a service account another role; its keys can what that can, within a minute."""
+    """Give a service account another role; its keys can what that can, at once."""
     path = resource_path(named(_ACCOUNTS, account), _ACCOUNTS)
     with connect(state=state, url=url, api_key=api_key) as client:
         found = client.call("PATCH", path, body={"role": named("roles", role)}, params={"updateMask": "role"})

@@ -26,6 +26,8 @@ LEEWAY = timedelta(seconds=5)
 """For so long a token is good after its end: the clock of who looks at it may be ahead."""
 _EARLY = timedelta(seconds=60)
 """By how much a token may come from the future: the clock of who issued it may be ahead of ours."""
+_TYPES = frozenset({"jwt", "at+jwt"})
+"""What an access token may say that it is (RFC 9068, 2.1): nothing else that the same key signs passes for one (RFC 8725, 3.11)."""
 _REQUIRED = ["exp", "iat", "iss", "aud", "sub"]
 
 
@@ -110,9 +112,12 @@ class TokenVerifier:
         if len(token) > _MAX_TOKEN:
             raise TokenRefused("The token is too long.")
         try:
-            kid = jwt.get_unverified_header(token).get("kid")
+            header = jwt.get_unverified_header(token)
         except jwt.PyJWTError as error:
             raise TokenRefused("The token is malformed.") from error
+        kid, kind = header.get("kid"), header.get("typ", "JWT")
+        if not isinstance(kind, str) or kind.lower().removeprefix("application/") not in _TYPES:
+            raise TokenRefused("The token is one for something else.")
         if not isinstance(kid, str):
             raise TokenRefused("The token names no key.")
         key = await self._keys.key(kid)

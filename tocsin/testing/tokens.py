@@ -64,6 +64,7 @@ class TokenMint:
         zone: str = "UTC",
         lifetime: float = 900,
         claims: dict[str, object] | None = None,
+        headers: dict[str, object] | None = None,
     ) -> str:
         """A signed token.
 
@@ -74,6 +75,7 @@ class TokenMint:
             zone: IANA time zone of the tenant.
             lifetime: seconds from now until it expires; negative for one that has expired.
             claims: replace or add claims, for tokens that must be refused.
+            headers: the same for the header.
         """
         now = self._clock.now()
         payload: dict[str, object] = {
@@ -87,7 +89,7 @@ class TokenMint:
             "exp": int((now + timedelta(seconds=lifetime)).timestamp()),
             "jti": str(ULID()),
         }
-        return jwt.encode({**payload, **(claims or {})}, self._key, algorithm="EdDSA", headers={"kid": self.kid})
+        return jwt.encode({**payload, **(claims or {})}, self._key, algorithm="EdDSA", headers={"kid": self.kid, **(headers or {})})
 
 
 def _base64url(data: bytes) -> str:

@@ -1260,7 +1260,7 @@ class Client(Core):
         timeout: float | None = None,
     ) -> models.User:
         """Changes a user. A role has to be one whose scopes the caller has; only an owner changes owners, and the last active one stays.
-        What the user may no longer do ends: keys within a minute, sessions at their next refresh.
+        What the user may no longer do ends at once, for sessions and keys.
 
         Needs the scope ``users:write``.
 
@@ -1462,7 +1462,8 @@ class Client(Core):
         update_mask: Sequence[str] | str | None = None,
         timeout: float | None = None,
     ) -> models.Role:
-        """Changes a role of the tenant's own. Whoever has it has what it gives then: keys within a minute, sessions at their next refresh.
+        """Changes a role of the tenant's own. Whoever has it loses at once what it gives no more; what it gives newly comes with the next
+        token.
 
         Needs the scope ``users:write``.
 
@@ -1631,7 +1632,7 @@ class Client(Core):
         update_mask: Sequence[str] | str | None = None,
         timeout: float | None = None,
     ) -> models.ServiceAccount:
-        """Changes a service account. Its keys can what its role can, within a minute.
+        """Changes a service account. Its keys can what its role can, at once.
 
         Needs the scope ``users:write``.
 
@@ -1648,7 +1649,7 @@ class Client(Core):
         *,
         timeout: float | None = None,
     ) -> models.ServiceAccount:
-        """Lets the keys of a service account work no more, within a minute, until it is activated again.
+        """Lets the keys of a service account work no more, until it is activated again.
 
         Needs the scope ``users:write``.
 

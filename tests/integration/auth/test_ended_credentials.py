@@ -25,7 +25,7 @@ class Newsroom:
 
     def __init__(self, office: Office) -> None:
         self.office = office
-        self.ended = EndedCredentials(store=office.store, clock=office.clock, access=ACCESS)
+        self.ended = EndedCredentials(store=office.store, scopes=office.authorizer.scopes, clock=office.clock, access=ACCESS)
 
     async def session(self) -> str:
         """The name of the only session."""

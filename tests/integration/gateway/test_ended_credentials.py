@@ -53,6 +53,13 @@ def ended(*names: str, token: str = "", version: int = 0) -> pb.WatchEndedCreden
     return answer
 
 
+def changed(name: str, *scopes: str) -> pb.WatchEndedCredentialsResponse:
+    """What auth_svc tells of something that may do something else by now."""
+    answer = pb.WatchEndedCredentialsResponse()
+    answer.changed.add(name=name, scopes=scopes).expire_time.FromDatetime(datetime.now(UTC) + timedelta(minutes=15))
+    return answer
+
+
 async def one_and_silence(_: Any) -> AsyncIterator[Any]:
     """A watch."""
     yield change("a", "t1")
@@ -79,14 +86,14 @@ async def edge(rig: Rig, credential: str) -> grpc.StatusCode:
     return grpc.StatusCode.OK
 
 
-async def refused(rig: Rig, credential: str, reason: str) -> None:
+async def refused(rig: Rig, credential: str, reason: str, code: int = 401) -> None:
     """Returns once both doors refuse a credential, which they do at once when they have heard of it."""
 
     async def heard() -> bool:
-        return await status(rig, credential) == (401, reason)
+        return await status(rig, credential) == (code, reason)
 
     await eventually(heard, what=reason)
-    assert await edge(rig, credential) is grpc.StatusCode.UNAUTHENTICATED
+    assert await edge(rig, credential) is {401: grpc.StatusCode.UNAUTHENTICATED, 403: grpc.StatusCode.PERMISSION_DENIED}[code]
 
 
 async def test_a_session_that_ended_elsewhere_is_refused_at_both_doors(rig: Rig) -> None:
@@ -122,6 +129,42 @@ async def test_a_key_that_was_deleted_is_refused_although_it_was_known(rig: Rig)
     assert len(rig.keys.asked) > asked, "what was known of it is forgotten"
 
 
+@pytest.mark.parametrize("kind", ["token", "key"])
+async def test_what_somebody_may_no_longer_do_ends_at_both_doors(rig: Rig, kind: str) -> None:
+    """Calls, and the streams that need it; what is still held goes on, and what is given again works."""
+    await rig.start()
+    rig.shelf.changes = one_and_silence
+    credential, name = (token_of(rig, "e1"), "sessions/e1") if kind == "token" else (KEY, "apiKeys/1")
+    rig.keys.known[KEY] = ("books:read", "books:write")
+
+    async def writes() -> int:
+        async with rig.client(credential) as client:
+            return (await client.post("/v1/shelves/1/books", json=NEW)).status_code
+
+    assert (await status(rig, credential), await edge(rig, credential)) == ((200, ""), grpc.StatusCode.OK)
+    async with rig.client(credential) as client, client.stream("GET", WATCH) as watch:
+        pieces = watch.aiter_text()
+        await anext(pieces)
+        rig.keys.known[KEY] = ("books:write",)
+        rig.ended.told.put_nowait(changed(name, "books:write", "profile:read"))
+        async with asyncio.timeout(60):
+            text = "".join([piece async for piece in pieces])
+        assert [each["reason"] for each in lines(text)[-1]["error"]["details"] if "reason" in each] == ["SCOPE_MISSING"]
+    await refused(rig, credential, "SCOPE_MISSING", 403)
+    assert await writes() == 200
+    rig.keys.known[KEY] = ("books:read",)
+    rig.ended.told.put_nowait(changed(name, "books:read", "profile:read"))
+
+    async def lifted() -> bool:
+        return await status(rig, credential) == (200, "")
+
+    await eventually(lifted)
+    assert (await writes(), await edge(rig, credential)) == (403, grpc.StatusCode.OK)
+    del rig.keys.known[KEY]
+    rig.ended.told.put_nowait(changed(name))
+    await refused(rig, credential, "TOKEN_SESSION_ENDED" if kind == "token" else "KEY_REFUSED")
+
+
 async def test_auth_svc_may_be_away(rig: Rig) -> None:
     """What is known holds; the feed goes on by its token, and begins anew if auth_svc does not know that."""
     await rig.start()
@@ -142,7 +185,7 @@ async def test_auth_svc_may_be_away(rig: Rig) -> None:
 
 
 async def test_a_tenant_that_was_suspended_is_refused_at_the_door(rig: Rig) -> None:
-    """As soon as the feed says that there is another book: what would be written or watched; it may read."""
+    """As soon as the feed says that there is another book: what would be written or watched, also what is watched already; it may read."""
     book = user_service_pb2.GetTenantBookResponse(version=1)
 
     async def fetch(version: int, token: str) -> user_service_pb2.GetTenantBookResponse:
@@ -155,7 +198,10 @@ async def test_a_tenant_that_was_suspended_is_refused_at_the_door(rig: Rig) -> N
     try:
         await eventually(lambda: rig.tenants is not None and rig.tenants.book().version == 1)
         credential = rig.token()
-        async with rig.client(credential) as client:
+        rig.shelf.changes = one_and_silence
+        async with rig.client(credential) as client, client.stream("GET", WATCH) as watch:
+            pieces = watch.aiter_text()
+            await anext(pieces)
             assert (await client.post("/v1/shelves/1/books", json=NEW)).status_code == 200
             suspended = user_service_pb2.BookedTenant(tenant="acme", state=user_service_pb2.Tenant.State.SUSPENDED, suspend_reason="unpaid")
             book = user_service_pb2.GetTenantBookResponse(version=2, tenants=[suspended])
@@ -169,6 +215,9 @@ async def test_a_tenant_that_was_suspended_is_refused_at_the_door(rig: Rig) -> N
 
             await eventually(heard)
             assert len(rig.shelf.calls) == calls, "it does not get past the door"
+            async with asyncio.timeout(60):
+                text = "".join([piece async for piece in pieces])
+            assert [each["reason"] for each in lines(text)[-1]["error"]["details"] if "reason" in each] == ["TENANT_SUSPENDED"]
             answer = await client.post("/v1/shelves/1/books", json=NEW)
             assert "unpaid" in answer.json()["detail"]
             assert (await client.get(WATCH)).status_code == 403

@@ -97,6 +97,29 @@ async def test_public_methods_are_bounded_by_address(rig: Rig) -> None:
         assert (await client.get("/health")).status_code == 200
 
 
+SPOOFS = (
+    {"X-Forwarded-For": "198.51.100.{n}"},
+    {"Forwarded": "for=198.51.100.{n};proto=https"},
+    {"X-Real-IP": "198.51.100.{n}", "X-Client-IP": "198.51.100.{n}", "True-Client-IP": "198.51.100.{n}"},
+    {"CF-Connecting-IP": "198.51.100.{n}", "X-Cluster-Client-IP": "198.51.100.{n}", "X-Originating-IP": "198.51.100.{n}"},
+    {"x-tocsin-client-address": "198.51.100.{n}", "Via": "1.1 p{n}", "User-Agent": "other/{n}"},
+)
+"""Headers by which a client would be another one each time."""
+
+
+async def test_no_header_makes_a_client_another_one(rig: Rig) -> None:
+    """Limits of an address count the one that the connection comes from, unless a proxy is named: public methods, and bad credentials."""
+
+    def spoofed(number: int) -> dict[str, str]:
+        return {name: value.format(n=number) for name, value in SPOOFS[number % len(SPOOFS)].items()}
+
+    async with httpx2.AsyncClient(base_url=rig.url, trust_env=False) as client:
+        codes = [(await client.get("/hello", headers=spoofed(number))).status_code for number in range(10)]
+        assert codes == [200] * 4 + [429] * 6
+        guesses = [{**spoofed(number), "Authorization": f"Bearer tk_{number}"} for number in range(10)]
+        assert [(await client.get(BOOK, headers=headers)).status_code for headers in guesses] == [401] * 3 + [429] * 7
+
+
 async def replica(stack: AsyncExitStack, url: str) -> RateLimiter:
     """The limiter of one more gateway."""
     clock = SystemClock()

@@ -84,6 +84,14 @@ async def test_an_unknown_provider_is_told(browser: httpx2.AsyncClient) -> None:
 
 async def test_nobody_is_led_elsewhere(module_rig: Rig, browser: httpx2.AsyncClient) -> None:
     """Whatever the address says."""
-    for path in ("//evil.test", "https://evil.test", "/\\evil.test"):
+    for path in (
+        "//evil.test",
+        "https://evil.test",
+        "/\\evil.test",
+        "/\t/evil.test",
+        "%2F%2Fevil.test",
+        "javascript:alert(1)",
+        "///evil.test",
+    ):
         await browser.get("/sign-in/oidc/sso", params={"returnTo": path})
         assert module_rig.oidc.asked[-1].return_to == "/"

@@ -134,7 +134,15 @@ async def test_a_giant_is_not_read(rig: Rig) -> None:
 
 @pytest.mark.parametrize(
     ("origin", "status"),
-    [(None, 101), (ALLOWED, 101), ("same", 101), ("https://evil.example", 403), ("null", 403), ("https://app.example.com.evil", 403)],
+    [
+        (None, 101),
+        (ALLOWED, 101),
+        ("same", 101),
+        ("https://evil.example", 403),
+        ("null", 403),
+        ("https://app.example.com.evil", 403),
+        ("http://127.0.0.1:1", 403),
+    ],
 )
 async def test_pages_from_elsewhere_open_none(rig: Rig, origin: str | None, status: int) -> None:
     """Browsers let any page open a WebSocket; the origin is all there is to tell them apart."""

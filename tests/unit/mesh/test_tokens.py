@@ -98,14 +98,33 @@ def forged(mint: TokenMint, clock: FakeClock, kind: str) -> str:
     if kind == "changed claims":
         head, _, tail = good.split(".")
         return f"{head}.{jwt.encode({**claims, 'tenant': 'other'}, '', algorithm='none').split('.')[1]}.{tail}"
+    if kind in _KIDS:
+        return jwt.encode(claims, "", algorithm="none", headers={"kid": _KIDS[kind]})
+    if kind in _BROUGHT:
+        own = TokenMint(clock=clock)
+        brought = {"jwk": own.jwks()["keys"][0], "jku": "https://evil.example/keys", "x5u": "https://evil.example/cert", "x5c": ["MII="]}
+        return own.mint(tenant="acme", headers={"kid": mint.kid, kind: brought[kind]})
     if kind == "no kid":
         return jwt.encode(claims, "", algorithm="none")
     return {"garbage": "abc", "empty": "", "dots": "..", "long": "a" * 100_000}[kind]
 
 
+_KIDS = {
+    "kid as a path": "../../../../dev/null",
+    "kid as SQL": "x' UNION SELECT 'secret",
+    "kid as an address": "https://evil.example/key",
+    "kid with a NUL": "a\0b",
+    "long kid": "k" * 5000,
+}
+_BROUGHT = ("jwk", "jku", "x5u", "x5c")
+"""Headers by which a token brings its own key (RFC 8725, 3.5 and 3.10)."""
+
+
 @pytest.mark.parametrize(
     "kind",
     [
+        *_KIDS,
+        *_BROUGHT,
         "none",
         "hmac with the public key",
         "another key",
@@ -123,6 +142,42 @@ async def test_a_forged_token_is_refused(clock: FakeClock, mint: TokenMint, kind
     """Whatever the header claims, only the published key with its own algorithm verifies."""
     with pytest.raises(TokenRefused):
         await make(Keys(mint), clock)[0].verify(forged(mint, clock, kind))
+
+
+@pytest.mark.parametrize(
+    ("header", "accepted"),
+    [
+        pytest.param({}, True, id="as it is made"),
+        pytest.param({"typ": "at+jwt"}, True, id="an access token"),
+        pytest.param({"typ": "application/AT+JWT"}, True, id="the same as a media type"),
+        pytest.param({"typ": None}, True, id="says nothing"),
+        pytest.param({"typ": "logout+jwt"}, False, id="a logout token"),
+        pytest.param({"typ": "dpop+jwt"}, False, id="a proof of possession"),
+        pytest.param({"typ": "tocsin-audit-head"}, False, id="the head of an audit log"),
+        pytest.param({"crit": ["exp"], "exp": 1}, False, id="critical, and unknown"),
+        pytest.param({"crit": []}, False, id="an empty list of what is critical"),
+        pytest.param({"b64": False, "crit": ["b64"]}, False, id="a payload that is not encoded"),
+    ],
+)
+async def test_what_the_header_says_beside_the_key(clock: FakeClock, mint: TokenMint, header: dict[str, Any], accepted: bool) -> None:
+    """Nothing else of the same key passes for an access token, and nothing critical is passed over (RFC 8725, 3.11; RFC 7515, 4.1.11)."""
+    token = mint.mint(tenant="acme", headers=header)
+    verifier, _ = make(Keys(mint), clock)
+    if accepted:
+        assert (await verifier.verify(token)).tenant == "acme"
+        return
+    with pytest.raises(TokenRefused):
+        await verifier.verify(token)
+
+
+async def test_a_key_that_a_token_brings_is_not_even_looked_at(clock: FakeClock, mint: TokenMint) -> None:
+    """One question to auth_svc for the keys of all, and none to anybody whom a token names."""
+    keys = Keys(mint)
+    verifier, _ = make(keys, clock)
+    for kind in (*_KIDS, *_BROUGHT):
+        with pytest.raises(TokenRefused):
+            await verifier.verify(forged(mint, clock, kind))
+    assert keys.fetches == 1
 
 
 @pytest.mark.parametrize("remembered", [True, False])

@@ -91,7 +91,7 @@ class RoleServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateRole(self, request, context):
-        """Changes a role of the tenant's own. Whoever has it has what it gives then: keys within a minute, sessions at their next refresh.
+        """Changes a role of the tenant's own. Whoever has it loses at once what it gives no more; what it gives newly comes with the next token.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -43,7 +43,7 @@ class RoleServiceStub:
     ListRoles: _grpc.UnaryUnaryMultiCallable[_role_service_pb2.ListRolesRequest, _role_service_pb2.ListRolesResponse]
     """Lists the roles: those of every tenant, then the tenant's own by name."""
     UpdateRole: _grpc.UnaryUnaryMultiCallable[_role_service_pb2.UpdateRoleRequest, _role_service_pb2.Role]
-    """Changes a role of the tenant's own. Whoever has it has what it gives then: keys within a minute, sessions at their next refresh."""
+    """Changes a role of the tenant's own. Whoever has it loses at once what it gives no more; what it gives newly comes with the next token."""
     DeleteRole: _grpc.UnaryUnaryMultiCallable[_role_service_pb2.DeleteRoleRequest, _empty_pb2.Empty]
     """Removes a role of the tenant's own that nobody has."""
 
@@ -61,7 +61,7 @@ class RoleServiceAsyncStub(RoleServiceStub):
     ListRoles: _aio.UnaryUnaryMultiCallable[_role_service_pb2.ListRolesRequest, _role_service_pb2.ListRolesResponse]  # type: ignore[assignment]
     """Lists the roles: those of every tenant, then the tenant's own by name."""
     UpdateRole: _aio.UnaryUnaryMultiCallable[_role_service_pb2.UpdateRoleRequest, _role_service_pb2.Role]  # type: ignore[assignment]
-    """Changes a role of the tenant's own. Whoever has it has what it gives then: keys within a minute, sessions at their next refresh."""
+    """Changes a role of the tenant's own. Whoever has it loses at once what it gives no more; what it gives newly comes with the next token."""
     DeleteRole: _aio.UnaryUnaryMultiCallable[_role_service_pb2.DeleteRoleRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Removes a role of the tenant's own that nobody has."""
 
@@ -100,7 +100,7 @@ class RoleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _role_service_pb2.UpdateRoleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_role_service_pb2.Role, _abc.Awaitable[_role_service_pb2.Role]]:
-        """Changes a role of the tenant's own. Whoever has it has what it gives then: keys within a minute, sessions at their next refresh."""
+        """Changes a role of the tenant's own. Whoever has it loses at once what it gives no more; what it gives newly comes with the next token."""
 
     @_abc_1.abstractmethod
     def DeleteRole(

@@ -101,14 +101,14 @@ class ServiceAccountServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateServiceAccount(self, request, context):
-        """Changes a service account. Its keys can what its role can, within a minute.
+        """Changes a service account. Its keys can what its role can, at once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeactivateServiceAccount(self, request, context):
-        """Lets the keys of a service account work no more, within a minute, until it is activated again.
+        """Lets the keys of a service account work no more, until it is activated again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

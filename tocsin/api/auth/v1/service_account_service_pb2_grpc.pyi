@@ -43,9 +43,9 @@ class ServiceAccountServiceStub:
     ListServiceAccounts: _grpc.UnaryUnaryMultiCallable[_service_account_service_pb2.ListServiceAccountsRequest, _service_account_service_pb2.ListServiceAccountsResponse]
     """Lists the service accounts, the oldest first."""
     UpdateServiceAccount: _grpc.UnaryUnaryMultiCallable[_service_account_service_pb2.UpdateServiceAccountRequest, _service_account_service_pb2.ServiceAccount]
-    """Changes a service account. Its keys can what its role can, within a minute."""
+    """Changes a service account. Its keys can what its role can, at once."""
     DeactivateServiceAccount: _grpc.UnaryUnaryMultiCallable[_service_account_service_pb2.DeactivateServiceAccountRequest, _service_account_service_pb2.ServiceAccount]
-    """Lets the keys of a service account work no more, within a minute, until it is activated again."""
+    """Lets the keys of a service account work no more, until it is activated again."""
     ReactivateServiceAccount: _grpc.UnaryUnaryMultiCallable[_service_account_service_pb2.ReactivateServiceAccountRequest, _service_account_service_pb2.ServiceAccount]
     """Lets the keys of a service account work again. Refused if its role has scopes that the caller lacks."""
     DeleteServiceAccount: _grpc.UnaryUnaryMultiCallable[_service_account_service_pb2.DeleteServiceAccountRequest, _empty_pb2.Empty]
@@ -65,9 +65,9 @@ class ServiceAccountServiceAsyncStub(ServiceAccountServiceStub):
     ListServiceAccounts: _aio.UnaryUnaryMultiCallable[_service_account_service_pb2.ListServiceAccountsRequest, _service_account_service_pb2.ListServiceAccountsResponse]  # type: ignore[assignment]
     """Lists the service accounts, the oldest first."""
     UpdateServiceAccount: _aio.UnaryUnaryMultiCallable[_service_account_service_pb2.UpdateServiceAccountRequest, _service_account_service_pb2.ServiceAccount]  # type: ignore[assignment]
-    """Changes a service account. Its keys can what its role can, within a minute."""
+    """Changes a service account. Its keys can what its role can, at once."""
     DeactivateServiceAccount: _aio.UnaryUnaryMultiCallable[_service_account_service_pb2.DeactivateServiceAccountRequest, _service_account_service_pb2.ServiceAccount]  # type: ignore[assignment]
-    """Lets the keys of a service account work no more, within a minute, until it is activated again."""
+    """Lets the keys of a service account work no more, until it is activated again."""
     ReactivateServiceAccount: _aio.UnaryUnaryMultiCallable[_service_account_service_pb2.ReactivateServiceAccountRequest, _service_account_service_pb2.ServiceAccount]  # type: ignore[assignment]
     """Lets the keys of a service account work again. Refused if its role has scopes that the caller lacks."""
     DeleteServiceAccount: _aio.UnaryUnaryMultiCallable[_service_account_service_pb2.DeleteServiceAccountRequest, _empty_pb2.Empty]  # type: ignore[assignment]
@@ -108,7 +108,7 @@ class ServiceAccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _service_account_service_pb2.UpdateServiceAccountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_service_account_service_pb2.ServiceAccount, _abc.Awaitable[_service_account_service_pb2.ServiceAccount]]:
-        """Changes a service account. Its keys can what its role can, within a minute."""
+        """Changes a service account. Its keys can what its role can, at once."""
 
     @_abc_1.abstractmethod
     def DeactivateServiceAccount(
@@ -116,7 +116,7 @@ class ServiceAccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _service_account_service_pb2.DeactivateServiceAccountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_service_account_service_pb2.ServiceAccount, _abc.Awaitable[_service_account_service_pb2.ServiceAccount]]:
-        """Lets the keys of a service account work no more, within a minute, until it is activated again."""
+        """Lets the keys of a service account work no more, until it is activated again."""
 
     @_abc_1.abstractmethod
     def ReactivateServiceAccount(

@@ -310,6 +310,7 @@ class WatchEndedCredentialsResponse(_message.Message):
     CREDENTIALS_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     TENANTS_VERSION_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
     """Token to continue after them."""
     tenants_version: _builtins.int
@@ -318,20 +319,59 @@ class WatchEndedCredentialsResponse(_message.Message):
     def credentials(self) -> _containers.RepeatedCompositeFieldContainer[Global___EndedCredential]:
         """The sessions and API keys."""
 
+    @_builtins.property
+    def changed(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChangedCredential]:
+        """Sessions and API keys that may do something else than their access tokens say."""
+
     def __init__(
         self,
         *,
         credentials: _abc.Iterable[Global___EndedCredential] | None = ...,
         resume_token: _builtins.str = ...,
         tenants_version: _builtins.int = ...,
+        changed: _abc.Iterable[Global___ChangedCredential] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credentials", b"credentials", "resume_token", b"resume_token", "tenants_version", b"tenants_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "credentials", b"credentials", "resume_token", b"resume_token", "tenants_version", b"tenants_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchEndedCredentialsResponse: _TypeAlias = WatchEndedCredentialsResponse  # noqa: Y015
+
+@_typing.final
+class ChangedCredential(_message.Message):
+    """Something whose access tokens may say too much: the role of its owner has changed, or the owner is deactivated, or its secret is another."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SCOPES_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"sessions/{id}" or "apiKeys/{id}"."""
+    @_builtins.property
+    def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it may do now, at most. None: nothing at all, until it is told of again."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the last access token that was made before ends by itself."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        scopes: _abc.Iterable[_builtins.str] | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "name", b"name", "scopes", b"scopes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangedCredential: _TypeAlias = ChangedCredential  # noqa: Y015
 
 @_typing.final
 class EndedCredential(_message.Message):

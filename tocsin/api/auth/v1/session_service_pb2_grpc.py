@@ -122,8 +122,9 @@ class SessionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchEndedCredentials(self, request, context):
-        """Streams what has ended before its access tokens do: sessions that somebody ended, and API keys that were deleted. It begins with those of
-        which a token may still live, or with what came after a resume token. One may come twice.
+        """Streams what has ended before its access tokens do: sessions that somebody ended, and API keys that were deleted; and those that may do
+        something else than their tokens say. It begins with those of which a token may still live, or with what came after a resume token. One may
+        come twice.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

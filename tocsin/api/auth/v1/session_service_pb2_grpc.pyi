@@ -49,8 +49,9 @@ class SessionServiceStub:
     RevokeUserSessions: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.RevokeUserSessionsRequest, _session_service_pb2.RevokeAllSessionsResponse]
     """Ends all sessions of a user of the tenant."""
     WatchEndedCredentials: _grpc.UnaryStreamMultiCallable[_session_service_pb2.WatchEndedCredentialsRequest, _session_service_pb2.WatchEndedCredentialsResponse]
-    """Streams what has ended before its access tokens do: sessions that somebody ended, and API keys that were deleted. It begins with those of
-    which a token may still live, or with what came after a resume token. One may come twice.
+    """Streams what has ended before its access tokens do: sessions that somebody ended, and API keys that were deleted; and those that may do
+    something else than their tokens say. It begins with those of which a token may still live, or with what came after a resume token. One may
+    come twice.
     """
 
 @_typing.type_check_only
@@ -73,8 +74,9 @@ class SessionServiceAsyncStub(SessionServiceStub):
     RevokeUserSessions: _aio.UnaryUnaryMultiCallable[_session_service_pb2.RevokeUserSessionsRequest, _session_service_pb2.RevokeAllSessionsResponse]  # type: ignore[assignment]
     """Ends all sessions of a user of the tenant."""
     WatchEndedCredentials: _aio.UnaryStreamMultiCallable[_session_service_pb2.WatchEndedCredentialsRequest, _session_service_pb2.WatchEndedCredentialsResponse]  # type: ignore[assignment]
-    """Streams what has ended before its access tokens do: sessions that somebody ended, and API keys that were deleted. It begins with those of
-    which a token may still live, or with what came after a resume token. One may come twice.
+    """Streams what has ended before its access tokens do: sessions that somebody ended, and API keys that were deleted; and those that may do
+    something else than their tokens say. It begins with those of which a token may still live, or with what came after a resume token. One may
+    come twice.
     """
 
 class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -136,8 +138,9 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _session_service_pb2.WatchEndedCredentialsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_session_service_pb2.WatchEndedCredentialsResponse], _abc.AsyncIterator[_session_service_pb2.WatchEndedCredentialsResponse]]:
-        """Streams what has ended before its access tokens do: sessions that somebody ended, and API keys that were deleted. It begins with those of
-        which a token may still live, or with what came after a resume token. One may come twice.
+        """Streams what has ended before its access tokens do: sessions that somebody ended, and API keys that were deleted; and those that may do
+        something else than their tokens say. It begins with those of which a token may still live, or with what came after a resume token. One may
+        come twice.
         """
 
 def add_SessionServiceServicer_to_server(servicer: SessionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -100,7 +100,7 @@ class UserServiceServicer:
 
     def UpdateUser(self, request, context):
         """Changes a user. A role has to be one whose scopes the caller has; only an owner changes owners, and the last active one stays. What the
-        user may no longer do ends: keys within a minute, sessions at their next refresh.
+        user may no longer do ends at once, for sessions and keys.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

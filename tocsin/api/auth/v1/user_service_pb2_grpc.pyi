@@ -42,7 +42,7 @@ class UserServiceStub:
     """Lists the users, the oldest first."""
     UpdateUser: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.UpdateUserRequest, _user_service_pb2.User]
     """Changes a user. A role has to be one whose scopes the caller has; only an owner changes owners, and the last active one stays. What the
-    user may no longer do ends: keys within a minute, sessions at their next refresh.
+    user may no longer do ends at once, for sessions and keys.
     """
     DeactivateUser: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.DeactivateUserRequest, _user_service_pb2.User]
     """Lets a user do nothing any more: its sessions end, its API keys do not work, it cannot sign in. The last active owner stays."""
@@ -64,7 +64,7 @@ class UserServiceAsyncStub(UserServiceStub):
     """Lists the users, the oldest first."""
     UpdateUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.UpdateUserRequest, _user_service_pb2.User]  # type: ignore[assignment]
     """Changes a user. A role has to be one whose scopes the caller has; only an owner changes owners, and the last active one stays. What the
-    user may no longer do ends: keys within a minute, sessions at their next refresh.
+    user may no longer do ends at once, for sessions and keys.
     """
     DeactivateUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.DeactivateUserRequest, _user_service_pb2.User]  # type: ignore[assignment]
     """Lets a user do nothing any more: its sessions end, its API keys do not work, it cannot sign in. The last active owner stays."""
@@ -107,7 +107,7 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_user_service_pb2.User, _abc.Awaitable[_user_service_pb2.User]]:
         """Changes a user. A role has to be one whose scopes the caller has; only an owner changes owners, and the last active one stays. What the
-        user may no longer do ends: keys within a minute, sessions at their next refresh.
+        user may no longer do ends at once, for sessions and keys.
         """
 
     @_abc_1.abstractmethod
