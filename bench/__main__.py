@@ -70,7 +70,7 @@ async def _balance() -> dict[str, Any]:
 
 
 async def _overload() -> dict[str, Any]:
-    return await overload.measure()
+    return await overload.measure_all()
 
 
 async def _door() -> dict[str, Any]:

@@ -4,7 +4,8 @@ ABOUT = {
     "balance": "Calls from 32 callers to three replicas that answer in 20 ms, then with one that takes 50 times as long, by least request "
     "(peak-EWMA) and in turn; and one of two killed under calls that are not idempotent.",
     "overload": "A service of one process whose calls compute for 2 ms (20 % critical, 40 % normal, 40 % sheddable), at half of its peak, "
-    "at its peak and at three times that, in an open loop over bare grpc.aio; half of the peak is what unloaded means here.",
+    "at its peak and at three times that, in an open loop over bare grpc.aio; half of the peak is what unloaded means here. Then calls "
+    "that wait for one of two places for 8 ms, as for a database, without and with the limit by the gradient (`adaptive_concurrency`).",
     "bulk": "Alarms imported as NDJSON over gRPC and mTLS by scheduler_svc as a process of its own; once more, unchanged; and exported.",
     "checks": "HTTP checks of a local server at an even rate, each of an alarm of its own, with their readings recorded, by scheduler_svc "
     "and processor_svc as processes of their own.",

@@ -39,6 +39,8 @@ service {
 }
 """
 _WORK_SECONDS: Final = 0.002
+_PLACES: Final = 2
+_PLACE_SECONDS: Final = 0.008
 _CALLERS: Final = 8
 _TIMEOUT: Final = 2.0
 _CONNECTIONS: Final = 4
@@ -58,32 +60,43 @@ def _contract() -> Any:
     return pool.FindFileByName("bench/overload.proto")
 
 
-async def serve() -> None:
-    """Serves until SIGTERM; each call computes for `_WORK_SECONDS` of this process's own time."""
+async def serve(kind: str) -> None:
+    """Serves until SIGTERM.
+
+    Each call computes for `_WORK_SECONDS` of the CPU time of its own thread ("compute"), or waits for one of `_PLACES` for
+    `_PLACE_SECONDS`, as for a database ("wait"; "gradient" with the limit that follows how long calls take).
+    """
+    places = asyncio.Semaphore(_PLACES)
+
+    async def wait(request: Any, _: Any) -> Any:
+        async with places:
+            await asyncio.sleep(_PLACE_SECONDS)
+        return request
 
     async def work(request: Any, _: Any) -> Any:
-        end = time.process_time() + _WORK_SECONDS
-        while time.process_time() < end:
+        end = time.thread_time() + _WORK_SECONDS
+        while time.thread_time() < end:
             pass
         return request
 
     def add(_: Any, server: Any) -> None:
         empty = empty_pb2.Empty
         handler = grpc.unary_unary_rpc_method_handler(
-            work, request_deserializer=empty.FromString, response_serializer=empty.SerializeToString
+            work if kind == "compute" else wait, request_deserializer=empty.FromString, response_serializer=empty.SerializeToString
         )
         server.add_registered_method_handlers("bench.overload.Work", dict.fromkeys(_MIX, handler))
 
-    async with ServiceProcess("work", contract=[_contract()], drain_seconds=0.5) as process:
+    extra: Any = {"adaptive_concurrency": True} if kind == "gradient" else {}
+    async with ServiceProcess("work", contract=[_contract()], drain_seconds=0.5, **extra) as process:
         server = await process.serve((add, None))
         print(server.address, flush=True)
         await process.wait()
 
 
 @asynccontextmanager
-async def service() -> AsyncGenerator[list[dict[str, Any]]]:
+async def service(kind: str) -> AsyncGenerator[list[dict[str, Any]]]:
     """A process that serves, and its methods over some connections."""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.overload", "serve", stdout=asyncio.subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.overload", "serve", kind, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     address = (await process.stdout.readline()).decode().strip()
     # Channels of one target share a connection unless their pools are their own.
@@ -147,14 +160,14 @@ async def offer(methods: list[dict[str, Any]], *, rate: float, seconds: float) -
     return figures
 
 
-async def measure(*, seconds: float = 10.0) -> dict[str, Any]:
-    """Measures runs of so many seconds.
+async def measure(*, kind: str = "compute", seconds: float = 10.0) -> dict[str, Any]:
+    """Measures runs of so many seconds, of handlers of one kind.
 
     Returns:
         ``peak_per_second``, of callers that wait; what became of an open loop at ``half``, ``once`` and ``three_times`` that;
         ``goodput_of_peak`` and ``critical_p99_ratio``: three times beside half the peak, which is what unloaded means here.
     """
-    async with service() as methods:
+    async with service(kind) as methods:
         await peak(methods, min(1.0, seconds))  # connections
         most = await peak(methods, seconds / 2)
         half = await offer(methods, rate=most / 2, seconds=seconds)
@@ -170,12 +183,29 @@ async def measure(*, seconds: float = 10.0) -> dict[str, Any]:
     }
 
 
+async def measure_all() -> dict[str, Any]:
+    """Measures handlers that compute, and beside them what is to be known of those that wait, without and with the gradient."""
+    found = await measure()
+    for kind, name in {"wait": "waiting", "gradient": "waiting, gradient"}.items():
+        figures = await measure(kind=kind, seconds=6.0)
+        found[name] = {
+            "peak_per_second": figures["peak_per_second"],
+            "goodput_of_peak": figures["goodput_of_peak"],
+            "critical_p99_ratio": figures["critical_p99_ratio"],
+            **{
+                f"{each}_answered_percent": figures["three_times"][each]["answered_percent"] for each in ("critical", "normal", "sheddable")
+            },
+        }
+    return found
+
+
 def main() -> int:
     """Prints the measures as JSON, or serves."""
     if sys.argv[1:2] == ["serve"]:
-        uvloop.run(serve())
+        uvloop.run(serve(sys.argv[2]))
         return 0
-    print(json.dumps(uvloop.run(measure(seconds=float(sys.argv[1]) if sys.argv[1:] else 10.0)), indent=2))
+    kind, seconds = (*sys.argv[1:], *("compute", "10")[len(sys.argv) - 1 :])
+    print(json.dumps(uvloop.run(measure(kind=kind, seconds=float(seconds))), indent=2))
     return 0
 
 

@@ -109,7 +109,10 @@ class MeshSettings(Settings):
     tenant_list_calls: int = Field(default=4, ge=1, description="Lists of one tenant at a time at one process; eight times as many wait.")
     stream_stall_seconds: float = Field(default=60.0, gt=0, description="A stream whose reader takes nothing for so long is ended.")
     shed_lag_seconds: float = Field(
-        default=0.5, gt=0, description="While the event loop lags by more than this, calls beyond what the service can do are refused."
+        default=0.5, gt=0, description="While the event loop lags by more than this, or a burst waits for twice as long, calls are refused."
+    )
+    adaptive_concurrency: bool = Field(
+        default=False, description="Limits calls under way by how long calls take, whatever the event loop does (gradient)."
     )
     loop_lag_warning_seconds: float = Field(
         default=0.1, ge=0.01, description="An event loop that stands for longer is told in the log, with the stack of what keeps it."

@@ -2,13 +2,15 @@
 
 Calls are counted by tenant and rate class. Streams hold a place as long as they last, and one that is not free is refused at once; calls
 that compute or list wait for one in turn, as long as few others wait. What is refused says when to come back (RetryInfo). Calls between
-services have no bulkhead: they carry the work of all tenants.
+services have no such bulkhead: they carry the work of all tenants.
+
+A method whose policy says ``concurrent_calls`` has a bulkhead of its own for each caller, services among them, in which nothing waits.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -55,6 +57,7 @@ class Bulkheads:
             "compute": settings.tenant_compute_calls,
             "list": settings.tenant_list_calls,
         }
+        self._callers: dict[tuple[str, str], int] = {}
         self._max_streams = max_streams or settings.max_streams
         self._places: dict[tuple[str, str], _Places] = {}
         self.streams = 0
@@ -76,6 +79,31 @@ class Bulkheads:
         if policy.kind is MethodKind.UNARY_UNARY:
             return self._call(policy.rate_class, tenant)
         return self._stream(policy, tenant)
+
+    @contextmanager
+    def caller_place(self, method: str, caller: str, limit: int) -> Generator[None]:
+        """A place for one call of a caller at a method, from enter to exit.
+
+        Raises on enter:
+            TooManyCalls: the caller has ``limit`` under way.
+        """
+        key = method, caller
+        taken = self._callers.get(key, 0)
+        if taken >= limit:
+            self.refused += 1
+            raise TooManyCalls(
+                f"The caller has {limit} concurrent calls of this method, which is the limit.",
+                retry_after=RETRY_SECONDS,
+                metadata={"method": method, "limit": str(limit)},
+            )
+        self._callers[key] = taken + 1
+        try:
+            yield
+        finally:
+            if left := self._callers[key] - 1:
+                self._callers[key] = left
+            else:
+                del self._callers[key]
 
     @asynccontextmanager
     async def _stream(self, policy: MethodPolicy, tenant: str) -> AsyncGenerator[None]:

@@ -183,6 +183,7 @@ class ServiceProcess:
         server_interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
         policy_file: Path | None = None,
         zone: str = "",
+        adaptive_concurrency: bool = False,
     ) -> None:
         """Prepares everything; nothing listens and nothing connects.
 
@@ -205,6 +206,7 @@ class ServiceProcess:
             server_interceptors: of grpc.aio; they see each call that the mesh has let pass, directly before its handler.
             policy_file: rules that change policies, access and rates while the process runs (docs/mesh.md); looked at each second.
             zone: where this process runs; calls prefer endpoints there, as long as they are enough.
+            adaptive_concurrency: calls under way are limited by how long calls take, for handlers that wait for what others do as well.
 
         Raises:
             PolicyError: the contract asks for what makes no sense.
@@ -214,6 +216,7 @@ class ServiceProcess:
             raise ConfigError(problems)
         given: dict[str, Any] = {"host": host, "metrics_port": metrics_port, "otlp_endpoint": otlp_endpoint, "drain_seconds": drain_seconds}
         given |= _files_of(tls) | {"mesh_policy_file": policy_file, "trace_sample_ratio": trace_sample_ratio, "zone": zone}
+        given["adaptive_concurrency"] = adaptive_concurrency
         self._tls = tls
         self._settings = ProcessOptions(**given)
         self.service = service

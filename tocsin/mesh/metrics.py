@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from tocsin.mesh.breaker import TRANSITIONS, BreakerRegistry
 from tocsin.mesh.bulkhead import Bulkheads
+from tocsin.mesh.call_queue import CallQueue
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.identity import Keyring
 from tocsin.mesh.labels import EndpointLabels
@@ -49,10 +50,16 @@ class ServerMetrics:
         """Shows how many calls came for methods that are not served."""
         self._rpcs.unknown = read
 
-    def watch(self, shedder: Shedder, faults: Faults) -> None:
+    def watch(self, shedder: Shedder, queue: CallQueue, faults: Faults) -> None:
         """Reads what is in hand, and what was refused or hit, at every scrape."""
+        waiting = Gauge(
+            "tocsin_server_waiting", "Unary calls that wait for their turn; part of those being served.", registry=self._registry
+        )
+        waiting.set_function(lambda: queue.waiting)
         Gauge("tocsin_server_in_flight", "Unary calls being served.", registry=self._registry).set_function(lambda: shedder.in_hand)
-        self._registry.register(CountCollector("tocsin_server_shed", "Calls refused for overload.", lambda: shedder.refused))
+        self._registry.register(
+            CountCollector("tocsin_server_shed", "Calls refused for overload.", lambda: shedder.refused + queue.refused)
+        )
         self._registry.register(CountCollector("tocsin_server_faults", "Calls hit by a fault that was asked for.", lambda: faults.injected))
 
 

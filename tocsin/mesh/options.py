@@ -126,6 +126,11 @@ class MeshOptions(IdentityOptions, BulkheadOptions, ConnectionOptions, Protocol)
         ...
 
     @property
+    def adaptive_concurrency(self) -> bool:
+        """Whether calls under way are limited by how long calls take, beside the lag of the event loop."""
+        ...
+
+    @property
     def faults_enabled(self) -> bool:
         """Whether operators may inject faults."""
         ...
@@ -177,6 +182,7 @@ class ProcessOptions:
     grace_seconds: float = 10.0
     stream_stall_seconds: float = 60.0
     shed_lag_seconds: float = 0.5
+    adaptive_concurrency: bool = False
     faults_enabled: bool = False
     mesh_policy_file: Path | None = None
     zone: str = ""

@@ -95,6 +95,7 @@ class MethodPolicy:
         scope: scope that the token must carry; empty when none is needed.
         rate_class: name of the rate limit.
         criticality: importance under overload.
+        concurrent_calls: how many one caller may have under way in one process; 0 for no bound.
         callers: services that may call; empty unless internal.
         public: no token is needed.
         delegates: services that may call for a tenant without its token.
@@ -123,6 +124,7 @@ class MethodPolicy:
     scope: str
     rate_class: str
     criticality: Criticality
+    concurrent_calls: int
     callers: frozenset[str]
     public: bool
     delegates: frozenset[str]
@@ -291,6 +293,7 @@ def _method_policy(
         scope=options.scope,
         rate_class=options.rate_class,
         criticality=Criticality(options.criticality or Criticality.NORMAL),
+        concurrent_calls=options.concurrent_calls,
         callers=frozenset(options.callers),
         public=options.public,
         delegates=frozenset(options.delegates),

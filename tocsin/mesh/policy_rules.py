@@ -15,7 +15,7 @@ from tocsin.mesh.policy import Balance, Criticality, MethodPolicy, given, in_sec
 from tocsin.mesh.policy_errors import RuleInvalid, invalid
 from tocsin.mesh.retry import RetryRule
 
-_CHANGEABLE: Final = frozenset({"timeout", "retry", "breaker", "hedge", "balance", "criticality"})
+_CHANGEABLE: Final = frozenset({"timeout", "retry", "breaker", "hedge", "balance", "criticality", "concurrent_calls"})
 _LONGEST_SECONDS: Final = 3600.0
 _ACCESS: Final = re.compile(r"""access["']?[ \t]{0,20}:""")
 _GROUPS: Final = ("retry", "breaker")
@@ -59,6 +59,8 @@ def applied(declared: MethodPolicy, rules: Iterable[pb.PolicyRule]) -> MethodPol
             changed["balance"] = Balance(own.balance)
         if own.criticality:
             changed["criticality"] = Criticality(own.criticality)
+        if own.concurrent_calls:
+            changed["concurrent_calls"] = own.concurrent_calls
         if own.HasField("hedge"):
             changed["hedged"] = own.hedge.enabled
             changed["hedge_delay"] = in_seconds(own.hedge.delay) if own.hedge.HasField("delay") else found.hedge_delay
@@ -87,6 +89,7 @@ def flat(policy: MethodPolicy) -> dict[str, str]:
         "hedge.delay": delay,
         "balance": policy.balance.name,
         "criticality": policy.criticality.name,
+        "concurrent_calls": str(policy.concurrent_calls),
     }
 
 

@@ -16,8 +16,8 @@ _BUCKETS: Final = 50
 _SECONDS: Final = 5.0
 _LEAST: Final = 64
 """Calls in hand that are never too many: calls that wait together, for one commit or for another service, are no overload."""
-_RETRY_SECONDS: Final = 0.5
-_SHARES: Final[Mapping[Criticality, float]] = {Criticality.SHEDDABLE: 0.5, Criticality.NORMAL: 1.0, Criticality.CRITICAL: 2.0}
+RETRY_SECONDS: Final = 0.5
+SHARES: Final[Mapping[Criticality, float]] = {Criticality.SHEDDABLE: 0.5, Criticality.NORMAL: 1.0, Criticality.CRITICAL: 2.0}
 """How much of the limit each may fill: what matters less is refused first."""
 
 
@@ -54,15 +54,19 @@ class Shedder:
         self.in_hand = 0
         self.refused = 0
 
+    def refuses(self, criticality: Criticality) -> bool:
+        """Whether there is too much in hand for a call of this criticality."""
+        return self._lag() > self._threshold and self.in_hand >= self.limit() * SHARES[criticality]
+
     def admit(self, criticality: Criticality) -> float:
         """Takes a call on, which must end with `done`; returns when it began.
 
         Raises:
             Overloaded: there is too much in hand for a call of this criticality.
         """
-        if self._lag() > self._threshold and self.in_hand >= self.limit() * _SHARES[criticality]:
+        if self.refuses(criticality):
             self.refused += 1
-            raise Overloaded(retry_after=_RETRY_SECONDS)
+            raise Overloaded(retry_after=RETRY_SECONDS)
         self.in_hand += 1
         return self._now()
 

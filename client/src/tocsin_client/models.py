@@ -3510,6 +3510,10 @@ class Policy(Model):
     """
     balance: Balance | None = _v.field("balance", _v.ENUM, default=None)
     """How its calls are spread over the replicas of its service."""
+    concurrent_calls: int = _v.field("concurrentCalls", _v.INTEGER, default=0)
+    """Calls of this method, or streams, that one caller may have under way in one process: the tenant, else the service, else the address.
+    One more is refused at once with RESOURCE_EXHAUSTED. 0: no bound.
+    """
     unaudited: bool = _v.field("unaudited", _v.BOOL, default=False)
     """True for a write that leaves no entry in the audit log: there are very many, and a ledger of their own tells of each."""
     shared: bool = _v.field("shared", _v.BOOL, default=False)
@@ -3546,7 +3550,7 @@ class PolicyRule(Model):
     caller: str = _v.field("caller", _v.TEXT, default="")
     """For calls of this service alone, such as "gateway"; of every one unless given."""
     policy: Policy | None = _v.field("policy", _v.message("Policy"), default=None)
-    """What changes: timeout, retry, breaker, hedge, balance, criticality. What is not set stays."""
+    """What changes: timeout, retry, breaker, hedge, balance, criticality, concurrent_calls. What is not set stays."""
 
 
 class PolicyValue(Model):

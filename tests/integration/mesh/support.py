@@ -224,9 +224,10 @@ class Rig:
         telemetry: Any = None,
         breakers: BreakerRegistry | None = None,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        methods: Mapping[str, MethodPolicy] = METHODS,
         **values: Any,
     ) -> MeshServer:
-        """A running server; ``values`` are settings. The first one of a service becomes its target."""
+        """A running server that keeps to ``methods``; ``values`` are settings. The first one of a service becomes its target."""
         settings = self.settings(service, **values)
         server = MeshServer(
             service=service,
@@ -238,7 +239,7 @@ class Rig:
             breakers=breakers or BreakerRegistry(clock=self.clock),
             checks=checks or {},
             handlers=[(add, servicer)],
-            methods=METHODS,
+            methods=methods,
             interceptors=interceptors,
         )
         await server.start()

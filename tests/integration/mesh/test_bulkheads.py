@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.integration.mesh.support import Echo, EchoStub, Note, Rig
+from tests.integration.mesh.support import METHODS, Echo, EchoStub, Note, Rig, path
 from tocsin.errors import ResourceExhausted
 from tocsin.mesh.context import acting_as
 from tocsin.testing.waiting import eventually
@@ -169,3 +170,31 @@ async def _place_is_free(rig: Rig, stub: EchoStub) -> bool:
             return False
     call.cancel()
     return True
+
+
+async def test_a_caller_has_no_more_calls_of_a_method_under_way_than_its_policy_says(rig: Rig) -> None:
+    """Two: the third is refused at once, another tenant's is served, and so is another method's; streams count as calls."""
+    gate = asyncio.Event()
+    servicer = waiting(gate)
+    bounded = {path(method): replace(METHODS[path(method)], concurrent_calls=2) for method in ("Say", "Watch")}
+    await rig.serve(servicer, methods={**METHODS, **bounded})
+    stub, other = rig.stub(), rig.mint.mint(tenant="other", scopes=("echo:read",))
+    with acting_as(rig.token()):
+        held = [asyncio.ensure_future(stub.Say(Note(text="wait"))) for _ in range(2)]
+        await eventually(lambda: servicer.calls == 2, what="two calls under way")
+        with pytest.raises(ResourceExhausted) as refused:
+            await stub.Say(Note())
+        assert refused.value.error_reason == "TOO_MANY_CALLS"
+        assert refused.value.metadata["method"] == path("Say")
+        await stub.Greet(Note())
+    with acting_as(other):
+        await stub.Say(Note())
+    streams = [await watch(stub, rig.token()) for _ in range(2)]
+    with pytest.raises(ResourceExhausted):
+        await watch(stub, rig.token())
+    gate.set()
+    await asyncio.gather(*held)
+    with acting_as(rig.token()):
+        await stub.Say(Note())
+    for stream in streams:
+        stream.cancel()

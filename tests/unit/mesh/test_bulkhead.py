@@ -117,3 +117,18 @@ async def test_calls_between_services_and_cheap_calls_need_no_place() -> None:
     assert not found.bounds(replace(WATCH, callers=frozenset({"processor_svc"})))
     assert found.bounds(WATCH)
     assert found.bounds(WEIGH)
+
+
+def test_the_calls_of_a_caller_at_a_method_are_bounded() -> None:
+    """One too many is refused at once; another caller, and another method, have places of their own; an end makes room."""
+    found = bulkheads()
+    with found.caller_place("/S/M", "a", 2), found.caller_place("/S/M", "a", 2):
+        with pytest.raises(TooManyCalls) as refused, found.caller_place("/S/M", "a", 2):
+            pass
+        assert (refused.value.retry_after, refused.value.metadata) == (1.0, {"method": "/S/M", "limit": "2"})
+        with found.caller_place("/S/M", "b", 2), found.caller_place("/S/N", "a", 2), found.caller_place("/S/M", "a", 3):
+            pass
+    assert found.refused == 1
+    for _ in range(3):
+        with found.caller_place("/S/M", "a", 1):
+            pass

@@ -84,6 +84,15 @@ rules:
     assert (rules.source("timeout"), rules.source("retry.max_attempts"), rules.source("balance")) == ("order", "file", "order")
 
 
+async def test_how_many_calls_a_caller_may_have_under_way_changes_at_run_time(rules: Rules) -> None:
+    """At the server; with its source."""
+    say = METHODS[SAY]
+    assert rules.live.served(say).concurrent_calls == 0
+    rules.live.order(rule(concurrentCalls=4), seconds=60)
+    assert rules.live.served(say).concurrent_calls == 4
+    assert rules.source("concurrent_calls") == "order"
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

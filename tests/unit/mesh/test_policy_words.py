@@ -33,6 +33,7 @@ WORDS = {
     "scope": ('scope: "x:y"', "scope"),
     "rate_class": ('rate_class: "bulk"', "rate_class"),
     "criticality": ("criticality: CRITICALITY_CRITICAL", "criticality"),
+    "concurrent_calls": ("concurrent_calls: 7", "concurrent_calls"),
     "callers": ('callers: "front"', "callers"),
     "public": ("public: true", "public"),
     "hedge.enabled": ("hedge { enabled: true }", "hedged"),

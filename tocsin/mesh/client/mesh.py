@@ -29,6 +29,7 @@ from tocsin.mesh.live_policy import LivePolicies
 from tocsin.mesh.metrics import ClientMetrics, SubsetAttempts, export_breakers, export_expiry, export_policy_file
 from tocsin.mesh.options import MeshOptions
 from tocsin.mesh.policy import MethodPolicy, policies
+from tocsin.mesh.poller import unblock_poller
 from tocsin.mesh.retry import RetryBudget
 from tocsin.mesh.rpc_metrics import Durations
 from tocsin.mesh.spans import server_attributes
@@ -109,6 +110,7 @@ class Mesh:
         self._endpoints: dict[str, ServiceEndpoints] = {}
         self._renewal = self._make_renewal()
         self._stopped = False
+        unblock_poller()
 
     def certificate_expiry(self) -> datetime | None:
         """When the certificate of this process expires; None without one."""

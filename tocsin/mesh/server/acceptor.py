@@ -5,30 +5,63 @@ grpc.aio (1.85) takes calls of every method that was not registered in one loop,
 is known without looking at what a caller sent, and each has a loop of its own; a call that comes by none of them is UNIMPLEMENTED,
 whatever its path. One loop a method costs less than grpc.aio's one for all, which waits anew for every method with every call.
 
+gRPC's core hands out as many calls as were asked for, and keeps the others, in the order of their coming and unseen by the process. A loop
+that asks for one at a time gets one in each turn of the event loop: under load calls wait in the core for seconds, the critical ones behind
+the others of their method, while the process believes that it has next to nothing to do. So a method asks for more as soon as all that it
+asked for have come. Each call passes a gate first, which may refuse it for the price of one batch: no message is read, no handler made.
+
 This leans on names within grpcio. Where they are not what they are in the versions that it was tried with, `LACKS` says so, and the server
 of grpc.aio takes the calls, with its fault; tests/integration/mesh/test_hostile_peers.py tells if that happens with the version that is
 locked.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import grpc
 
 from tocsin.mesh.inner_names import CYTHON, lacking, module
+from tocsin.mesh.poller import unblock_poller
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
 
 RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
+
+class Refusal(NamedTuple):
+    """What the caller of a refused call is told.
+
+    Attributes:
+        code: number of the status.
+        message: what happened.
+        trailing: the trailing metadata.
+    """
+
+    code: int
+    message: str
+    trailing: tuple[tuple[str, str | bytes], ...]
+
+
+Gate: TypeAlias = Callable[[Any], Refusal | None]
+"""Is asked about each call with gRPC's state of it; None: it is served."""
+_MOST_ASKED: Final = 32
+"""Calls of one method that are asked for at a time."""
+_AT_ONCE_SECONDS: Final = 0.002
+
 LACKS: str = lacking(
     (
         (CYTHON, "_handle_rpc", ("method_name", "method_resolver", "interceptors", "rpc_state", "loop", "concurrency_exceeded")),
         (CYTHON, "_schedule_rpc_coro", ("rpc_coro", "rpc_state", "loop", "method_name")),
-        (CYTHON, "_MethodResolver", None),
+        (CYTHON, "execute_batch", ("grpc_call_wrapper", "operations", "loop")),
+        *((CYTHON, f"{name}Operation", None) for name in ("SendInitialMetadata", "SendStatusFromServer", "ReceiveCloseOnServer")),
+        *((CYTHON, name, None) for name in ("_MethodResolver", "_ServicerContext", "_RequestCallError", "ExecuteBatchError")),
         (CYTHON, "AioServer.add_registered_method_handlers", ("self", "method_handlers")),
         (CYTHON, "AioServer._make_request_call_future", ("self", "method_bytes")),
         (CYTHON, "AioServer._request_registered_call", ("self", "method")),
@@ -78,9 +111,11 @@ class _Server(Protocol):
 class _Acceptor(_AioServer):
     """Takes calls, each method in a loop of its own."""
 
-    def __init__(self, *, options: Sequence[tuple[str, Any]]) -> None:
+    def __init__(self, *, options: Sequence[tuple[str, Any]], gates: Mapping[str, Gate]) -> None:
         self._loop_of_calls = asyncio.get_running_loop()
+        unblock_poller()
         super().__init__(self._loop_of_calls, None, (), (), tuple(options), None)  # pyright: ignore[reportUnknownMemberType] - of Any
+        self._gates = gates
         self._known: dict[str, RpcHandler] = {}
         self._calls: set[asyncio.Task[None]] = set()
         self.unknown = 0
@@ -95,18 +130,38 @@ class _Acceptor(_AioServer):
         return self._loop_of_calls.create_task(self._accept(method))
 
     async def _accept(self, method: bytes | None) -> None:
-        resolver = _grpc._MethodResolver([], self._known)  # noqa: SLF001 - see the head of the file
         name = "unknown" if method is None else method.decode()
         request = self._request_call if method is None else partial(self._request_registered_call, method)
-        while True:
-            state = await request()
-            self.unknown += method is None
-            self._begin(name, resolver, state)
+        taken = _Taken(name, request, _grpc._MethodResolver([], self._known), self._gates.get(name))  # noqa: SLF001 - see the head of the file
+        await self._take(taken)
 
-    def _begin(self, name: str, resolver: Any, state: Any) -> None:
+    async def _take(self, taken: "_Taken") -> None:
+        while True:
+            state = await taken.request()
+            if len(taken.came) < _MOST_ASKED and taken.all_came():
+                self._ask_for_more(taken)
+            self.unknown += taken.name == "unknown"
+            self._begin(taken, state)
+
+    def _ask_for_more(self, taken: "_Taken") -> None:
+        for _ in range(len(taken.helpers) + 1):
+            helper = self._loop_of_calls.create_task(self._help(taken))
+            taken.helpers.add(helper)
+            helper.add_done_callback(taken.helpers.discard)
+        taken.came = deque(taken.came, maxlen=len(taken.helpers) + 1)
+
+    async def _help(self, taken: "_Taken") -> None:
+        with suppress(_grpc._RequestCallError):  # noqa: SLF001 - the server stops, which the method's own loop is told as well
+            await self._take(taken)
+
+    def _begin(self, taken: "_Taken", state: Any) -> None:
         loop = self._loop_of_calls
-        call = _grpc._handle_rpc(name, resolver, (), state, loop, False)  # noqa: SLF001 - likewise
-        task = loop.create_task(_grpc._schedule_rpc_coro(call, state, loop, name))  # noqa: SLF001 - likewise
+        refusal = None if taken.gate is None else taken.gate(state)
+        if refusal is None:
+            call = _grpc._handle_rpc(taken.name, taken.resolver, (), state, loop, False)  # noqa: SLF001 - likewise
+            task = loop.create_task(_grpc._schedule_rpc_coro(call, state, loop, taken.name))  # noqa: SLF001 - likewise
+        else:
+            task = loop.create_task(_refuse(state, refusal, loop))
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
 
@@ -154,16 +209,51 @@ class _Lookup(grpc.GenericRpcHandler):
         return self._server.find(handler_call_details.method)
 
 
+async def _refuse(state: Any, refusal: Refusal, loop: asyncio.AbstractEventLoop) -> None:
+    operations = (
+        _grpc.SendInitialMetadataOperation((), 0),
+        _grpc.SendStatusFromServerOperation(refusal.trailing, refusal.code, refusal.message, 0),
+        _grpc.ReceiveCloseOnServerOperation(0),
+    )
+    with suppress(_grpc.ExecuteBatchError):  # its caller has gone
+        await _grpc.execute_batch(state, operations, loop)
+
+
+def context_of(state: Any) -> "grpc.aio.ServicerContext[Any, Any]":
+    """What gRPC tells of a call whose handler has not been made."""
+    context: grpc.aio.ServicerContext[Any, Any] = _grpc._ServicerContext(state, None, None, asyncio.get_running_loop())  # noqa: SLF001
+    return context
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What is known of one method while its calls are taken; ``came`` is when the newest came, one for each that is asked for."""
+
+    name: str
+    request: Callable[[], Awaitable[Any]]
+    resolver: Any
+    gate: Gate | None
+    helpers: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    came: deque[float] = field(default_factory=lambda: deque[float](maxlen=1))
+
+    def all_came(self) -> bool:
+        """A call came; whether as many as were asked for have come at once, so that others may wait."""
+        now = time.monotonic()
+        self.came.append(now)
+        return len(self.came) == self.came.maxlen and now - self.came[0] < _AT_ONCE_SECONDS
+
+
 class AcceptingServer(grpc.aio.Server):
     """What ``grpc.aio.server`` gives, for registered methods alone."""
 
-    def __init__(self, *, options: Sequence[tuple[str, Any]]) -> None:
+    def __init__(self, *, options: Sequence[tuple[str, Any]], gates: Mapping[str, Gate] | None = None) -> None:
         """Listens nowhere yet.
 
         Args:
             options: gRPC's channel arguments.
+            gates: by path, what is asked about each call.
         """
-        self._acceptor: _Server = _PlainServer(options=options) if LACKS else _Acceptor(options=options)
+        self._acceptor: _Server = _PlainServer(options=options) if LACKS else _Acceptor(options=options, gates=gates or {})
 
     @property
     def unknown(self) -> int:

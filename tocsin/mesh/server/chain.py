@@ -5,12 +5,11 @@ handler, error mapping. A stage that a method's policy does not need is not in i
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import grpc
 from opentelemetry.trace import SpanKind
@@ -18,7 +17,6 @@ from opentelemetry.trace import SpanKind
 from tocsin.errors import DeadlineExceeded, Internal, PermissionDenied, TocsinError, Unauthenticated, Unavailable
 from tocsin.mesh import status
 from tocsin.mesh.access import AccessUnknown, MethodAccess
-from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.context import (
     CLIENT_ADDRESS,
     LONGEST_ADDRESS,
@@ -34,21 +32,19 @@ from tocsin.mesh.context import (
     enter,
 )
 from tocsin.mesh.faults import Faults
-from tocsin.mesh.identity import Identity
-from tocsin.mesh.limits import RateLimiter
 from tocsin.mesh.live_policy import LivePolicies
-from tocsin.mesh.metrics import ServerMetrics
 from tocsin.mesh.patterns import STEERING
 from tocsin.mesh.policy import MethodKind, MethodPolicy
-from tocsin.mesh.principal import Principal, ScopeMissing, Verifier
+from tocsin.mesh.principal import Principal, ScopeMissing
 from tocsin.mesh.rates import MethodRates, RateSubject
+from tocsin.mesh.server.acceptor import Gate, Refusal, context_of
 from tocsin.mesh.server.call_facts import Context, aborted_with, address_of, call_headers, remaining_seconds, spiffe_id, transferred
+from tocsin.mesh.server.parts import ServerParts, TenantGate
 from tocsin.mesh.server.trailers import beside, keeping
-from tocsin.mesh.shedding import Shedder
+from tocsin.mesh.shedding import RETRY_SECONDS, Overloaded
 from tocsin.mesh.spans import rpc_span
-from tocsin.mesh.tap import EndedCall, Tap
-from tocsin.mesh.validation import RequestValidator
-from tocsin.telemetry import Telemetry, bind_tenant, carry, carry_along, current_traceparent, get_logger, is_sampled, trace_id_of
+from tocsin.mesh.tap import EndedCall
+from tocsin.telemetry import bind_tenant, carry, carry_along, current_traceparent, get_logger, is_sampled, trace_id_of
 
 _log = get_logger(__name__)
 
@@ -59,6 +55,8 @@ _BEARER = "bearer "
 # A caller that sends no deadline, or a longer one than declared, gets this much of grace before the server ends the call itself.
 _SLACK = 1.0
 _NEVER = datetime.max.replace(tzinfo=UTC)
+_OVERLOADED = Overloaded(retry_after=RETRY_SECONDS)
+_REFUSAL = Refusal(status.number_of(_OVERLOADED), _OVERLOADED.message, status.trailing_metadata(_OVERLOADED))
 
 
 class CallerRefused(PermissionDenied):
@@ -69,60 +67,12 @@ class Interrupted(Unavailable):
     """The call was interrupted at the server."""
 
 
-@dataclass(slots=True, kw_only=True)
-class ServerParts:
-    """What the chains of one server share; ``chains`` are those of every method that is served."""
-
-    identity: Identity
-    verifier: Verifier
-    validator: RequestValidator
-    telemetry: Telemetry
-    metrics: ServerMetrics
-    shedder: Shedder
-    faults: Faults
-    bulkheads: Bulkheads
-    limiter: RateLimiter
-    max_message_bytes: int
-    stall_seconds: float
-    tap: Tap
-    scopes: frozenset[str] = frozenset()
-    """Every scope that the contract asks for."""
-    chains: "list[Chain]" = field(default_factory=list["Chain"])
-    door: str = "gateway"
-    """Name of the service whose word about the client of a call is taken."""
-    tenants: "TenantGate | None" = None
-    journal: "CallJournal | None" = None
-    interceptors: Sequence[grpc.aio.ServerInterceptor] = ()
-
-
-class CallJournal(Protocol):
-    """Is told of the calls that the audit log is to know."""
-
-    def record(self, method: str, call: Call, outcome: str) -> None:
-        """A call has ended: it was "OK", or failed with a code."""
-        ...
-
-
-class TenantGate(Protocol):
-    """Says which tenants may work."""
-
-    def require(self, policy: MethodPolicy, tenant: str) -> None:
-        """Refuses a call of a tenant that may not make it.
-
-        Raises:
-            PermissionDenied: says why.
-        """
-        ...
-
-    def bound(self, policy: MethodPolicy, tenant: str) -> AbstractAsyncContextManager[None]:
-        """Surrounds a stream, and ends it when it would be refused by now."""
-        ...
-
-
 class Chain:
     """The stages of one method."""
 
-    __slots__ = ("_access", "_bounded", "_closed", "_declared", "_durations", "_name", "_parts", "_policy", "_rates", "_telemetry")
+    __slots__ = (
+        *("_access", "_bounded", "_closed", "_declared", "_durations", "_name", "_parts", "_policy", "_rates", "_shedding", "_telemetry"),
+    )
 
     def __init__(self, *, policy: MethodPolicy, parts: ServerParts) -> None:
         self._declared = self._policy = policy
@@ -132,6 +82,8 @@ class Chain:
         self._telemetry = parts.telemetry
         self._durations = parts.metrics.durations(policy.path, policy.kind)
         self._bounded = parts.bulkheads.bounds(policy)
+        # A stream says nothing about how fast the service works, and one that is refused comes back at once.
+        self._shedding = policy.kind is MethodKind.UNARY_UNARY and not policy.is_control
         self._access: MethodAccess | None = None
         self._rates: MethodRates | None = None
         self._closed = False
@@ -143,12 +95,32 @@ class Chain:
         self._rates = policies.rates_of(self._declared, self._parts.limiter)
         self._closed = policies.closed and not self._declared.path.startswith(STEERING)
 
+    @property
+    def path(self) -> str:
+        """Of the method."""
+        return self._declared.path
+
+    @property
+    def gate(self) -> Gate | None:
+        """What is asked about every call of the method before its message is read; None when none is refused for overload."""
+        return self._turned_away if self._shedding else None
+
+    def _turned_away(self, state: Any) -> Refusal | None:
+        parts, criticality = self._parts, self._policy.criticality
+        if not (parts.queue.refuses(criticality) or parts.shedder.refuses(criticality)):
+            parts.queue.accepted(criticality)
+            return None
+        parts.shedder.refused += 1
+        self._durations.started += 1
+        self._durations.observe(grpc.StatusCode.RESOURCE_EXHAUSTED, 0.0)
+        if parts.tap.listened:
+            self._tell(context_of(state), grpc.StatusCode.RESOURCE_EXHAUSTED, 0.0, request=b"", reason=Overloaded.reason)
+        return _REFUSAL
+
     def around(self, body: Body[R]) -> Body[R]:
         """The function that gRPC calls: ``body`` with everything that stands around it."""
         durations = self._durations
-        # A stream says nothing about how fast the service works, and one that is refused comes back at once.
-        admitted = self._shed if self._policy.kind is MethodKind.UNARY_UNARY and not self._policy.is_control else self._traced
-
+        admitted = self._shed if self._shedding else self._traced
         tap = self._parts.tap
         unary = self._policy.kind is MethodKind.UNARY_UNARY
 
@@ -175,13 +147,18 @@ class Chain:
         return serve
 
     async def _shed(self, body: Body[R], first: Any, context: Context) -> R:
-        shedder, passed = self._parts.shedder, False
-        begun = shedder.admit(self._policy.criticality)
+        shedder, queue, criticality, passed = self._parts.shedder, self._parts.queue, self._policy.criticality, False
+        begun = admitted = shedder.admit(criticality)
         try:
-            result = await self._traced(body, first, context)
-            passed = True
+            if (turn := queue.turn(criticality)) is not None:
+                begun = await queue.begin(turn)
+            try:
+                result = await self._traced(body, first, context)
+                passed = True
+            finally:
+                queue.ended(begun, passed=passed)
         finally:
-            shedder.done(begun, passed=passed)
+            shedder.done(admitted, passed=passed)
         return result
 
     async def _traced(self, body: Body[R], first: Any, context: Context) -> R:
@@ -243,6 +220,8 @@ class Chain:
             body = keeping(body, await self._rates.take(who, count=self._parts.metrics.count_limited))
         if self._parts.tenants is not None and call.principal is not None and not self._policy.public:
             body = self._permitted(body, self._parts.tenants, call.principal.tenant)
+        if self._policy.concurrent_calls:
+            body = self._bulkheaded(body, call, context)
         enter(call)
         if self._parts.faults and not self._policy.is_control:
             body = _faulty(body, self._parts.faults, self._policy.path)
@@ -263,6 +242,16 @@ class Chain:
     def _permitted(self, body: Body[R], tenants: TenantGate, tenant: str) -> Body[R]:
         tenants.require(self._policy, tenant)
         return body if self._policy.kind is MethodKind.UNARY_UNARY else _placed(body, tenants.bound(self._policy, tenant))
+
+    def _bulkheaded(self, body: Body[R], call: Call, context: Context) -> Body[R]:
+        who = call.principal.tenant if call.principal is not None else spiffe_id(context) or address_of(context)
+        bulkheads, path, limit = self._parts.bulkheads, self._policy.path, self._policy.concurrent_calls
+
+        async def run(first: Any, context: Context) -> R:
+            with bulkheads.caller_place(path, who, limit):
+                return await body(first, context)
+
+        return run
 
     def _peer(self, context: Context) -> str | None:
         found = spiffe_id(context)

@@ -13,8 +13,10 @@ from tocsin.api.mesh.v1 import mesh_service_pb2_grpc
 from tocsin.clock import Clock
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.bulkhead import Bulkheads
+from tocsin.mesh.call_queue import CallQueue
 from tocsin.mesh.client import Mesh
 from tocsin.mesh.faults import Faults
+from tocsin.mesh.gradient import GradientLimit
 from tocsin.mesh.health import Check, HealthMonitor, HealthServicer, working
 from tocsin.mesh.identity import Identity, Keyring
 from tocsin.mesh.limits import LimitRule, LocalLeases, RateLimiter
@@ -27,8 +29,8 @@ from tocsin.mesh.principal import Verifier
 from tocsin.mesh.rates import class_rates
 from tocsin.mesh.server.acceptor import AcceptingServer
 from tocsin.mesh.server.binding import bind, server_options
-from tocsin.mesh.server.chain import CallJournal, ServerParts, TenantGate
 from tocsin.mesh.server.methods import Registrar, RpcHandler, compile_handlers
+from tocsin.mesh.server.parts import CallJournal, ServerParts, TenantGate
 from tocsin.mesh.server.reflection import add_reflection
 from tocsin.mesh.shedding import Shedder
 from tocsin.mesh.tap import Tap
@@ -39,6 +41,9 @@ _log = get_logger(__name__)
 
 Handler: TypeAlias = tuple[Callable[[Any, grpc.aio.Server], None], object]
 """``(add_XServicer_to_server, servicer)``."""
+
+_LEAST_UNDER_WAY = 20
+"""Calls that are never too many, when their number follows how long they take; what Netflix's library begins with."""
 
 OnDrain: TypeAlias = Callable[[], Awaitable[None] | None]
 
@@ -171,7 +176,8 @@ class MeshServer:
         if self._server is not None:
             return
         credentials = self._keyring.server_credentials() if self._keyring else None
-        server = AcceptingServer(options=server_options(self._settings))
+        gates = {each.path: gate for each in self._chains if (gate := each.gate) is not None}
+        server = AcceptingServer(options=server_options(self._settings), gates=gates)
         health = HealthServicer()
         server.add_handlers(self._handlers)
         health.add_to(server)
@@ -229,6 +235,7 @@ def _parts(
         telemetry=telemetry,
         metrics=ServerMetrics(telemetry.registry),
         shedder=Shedder(lag=lambda: telemetry.lag.seconds, threshold=settings.shed_lag_seconds, now=time.monotonic),
+        queue=CallQueue(patience=2 * settings.shed_lag_seconds, now=time.monotonic, limit=_limit(settings)),
         faults=Faults(enabled=settings.faults_enabled),
         bulkheads=Bulkheads(settings),
         limiter=RateLimiter(shared=None, local=LocalLeases(clock=clock), clock=clock),
@@ -237,9 +244,13 @@ def _parts(
         tap=tap,
         tenants=tenants,
     )
-    parts.metrics.watch(parts.shedder, parts.faults)
+    parts.metrics.watch(parts.shedder, parts.queue, parts.faults)
     export_bulkheads(telemetry.registry, parts.bulkheads)
     return parts
+
+
+def _limit(settings: MeshOptions) -> GradientLimit | None:
+    return GradientLimit(least=_LEAST_UNDER_WAY) if settings.adaptive_concurrency else None
 
 
 def _registered(handlers: Sequence[Handler]) -> dict[str, RpcHandler]:

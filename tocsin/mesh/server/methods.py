@@ -19,9 +19,10 @@ from tocsin.errors import AnswerTooLarge, InvalidInput, ResourceExhausted
 from tocsin.mesh.context import current
 from tocsin.mesh.policy import MethodKind, MethodPolicy, PolicyError
 from tocsin.mesh.server.call_notes import counted, noted
-from tocsin.mesh.server.chain import Chain, Context, ServerParts
+from tocsin.mesh.server.chain import Chain, Context
 from tocsin.mesh.server.interceptors import intercepted
 from tocsin.mesh.server.own_metadata import sends_initial_metadata
+from tocsin.mesh.server.parts import ServerParts
 from tocsin.mesh.validation import RequestValidator
 
 RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"

@@ -232,6 +232,7 @@ class Policy(_message.Message):
     PATH_ONLY_FIELD_NUMBER: _builtins.int
     IDENTITY_FIELD_NUMBER: _builtins.int
     BALANCE_FIELD_NUMBER: _builtins.int
+    CONCURRENT_CALLS_FIELD_NUMBER: _builtins.int
     UNAUDITED_FIELD_NUMBER: _builtins.int
     SHARED_FIELD_NUMBER: _builtins.int
     scope: _builtins.str
@@ -254,6 +255,10 @@ class Policy(_message.Message):
     """
     balance: Global___Balance.ValueType
     """How its calls are spread over the replicas of its service."""
+    concurrent_calls: _builtins.int
+    """Calls of this method, or streams, that one caller may have under way in one process: the tenant, else the service, else the address. One
+    more is refused at once with RESOURCE_EXHAUSTED. 0: no bound.
+    """
     unaudited: _builtins.bool
     """True for a write that leaves no entry in the audit log: there are very many, and a ledger of their own tells of each."""
     shared: _builtins.bool
@@ -305,12 +310,13 @@ class Policy(_message.Message):
         path_only: _builtins.bool = ...,
         identity: _builtins.str = ...,
         balance: Global___Balance.ValueType = ...,
+        concurrent_calls: _builtins.int = ...,
         unaudited: _builtins.bool = ...,
         shared: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "breaker", b"breaker", "hedge", b"hedge", "retry", b"retry", "scope", b"scope", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "balance", b"balance", "breaker", b"breaker", "callers", b"callers", "criticality", b"criticality", "delegates", b"delegates", "hedge", b"hedge", "identity", b"identity", "max_request_bytes", b"max_request_bytes", "path_only", b"path_only", "public", b"public", "rate_class", b"rate_class", "retry", b"retry", "scope", b"scope", "shared", b"shared", "timeout", b"timeout", "unaudited", b"unaudited"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "balance", b"balance", "breaker", b"breaker", "callers", b"callers", "concurrent_calls", b"concurrent_calls", "criticality", b"criticality", "delegates", b"delegates", "hedge", b"hedge", "identity", b"identity", "max_request_bytes", b"max_request_bytes", "path_only", b"path_only", "public", b"public", "rate_class", b"rate_class", "retry", b"retry", "scope", b"scope", "shared", b"shared", "timeout", b"timeout", "unaudited", b"unaudited"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__scope: _TypeAlias = _typing.Literal["scope"]  # noqa: Y015
     _WhichOneofArgType__scope: _TypeAlias = _typing.Literal["_scope", b"_scope"]  # noqa: Y015

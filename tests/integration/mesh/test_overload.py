@@ -1,0 +1,104 @@
+"""What a server under too much load begins, lets wait and refuses, over real connections."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.integration.mesh.support import METHODS, Echo, EchoStub, Note, Rig, path
+from tocsin.errors import ResourceExhausted
+from tocsin.mesh.context import acting_as
+from tocsin.mesh.policy import Criticality
+from tocsin.mesh.tap import TapFilter
+from tocsin.telemetry import Telemetry
+from tocsin.testing.waiting import eventually
+
+IMPORTANCE = {"Say": Criticality.CRITICAL, "Greet": Criticality.NORMAL, "Make": Criticality.SHEDDABLE}
+METHODS_BY_IMPORTANCE = {**METHODS, **{path(name): replace(METHODS[path(name)], criticality=each) for name, each in IMPORTANCE.items()}}
+
+
+class Served:
+    """A server whose handlers wait at a gate when a text says so, and what it says of itself."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.gate = asyncio.Event()
+        self.echo = Echo(self._answer)
+        self.rig = rig
+        self.telemetry = Telemetry(service="echo_svc", settings=rig.settings("echo_svc"))
+
+    async def _answer(self, request: Any, _: Any) -> Any:
+        if request.text == "wait":
+            await self.gate.wait()
+        return request
+
+    async def start(self, **values: Any) -> EchoStub:
+        """Serves; a stub for it."""
+        self.server = await self.rig.serve(self.echo, telemetry=self.telemetry, methods=METHODS_BY_IMPORTANCE, **values)
+        return self.rig.stub()
+
+    def value(self, name: str) -> float:
+        """A metric without labels."""
+        found = self.telemetry.registry.get_sample_value(name)
+        assert found is not None
+        return found
+
+    def held(self, count: int) -> Any:
+        """Waits until so many calls are with their handlers."""
+        return eventually(lambda: self.echo.calls == count, what=f"{count} calls under way")
+
+
+async def test_what_waits_for_room_is_begun_by_what_matters(rig: Rig) -> None:
+    """Twenty calls under way are the limit that is begun with: others wait, and critical ones pass them. All are answered in the end."""
+    served = Served(rig)
+    stub = await served.start(adaptive_concurrency=True)
+    calls = [asyncio.ensure_future(stub.Greet(Note(text="wait"))) for _ in range(20)]
+    await served.held(20)
+    calls += [asyncio.ensure_future(stub.Greet(Note(text="wait"))) for _ in range(10)]
+    await eventually(lambda: served.value("tocsin_server_waiting") == 10, what="ten that wait")
+    with acting_as(rig.token()):
+        calls += [asyncio.ensure_future(stub.Say(Note(text="wait"))) for _ in range(5)]
+    await served.held(25)
+    assert served.value("tocsin_server_waiting") == 10
+    calls[29].cancel()
+    served.gate.set()
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert sum(isinstance(answer, Note) for answer in answers) == 34
+    await eventually(lambda: served.value("tocsin_server_waiting") == served.value("tocsin_server_in_flight") == 0, what="nothing left")
+
+
+async def test_a_refusal_before_the_message_is_read_says_what_any_other_says(rig: Rig) -> None:
+    """Reason and time to come back; it is counted, and seen by whoever looks at the calls; the handler hears of nothing."""
+    served = Served(rig)
+    stub = await served.start()
+    calls = [asyncio.ensure_future(stub.Greet(Note(text="wait"))) for _ in range(64)]
+    await served.held(64)
+    await stub.Make(Note())  # what the server has shown of late that it can do
+    served.telemetry.lag.seconds = 1.0  # nothing measures it here: the test says so
+    with served.server.tap.listening(TapFilter(method="EchoService/Make")) as listener:
+        with pytest.raises(ResourceExhausted) as refused:
+            await stub.Make(Note(text="x" * 60_000))
+        assert (refused.value.error_reason, refused.value.retry_after) == ("OVERLOADED", 0.5)
+        seen = (await anext(listener.batches())).calls
+    assert [(call.method, call.code, call.reason, call.caller) for call in seen] == [
+        (path("Make"), "RESOURCE_EXHAUSTED", "OVERLOADED", "front")
+    ]
+    assert served.echo.calls == 65
+    assert served.value("tocsin_server_shed_total") == 1
+    labels = {"method": path("Make"), "code": "RESOURCE_EXHAUSTED"}
+    assert served.telemetry.registry.get_sample_value("tocsin_server_seconds_count", labels) == 1
+    with acting_as(rig.token()):
+        calls.append(asyncio.ensure_future(stub.Say(Note(text="wait"))))
+    await served.held(66)
+    served.gate.set()
+    await asyncio.gather(*calls)
+
+
+async def test_more_calls_than_grpc_is_asked_for_at_a_time_are_all_taken(rig: Rig) -> None:
+    """Several hundred at once, of one method, while none of them ends; and the server stops in good order afterwards."""
+    served = Served(rig)
+    stub = await served.start()
+    calls = [asyncio.ensure_future(stub.Greet(Note(text="wait", number=number))) for number in range(300)]
+    await served.held(300)
+    served.gate.set()
+    assert [answer.number for answer in await asyncio.gather(*calls)] == list(range(300))
