@@ -20,7 +20,7 @@ from scheduler_svc.ports import AlarmHead, NewAlarm, Page
 from scheduler_svc.store.alarm_pages import find_heads, find_page
 from scheduler_svc.store.history import keep_rules, lock_versions, locked_version
 from scheduler_svc.store.mapping import ALARM_COLUMNS, alarm_of, alarm_of_fields, alarm_row, drop_labels, insert_labels
-from scheduler_svc.store.quotas import AlarmQuotas, QuotaUse, fewer, give_back
+from scheduler_svc.store.quotas import AlarmQuotas, AlarmsAdmitted, fewer, give_back
 from scheduler_svc.store.signals import drop_signal, drop_signals, insert_signals, replace_signal, resume_signal, with_signal, with_signals
 from scheduler_svc.store.sql import Statement, both, insert, join_by_index
 from scheduler_svc.store.tables import alarms, requests
@@ -72,13 +72,15 @@ class SqlAlarmStore:
         self._quotas = quotas
 
     async def create(self, batch: Sequence[NewAlarm]) -> Sequence[Alarm | TocsinError]:
-        uses = list[QuotaUse]()
+        uses = list[AlarmsAdmitted]()
         answers = await self._database.transact(partial(self._create, batch, uses))
         if self._quotas is not None:
             self._quotas.tell(uses)
         return answers
 
-    async def _create(self, batch: Sequence[NewAlarm], uses: list[QuotaUse], connection: DriverConnection) -> Sequence[Alarm | TocsinError]:
+    async def _create(
+        self, batch: Sequence[NewAlarm], uses: list[AlarmsAdmitted], connection: DriverConnection
+    ) -> Sequence[Alarm | TocsinError]:
         made = await self._claim(connection, [new for new in batch if new.request_id])
         first = {(new.alarm.tenant, new.request_id): new for new in reversed(batch) if new.request_id}
         fresh = [new for new in batch if not new.request_id]

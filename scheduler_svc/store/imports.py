@@ -22,7 +22,7 @@ from scheduler_svc.store.mapping import (
     label_rows,
     where,
 )
-from scheduler_svc.store.quotas import AlarmQuotas, QuotaUse, give_back
+from scheduler_svc.store.quotas import AlarmQuotas, AlarmsAdmitted, give_back
 from scheduler_svc.store.signals import insert_signals, replace_signal, with_signals
 from scheduler_svc.store.sql import Fields, Statement, column_type, join_by_index
 from scheduler_svc.store.tables import alarm_labels, alarms
@@ -87,7 +87,7 @@ class SqlImportStore:
         if dry:
             async with self._database.read() as connection:
                 return (await _sorted(connection, tenant, batch, rows, revise, locked=False)).results
-        uses = list[QuotaUse]()
+        uses = list[AlarmsAdmitted]()
         try:
             async with self._database.transaction() as connection:
                 found = await _sorted(connection, tenant, batch, rows, revise, locked=True)

@@ -29,7 +29,7 @@ _LESS: Final = both(
 )
 
 
-class QuotaUse(NamedTuple):
+class AlarmsAdmitted(NamedTuple):
     """How many alarms of its quota a tenant had, and has now."""
 
     tenant: str
@@ -49,7 +49,7 @@ class AlarmQuotas:
         self._counted: dict[str, float] = {}
 
     async def admit(
-        self, connection: DriverConnection, wanted: Iterable[Item], alarm_of: Callable[[Item], Alarm], *, uses: list[QuotaUse]
+        self, connection: DriverConnection, wanted: Iterable[Item], alarm_of: Callable[[Item], Alarm], *, uses: list[AlarmsAdmitted]
     ) -> dict[str, QuotaExceeded]:
         """The new alarms that are too many, by id; the others count from now on, and nobody else makes any until the transaction ends.
 
@@ -73,10 +73,10 @@ class AlarmQuotas:
             refused |= dict.fromkeys(by_tenant[tenant][room:], QuotaExceeded.of("alarms", limit=quota, used=used))
             more = min(room, len(by_tenant[tenant]))
             await _SET.run(connection, tenant, used + more)
-            uses.append(QuotaUse(tenant, used, used + more, quota))
+            uses.append(AlarmsAdmitted(tenant, used, used + more, quota))
         return refused
 
-    def tell(self, uses: Iterable[QuotaUse]) -> None:
+    def tell(self, uses: Iterable[AlarmsAdmitted]) -> None:
         """Tells whom it concerns that a quota is nearly used up, or used up."""
         if self._alerts is None:
             return
