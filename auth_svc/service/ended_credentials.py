@@ -76,7 +76,7 @@ class EndedCredentials:
             InvalidInput: the token is none of ours.
             Unavailable: this replica ends.
         """
-        place = _Place(_parsed(token))
+        place = _EndedPlace(_parsed(token))
         ended = Wake(self._clock)
         self._watches.add(ended)
         try:
@@ -93,7 +93,7 @@ class EndedCredentials:
         finally:
             self._watches.discard(ended)
 
-    async def _round(self, place: "_Place", told: int) -> AsyncGenerator[EndedBatch]:
+    async def _round(self, place: "_EndedPlace", told: int) -> AsyncGenerator[EndedBatch]:
         """What is new since the round before; ``told``: the version of the book of tenants that was."""
         floor = max(0, place.newest - _OVERLAP), ""  # of both: neither is ahead of what the other has not read
         after = floor
@@ -144,7 +144,7 @@ class EndedCredentials:
         await self._store.purge_changed_credentials(self._held)
 
 
-class _Place:
+class _EndedPlace:
     """Where a watch is, and what of the last half minute it has told."""
 
     __slots__ = ("_known", "newest")
