@@ -107,6 +107,7 @@ class ControlPlane:
     async def _stream(self, requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> None:
         told: dict[str, int] = {}
         asked: set[str] = set()
+        turn = asyncio.Lock()
 
         async def read() -> None:
             async for request in requests:
@@ -116,11 +117,12 @@ class ControlPlane:
                 await tell()
 
         async def tell() -> None:
-            for url in (LISTENER, CLUSTER, ENDPOINTS):
-                if url in asked and told.get(url) != self._version:
-                    told[url] = self._version
-                    resource = any_of(url, self._resource(url))
-                    await context.write(message((1, str(self._version)), (2, resource), (4, url), (5, str(self._version))))
+            async with turn:  # a stream takes one message at a time
+                for url in (LISTENER, CLUSTER, ENDPOINTS):
+                    if url in asked and told.get(url) != self._version:
+                        told[url] = self._version
+                        resource = any_of(url, self._resource(url))
+                        await context.write(message((1, str(self._version)), (2, resource), (4, url), (5, str(self._version))))
 
         async def follow() -> None:
             while True:

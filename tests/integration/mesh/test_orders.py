@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.mesh_admin import MeshAdmin
-from tests.integration.mesh.support import METHODS, Echo, EchoStub, Note, Rig, path
+from tests.integration.mesh.support import IN_TURN, METHODS, Echo, EchoStub, Note, Rig, path
 from tocsin.api.mesh.v1 import mesh_admin_service_pb2 as admin
 from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
 from tocsin.errors import NotFound
@@ -123,7 +123,7 @@ async def test_a_replica_that_comes_later_has_no_orders_and_the_picture_shows_it
 async def test_a_fault_hits_its_share_of_the_calls_to_every_replica(rig: Rig, replicas: Replicas) -> None:
     """40 % of 900 calls fail, at each of the three alike; taken back, none does."""
     fault = pb.Fault(method=path("Put"), percent=40, abort=5)
-    stub = EchoStub(rig.mesh().channel("echo_svc"))
+    stub = EchoStub(rig.mesh(methods=IN_TURN).channel("echo_svc"))
     orders: Any = replicas.operations
     with acting_as(rig.token("echo:read")):
         while not all(echo.calls for echo in replicas.echoes):
