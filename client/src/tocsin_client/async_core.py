@@ -232,6 +232,7 @@ class AsyncStream(Generic[ItemT]):
                     async for piece in pieces:
                         for item in self._watching.messages(piece):
                             yield item
+                self._watching.end()
                 return
             except TocsinError as error:
                 failed = error

@@ -223,6 +223,7 @@ class Stream(Generic[ItemT]):
                         yield None
                     for piece in pieces:
                         yield from self._watching.messages(piece)
+                self._watching.end()
                 return
             except TocsinError as error:
                 failed = error

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tocsin_client.calls import Attempts, Call, Request, RetryRule
-from tocsin_client.errors import TocsinError, UnexpectedAnswer, members, of_problem
+from tocsin_client.errors import TocsinError, Unavailable, UnexpectedAnswer, members, of_problem
 
 EVENTS: Final = "text/event-stream"
 SILENCE_SECONDS: Final = 60.0
@@ -24,10 +24,15 @@ class Event:
 
 
 class EventReader:
-    """Reads events from a body that comes in pieces, cut anywhere."""
+    """Reads events from a body that comes in pieces, cut anywhere.
+
+    Attributes:
+        comments: how many there were: signs of life.
+    """
 
     def __init__(self) -> None:
         """Begins at the start of a body."""
+        self.comments = 0
         self._rest = b""
         self._kind = ""
         self._data: list[bytes] = []
@@ -54,6 +59,7 @@ class EventReader:
             self._kind, self._data, self._size = "", [], 0
             return event
         name, _, value = line.partition(b":")
+        self.comments += not name
         value = value.removeprefix(b" ")
         if name == b"data":
             self._data.append(value)
@@ -99,6 +105,19 @@ class Watching:
                 self._given["resume_token"] = getattr(made, "resume_token", "") or self._given.get("resume_token")
             self._attempts = Attempts(self._rule)
             yield made
+        if self._reader.comments:
+            self._reader.comments = 0
+            self._attempts = Attempts(self._rule)  # it stood for a while, though nothing happened
+
+    def end(self) -> None:
+        """Is told that the stream has ended without an error.
+
+        Raises:
+            Unavailable: a watch never ends by itself; the gateway stops, and another one goes on.
+        """
+        if self._resumable:
+            msg = "the gateway has ended the watch"
+            raise Unavailable(msg)
 
     def wait(self, error: TocsinError) -> float | None:
         """Seconds until it goes on; None when it does not, because the error would come again or messages would come twice."""

@@ -46,10 +46,27 @@ def test_a_watch_goes_on_where_it_was() -> None:
     """After an error that passes, after a refused connection; from the last token, not from the first."""
     gateway = Gateway(events(change(1), change(2), error=STOPPING), httpx2.ConnectError("refused"), events(change(3)))
     with gateway.client().watch_firings(alarm="alarms/1", resume_token="t0") as changes:
-        assert [each.firing.name for each in changes if each.firing] == ["firings/1", "firings/2", "firings/3"]
+        assert [next(changes).resume_token for _ in range(3)] == ["t1", "t2", "t3"]
         assert changes.resume_token == "t3"
     assert [request.url.params["resumeToken"] for request in gateway.seen] == ["t0", "t2", "t2"]
     assert {request.headers["accept"] for request in gateway.seen} == {"text/event-stream"}
+
+
+def test_a_watch_goes_on_when_the_gateway_ends_it() -> None:
+    """A gateway that stops ends its streams without an error, however often, if each was alive; what cannot be resumed has ended then."""
+    gateway = Gateway(events(change(1)), events(), events(change(2)))
+    with gateway.client().watch_firings() as changes:
+        assert [next(changes).resume_token for _ in range(2)] == ["t1", "t2"]
+    assert [dict(request.url.params).get("resumeToken") for request in gateway.seen] == [None, "t1", "t1"]
+    silent = Gateway(events())
+    with pytest.raises(errors.Unavailable, match="ended the watch"):
+        list(silent.client().watch_firings())
+    assert len(silent.seen) == 4
+    quiet = httpx2.Response(200, content=b": alive\n\n", headers={"content-type": "text/event-stream"})
+    with Gateway(*[quiet] * 9, events(change(1))).client().watch_firings() as changes:
+        assert next(changes).resume_token == "t1"
+    gateway = Gateway(events({"task": {"name": "tasks/1"}}))
+    assert len(list(gateway.client().watch_task("tasks/1"))) == 1
 
 
 def test_a_watch_gives_up_when_nothing_comes_any_more() -> None:
@@ -101,7 +118,7 @@ async def test_the_client_for_asyncio_does_the_same() -> None:
         assert slept == [3]
         assert [alarm.name async for alarm in client.list_alarms()] == ["alarms/1"]
         async with client.watch_firings() as changes:
-            assert [each.resume_token async for each in changes] == ["t1", "t2"]
+            assert [(await anext(changes)).resume_token for _ in range(2)] == ["t1", "t2"]
         assert (await client.stream_events(lines())).accepted == 2
         with pytest.raises(errors.NameInvalid):
             await client.delete_alarm("records/k1")
