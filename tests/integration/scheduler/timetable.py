@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from scheduler_svc.domain import Alarm, Firing
-from scheduler_svc.ports import Moved, NewAlarm
+from scheduler_svc.ports import AlarmHead, Moved, NewAlarm
 from scheduler_svc.service import Alarms, Audits, Backfills, CalendarRefresher, Calendars, Caller, Draft
 from scheduler_svc.service.alarms import Place
 from scheduler_svc.service.audit import AuditFinding, Summary
@@ -29,6 +29,9 @@ class NoHints:
         """See `scheduler_svc.ports.Hints`."""
 
     async def removed(self, alarm: Alarm) -> None:
+        """See `scheduler_svc.ports.Hints`."""
+
+    async def removed_all(self, tenant: str, alarms: Sequence[AlarmHead]) -> None:
         """See `scheduler_svc.ports.Hints`."""
 
     async def cancelled(self, firing: Firing) -> None:
