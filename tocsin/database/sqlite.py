@@ -4,6 +4,7 @@ aiosqlite makes four, for the cursor, the statement, its rows and the cursor's e
 costs two rounds of the event loop; on a busy loop that, and not the disk, is how long a transaction takes, while nobody else can write.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
@@ -33,6 +34,14 @@ class StatementConnection(aiosqlite.Connection):
         self._begin = ""
         self._asked = 0  # counted by the loop
         self._done = 0  # counted by the thread
+
+    def stop(self) -> asyncio.Future[Any] | None:
+        """Has the thread close the connection and end; None when it was told before.
+
+        It reads nothing more then, and who waited for it again would wait for ever: SQLAlchemy stops a connection whose close it no
+        longer waits for, and that close goes on to stop it as well.
+        """
+        return cast("Any", super()).stop() if self._running else None  # its future has no type
 
     @property
     def driver(self) -> sqlite3.Connection:

@@ -1,8 +1,10 @@
 """SQLite's driver: how often a connection's thread is visited, and that nothing is lost by visiting it less."""
 
+import asyncio
 import contextlib
 import sqlite3
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,8 @@ from sqlalchemy.exc import OperationalError
 
 from tests.integration.tocsin.databases import ROWS, ids, insert, opened
 from tocsin.database import Database
-from tocsin.database.sqlite import StatementConnection
+from tocsin.database.sqlite import StatementConnection, open_sqlite
+from tocsin.testing.waiting import eventually
 
 
 class VisitCounter:
@@ -116,3 +119,14 @@ async def test_a_row_that_cannot_be_read_leaves_no_statement_open(sqlite: Databa
             await connection.execute(ROWS.update().values(id=ROWS.c.id).returning(ROWS.c.word))
     await insert(sqlite, 3)
     assert await ids(sqlite) == [1, 2, 3]
+
+
+async def test_one_that_is_stopped_while_it_closes_is_closed(tmp_path: Path) -> None:
+    """SQLAlchemy does both when the caller of a statement is cancelled: nobody waits for a thread that has ended."""
+    for turns in range(4):
+        connection = await open_sqlite(str(tmp_path / "x.db"))
+        closing = asyncio.ensure_future(asyncio.wait({asyncio.create_task(connection.close())}))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        connection.stop()
+        await eventually(closing.done, what=f"the end of a close that was stopped after {turns} turns of the loop")
