@@ -228,15 +228,9 @@ TESTS = [
     ),
     Break("test_no_service_imports_what_its_start_does_not_need", "auth_svc httpx2", add("auth_svc/config.py", "\nimport httpx2\n")),
     Break(
-        "test_the_names_of_the_files_tell_the_newest_migration",
-        "9999",
-        rename("mailer_svc/migrations/versions/0*.py", "9999_broken.py"),
+        "test_the_names_of_the_files_tell_the_newest_migration", "9999", rename("mailer_svc/migrations/versions/0*.py", "9999_broken.py")
     ),
-    Break(
-        "test_garbage_is_looked_for_rarely_before_anything_is_imported",
-        "gateway",
-        swap("gateway/__main__.py", r"^    \w+\(\)\n", ""),
-    ),
+    Break("test_garbage_is_looked_for_rarely_before_anything_is_imported", "gateway", swap("gateway/__main__.py", r"^    \w+\(\)\n", "")),
     Break(
         "test_publishing_is_a_manual_step",
         "chaos",
@@ -275,6 +269,11 @@ TESTS = [
         "test_the_oldest_overdue_has_an_alert",
         "overdue",
         swap("deploy/prometheus/alerts.yaml", r"max\(tocsin_scheduler_overdue_seconds\)", "max(up)"),
+    ),
+    Break(
+        "test_nothing_asks_for_a_name_that_goes",
+        "tocsin_client_attempt_seconds_count",
+        swap("deploy/prometheus/alerts.yaml", r"grpc_client_attempt_duration_seconds_count", "tocsin_client_attempt_seconds_count"),
     ),
     Break(
         "test_the_names_of_compose_are_scraped",
@@ -348,11 +347,7 @@ message HttpCall {
 POST = 'post: "/v1/broken" body: "*"'
 CONTRACT = [
     Break("test_the_contract_is_not_empty", "broken", add(PROTO, _HEAD)),
-    Break(
-        "test_it_is_complete",
-        "BrokenService/Bare: policy.timeout is missing",
-        rpc("Bare", timeout="", scope="", rate_class=""),
-    ),
+    Break("test_it_is_complete", "BrokenService/Bare: policy.timeout is missing", rpc("Bare", timeout="", scope="", rate_class="")),
     Break("test_every_rule_compiles", "tocsin.api.broken.v1.Request", done_above),
     Break("test_it_is_commented", "BrokenService/Silent", rpc("Silent", comment="", http=POST)),
     Break("test_its_words_exist", "BrokenService/Strange", rpc("Strange", rate_class='"odd"', http=POST)),
