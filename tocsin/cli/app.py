@@ -6,7 +6,6 @@ services; `tocsin --help` loads everything.
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any, Final
 
 import typer
@@ -106,7 +105,7 @@ def make_app(words: Sequence[str] = ()) -> typer.Typer:
     """The `tocsin` command, or as much of it as a command line needs.
 
     Args:
-        words: those behind `tocsin`; where the first ones name a command, it alone is loaded.
+        words: those behind `tocsin`; where the first ones name a command, it alone is loaded, and none where only the version is asked for.
     """
     app = typer.Typer(
         name="tocsin", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=True, rich_markup_mode="rich", epilog=EXIT_CODES
@@ -115,7 +114,7 @@ def make_app(words: Sequence[str] = ()) -> typer.Typer:
         _root
     )
     first, second = (*words, "", "")[:2]
-    named = first in _names()
+    named = first in _names() or first == "--version"
     for name, (panel, place) in _COMMANDS.items():
         if not named or name == first:
             app.command(name, epilog=EXIT_CODES, rich_help_panel=panel)(formatted(_loaded(place)))
@@ -163,9 +162,11 @@ def _loaded(place: str) -> Any:
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from importlib import metadata  # half as dear as the rest of the command, which has no use for it
+
         try:
-            write_line(f"tocsin {version('tocsin')}")
-        except PackageNotFoundError:
+            write_line(f"tocsin {metadata.version('tocsin')}")
+        except metadata.PackageNotFoundError:
             write_line("tocsin, source tree (not installed)")
         raise typer.Exit
 
