@@ -162,7 +162,7 @@ def _loaded(place: str) -> Any:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib import metadata  # half as dear as the rest of the command, which has no use for it
+        from importlib import metadata  # late: no other command has use for it, and it takes its time
 
         try:
             write_line(f"tocsin {metadata.version('tocsin')}")
