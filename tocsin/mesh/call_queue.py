@@ -6,8 +6,8 @@ short turns, and so many of them are begun in one that none waits.
 
 How long a call may wait is the rule of CoDel as Facebook uses it ("Fail at Scale", ACM Queue 13, 8): a burst may wait for as long as the
 process is patient. When the oldest has waited too long for all of that time, the process is overloaded, and a call that is not critical may
-wait for a twentieth of it. What would wait for longer, by what is begun in a second, is refused as it comes; what has waited for longer is
-refused then.
+wait for half of it: less would refuse a few callers who each wait for their turn, of whom none is too many. What would wait for longer, by
+what is begun in a second, is refused as it comes; what has waited for longer is refused then.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _TURN_SECONDS: Final = 0.004
 """What a turn of the event loop may take before fewer calls are begun in one."""
 _FIRST: Final = 32
 _MOST: Final = 1024
-_STANDING: Final = 0.05
+_STANDING: Final = 0.5
 """Share of the patience that is left to calls while there is too much to do."""
 _ORDER: Final = (Criticality.CRITICAL, Criticality.NORMAL, Criticality.SHEDDABLE)
 _UP_TO: Final[Mapping[Criticality, tuple[Criticality, ...]]] = {each: _ORDER[: place + 1] for place, each in enumerate(_ORDER)}
