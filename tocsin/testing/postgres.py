@@ -4,11 +4,16 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
+from typing import Final
 
+from tocsin.telemetry import get_logger
 from tocsin.testing.disk import FaultyDisk
 from tocsin.testing.process import ServerProcess, group_of, missing, packaged, unprivileged
 
+_log = get_logger(__name__)
 _USER = "tocsin"
+_ATTEMPTS: Final = 3
+"""To make a cluster: the initdb of the wheel dies of SIGSEGV now and then, which says nothing of what is tested."""
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -33,6 +38,7 @@ class PostgresServer(ServerProcess):
 
         Raises:
             MissingServer: there are no programs.
+            subprocess.CalledProcessError: initdb refused, or was ended by a signal each time.
         """
         programs = _find()
         super().__init__(prefix="postgres")
@@ -40,18 +46,27 @@ class PostgresServer(ServerProcess):
         self._disk = disk
         self._user = unprivileged()
         self._programs = self._reachable(programs)
-        self._data = self.folder / "data"
         if self._user is not None:
             shutil.chown(self.folder, self._user)
-        subprocess.run(
-            [self._programs / "initdb", "-D", self._data, "-U", _USER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
-            check=True,
+        self._data = self._initdb()
+
+    def _initdb(self, attempt: int = 1) -> Path:
+        """The folder of a new cluster; each attempt has a fresh one, for what was cut off may have left anything."""
+        data = self.folder / ("data" if attempt == 1 else f"data-{attempt}")
+        done = subprocess.run(
+            [self._programs / "initdb", "-D", data, "-U", _USER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
+            check=False,
             capture_output=True,
             cwd=self.folder,
             user=self._user,
             group=group_of(self._user),
             extra_groups=None if self._user is None else [],
         )
+        if done.returncode < 0 and attempt < _ATTEMPTS:  # what it refuses with an exit code it would refuse again
+            _log.warning("initdb ended by a signal", signal=-done.returncode, attempt=attempt)
+            return self._initdb(attempt + 1)
+        done.check_returncode()
+        return data
 
     def _reachable(self, programs: Path) -> Path:
         """The programs where the server's user may run them: a copy, when they lie under a folder of root's own."""
@@ -102,6 +117,11 @@ class PostgresServer(ServerProcess):
         """Whether it accepts sessions."""
         ready = [self._programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port), "-U", _USER, "-d", "postgres"]
         return subprocess.run(ready, check=False).returncode == 0
+
+
+def _ended_by_signal(done: "subprocess.CompletedProcess[bytes]") -> bool:
+    """Whether a signal ended it, or a server that it ran: initdb then says so and exits with 1."""
+    return done.returncode < 0 or b"was terminated by signal" in done.stderr
 
 
 def _find() -> Path:

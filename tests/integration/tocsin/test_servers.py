@@ -2,7 +2,10 @@
 
 import asyncio
 import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -87,3 +90,47 @@ def test_programs_that_only_root_can_reach(tmp_path: Path, monkeypatch: pytest.M
         assert server.running
     finally:
         server.close()
+
+
+@pytest.fixture
+def dying(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, str], list[Path]]:
+    """Lets the first attempts at a cluster end as a line of the shell does; the list gets the folder of each attempt."""
+    real, folders = subprocess.run, list[Path]()
+
+    def begin(times: int, end: str) -> list[Path]:
+        def run(line: Any, **given: Any) -> Any:
+            if Path(line[0]).name == "initdb":
+                folders.append(line[2])
+                if len(folders) <= times:
+                    line[2].mkdir()
+                    (line[2] / "half").touch()
+                    return real(["sh", "-c", end], check=given["check"], capture_output=True)
+            return real(line, **given)
+
+        monkeypatch.setattr(subprocess, "run", run)
+        return folders
+
+    return begin
+
+
+def test_an_initdb_that_a_signal_ends_is_tried_again(dying: Callable[[int, str], list[Path]]) -> None:
+    """Twice at most, each time in a fresh folder; the server works on the last one."""
+    folders = dying(2, "kill -SEGV $$")
+    server = PostgresServer()
+    try:
+        server.start()
+        assert len(set(folders)) == 3
+        assert server.data == folders[-1]
+        assert server.answers()
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize(("times", "end", "attempts"), [(9, "kill -SEGV $$", 3), (1, "echo no space left >&2; exit 1", 1)])
+def test_an_initdb_that_never_ends_well_fails(dying: Callable[[int, str], list[Path]], times: int, end: str, attempts: int) -> None:
+    """One that says why is not tried again."""
+    folders = dying(times, end)
+    with pytest.raises(subprocess.CalledProcessError):
+        PostgresServer()
+    assert len(folders) == attempts
+    shutil.rmtree(folders[0].parent)
