@@ -30,6 +30,9 @@ def measure(alarms: int) -> dict[str, Any]:
             found: dict[str, Any] = json.loads(_tocsin("bench", "--state", folder, "--alarms", str(alarms), *_LOAD, "--output", "json"))
         finally:
             _tocsin("down", "--state", folder)
+    stored: int = found["stages"][0]["done"]
+    if stored != alarms:
+        raise SystemExit(f"{stored:,} of {alarms:,} alarms were stored: {found['stages'][0]['limited_by'] or 'nobody said why'}")
     return found
 
 

@@ -52,12 +52,12 @@ async def left(client: httpx2.AsyncClient, run: str) -> int:
 
 
 async def test_each_stage_is_told_and_nothing_stays(stack: RunningStack, client: httpx2.AsyncClient) -> None:
-    """Alarms stored, calls of three kinds, firings with their lateness, and what each process uses; all that was made is removed."""
-    words = ("--alarms", "40", "--rate", "20", "--seconds", "2", "--firings", "10", "--firing-seconds", "2")
+    """More alarms than a request takes, calls of three kinds, firings with their lateness, what processes use; nothing is left."""
+    words = ("--alarms", "10040", "--rate", "20", "--seconds", "2", "--firings", "10", "--firing-seconds", "2")
     told = await asyncio.to_thread(bench, stack, *words)
     stages = {stage["name"].partition(" ")[0]: stage for stage in told["stages"]}
     assert list(stages) == ["store", "call", "fire", "remove"]
-    assert (stages["store"]["done"], stages["call"]["done"]) == (40, 40)
+    assert (stages["store"]["done"], stages["call"]["done"]) == (10_040, 40)
     assert {kind: (calls["answered"], calls["failed"]) for kind, calls in stages["call"]["calls"].items()} == {
         "rest": (20, {}),
         "grpc": (10, {}),

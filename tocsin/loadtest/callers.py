@@ -98,10 +98,14 @@ class LoadClient:
 
         return following
 
-    def alarm(self, part: str, due: datetime = _FAR) -> dict[str, Any]:
-        """An alarm of the test, which runs nothing; one that fires far in the future unless said otherwise."""
+    def alarm(self, part: str, number: int, due: datetime = _FAR) -> dict[str, Any]:
+        """An alarm of the test, which runs nothing; one that fires far in the future unless said otherwise.
+
+        Its key tells it from the others of its part: an import knows a line without a key again by what it says.
+        """
         trigger = {"at": due.isoformat(), "catchUp": {"mode": "LATEST"}}
-        return {"labels": self.labels(part), "trigger": trigger, "action": {"task": {"handler": "noop"}}}
+        action = {"task": {"handler": "noop"}}
+        return {"key": f"{LABEL}-{self._run}-{part}-{number}", "labels": self.labels(part), "trigger": trigger, "action": action}
 
     @property
     def topic(self) -> str:
@@ -112,9 +116,10 @@ class LoadClient:
         numbers, names = itertools.count(), list[str]()
 
         async def call() -> None:
-            turn = next(numbers) % _PER_TURN
+            number = next(numbers)
+            turn = number % _PER_TURN
             if turn == 0 or not names:
-                made = await self.call("POST", "/v1/alarms", json=self.alarm("mixed"), params={"requestId": str(uuid.uuid4())})
+                made = await self.call("POST", "/v1/alarms", json=self.alarm("mixed", number), params={"requestId": str(uuid.uuid4())})
                 names[:] = [str(made["name"])]
             elif turn == 1:
                 await self.call("GET", f"/v1/{names[0]}")

@@ -12,7 +12,7 @@ from typing import Any, Final
 import httpx2
 
 from tocsin.clock import SECOND, Clock, from_micros
-from tocsin.errors import NotFound, ResourceExhausted, TocsinError
+from tocsin.errors import ResourceExhausted, TocsinError
 from tocsin.loadtest.callers import LABEL, LoadClient
 from tocsin.loadtest.report import Lateness, ServiceUse
 from tocsin.loadtest.service_metrics import MetricsReader
@@ -24,7 +24,6 @@ _LINES: Final = 500
 _BATCH: Final = 10_000
 _PAGE: Final = 1000
 _ABREAST: Final = 256
-_SWEEPERS: Final = 32
 _LEAD: Final = timedelta(seconds=10)
 _POLL_SECONDS: Final = 1.0
 _PATIENCE_SECONDS: Final = 120.0
@@ -122,7 +121,7 @@ class RunningLoadTest:
         plan = self._plan
         if plan.alarms:
             async with self._stage(f"store {plan.alarms:,} alarms", metrics) as stage:
-                await self._store(client, stage, (client.alarm("stored") for _ in range(plan.alarms)), plan.alarms)
+                await self._store(client, stage, (client.alarm("stored", number) for number in range(plan.alarms)), plan.alarms)
         if plan.rate and not self._stop.is_set():
             async with self._stage(f"call {plan.rate:g} a second", metrics) as stage:
                 await self._call(client, stage)
@@ -206,7 +205,7 @@ class RunningLoadTest:
         total = round(plan.rate * plan.seconds)
         stage.tallies = {kind: CallTally() for kind in plan.mix}
         if "events" in plan.mix:
-            await client.call("POST", "/v1/alarms", json={**client.alarm("event"), "trigger": {"event": {"topic": client.topic}}})
+            await client.call("POST", "/v1/alarms", json={**client.alarm("event", 0), "trigger": {"event": {"topic": client.topic}}})
         following, room = client.calls(plan.mix), asyncio.Semaphore(_ABREAST)
         begun = self._clock.monotonic()
         async with asyncio.TaskGroup() as calls:
@@ -245,7 +244,7 @@ class RunningLoadTest:
             first = from_micros(self._clock.micros()) + lead
             step = timedelta(microseconds=SECOND / plan.firings)
             made = LoadStage(name=stage.name)
-            await self._store(client, made, (client.alarm("fired", first + number * step) for number in range(total)), total)
+            await self._store(client, made, (client.alarm("fired", number, first + number * step) for number in range(total)), total)
             stage.limited = made.limited
             names = await self._names(client, "fired")
             found = await self._late(client, stage, names, first, total * step)
@@ -269,7 +268,7 @@ class RunningLoadTest:
         condition = f'due_time>="{first.isoformat()}" AND due_time<="{end.isoformat()}"'
         token = ""
         while not self._stop.is_set():
-            page = await self._again(client, "GET", "/v1/firings", {"filter": condition, "pageSize": _PAGE, "pageToken": token})
+            page = await self._again(client, "GET", "/v1/firings", params={"filter": condition, "pageSize": _PAGE, "pageToken": token})
             for firing in page.get("firings", ()):
                 if firing["alarm"] in names and "fireTime" in firing:
                     late = datetime.fromisoformat(firing["fireTime"]) - datetime.fromisoformat(firing["dueTime"])
@@ -278,23 +277,27 @@ class RunningLoadTest:
             if not token:
                 return
 
-    async def _names(self, client: LoadClient, part: str = "") -> set[str]:
-        """The alarms of this test, or of a part of it."""
-        condition = f'labels.{LABEL}="{self.report.run}"' + (f' AND labels.{LABEL}-part="{part}"' if part else "")
+    def _condition(self, part: str = "") -> str:
+        """The filter of the alarms of this test, or of a part of it."""
+        return f'labels.{LABEL}="{self.report.run}"' + (f' AND labels.{LABEL}-part="{part}"' if part else "")
+
+    async def _names(self, client: LoadClient, part: str) -> set[str]:
+        """The alarms of a part of this test."""
         found: set[str] = set()
         token = ""
         while True:
-            page = await self._again(client, "GET", "/v1/alarms", {"filter": condition, "pageSize": _PAGE, "pageToken": token})
+            asked = {"filter": self._condition(part), "pageSize": _PAGE, "pageToken": token}
+            page = await self._again(client, "GET", "/v1/alarms", params=asked)
             found |= {str(alarm["name"]) for alarm in page.get("alarms", ())}
             token = page.get("nextPageToken", "")
             if not token:
                 return found
 
-    async def _again(self, client: LoadClient, method: str, path: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
+    async def _again(self, client: LoadClient, method: str, path: str, **sent: Any) -> dict[str, Any]:
         """A call, again when a limit says so."""
         while True:
             try:
-                return await client.call(method, path, params=params)
+                return await client.call(method, path, **sent)
             except ResourceExhausted as error:
                 if error.retry_after is None or error.retry_after > _LONGEST_WAIT_SECONDS:
                     raise
@@ -304,32 +307,22 @@ class RunningLoadTest:
 
     async def _clean(self, client: LoadClient, metrics: MetricsReader) -> None:
         """Removes what has the label of this test; what it cannot remove is told."""
-        if self._plan.keep:
-            self.report.left = len(await self._names(client))
+        made, _ = await self._purge(client, force=False)
+        self.report.left = made
+        if self._plan.keep or not made:
             return
-        names = await self._names(client)
-        if not names:
-            return
-        self.report.left = len(names)
-        async with self._stage(f"remove {len(names):,} alarms", metrics) as stage:
-            rest = iter(sorted(names))
+        async with self._stage(f"remove {made:,} alarms", metrics) as stage:
+            removed, more = 1, True
+            while more and removed:
+                removed, more = await self._purge(client, force=True)
+                stage.count += removed
+                self._progress(stage, made)
+            self.report.left, _ = await self._purge(client, force=False)
 
-            async def sweep() -> None:
-                for name in rest:
-                    await self._remove(client, name)
-                    stage.count += 1
-                    self.report.left -= 1
-                    self._progress(stage, len(names))
-
-            async with asyncio.TaskGroup() as sweepers:
-                for _ in range(_SWEEPERS):
-                    sweepers.create_task(sweep())
-
-    async def _remove(self, client: LoadClient, name: str) -> None:
-        try:
-            await self._again(client, "DELETE", f"/v1/{name}")
-        except NotFound:
-            return  # somebody else was faster
+    async def _purge(self, client: LoadClient, *, force: bool) -> tuple[int, bool]:
+        """How many alarms of this test were removed, or would be without ``force``, and whether there are more."""
+        told = await self._again(client, "POST", "/v1/alarms:purge", json={"filter": self._condition(), "force": force})
+        return int(told.get("purgeCount", 0)), bool(told.get("more"))
 
 
 def _most(names: Sequence[str]) -> str:
