@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from deploy.kubernetes.parts import SERVICES
 from deploy.kubernetes.rendering import Manifest, Text, Value
+from deploy.kubernetes.workloads import ZONE_LABEL
 
 _SETTINGS: Final = "settings"
 MEANINGS: Final = {
@@ -19,6 +20,8 @@ MEANINGS: Final = {
     "gateway.storageClass": "Its storage class; null takes the cluster's default.",
     "settings.shared": "Settings (TOCSIN_*) of every service. Values are texts: put numbers in quotes. Secrets do not belong here.",
     **{f"settings.{each.short}": f"Settings of {each.name} alone; its README lists them." for each in SERVICES},
+    "zones.label": "The label of a pod that says in which zone it runs; Kubernetes copies this one from the node from 1.35 on.",
+    "zones.names": "Zones that calls prefer when they begin there, such as [eu-central-1a, eu-central-1b]; empty: no difference.",
     "certificates.byCertManager": "Makes the mesh's certificates by cert-manager; otherwise the Secrets tocsin-<service>-mesh are yours.",
     "network.policies": "Whether NetworkPolicies bound who talks to whom.",
     "network.databasePort": "Port of PostgreSQL, or of its pooler.",
@@ -46,6 +49,8 @@ MEANINGS: Final = {
 _OF_THE_CHART: Final[Mapping[str, Any]] = {
     "settings.shared": {},
     **{f"settings.{each.short}": {} for each in SERVICES},
+    "zones.label": ZONE_LABEL,
+    "zones.names": [],
     "certificates.byCertManager": True,
     "network.policies": True,
     "ingress.host": "",

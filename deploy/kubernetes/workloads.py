@@ -18,6 +18,8 @@ POD_SECURITY = {
     "seccompProfile": {"type": "RuntimeDefault"},
 }
 _SIGNING_KEY_MODE = 0o640
+ZONE_LABEL = "topology.kubernetes.io/zone"
+_ZONE = {"fieldRef": {"fieldPath": f"metadata.labels['{ZONE_LABEL}']"}}
 STATE = {"name": "state", "mountPath": "/var/lib/tocsin"}
 TMP = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - in the container
 
@@ -153,7 +155,7 @@ def _pod(service: Service) -> dict[str, Any]:
             "whenUnsatisfiable": "ScheduleAnyway",
             "labelSelector": {"matchLabels": labels(service.name)},
         }
-        for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+        for key in (ZONE_LABEL, "kubernetes.io/hostname")
     ]
     volumes: list[dict[str, Any]] = [
         {"name": "mesh", "secret": {"secretName": f"{service.resource}-mesh"}},
@@ -217,11 +219,9 @@ def _environment(service: Service) -> list[dict[str, Any]]:
         {"name": "TOCSIN_TLS_CA_FILE", "value": f"{MESH}/ca.crt"},
         {"name": "TOCSIN_TLS_CERT_FILE", "value": f"{MESH}/tls.crt"},
         {"name": "TOCSIN_TLS_KEY_FILE", "value": f"{MESH}/tls.key"},
-        *(
-            {"name": f"TOCSIN_{other.short.upper()}_TARGET", "value": f"dns:///{other.resource}:{other.port}"}
-            for other in SERVICES
-            if other.name != "gateway"
-        ),
+        # Where the node's zone is not copied to its pods (before Kubernetes 1.35), the label is missing, and the value is empty: no zone.
+        {"name": "TOCSIN_ZONE", "valueFrom": ChartOnly('include "tocsin.zone" .', otherwise=_ZONE)},
+        *({"name": f"TOCSIN_{other.short.upper()}_TARGET", "value": _target(other)} for other in SERVICES if other.name != "gateway"),
         # Redis carries limits and live events; without one each replica keeps its own.
         from_secret("TOCSIN_REDIS_URL", "tocsin-redis", "url", optional=True),
     ]
@@ -235,6 +235,11 @@ def _environment(service: Service) -> list[dict[str, Any]]:
     if service.name == "auth_svc":
         found.append({"name": "TOCSIN_AUTH_SIGNING_KEY_FILE", "value": "/var/run/tocsin/keys/signing.pem"})
     return found
+
+
+def _target(of: Service) -> ChartOnly:
+    """All replicas, in the chart with those of each zone that has a name there."""
+    return ChartOnly(f'include "tocsin.target" (list . "{of.short}" {of.port})', otherwise=f"dns:///{of.resource}:{of.port}")
 
 
 def from_secret(variable: str, name: str, key: str, *, optional: bool = False) -> dict[str, Any]:

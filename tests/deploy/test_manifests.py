@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from deploy import cluster_secrets
+from tocsin.mesh.client.targets import parts, problems
+from tocsin.mesh.labels import NO_LABELS
 
 pytestmark = pytest.mark.operate
 
@@ -136,6 +138,44 @@ def test_the_chart_and_the_base_are_the_same() -> None:
     assert comparable(theirs) == comparable(ours)
 
 
+def environment(workload: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The variables of its one container, by their names."""
+    (container,) = workload["spec"]["template"]["spec"]["containers"]
+    return {each["name"]: each for each in container["env"]}
+
+
+def test_zones_with_a_name_are_called_first() -> None:
+    """Each target lists all replicas and those of each zone, as the mesh reads it; each part is a Service that selects them."""
+    done = chart("zones.names={eu-1a,eu-1b}", "zones.label=example.com/zone")
+    found = by_name(documents(done.stdout))
+    require_valid(list(found.values()))
+    variables = environment(found["Deployment", "tocsin-mailer"])
+    assert variables["TOCSIN_ZONE"]["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.labels['example.com/zone']"
+    targets = {name: each["value"] for name, each in variables.items() if name.endswith("_TARGET")}
+    assert len(targets) == 4
+    assert list(problems(targets, {})) == []
+    for target in targets.values():
+        everywhere, *zones = parts(target)
+        assert everywhere.labels == NO_LABELS
+        assert [part.labels.zone for part in zones] == ["eu-1a", "eu-1b"]
+        for part in (everywhere, *zones):
+            name, _, port = part.target.removeprefix("dns:///").rpartition(":")
+            spec = found["Service", name]["spec"]
+            base = found["Service", everywhere.target.removeprefix("dns:///").rpartition(":")[0]]["spec"]
+            zone = {"example.com/zone": part.labels.zone} if part.labels.zone else {}
+            assert (spec["clusterIP"], spec["selector"]) == ("None", base["selector"] | zone)
+            assert {"name": "grpc", "port": int(port), "targetPort": "grpc"} in spec["ports"]
+
+
+def test_a_zone_that_the_settings_name_wins() -> None:
+    """What is the same for every pod of an installation stands in the settings; a variable of a pod would hide it."""
+    found = by_name(documents(chart("settings.shared.TOCSIN_ZONE=rack-7").stdout))
+    reference = {"name": "tocsin-settings-shared", "key": "TOCSIN_ZONE"}
+    for kind, name in (("StatefulSet", "tocsin-gateway"), ("Deployment", "tocsin-auth")):
+        assert environment(found[kind, name])["TOCSIN_ZONE"]["valueFrom"] == {"configMapKeyRef": reference}
+    assert found["ConfigMap", reference["name"]]["data"]["TOCSIN_ZONE"] == "rack-7"
+
+
 def test_the_chart_reads_alerts_and_dashboards_as_they_are() -> None:
     """Their braces are Prometheus' and Grafana's, and not Helm's."""
     found = by_name(documents(chart(*EVERYTHING).stdout))
@@ -149,10 +189,14 @@ def test_the_chart_reads_alerts_and_dashboards_as_they_are() -> None:
     [
         ("settings.shared.TOCSIN_TENANT_STREAMS=5", "must be a text: put it in quotes"),
         ("settings.shared.LOG_LEVEL=debug", "begin with TOCSIN_"),
+        ("zones.names={a_b}", "zones.names: a_b cannot be part of the name of a Service"),
+        ("zones.names={Zone}", "lower-case letters"),
+        ("zones.names={-a}", "lower-case letters"),
+        ("zones.names={7}", "zones.names: 7 cannot"),
     ],
 )
 def test_the_chart_refuses_settings_that_are_none(value: str, said: str) -> None:
-    """A number that YAML would write its own way, and a name that no service reads."""
+    """A number that YAML would write its own way, a name that no service reads, a zone that no name can end with."""
     done = chart(value, check=False)
     assert done.returncode != 0
     assert said in done.stderr

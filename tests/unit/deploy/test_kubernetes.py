@@ -63,9 +63,12 @@ def test_a_service_would_start_with_its_settings(service: Service) -> None:
     """Every variable is one that the service reads, its files are where they are mounted, and its ports are those that are probed."""
     (container,) = pod(service)["containers"]
     secrets = {"database-url": "postgresql://a:b@c/d", "secret-key": "k" * 64, "url": "redis://a"}
-    given = {
-        each["name"]: each["value"] if "value" in each else secrets[each["valueFrom"]["secretKeyRef"]["key"]] for each in container["env"]
-    }
+
+    def value(of: dict[str, Any]) -> str:
+        source = of["valueFrom"]
+        return "eu-central-1a" if "fieldRef" in source else secrets[source["secretKeyRef"]["key"]]
+
+    given = {each["name"]: each["value"] if "value" in each else value(each) for each in container["env"]}
     image = {"TOCSIN_HOST": "0.0.0.0", "TOCSIN_STATE_DIR": "/var/lib/tocsin"}
     settings = load(settings_kind(service.name), {**image, **given})
     ports = {each["name"]: each["containerPort"] for each in container["ports"]}
@@ -76,6 +79,22 @@ def test_a_service_would_start_with_its_settings(service: Service) -> None:
     wanted = [settings.tls_ca_file, settings.tls_cert_file, settings.tls_key_file, getattr(settings, "signing_key_file", None)]
     assert {str(file.parent) for file in wanted if file} | {str(settings.state_dir)} <= mounted
     assert getattr(settings, "database_migrate", False) is False
+    assert settings.zone == "eu-central-1a"
+
+
+def test_the_zone_is_that_of_the_pods_spread() -> None:
+    """The label that a process reads its zone from is the one by which the scheduler spreads replicas."""
+    for service in SERVICES:
+        spec = pod(service)
+        (zone,) = [each for each in spec["containers"][0]["env"] if each["name"] == "TOCSIN_ZONE"]
+        label = spec["topologySpreadConstraints"][0]["topologyKey"]
+        assert zone["valueFrom"] == {"fieldRef": {"fieldPath": f"metadata.labels['{label}']"}}
+
+
+def test_the_chart_has_a_service_for_each_that_is_called() -> None:
+    """The one template with ports that is written by hand says the same ones as the others."""
+    text = (FOLDER / "helm/tocsin/templates/zones.yaml").read_text("utf-8")
+    assert re.findall(r'"(\w+)" (\d+)', text) == [(each.short, str(each.port)) for each in SERVICES if each.name != "gateway"]
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
