@@ -4,7 +4,7 @@ import functools
 import os
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,7 +15,7 @@ from tests.databases import PostgresDatabases, prepare_file
 from tests.deployment import redis_user
 from tests.other_engines import ALL, POOR, PoorDatabases, refusing
 from tocsin.config import StoreSettings
-from tocsin.database import Database, current, migrate, schema_differences
+from tocsin.database import ConnectionLimits, Database, current, migrate, schema_differences
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.redis import RedisServer
@@ -31,6 +31,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 _FIRST = ("tests/simulation/", "tests/unit/tooling/test_checks.py", "tests/hostile/", "tests/e2e/", "tests/chaos/")
 _WITH_A_STACK = ("tests/e2e/", "tests/hostile/")
 """Folders that have a stack for all their files but those that start one of their own."""
+_CONNECT_SECONDS: Final = 120.0
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -123,6 +124,24 @@ def poor_engine() -> Generator[None]:
         return made_of(settings.model_copy(update={"database_without": tuple(ALL)}), **given)
 
     with pytest.MonkeyPatch.context() as patched, refusing():
+        patched.setattr(Database, "of", of)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_databases() -> Generator[None]:
+    """A connection may take two minutes, unless a test says otherwise: five seconds, as for users, say nothing on a busy machine."""
+    made_of = Database.of
+
+    def of(settings: StoreSettings, **given: Any) -> Database:
+        said = "database_connect_timeout_seconds"
+        return made_of(settings if said in settings.model_fields_set else settings.model_copy(update={said: _CONNECT_SECONDS}), **given)
+
+    with pytest.MonkeyPatch.context() as patched:
+        for maker in (ConnectionLimits.__init__, migrate):
+            defaults = maker.__kwdefaults__
+            assert defaults is not None
+            patched.setitem(defaults, "connect_timeout", _CONNECT_SECONDS)
         patched.setattr(Database, "of", of)
         yield
 

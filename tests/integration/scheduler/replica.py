@@ -5,7 +5,7 @@ import itertools
 import random
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar, Final
 
 from prometheus_client import CollectorRegistry
 
@@ -24,6 +24,8 @@ from tocsin.redis import EventBus, Redis
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
 
+_LONGEST_ANSWER_SECONDS: Final = 5.0
+
 
 class Mortal:
     """Another object whose coroutine methods fail from its death on, as if the process or its database were gone.
@@ -32,7 +34,10 @@ class Mortal:
         dead: whether it is.
         dies_after: name of the method that is its last: it takes effect, and nobody hears of it.
         held_back: events that the answer of a method waits for, by its name.
+        under_way: calls that the object has not answered yet, of all that there are.
     """
+
+    under_way: ClassVar[int] = 0
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
@@ -46,7 +51,11 @@ class Mortal:
         async def call(*args: Any, **given: Any) -> Any:
             if self.dead:
                 raise Unavailable("dead")
-            result = await method(*args, **given)
+            Mortal.under_way += 1
+            try:
+                result = await method(*args, **given)
+            finally:
+                Mortal.under_way -= 1
             if name in self.held_back:
                 await self.held_back[name].wait()
             if name == self.dies_after:
@@ -196,14 +205,25 @@ class Processor:
 
 
 async def pass_time(clock: FakeClock, seconds: float, condition: Callable[[], Any], *, step: float = 0.5) -> None:
-    """Moves the clock on in steps by ``seconds`` in all, then waits for the condition while the clock goes on slowly."""
+    """Moves the clock on in steps by ``seconds`` in all, then waits for the condition while the clock goes on slowly.
+
+    It stands while the database has a question to answer: no lease ends only because the clock is faster than a busy machine.
+    """
     while seconds > 0:
+        await _answered()
         await clock.advance(min(step, seconds))
         seconds -= step
 
     async def holds() -> bool:
+        await _answered()
         await clock.advance(0.05)
         answer = condition()
         return bool(await answer if asyncio.iscoroutine(answer) else answer)
 
     await eventually(holds)
+
+
+async def _answered() -> None:
+    """Returns when no replica waits for a store; after some seconds all the same, for a test may hold an answer up."""
+    with suppress(AssertionError):
+        await eventually(lambda: not Mortal.under_way, seconds=_LONGEST_ANSWER_SECONDS)

@@ -15,7 +15,7 @@ ROWS = Table("rows", METADATA, Column("id", BigInteger, primary_key=True), Colum
 @asynccontextmanager
 async def opened(url: str) -> AsyncGenerator[Database]:
     """A started database with the table."""
-    database = Database(url=url, clock=SystemClock(), limits=ConnectionLimits(pool_size=5, connect_timeout=2.0))
+    database = Database(url=url, clock=SystemClock(), limits=ConnectionLimits(pool_size=5))
     await database.start()
     try:
         async with database.transaction() as connection:
