@@ -4,7 +4,9 @@ ABOUT = {
     "balance": "Calls from 32 callers to three replicas that answer in 20 ms, then with one that takes 50 times as long, by least request "
     "(peak-EWMA) and in turn; and one of two killed under calls that are not idempotent.",
     "overload": "A service of one process whose calls compute for 2 ms (20 % critical, 40 % normal, 40 % sheddable), at half of its peak, "
-    "at its peak and at three times that, in an open loop over bare grpc.aio; half of the peak is what unloaded means here. Then calls "
+    "at its peak and at three times that, in an open loop over bare grpc.aio; half of the peak is what unloaded means here. The critical "
+    "calls alone are those of three times the peak, each at its time, without the others: they take 60 % of what the service can do and "
+    "come at random, so that some wait for others of their kind; ideal is a server without any cost but its handlers. Then calls "
     "that wait for one of two places for 8 ms, as for a database, without and with the limit by the gradient (`adaptive_concurrency`).",
     "bulk": "Alarms imported as NDJSON over gRPC and mTLS by scheduler_svc as a process of its own; once more, unchanged; and exported.",
     "checks": "HTTP checks of a local server at an even rate, each of an alarm of its own, with their readings recorded, by scheduler_svc "
@@ -51,6 +53,7 @@ AIMS = {
     "balance: p99 ratio: least request": "under 2",
     "overload: goodput of peak": "0.9",
     "overload: critical p99 ratio": "under 2",
+    "overload: critical p99 ratio to alone": "under 2",
     "balance: one killed: refused by a circuit": "0",
     "balance: one killed: longest without an answer ms": "under 100",
     "bulk: postgresql: imported: per second": "25,000",

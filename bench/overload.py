@@ -6,12 +6,13 @@ the load is an open loop (calls begin when they are due, whatever became of thos
 
 import asyncio
 import json
+import math
 import random
 import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -133,17 +134,41 @@ async def peak(methods: list[dict[str, Any]], seconds: float) -> float:
     return seen.codes["Normal"]["OK"] / (time.perf_counter() - begun)
 
 
-async def offer(methods: list[dict[str, Any]], *, rate: float, seconds: float) -> dict[str, Any]:
-    """Calls that begin at an even rate, with the mix; what became of them."""
-    seen, draw = Seen(), random.Random(1)
+def drawn() -> Iterator[str]:
+    """The methods of the calls of a run, one after the other, the same in every run."""
+    draw = random.Random(1)
+    while True:
+        yield draw.choices(tuple(_MIX), tuple(_MIX.values()))[0]
+
+
+def ideal(*, most: float, seconds: float) -> float:
+    """The critical calls' p99 in milliseconds under three times ``most`` calls a second, if whatever else a server does cost nothing.
+
+    It computes without a pause, a call for ``1 / most`` seconds, and begins what is critical first. What was begun it does not leave, and
+    critical calls come at random: some have to wait for others of their kind.
+    """
+    takes, free, latencies = 1 / most, 0.0, list[float]()
+    for place, name in zip(range(int(3 * most * seconds)), drawn(), strict=False):
+        came = place / (3 * most)
+        if name == "Critical":
+            begins = free if came < free else free + math.ceil((came - free) / takes) * takes  # others are begun until then
+            free = begins + takes
+            latencies.append((free - came) * 1000)
+    return statistics.quantiles(latencies, n=100)[98]
+
+
+async def offer(methods: list[dict[str, Any]], *, rate: float, seconds: float, only: str | None = None) -> dict[str, Any]:
+    """Calls that begin at an even rate, with the mix; what became of them. With ``only`` those of one method, each when it would begin."""
+    seen, names = Seen(), drawn()
     begun, sent, running = time.perf_counter(), 0, set[asyncio.Task[None]]()
     while (passed := time.perf_counter() - begun) < seconds:
         for _ in range(int(passed * rate) - sent):
-            name = draw.choices(tuple(_MIX), tuple(_MIX.values()))[0]
-            task = asyncio.ensure_future(_call(methods, name, seen))
-            running.add(task)
-            task.add_done_callback(running.discard)
+            name = next(names)
             sent += 1
+            if only in (None, name):
+                task = asyncio.ensure_future(_call(methods, name, seen))
+                running.add(task)
+                task.add_done_callback(running.discard)
         await asyncio.sleep(0.001)
     await asyncio.gather(*running)
     took = time.perf_counter() - begun
@@ -151,6 +176,8 @@ async def offer(methods: list[dict[str, Any]], *, rate: float, seconds: float) -
     figures: dict[str, Any] = {"offered_per_second": round(sent / seconds), "goodput_per_second": round(answered / took)}
     for name, codes in seen.codes.items():
         latencies = seen.took[name]
+        if not codes:
+            continue
         figures[name.lower()] = {
             "answered_percent": round(100 * codes["OK"] / max(1, codes.total()), 1),
             "p50_ms": round(statistics.median(latencies), 1) if latencies else None,
@@ -165,7 +192,8 @@ async def measure(*, kind: str = "compute", seconds: float = 10.0) -> dict[str, 
 
     Returns:
         ``peak_per_second``, of callers that wait; what became of an open loop at ``half``, ``once`` and ``three_times`` that;
-        ``goodput_of_peak`` and ``critical_p99_ratio``: three times beside half the peak, which is what unloaded means here.
+        ``goodput_of_peak`` and ``critical_p99_ratio``: three times beside half the peak, which is what unloaded means here;
+        ``critical_alone``: the critical calls of three times, each when it came then, without the others, and the ratio to that.
     """
     async with service(kind) as methods:
         await peak(methods, min(1.0, seconds))  # connections
@@ -173,25 +201,31 @@ async def measure(*, kind: str = "compute", seconds: float = 10.0) -> dict[str, 
         half = await offer(methods, rate=most / 2, seconds=seconds)
         once = await offer(methods, rate=most, seconds=seconds)
         three = await offer(methods, rate=3 * most, seconds=seconds)
+        alone = await offer(methods, rate=3 * most, seconds=seconds, only="Critical")
+    took = three["critical"]["p99_ms"] or float("inf")
     return {
         "peak_per_second": round(most),
         "half": half,
         "once": once,
         "three_times": three,
         "goodput_of_peak": round(three["goodput_per_second"] / most, 2),
-        "critical_p99_ratio": round((three["critical"]["p99_ms"] or float("inf")) / half["critical"]["p99_ms"], 2),
+        "critical_p99_ratio": round(took / half["critical"]["p99_ms"], 2),
+        "critical_alone": alone["critical"],
+        "critical_p99_ratio_to_alone": round(took / alone["critical"]["p99_ms"], 2),
     }
 
 
 async def measure_all() -> dict[str, Any]:
     """Measures handlers that compute, and beside them what is to be known of those that wait, without and with the gradient."""
     found = await measure()
+    found["ideal"] = {"critical_p99_ms": round(ideal(most=found["peak_per_second"], seconds=10.0), 1)}
     for kind, name in {"wait": "waiting", "gradient": "waiting, gradient"}.items():
         figures = await measure(kind=kind, seconds=6.0)
         found[name] = {
             "peak_per_second": figures["peak_per_second"],
             "goodput_of_peak": figures["goodput_of_peak"],
             "critical_p99_ratio": figures["critical_p99_ratio"],
+            "critical_p99_ratio_to_alone": figures["critical_p99_ratio_to_alone"],
             **{
                 f"{each}_answered_percent": figures["three_times"][each]["answered_percent"] for each in ("critical", "normal", "sheddable")
             },

@@ -26,8 +26,13 @@ _STANDING: Final = 0.5
 """Share of the patience that is left to calls while there is too much to do."""
 _ORDER: Final = (Criticality.CRITICAL, Criticality.NORMAL, Criticality.SHEDDABLE)
 _UP_TO: Final[Mapping[Criticality, tuple[Criticality, ...]]] = {each: _ORDER[: place + 1] for place, each in enumerate(_ORDER)}
-_EXPECTED_TURNS: Final = 6
-"""Turns that a call takes from its acceptance to its handler: its task, its watch for an end, its message, what reads it."""
+_EMPTY_TURNS: Final = 3
+"""Turns in which nothing is begun after one in which something was: asyncio takes gRPC's events at the end of the first, so that what waits
+for them runs in the second, where calls are accepted, after what is called here; uvloop is a turn earlier."""
+_MESSAGE_SECONDS: Final = 0.001
+"""How long a critical call that was accepted is waited for: gRPC's thread brings its message, which was asked for as it was accepted."""
+_VAIN_SECONDS: Final = 0.1
+"""For how long none is waited for after one that did not come: callers who send no message hold up a hundredth of the others' time."""
 
 
 class Limit(Protocol):
@@ -61,6 +66,7 @@ class CallQueue:
         "_call_soon",
         "_coming",
         "_counted",
+        "_held_since",
         "_late_since",
         "_left",
         "_limit",
@@ -71,6 +77,7 @@ class CallQueue:
         "_quota",
         "_rates",
         "_refused_at",
+        "_trusts_at",
         "refused",
         "under_way",
         "waiting",
@@ -105,7 +112,8 @@ class CallQueue:
         self._coming = self._postponed = 0
         self._begun: dict[Criticality, int] = dict.fromkeys(_ORDER, 0)
         self._rates: dict[Criticality, float] = dict.fromkeys(_ORDER, 0.0)
-        self._counted = self._refused_at = float("-inf")
+        self._held_since = 0.0
+        self._counted = self._refused_at = self._trusts_at = float("-inf")
         self.waiting = 0
         self.refused = 0
 
@@ -188,8 +196,9 @@ class CallQueue:
             self._count(now)
             self._drop(now)
         if not self.waiting:
+            self._postponed = 0
             return
-        if self._begin():
+        if self._holds(now) or self._begin():
             self._arm()
 
     def _adapt(self, begun: int, took: float) -> None:
@@ -248,14 +257,23 @@ class CallQueue:
             self.refused += 1
             self._refused_at = self._now()
 
+    def _holds(self, now: float) -> bool:
+        """Whether nothing may begin in this turn, because something that matters more may be on its way."""
+        if self._queues[Criticality.CRITICAL]:
+            return False
+        if self._postponed < _EMPTY_TURNS:
+            self._postponed += 1
+            self._held_since = now
+            return True
+        if not self._coming or now < self._trusts_at:
+            return False
+        if now - self._held_since < _MESSAGE_SECONDS:
+            return True
+        self._coming, self._trusts_at = 0, now + _VAIN_SECONDS  # their callers have gone, or send no message
+        return False
+
     def _begin(self) -> bool:
         """Begins what may begin in this turn; whether the next turn is of use."""
-        if not self._queues[Criticality.CRITICAL]:
-            # A turn in which nothing is begun lets come in what came while handlers computed, so that it is weighed before the next begins.
-            self._postponed += 1
-            if self._postponed <= (_EXPECTED_TURNS if self._coming else 1):
-                return True
-            self._coming = 0  # their callers have gone, or send no message
         self._postponed = 0
         for criticality in _ORDER:
             queue = self._queues[criticality]

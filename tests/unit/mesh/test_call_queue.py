@@ -9,6 +9,8 @@ from tocsin.mesh.call_queue import CallQueue
 from tocsin.mesh.policy import Criticality
 
 CRITICAL, NORMAL, SHEDDABLE = Criticality.CRITICAL, Criticality.NORMAL, Criticality.SHEDDABLE
+EMPTY = 3
+"""Turns in which nothing is begun, after one in which something was."""
 
 
 class Turns:
@@ -28,8 +30,8 @@ class Turns:
         return not self._due
 
     def take(self, seconds: float) -> None:
-        """One turn, which takes so long, and one in which nothing computes."""
-        for passed in (seconds, 0.0):
+        """One turn, which takes so long, and those in which nothing is begun."""
+        for passed in (seconds, *(0.0,) * EMPTY):
             self.now += passed
             self.step()
 
@@ -96,7 +98,7 @@ async def test_what_matters_most_is_begun_first(turns: Turns) -> None:
     turns.narrow()
     calls = [turns.queue.turn(each) for each in (NORMAL, SHEDDABLE, NORMAL, NORMAL, CRITICAL, CRITICAL)]
     order = list[int]()
-    for _ in range(10):
+    for _ in range(30):
         before = begun(calls)
         turns.now += 0.01
         turns.step()
@@ -104,23 +106,42 @@ async def test_what_matters_most_is_begun_first(turns: Turns) -> None:
     assert order == [4, 5, 2, 3, 1]
 
 
-async def test_a_critical_call_that_was_accepted_is_waited_for_but_not_for_long(turns: Turns) -> None:
-    """Its message is on the way; a peer that never sends one holds nothing up."""
+async def test_a_critical_call_that_comes_while_a_handler_computes_is_begun_next(turns: Turns) -> None:
+    """Until it was accepted, which takes gRPC two turns or three, nothing else is begun; and nothing until its message has come."""
     turns.narrow()
     calls = [turns.queue.turn(NORMAL) for _ in range(2)]
+    turns.now += 0.01
+    for _ in range(EMPTY):
+        turns.step()
     turns.queue.accepted(CRITICAL)
-    turns.take(0.01)
+    for _ in range(50):
+        turns.now += 0.00001
+        turns.step()
+    assert begun(calls) == [True, False]
     critical = turns.queue.turn(CRITICAL)
-    assert begun([*calls, critical]) == [True, False, False]
-    turns.take(0.0001)
+    turns.step()
     assert begun([*calls, critical]) == [True, False, True]
     turns.take(0.01)
     assert begun(calls) == [True, True]
-    late = [turns.queue.turn(NORMAL) for _ in range(2)]
-    for _ in range(20):
-        turns.queue.accepted(CRITICAL)
-        turns.take(0.0001)
-    assert begun(late)[0]
+
+
+async def test_a_critical_call_whose_message_does_not_come_holds_nothing_up_for_long(turns: Turns) -> None:
+    """A millisecond, and then none does for a tenth of a second, so that peers who send no messages take a hundredth of the time."""
+    turns.narrow()
+    calls = [turns.queue.turn(NORMAL) for _ in range(4)]
+    turns.queue.accepted(CRITICAL)
+    turns.take(0.01)
+    assert begun(calls) == [True, False, False, False]
+    turns.now += 0.002
+    turns.step()
+    assert begun(calls) == [True, True, False, False]
+    turns.queue.accepted(CRITICAL)
+    turns.take(0.01)
+    assert begun(calls) == [True, True, True, False]
+    turns.now += 0.1
+    turns.queue.accepted(CRITICAL)
+    turns.take(0.01)
+    assert begun(calls)[3] is False
 
 
 async def test_a_burst_is_served_however_long_it_takes_within_the_patience(turns: Turns) -> None:

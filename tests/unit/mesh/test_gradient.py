@@ -52,7 +52,7 @@ async def test_calls_beyond_the_limit_wait_by_what_matters() -> None:
     queue = CallQueue(patience=1.0, now=lambda: 1000.0, limit=GradientLimit(least=4), call_soon=due.append)
 
     def turn() -> None:
-        for _ in range(2):  # in the first nothing is begun, so that what has come can be weighed
+        for _ in range(4):  # but in the last nothing is begun, so that what has come can be weighed
             if due:
                 due.pop()()
 
@@ -84,7 +84,7 @@ async def test_a_turn_that_comes_to_whoever_has_gone_is_given_back() -> None:
     waiting = asyncio.ensure_future(queue.begin(turn))
     await asyncio.sleep(0)
     queue.ended(999.9, passed=True)
-    for _ in range(2):
+    while due:
         due.pop()()
     assert queue.under_way == 1
     waiting.cancel()

@@ -8,7 +8,8 @@ whatever its path. One loop a method costs less than grpc.aio's one for all, whi
 gRPC's core hands out as many calls as were asked for, and keeps the others, in the order of their coming and unseen by the process. A loop
 that asks for one at a time gets one in each turn of the event loop: under load calls wait in the core for seconds, the critical ones behind
 the others of their method, while the process believes that it has next to nothing to do. So a method asks for more as soon as all that it
-asked for have come. Each call passes a gate first, which may refuse it for the price of one batch: no message is read, no handler made.
+asked for have come. Each call passes a gate first, which may refuse it for the price of one batch: no message is read, no handler made, and
+no task. The message of one that passes is asked for at once, so that it is there when the call's own task begins.
 
 This leans on names within grpcio. Where they are not what they are in the versions that it was tried with, `LACKS` says so, and the server
 of grpc.aio takes the calls, with its fault; tests/integration/mesh/test_hostile_peers.py tells if that happens with the version that is
@@ -28,6 +29,7 @@ import grpc
 
 from tocsin.mesh.inner_names import CYTHON, lacking, module
 from tocsin.mesh.poller import unblock_poller
+from tocsin.mesh.server.first_step import Started, Steps
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -55,11 +57,14 @@ _MOST_ASKED: Final = 32
 """Calls of one method that are asked for at a time."""
 _AT_ONCE_SECONDS: Final = 0.002
 
+_FINISHES: Final = ("rpc_state", "unary_handler", "request", "servicer_context", "response_serializer", "loop")
 LACKS: str = lacking(
     (
         (CYTHON, "_handle_rpc", ("method_name", "method_resolver", "interceptors", "rpc_state", "loop", "concurrency_exceeded")),
         (CYTHON, "_schedule_rpc_coro", ("rpc_coro", "rpc_state", "loop", "method_name")),
         (CYTHON, "execute_batch", ("grpc_call_wrapper", "operations", "loop")),
+        (CYTHON, "_receive_message", ("grpc_call_wrapper", "loop")),
+        (CYTHON, "_finish_handler_with_unary_response", _FINISHES),
         *((CYTHON, f"{name}Operation", None) for name in ("SendInitialMetadata", "SendStatusFromServer", "ReceiveCloseOnServer")),
         *((CYTHON, name, None) for name in ("_MethodResolver", "_ServicerContext", "_RequestCallError", "ExecuteBatchError")),
         (CYTHON, "AioServer.add_registered_method_handlers", ("self", "method_handlers")),
@@ -117,7 +122,7 @@ class _Acceptor(_AioServer):
         super().__init__(self._loop_of_calls, None, (), (), tuple(options), None)  # pyright: ignore[reportUnknownMemberType] - of Any
         self._gates = gates
         self._known: dict[str, RpcHandler] = {}
-        self._calls: set[asyncio.Task[None]] = set()
+        self._calls: set[Steps] = set()
         self.unknown = 0
 
     def add_registered_method_handlers(self, handlers: dict[str, RpcHandler]) -> None:
@@ -132,7 +137,9 @@ class _Acceptor(_AioServer):
     async def _accept(self, method: bytes | None) -> None:
         name = "unknown" if method is None else method.decode()
         request = self._request_call if method is None else partial(self._request_registered_call, method)
-        taken = _Taken(name, request, _grpc._MethodResolver([], self._known), self._gates.get(name))  # noqa: SLF001 - see the head of the file
+        handler = self._known.get(name)
+        unary = None if handler is None or handler.request_streaming or handler.response_streaming else handler
+        taken = _Taken(name, request, _grpc._MethodResolver([], self._known), self._gates.get(name), unary)  # noqa: SLF001 - see the head of the file
         await self._take(taken)
 
     async def _take(self, taken: "_Taken") -> None:
@@ -157,13 +164,14 @@ class _Acceptor(_AioServer):
     def _begin(self, taken: "_Taken", state: Any) -> None:
         loop = self._loop_of_calls
         refusal = None if taken.gate is None else taken.gate(state)
-        if refusal is None:
+        if refusal is not None:
+            Steps(_refuse(state, refusal, loop), running=self._calls)
+            return
+        if taken.unary is None:
             call = _grpc._handle_rpc(taken.name, taken.resolver, (), state, loop, False)  # noqa: SLF001 - likewise
-            task = loop.create_task(_grpc._schedule_rpc_coro(call, state, loop, taken.name))  # noqa: SLF001 - likewise
         else:
-            task = loop.create_task(_refuse(state, refusal, loop))
-        self._calls.add(task)
-        task.add_done_callback(self._calls.discard)
+            call = _answer(taken.unary, state, Started(_grpc._receive_message(state, loop)), loop)  # noqa: SLF001 - likewise
+        Steps(_grpc._schedule_rpc_coro(call, state, loop, taken.name), running=self._calls)  # noqa: SLF001 - likewise
 
 
 class _PlainServer:
@@ -219,6 +227,17 @@ async def _refuse(state: Any, refusal: Refusal, loop: asyncio.AbstractEventLoop)
         await _grpc.execute_batch(state, operations, loop)
 
 
+async def _answer(handler: RpcHandler, state: Any, message: Started, loop: asyncio.AbstractEventLoop) -> None:
+    """What gRPC does with a call of one message and one answer, but that the message has been asked for."""
+    raw = await message
+    if raw is None:
+        return  # the caller has gone
+    request = raw if handler.request_deserializer is None else handler.request_deserializer(raw)
+    context = _grpc._ServicerContext(state, None, None, loop)  # noqa: SLF001 - see the head of the file
+    finish = _grpc._finish_handler_with_unary_response  # noqa: SLF001 - likewise
+    await finish(state, handler.unary_unary, request, context, handler.response_serializer, loop)
+
+
 def context_of(state: Any) -> "grpc.aio.ServicerContext[Any, Any]":
     """What gRPC tells of a call whose handler has not been made."""
     context: grpc.aio.ServicerContext[Any, Any] = _grpc._ServicerContext(state, None, None, asyncio.get_running_loop())  # noqa: SLF001
@@ -233,6 +252,8 @@ class _Taken:
     request: Callable[[], Awaitable[Any]]
     resolver: Any
     gate: Gate | None
+    unary: "RpcHandler | None"
+    """The handler, if a call has one message and one answer."""
     helpers: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
     came: deque[float] = field(default_factory=lambda: deque[float](maxlen=1))
 
