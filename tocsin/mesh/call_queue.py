@@ -22,6 +22,8 @@ _TURN_SECONDS: Final = 0.004
 """What a turn of the event loop may take before fewer calls are begun in one."""
 _FIRST: Final = 32
 _MOST: Final = 1024
+_STALL: Final = 0.25
+"""Share of the patience that a turn counts for at most: while the process itself stood still, nobody waited for the others."""
 _STANDING: Final = 0.5
 """Share of the patience that is left to calls while there is too much to do."""
 _ORDER: Final = (Criticality.CRITICAL, Criticality.NORMAL, Criticality.SHEDDABLE)
@@ -70,6 +72,7 @@ class CallQueue:
         "_late_since",
         "_left",
         "_limit",
+        "_lost",
         "_now",
         "_patience",
         "_postponed",
@@ -112,7 +115,7 @@ class CallQueue:
         self._coming = self._postponed = 0
         self._begun: dict[Criticality, int] = dict.fromkeys(_ORDER, 0)
         self._rates: dict[Criticality, float] = dict.fromkeys(_ORDER, 0.0)
-        self._held_since = 0.0
+        self._held_since = self._lost = 0.0
         self._counted = self._refused_at = self._trusts_at = float("-inf")
         self.waiting = 0
         self.refused = 0
@@ -126,7 +129,7 @@ class CallQueue:
         """Whether a call that comes now would wait for too long."""
         if not self.waiting:
             return False
-        now = self._now()
+        now = self._time()
         bound = self._bound(criticality, now)
         full = self._is_late(now) and len(self._queues[criticality]) > bound * self._rates[criticality]
         if full or any(queue and now - queue[0].since > bound for queue in map(self._queues.__getitem__, _UP_TO[criticality])):
@@ -145,7 +148,7 @@ class CallQueue:
             self.under_way += 1
             return None
         turn = asyncio.get_running_loop().create_future()
-        now = self._now()
+        now = self._time()
         if not self.waiting:
             self._calm(now)
         self._queues[criticality].append(_Waiting(now, turn))
@@ -177,6 +180,12 @@ class CallQueue:
         if self.waiting and not self._armed:
             self._arm()
 
+    def _time(self) -> float:
+        """Now, without the time in which the process stood still."""
+        now = self._now()
+        stall = now - self._began - _STALL * self._patience if self._armed else 0.0
+        return now - self._lost - max(0.0, stall)
+
     def _has_room(self, criticality: Criticality) -> bool:
         return self._limit is None or self.under_way < self._limit.value * SHARES[criticality]
 
@@ -189,9 +198,11 @@ class CallQueue:
 
     def _next(self) -> None:
         """A turn of the loop is over, and with it what was begun in it."""
-        now = self._now()
-        self._adapt(self._quota - self._left, now - self._began)
+        took = self._now() - self._began
+        self._adapt(self._quota - self._left, took)
+        self._lost += max(0.0, took - _STALL * self._patience)
         self._armed, self._left = False, self._quota
+        now = self._time()
         if self.waiting:
             self._count(now)
             self._drop(now)
@@ -255,7 +266,7 @@ class CallQueue:
             self.under_way += 1
         else:
             self.refused += 1
-            self._refused_at = self._now()
+            self._refused_at = self._time()
 
     def _holds(self, now: float) -> bool:
         """Whether nothing may begin in this turn, because something that matters more may be on its way."""

@@ -193,6 +193,21 @@ async def test_a_few_callers_who_wait_for_their_turn_are_never_refused(turns: Tu
     assert turns.queue.refused == 0
 
 
+async def test_while_the_process_stands_still_nobody_waits_for_the_others(turns: Turns) -> None:
+    """Sixteen callers, and a machine that gives the process no time for five seconds, now and then: it is not they who are too many."""
+    turns.narrow()
+    calls = [turns.queue.turn(NORMAL) for _ in range(16)]
+    for stall in (5.0, *(0.0,) * 15) * 5:
+        turns.now += stall
+        for place, done in enumerate(begun(calls)):
+            if done:
+                turns.queue.ended(0.0, passed=True)
+                assert not turns.queue.refuses(NORMAL)
+                calls[place] = turns.queue.turn(NORMAL)
+        turns.take(0.01)
+    assert turns.queue.refused == 0
+
+
 async def test_what_matters_less_is_refused_first(turns: Turns) -> None:
     """While normal calls wait, sheddable ones are refused earlier, and critical ones are taken."""
     turns.narrow()
