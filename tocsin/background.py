@@ -13,12 +13,13 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeVar
-
-import structlog
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
+
+if TYPE_CHECKING:
+    import structlog
 
 FAILURES_IN_A_ROW: Final = 10
 """Unexpected failures of one task in a row after which the process exits."""
@@ -32,7 +33,6 @@ _LONGEST_OPTIONAL_SECONDS: Final = 60.0
 _CANCEL_AGAIN_SECONDS: Final = 0.5
 
 T = TypeVar("T")
-_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class TaskReturned(RuntimeError):
@@ -342,7 +342,7 @@ class Background:
         """Records that a dependency is away; returns the seconds until the restart."""
         if not work.reason:
             with suppress(Exception):  # a log that cannot be written stops nothing
-                _log.warning("background interrupted", background=work.name, error=error.message)
+                _log().warning("background interrupted", background=work.name, error=error.message)
         work.reason = error.message or type(error).__name__
         return _INTERRUPTED_SECONDS
 
@@ -360,7 +360,7 @@ class Background:
 
     def _report(self, name: str, error: BaseException, *, failures: int) -> None:
         with suppress(Exception):  # as above
-            _log.error("background failed", background=name, failures=failures, exc_info=error)
+            _log().error("background failed", background=name, failures=failures, exc_info=error)
         if self._registry is not None:
             self._registry.count(name)
 
@@ -398,3 +398,10 @@ async def _awaited(run: Callable[[], Awaitable[object]]) -> None:
 def _asked_to_end() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def _log() -> "structlog.stdlib.BoundLogger":
+    """The logger. Imported when something fails: `tocsin up` supervises as well, and would wait for it at each start."""
+    import structlog
+
+    return structlog.get_logger(__name__)

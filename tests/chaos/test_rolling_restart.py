@@ -6,20 +6,26 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
+import grpc
 import httpx2
 import pytest
 
 from tests.chaos.load import FULL, SERVICES
 from tests.chaos.load import Note as Record
+from tests.chaos.rolling import PATIENT, Events, GrpcDoors, long_deadlines
 from tests.integration.mesh.support import EchoStub, Note, Rig
 from tocsin.clock import SystemClock
 from tocsin.errors import TocsinError
 from tocsin.testing.process import free_port
 from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually
+from tocsin_client import AsyncClient
+from tocsin_client import TocsinError as RefusedCall
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900 if FULL else 600)]
 
@@ -28,15 +34,17 @@ ROOT = Path(__file__).resolve().parents[2]
 CALLS = 20_000 if FULL else 600
 CALLERS = 8
 DRAIN_SECONDS = 3.0 if FULL else 0.5
-START_SECONDS = 60.0
+START_SECONDS = 120.0
+FAILURES = (TocsinError, RefusedCall, grpc.aio.AioRpcError, httpx2.HTTPError)
 
 
 class Load:
     """Callers that go on until they are told to end, and at least as often as asked."""
 
-    def __init__(self, call: Callable[[int], Awaitable[str]], *, least: int) -> None:
+    def __init__(self, call: Callable[[int], Awaitable[str]], *, least: int, callers: int = CALLERS) -> None:
         self._call = call
-        self._least = least
+        self._callers = callers
+        self.least = least
         self._numbers = itertools.count()
         self._ending = asyncio.Event()
         self.answers = Counter[str]()
@@ -49,17 +57,17 @@ class Load:
 
     async def run(self) -> None:
         """Calls."""
-        await asyncio.gather(*(self._caller() for _ in range(CALLERS)))
+        await asyncio.gather(*(self._caller() for _ in range(self._callers)))
 
     def end(self) -> None:
         """Lets the callers end."""
         self._ending.set()
 
     async def _caller(self) -> None:
-        while self.made < self._least or not self._ending.is_set():
+        while self.made < self.least or not self._ending.is_set():
             try:
                 self.answers[await self._call(next(self._numbers))] += 1
-            except (TocsinError, httpx2.HTTPError) as error:
+            except FAILURES as error:
                 self.failed[f"{type(error).__name__}: {error}"] += 1
 
     async def answered_by(self, name: str) -> None:
@@ -136,41 +144,68 @@ async def test_replicas_of_a_mesh_service_are_restarted_unnoticed(tmp_path: Path
     assert all(load.answers[name] for name in names), "each of the four processes has answered"
 
 
+@pytest.fixture
+def settings_of_both(tmp_path: Path) -> Mapping[str, str]:
+    """Deadlines that no machine is too slow for."""
+    file = tmp_path / "policy.yaml"
+    file.write_text(long_deadlines())
+    return {"TOCSIN_MESH_POLICY_FILE": str(file)}
+
+
 @pytest.mark.e2e
 @pytest.mark.thorough
 async def test_every_service_is_restarted_unnoticed(request: pytest.FixtureRequest, record_property: Record) -> None:
-    """SIGTERM to each of the ten processes in turn; reads and writes over REST through both gateways, as a load balancer spreads them."""
+    """SIGTERM to each of the ten processes in turn: no call fails at any door, each event fires once, and one watch hears of it once."""
     stacks: tuple[RunningStack, RunningStack] = request.getfixturevalue("pair")
-    retried = Counter[str]()
-    async with stacks[0].client() as one, stacks[1].client(key=stacks[0].api_key) as two:
+    key, retried = stacks[0].api_key, Counter[str]()
+    async with AsyncExitStack() as opened:
+        ways = [await opened.enter_async_context(stack.client(key=key)) for stack in stacks]
+        clients = [await opened.enter_async_context(AsyncClient(stack.info["http"], key, retry=PATIENT, timeout=120.0)) for stack in stacks]
+        doors = GrpcDoors([stack.info["grpc"] for stack in stacks], key)
+        opened.push_async_callback(doors.close)
+        events = Events(doors, clients)
+        await opened.enter_async_context(events.watched())
+        loads = {
+            "REST": Load(partial(over_rest, ways, retried), least=CALLS),
+            "gRPC": Load(doors.call, least=CALLS),
+            "events": Load(events.publish, least=CALLS // 10, callers=2),
+        }
+        async with under(*loads.values()):
+            restarted = [await restart(stack, service, ways) for service in SERVICES for stack in stacks]
+        await events.settle()
+        made = ", ".join(f"{name} {load.made} calls of which {load.failed.total()} failed" for name, load in loads.items())
+        again = f"REST asked the other gateway {dict(retried)}, gRPC again {dict(doors.again)}"
+        record_property("account", f"restarted {len(restarted)} of 10: {made}; {again}; events {events.account}, heard {len(events.heard)}")
+        assert not any(load.failed for load in loads.values()), "\n".join(map(RunningStack.logs, stacks))
+    assert all(load.made >= load.least for load in loads.values())
+    assert len(loads["gRPC"].answers) == 5, "each of the services behind the gateways was called"
+    assert events.account.verdict == "valid", events.account.faults()
+    assert events.heard == dict.fromkeys(events.account.accepted, 1)
+    assert set(events.changes.values()) == {1}, "no change was told twice"
 
-        async def call(number: int) -> str:
-            ways = (one, two) if number % 2 else (two, one)
-            for way in ways:
-                try:
-                    answer = await ask(way, number)
-                except httpx2.TransportError as error:
-                    # This gateway has hung up or does not listen: the balancer asks the other one.
-                    retried[type(error).__name__] += 1
-                    if way is ways[-1]:
-                        raise
-                else:
-                    answer.raise_for_status()
-                    return str(answer.status_code)
-            raise AssertionError("unreachable")
 
-        load = Load(call, least=CALLS)
-        running = asyncio.create_task(load.run())
-        try:
-            restarted = [await restart(stack, service, (one, two)) for service in SERVICES for stack in stacks]
-        finally:
+@asynccontextmanager
+async def under(*loads: Load) -> AsyncGenerator[None]:
+    """Callers go on for as long as the body runs; then all have ended."""
+    running = asyncio.gather(*(load.run() for load in loads))
+    try:
+        yield
+    finally:
+        for load in loads:
             load.end()
-            await running
-    record_property(
-        "account", f"restarted {len(restarted)} of 10: calls {load.made}, failed {load.failed.total()}, hung up {dict(retried)}"
-    )
-    assert load.failed == {}, "\n".join(stack.logs() for stack in stacks)
-    assert load.made >= CALLS
+        await running
+
+
+async def over_rest(ways: Sequence[httpx2.AsyncClient], retried: Counter[str], number: int) -> str:
+    """A call as a load balancer passes it on: a gateway that has hung up, or does not listen, is passed over."""
+    first, second = ways if number % 2 else reversed(ways)
+    try:
+        answer = await ask(first, number)
+    except httpx2.TransportError as error:
+        retried[type(error).__name__] += 1
+        answer = await ask(second, number)
+    answer.raise_for_status()
+    return str(answer.status_code)
 
 
 async def ask(client: httpx2.AsyncClient, number: int) -> httpx2.Response:

@@ -17,7 +17,7 @@ from tocsin.stack.spawning import ChildSpec, Process, Spawner
 _LOG_LIMIT: Final = 10 * 1024 * 1024
 _LOGS_KEPT: Final = 3
 _PRIVATE: Final = 0o600
-_STARTING_POLL_SECONDS: Final = 0.25
+_STARTING_POLL_SECONDS: Final = 0.1
 _POLL_SECONDS: Final = 1.0
 
 
@@ -166,7 +166,7 @@ class Child:
         return 0.0 if self._healthy_since is None else self._clock.monotonic() - self._healthy_since
 
     async def _spawn(self) -> Process:
-        descriptor = _opened(self.spec.log)
+        descriptor = open_log(self.spec.log)
         try:
             self._log_start = os.fstat(descriptor).st_size
             return await self._spawner.spawn(self.spec, descriptor)
@@ -207,7 +207,7 @@ class Child:
         self._on_change(self)
 
 
-def _opened(log: Path) -> int:
+def open_log(log: Path) -> int:
     """The descriptor of a log to append to; of nothing when it cannot be written: a service without a log is better than none."""
     try:
         rotate(log)

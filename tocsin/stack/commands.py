@@ -15,11 +15,10 @@ import httpx2
 
 from tocsin.client import Client
 from tocsin.clock import Clock
-from tocsin.config import PREFIX
 from tocsin.errors import FailedPrecondition, TocsinError, Unavailable
-from tocsin.lifecycle import ExitCode
+from tocsin.exit_codes import ExitCode
 from tocsin.stack.child import ChildState
-from tocsin.stack.layout import GATEWAY, SERVICES, Layout, PortsInUse, log_folder, plan, ports_in_use
+from tocsin.stack.layout import GATEWAY, PREFIX, SERVICES, Layout, PortsInUse, log_folder, plan, ports_in_use
 from tocsin.stack.renewal import Certificates
 from tocsin.stack.sign_in import sign_in_link
 from tocsin.stack.spawning import CAN_FORK, Forks, Interpreters, Spawner
@@ -32,7 +31,7 @@ _PRIVATE_FOLDER: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
 _DYING_SECONDS: Final = 1.0
 _ORPHAN_SECONDS: Final = 3.0
-_POLL_SECONDS: Final = 0.1
+_POLL_SECONDS: Final = 0.05
 _HEALTH_SECONDS: Final = 5.0
 
 
@@ -94,7 +93,6 @@ async def up(stack: Stack, *, view: View, clock: Clock, show_key: bool, show_lin
     with locked(layout.state):
         refuse_unfinished(layout.state)
         await _check_ports(layout, clock)
-        _certificates(stack, clock).ensure()
         new_start, view = not layout.api_key_file.exists(), TolerantView(view)
         supervisor = Supervisor(
             layout=layout,
@@ -202,8 +200,10 @@ async def _run(
     stopping = asyncio.create_task(told.wait())
     getting_ready = asyncio.create_task(supervisor.wait_ready())
     certificates = _certificates(stack, clock)
-    certificates.keep(view.say)
     try:
+        await supervisor.prepare()
+        certificates.ensure()
+        certificates.keep(view.say)
         await supervisor.start()
         await asyncio.wait((stopping, getting_ready), return_when=asyncio.FIRST_COMPLETED)
         if getting_ready.done():

@@ -10,6 +10,8 @@ from tocsin.errors import ConfigError, ResourceExhausted
 from tocsin.listening import can_listen
 
 GATEWAY: Final = "gateway"
+PREFIX: Final = "TOCSIN_"
+"""Of every setting (`tocsin.config`, which takes half a second to import)."""
 SERVICES: Final = ("auth_svc", "scheduler_svc", "processor_svc", "mailer_svc", GATEWAY)
 """Every service, in the order of the table and of the start."""
 STOP_ORDER: Final = (GATEWAY, "processor_svc", "mailer_svc", "scheduler_svc", "auth_svc")
@@ -41,7 +43,7 @@ _FIELDS: Final[Mapping[Kind, str]] = {"http": "HTTP_PORT", "grpc": "PORT", "metr
 
 def prefix(service: str) -> str:
     """The prefix of the service's own settings, such as ``TOCSIN_SCHEDULER_``."""
-    return f"TOCSIN_{service.removesuffix('_svc').upper()}_"
+    return f"{PREFIX}{service.removesuffix('_svc').upper()}_"
 
 
 class PortsInUse(ResourceExhausted):

@@ -59,6 +59,10 @@ class Spawner(Protocol):
         """
         ...
 
+    async def prepare(self, log: int) -> None:
+        """Begins what the first start would wait for; nothing is lost without it. What goes wrong is written to descriptor ``log``."""
+        ...
+
     async def stop(self) -> None:
         """Releases what starting processes needs, when all have ended."""
         ...
@@ -70,6 +74,9 @@ class Interpreters:
     async def spawn(self, spec: ChildSpec, log: int) -> Process:
         """Starts one; it writes to descriptor ``log``."""
         return await _run(*spec.argv, log=log, env=spec.env)
+
+    async def prepare(self, log: int) -> None:
+        """There is nothing to begin."""
 
     async def stop(self) -> None:
         """There is nothing to release."""
@@ -142,6 +149,11 @@ class Forks:
             return await self._fork(spec, log)
         except (OSError, TimeoutError):
             return await self._otherwise.spawn(spec, log)
+
+    async def prepare(self, log: int) -> None:
+        """Starts the template: it imports while others have something else to do. Without one, the first fork tries again."""
+        with contextlib.suppress(OSError):
+            await self._template(log)
 
     async def stop(self) -> None:
         """Ends the template, by closing what it listens to."""

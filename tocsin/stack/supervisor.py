@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -10,8 +11,8 @@ import httpx2
 
 from tocsin.clock import Clock
 from tocsin.errors import FailedPrecondition
-from tocsin.lifecycle import ExitCode
-from tocsin.stack.child import Child
+from tocsin.exit_codes import ExitCode
+from tocsin.stack.child import Child, open_log
 from tocsin.stack.layout import GATEWAY, SERVICES, STOP_ORDER, Layout
 from tocsin.stack.spawning import ChildSpec, Spawner
 from tocsin.stack.stack_file import ServiceStatus, StackStatus, write_stack_file
@@ -71,6 +72,14 @@ class Supervisor:
             )
             for name, argv in programs.items()
         }
+
+    async def prepare(self) -> None:
+        """Begins what makes the start of services cheap, beside what the caller still has to do."""
+        log = open_log(self.layout.log_file(SERVICES[0]))
+        try:
+            await self._spawner.prepare(log)
+        finally:
+            os.close(log)
 
     async def start(self) -> None:
         """Spawns every service. They wait for one another themselves."""

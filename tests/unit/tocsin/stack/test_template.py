@@ -162,6 +162,29 @@ async def test_many_are_started_at_once(nursery: Nursery) -> None:
     assert [await process.wait() for process, _ in made] == list(range(20))
 
 
+async def test_a_template_is_started_before_it_is_needed(nursery: Nursery) -> None:
+    """It imports while its supervisor looks after certificates; asked for twice, there is one."""
+    with (nursery.folder / "template.log").open("wb") as file:
+        await nursery.forks.prepare(file.fileno())
+        await nursery.forks.prepare(file.fileno())
+    made = [await nursery.spawn(name) for name in ("one", "two")]
+    for _, log in made:
+        await told(log)
+    assert len({template_of(fork) for fork, _ in made}) == 1
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    templates = [each for each in children if b"tocsin.stack.template" in Path(f"/proc/{each}/cmdline").read_bytes()]
+    assert templates == [str(template_of(made[0][0]))]
+
+
+def test_a_supervisor_imports_little() -> None:
+    """It is ready to start services before it knows how they are set up, what they log with and how they are traced."""
+    code = (
+        "import sys, tocsin.stack.commands; print(sorted({'structlog', 'pydantic_settings', 'opentelemetry', 'grpc'} & set(sys.modules)))"
+    )
+    done = subprocess.run((sys.executable, "-c", code), cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_what_services_import_may_be_forked() -> None:
     """No thread runs and nothing is open after it: a lock that a thread holds, or a connection, would be torn in every fork."""
     code = f"""
