@@ -7,8 +7,19 @@ from typing import Any, Final
 from mailer_svc.domain import Content, DeclaredVariable, MessageAction, TemplateDraft, TemplatePart
 from tocsin.template_files import read_template
 
-_COLORS: Final = {"tocsin.alarm": "#c81e1e", "tocsin.incident": "#b45309", "tocsin.resolved": "#15803d"}
-_COLOR: Final = "#1d4ed8"
+_ALARM: Final = ("#c81e1e", "#fca5a5")
+_CARE: Final = ("#b45309", "#fcd34d")
+_WELL: Final = ("#15803d", "#86efac")
+_COLORS: Final = {
+    "tocsin.alarm": _ALARM,
+    "tocsin.incident": _CARE,
+    "tocsin.key-expiry": _CARE,
+    "tocsin.resolved": _WELL,
+    "tocsin.security-alert": _CARE,
+    "tocsin.security-digest": _CARE,
+}
+"""Of the bar, and of the word above the heading: on a light ground, and on a dark one."""
+_COLOR: Final = ("#1d4ed8", "#93c5fd")
 _FOOT: Final = {"en": "Sent by Tocsin", "de": "Gesendet von Tocsin"}
 
 
@@ -41,5 +52,6 @@ def _part(code: str, given: dict[str, Any], layout: str) -> TemplatePart:
 
 
 def _page(layout: str, code: str, language: str, content: str) -> str:
-    page = layout.replace("LANGUAGE", language).replace("COLOR", _COLORS.get(code, _COLOR)).replace("FOOT", _FOOT[language])
+    color, shade = _COLORS.get(code, _COLOR)
+    page = layout.replace("LANGUAGE", language).replace("COLOR", color).replace("SHADE", shade).replace("FOOT", _FOOT[language])
     return page.replace("CONTENT", content.strip())
