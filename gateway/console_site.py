@@ -39,6 +39,7 @@ _TYPES: Final = {
 _INDEX: Final = "index.html"
 _FRAME: Final = b'<!DOCTYPE html><html lang="und"><title>Preview</title></html>\n'
 _BROTLI: Final = ".br"
+_GZIP: Final = ".gz"
 _FOR_GOOD: Final = (b"cache-control", b"public, max-age=31536000, immutable")
 """A file whose name has the hash of its content never changes."""
 _REVALIDATE: Final = (b"cache-control", b"no-cache")
@@ -109,7 +110,12 @@ async def _show_frame(exchange: Exchange) -> Answer:
 
 def _read(folder: Traversable) -> list[tuple[str, ConsoleFile]]:
     content = dict(_content(folder, ""))
-    return [(name, _file(name, data, content.get(name + _BROTLI))) for name, data in content.items() if not name.endswith(_BROTLI)]
+    compressed = (_BROTLI, _GZIP)
+    return [
+        (name, _file(name, data, content.get(name + _BROTLI), content.get(name + _GZIP)))
+        for name, data in content.items()
+        if not name.endswith(compressed)
+    ]
 
 
 def _content(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
@@ -120,8 +126,8 @@ def _content(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
     return found
 
 
-def _file(name: str, data: bytes, brotli: bytes | None) -> ConsoleFile:
-    forms = {b"gzip": gzip.compress(data, 9, mtime=0), b"": data}
+def _file(name: str, data: bytes, brotli: bytes | None, gzipped: bytes | None) -> ConsoleFile:
+    forms = {b"gzip": gzipped or gzip.compress(data, 9, mtime=0), b"": data}
     return ConsoleFile(
         content_type=_TYPES[PurePosixPath(name).suffix].encode(),
         etag=f'"{hashlib.sha256(data).hexdigest()[:16]}"'.encode(),

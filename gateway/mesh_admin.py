@@ -12,11 +12,13 @@ from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
 from tocsin.api.mesh.v1 import mesh_service_pb2_grpc as pb_grpc
 from tocsin.clock import Clock
 from tocsin.errors import NotFound, TocsinError
-from tocsin.mesh.client import Mesh
+from tocsin.mesh.client import Mesh, MeshChannel
 from tocsin.mesh.context import detached
 from tocsin.mesh.mesh_service import MeshServicer
 
 _INTERVAL_SECONDS: Final = 1
+_LOOK_SECONDS: Final = 0.1
+"""How often the connections to processes are looked at between two pictures; nothing is sent for it."""
 _GATEWAY: Final = "gateway"
 
 Stub: TypeAlias = Any
@@ -66,10 +68,16 @@ class MeshAdmin:
         return picture
 
     async def WatchMesh(self, request: admin.WatchMeshRequest) -> AsyncGenerator[admin.WatchMeshResponse]:  # noqa: N802 - the RPC's name
-        """The same again and again."""
+        """The same again and again, and at once when a process is gone or serves again."""
         while True:
+            processes = [process for process in await self._processes(self._services) if process.service != _GATEWAY]
+            serving = self._serving(processes)
             yield admin.WatchMeshResponse(mesh=await self.GetMesh(admin.GetMeshRequest()))
-            await self._clock.sleep(request.interval_seconds or _INTERVAL_SECONDS)
+            end = self._clock.monotonic() + (request.interval_seconds or _INTERVAL_SECONDS)
+            while (left := end - self._clock.monotonic()) > 0:
+                await self._clock.sleep(min(left, _LOOK_SECONDS))
+                if self._serving(processes) != serving:
+                    break
 
     async def WatchCalls(self, request: admin.WatchCallsRequest) -> AsyncGenerator[admin.WatchCallsResponse]:  # noqa: N802 - likewise
         """The calls of every replica, as they end."""
@@ -98,6 +106,10 @@ class MeshAdmin:
             middle = asked + (self._clock.now() - asked) / 2
             seen.clock_offset.FromTimedelta(status.time.ToDatetime(UTC) - middle)
         return seen
+
+    def _serving(self, processes: Iterable[_Process]) -> frozenset[_Process]:
+        """Those whose connections stand and that report to serve, as this process knows without asking them."""
+        return frozenset(process for process in processes if self._channel(process).connected())
 
     # -- ordering ----------------------------------------------------------------------------------------------------------
 
@@ -222,8 +234,11 @@ class MeshAdmin:
     def _stub(self, process: _Process) -> Stub:
         if process.service == _GATEWAY:
             return self._own
+        return pb_grpc.MeshServiceStub(self._channel(process))
+
+    def _channel(self, process: _Process) -> MeshChannel:
         endpoint = None if process.address == "unresolved" else process.address
-        return pb_grpc.MeshServiceStub(self._mesh.channel(process.service, endpoint=endpoint))
+        return self._mesh.channel(process.service, endpoint=endpoint)
 
     def _full_name(self, service: str) -> str:
         """The name that "scheduler" stands for, "scheduler_svc"; other targets have no second name."""

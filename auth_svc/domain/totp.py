@@ -7,6 +7,7 @@ from hmac import compare_digest
 from typing import Final
 from urllib.parse import quote, urlencode
 
+import segno
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
@@ -29,6 +30,11 @@ def totp_uri(secret: str, *, issuer: str, account: str) -> str:
     label = f"{quote(issuer.replace(':', ' '), safe='')}:{quote(account.replace(':', ' '), safe='')}"
     query = urlencode({"secret": secret, "issuer": issuer.replace(":", " "), "digits": DIGITS, "period": STEP_SECONDS}, quote_via=quote)
     return f"otpauth://totp/{label}?{query}"
+
+
+def qr_code(text: str) -> str:
+    """A QR code of a text (ISO/IEC 18004) as a `data:` URI of an SVG: black on white on every ground, for cameras expect it so."""
+    return segno.make_qr(text).svg_data_uri(light="#fff", omitsize=True)
 
 
 def totp_code(secret: str, step: int) -> str:

@@ -7,6 +7,7 @@ import grpc
 from google.protobuf import empty_pb2
 
 from auth_svc.domain import Factor
+from auth_svc.domain.totp import qr_code
 from auth_svc.handlers.convert import caller, timestamp
 from auth_svc.service import FactorOffice
 from tocsin.api.auth.v1 import factor_service_pb2 as pb
@@ -31,7 +32,7 @@ class FactorHandlers(rpc.FactorServiceServicer):
     async def EnrolTotp(self, request: pb.EnrolTotpRequest, context: _Context) -> pb.EnrolTotpResponse:
         """Makes the secret of an app."""
         made = await self._office.enrol_app(caller(), display_name=request.display_name)
-        return pb.EnrolTotpResponse(name=made.factor.name, secret=made.secret, uri=made.uri)
+        return pb.EnrolTotpResponse(name=made.factor.name, secret=made.secret, uri=made.uri, qr_code=qr_code(made.uri))
 
     async def ConfirmTotp(self, request: pb.ConfirmTotpRequest, context: _Context) -> pb.EnrolledFactor:
         """Makes an app a factor."""

@@ -35,43 +35,40 @@ function _family<T>(load: () => Promise<T>): () => Promise<T> {
   return async () => (await Promise.all([load(), learnOthers()]))[0];
 }
 
-const _work = _family(() => import("./pages/work"));
-const _directory = _family(() => import("./pages/directory"));
-const _duty = _family(() => import("./pages/duty"));
-const _intake = _family(() => import("./pages/intake"));
+const _daily = _family(() => import("./pages/daily"));
 const _run = _family(() => import("./pages/run"));
 
 /** Loads the daily pages at the first sign of somebody, who may go to one of them next; whoever only looks waits for nothing of it. */
 function _loadAhead(): void {
-  for (const sign of ["pointerover", "keydown"]) addEventListener(sign, () => void _work().catch(() => undefined), { once: true, passive: true });
+  for (const sign of ["pointerover", "keydown"]) addEventListener(sign, () => void _daily().catch(() => undefined), { once: true, passive: true });
 }
 
 /** All pages; within a group, in the order of the menu. */
 export const PLACES: readonly Place[] = [
   { path: "/console", scope: "", group: "watch", name: () => words().pages.now, page: Now },
-  { path: "/console/incidents", scope: "incidents:read", group: "watch", name: () => words().pages.incidents, page: lazy(() => _work().then((pages) => pages.Incidents)) },
-  { path: "/console/alarms", scope: "alarms:read", group: "work", name: () => words().pages.alarms, page: lazy(() => _work().then((pages) => pages.Alarms)) },
-  { path: "/console/firings", scope: "firings:read", group: "work", name: () => words().pages.firings, page: lazy(() => _work().then((pages) => pages.Firings)) },
-  { path: "/console/deliveries", scope: "deliveries:read", group: "work", name: () => words().pages.deliveries, page: lazy(() => _work().then((pages) => pages.Deliveries)) },
-  { path: "/console/templates", scope: "templates:read", group: "work", name: () => words().pages.templates, page: lazy(() => _work().then((pages) => pages.Templates)) },
-  { path: "/console/recipients", scope: "recipients:read", group: "people", name: () => words().pages.people, page: lazy(() => _directory().then((pages) => pages.People)) },
-  { path: "/console/groups", scope: "recipients:read", group: "people", name: () => words().person.tabs.groups, page: lazy(() => _directory().then((pages) => pages.Groups)), under: "/console/recipients" },
-  { path: "/console/import", scope: "recipients:write", group: "people", name: () => words().person.tabs.import, page: lazy(() => _directory().then((pages) => pages.Imports)), under: "/console/recipients" },
-  { path: "/console/inbox", scope: "inbox:read", group: "watch", name: () => words().pages.inbox, page: lazy(() => _work().then((pages) => pages.Inbox)) },
-  { path: "/console/on-call", scope: "recipients:read", group: "watch", name: () => words().pages.onCall, page: lazy(() => _duty().then((pages) => pages.OnCall)) },
-  { path: "/console/policies", scope: "incidents:read", group: "watch", name: () => words().pages.policies, page: lazy(() => _duty().then((pages) => pages.Policies)), under: "/console/on-call" },
-  { path: "/console/on-call-setup", scope: "recipients:write", group: "watch", name: () => words().setup.title, page: lazy(() => _duty().then((pages) => pages.OnCallSetup)), under: "/console/on-call" },
-  { path: "/console/integrations", scope: "incidents:read", group: "work", name: () => words().pages.integrations, page: lazy(() => _intake().then((pages) => pages.Integrations)) },
-  { path: "/console/heartbeats", scope: "alarms:read", group: "work", name: () => words().pages.heartbeats, page: lazy(() => _intake().then((pages) => pages.Heartbeats)), under: "/console/integrations" },
-  { path: "/console/readings", scope: "alarms:read", group: "work", name: () => words().pages.readings, page: lazy(() => _intake().then((pages) => pages.Readings)), under: "/console/integrations" },
-  { path: "/console/events", scope: "events:read", group: "work", name: () => words().pages.events, page: lazy(() => _intake().then((pages) => pages.Events)), under: "/console/integrations" },
-  { path: "/console/mesh", scope: "mesh:read", group: "run", name: () => words().pages.mesh, page: lazy(() => _work().then((pages) => pages.Mesh)) },
+  { path: "/console/incidents", scope: "incidents:read", group: "watch", name: () => words().pages.incidents, page: lazy(() => _daily().then((pages) => pages.Incidents)) },
+  { path: "/console/alarms", scope: "alarms:read", group: "work", name: () => words().pages.alarms, page: lazy(() => _daily().then((pages) => pages.Alarms)) },
+  { path: "/console/firings", scope: "firings:read", group: "work", name: () => words().pages.firings, page: lazy(() => _daily().then((pages) => pages.Firings)) },
+  { path: "/console/deliveries", scope: "deliveries:read", group: "work", name: () => words().pages.deliveries, page: lazy(() => _daily().then((pages) => pages.Deliveries)) },
+  { path: "/console/templates", scope: "templates:read", group: "work", name: () => words().pages.templates, page: lazy(() => _daily().then((pages) => pages.Templates)) },
+  { path: "/console/recipients", scope: "recipients:read", group: "people", name: () => words().pages.people, page: lazy(() => _daily().then((pages) => pages.People)) },
+  { path: "/console/groups", scope: "recipients:read", group: "people", name: () => words().person.tabs.groups, page: lazy(() => _daily().then((pages) => pages.Groups)), under: "/console/recipients" },
+  { path: "/console/import", scope: "recipients:write", group: "people", name: () => words().person.tabs.import, page: lazy(() => _daily().then((pages) => pages.Imports)), under: "/console/recipients" },
+  { path: "/console/inbox", scope: "inbox:read", group: "watch", name: () => words().pages.inbox, page: lazy(() => _daily().then((pages) => pages.Inbox)) },
+  { path: "/console/on-call", scope: "recipients:read", group: "watch", name: () => words().pages.onCall, page: lazy(() => _daily().then((pages) => pages.OnCall)) },
+  { path: "/console/policies", scope: "incidents:read", group: "watch", name: () => words().pages.policies, page: lazy(() => _daily().then((pages) => pages.Policies)), under: "/console/on-call" },
+  { path: "/console/on-call-setup", scope: "recipients:write", group: "watch", name: () => words().setup.title, page: lazy(() => _daily().then((pages) => pages.OnCallSetup)), under: "/console/on-call" },
+  { path: "/console/integrations", scope: "incidents:read", group: "work", name: () => words().pages.integrations, page: lazy(() => _daily().then((pages) => pages.Integrations)) },
+  { path: "/console/heartbeats", scope: "alarms:read", group: "work", name: () => words().pages.heartbeats, page: lazy(() => _daily().then((pages) => pages.Heartbeats)), under: "/console/integrations" },
+  { path: "/console/readings", scope: "alarms:read", group: "work", name: () => words().pages.readings, page: lazy(() => _daily().then((pages) => pages.Readings)), under: "/console/integrations" },
+  { path: "/console/events", scope: "events:read", group: "work", name: () => words().pages.events, page: lazy(() => _daily().then((pages) => pages.Events)), under: "/console/integrations" },
+  { path: "/console/mesh", scope: "mesh:read", group: "run", name: () => words().pages.mesh, page: lazy(() => _daily().then((pages) => pages.Mesh)) },
   { path: "/console/access/roles", under: "/console/access", scope: "users:read", group: "run", name: () => words().pages.roles, page: lazy(() => _run().then((pages) => pages.Roles)) },
   { path: "/console/access/programs", under: "/console/access", scope: "users:read", group: "run", name: () => words().pages.programs, page: lazy(() => _run().then((pages) => pages.Programs)) },
   { path: "/console/access/keys", under: "/console/access", scope: "keys:read", group: "run", name: () => words().pages.keys, page: lazy(() => _run().then((pages) => pages.AllKeys)) },
   { path: "/console/access/sign-in", under: "/console/access", scope: "identities:read", group: "run", name: () => words().pages.issuers, page: lazy(() => _run().then((pages) => pages.IdentityProviders)) },
   { path: "/console/access", scope: "users:read", group: "run", name: () => words().pages.access, page: lazy(() => _run().then((pages) => pages.Access)) },
-  { path: "/console/audit", scope: "audit:read", group: "run", name: () => words().pages.audit, page: lazy(() => _work().then((pages) => pages.Audit)) },
+  { path: "/console/audit", scope: "audit:read", group: "run", name: () => words().pages.audit, page: lazy(() => _daily().then((pages) => pages.Audit)) },
   { path: "/console/tenants", scope: "tenants:read", group: "run", name: () => words().pages.tenants, page: lazy(() => _run().then((pages) => pages.Tenants)) },
   { path: "/console/providers", scope: "providers:read", group: "run", name: () => words().pages.providers, page: lazy(() => _run().then((pages) => pages.Providers)) },
   { path: "/console/settings/security", under: "/console/settings", scope: "account:read", group: "run", name: () => words().pages.security, page: lazy(() => _run().then((pages) => pages.Security)) },

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -28,7 +28,7 @@ PAGES: Final = (
 
 
 async def test_every_page_is_walked() -> None:
-    """What the menu leads to is looked at in both themes; a new page is named here."""
+    """What the menu leads to is looked at in both sizes and themes; a new page is named here."""
     assert set(places(APP.read_text("utf-8"))) - set(PAGES) == set()
 
 
@@ -82,19 +82,21 @@ async def test_a_service_that_dies_is_seen_and_so_is_its_recovery(browser: Chrom
     assert await page.value("violations") == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_everybody_can_use_it(browser: Chromium, home: str, scheme: str) -> None:
-    """axe finds nothing on any page in either theme, and nothing that a page does is against its policy."""
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+async def test_everybody_can_use_it(browser: Chromium, home: str, size: dict[str, Any]) -> None:
+    """axe finds nothing on any page, at a desk and on a phone, in either theme, and nothing that a page does is against its policy."""
     source = AXE.read_text()
     found: dict[str, list[str]] = {}
     for path in PAGES:
-        page = await shown(browser, f"{home}/{path}".rstrip("/"), **DESK)
-        await page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        page = await shown(browser, f"{home}/{path}".rstrip("/"), **size)
         await page.value(source + "; true")
-        found[path] = [*await page.value(RUN_AXE), *await page.value("violations")]
-        await page.screenshot(SHOTS / f"console-{path.replace('/', '-').replace('?', '-') or 'now'}-{scheme}.png")
+        for scheme in ("light", "dark"):
+            await page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+            name = f"{path.replace('/', '-').replace('?', '-') or 'now'}-{size['width']}-{scheme}"
+            found[name] = [*await page.value(RUN_AXE), *await page.value("violations")]
+            await page.screenshot(SHOTS / f"console-{name}.png")
         await page.call("Page.close")
-    assert {path: problems for path, problems in found.items() if problems} == {}
+    assert {name: problems for name, problems in found.items() if problems} == {}
 
 
 async def test_the_menu_on_a_phone(browser: Chromium, home: str) -> None:

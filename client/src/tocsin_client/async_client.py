@@ -2453,7 +2453,7 @@ class AsyncClient(AsyncCore):
         *,
         interval_seconds: int | None = None,
     ) -> AsyncStream[models.WatchMeshResponse]:
-        """Shows the same again and again.
+        """Shows the same again and again, and at once when a process is gone or serves again.
 
         Needs the scope ``mesh:read``.
 

@@ -2453,7 +2453,7 @@ class Client(Core):
         *,
         interval_seconds: int | None = None,
     ) -> Stream[models.WatchMeshResponse]:
-        """Shows the same again and again.
+        """Shows the same again and again, and at once when a process is gone or serves again.
 
         Needs the scope ``mesh:read``.
 

@@ -1676,6 +1676,8 @@ class EnrolTotpResponse(Model):
     """The secret in base32, for those who type it."""
     uri: str = _v.field("uri", _v.TEXT, secret=True, default="")
     """The same as an otpauth:// URI, for a QR code."""
+    qr_code: str = _v.field("qrCode", _v.TEXT, secret=True, default="")
+    """That QR code (ISO/IEC 18004): an SVG as a data: URI, black on white."""
 
 
 class EnrolledFactor(Model):

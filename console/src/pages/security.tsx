@@ -1,6 +1,5 @@
 /** How one signs in: password, second factor, and where one is signed in. */
 
-import { lazy } from "preact-iso";
 import { useState } from "preact/hooks";
 import { api, idOf, type Schemas } from "../api/client";
 import { ApiError } from "../api/problem";
@@ -21,7 +20,6 @@ import { may, session } from "../state/session";
 import { words } from "../words";
 
 type Factor = Schemas["auth.v1.Factor"];
-const Qr = lazy(() => import("../parts/qr"));
 
 export default function Security() {
   const isPerson = session.value?.subject?.startsWith("users/");
@@ -183,7 +181,7 @@ function App({ done, cancel }: { done: (made: Schemas["auth.v1.EnrolledFactor"])
   return (
     <div class="enrol">
       <div class="scan">
-        <Qr text={made.uri ?? ""} label={words().factors.qr} />
+        <img class="qr" src={made.qrCode ?? ""} alt={words().factors.qr} />
         <div>
           <p>{words().factors.scan}</p>
           <p class="dim">{words().factors.orType}</p>

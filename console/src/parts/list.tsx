@@ -75,14 +75,14 @@ export function List<T>({ label, rows, columns, id, href, open, more }: ListOf<T
   const style = { "--columns": columns.map((column) => column.width).join(" "), "--narrow": _narrow(columns) };
   return (
     <div class="list" role="table" aria-label={label} aria-rowcount={rows.length + 1} style={style} onKeyDown={step}>
-      <div class="row names" role="row" aria-rowindex={1}>
-        {columns.map((column) => (
-          <span key={column.name} role="columnheader" class={_class(column)}>
-            {column.name}
-          </span>
-        ))}
-      </div>
       <div class="rows" ref={box} onScroll={look} role="rowgroup" tabIndex={rows.length > 0 ? -1 : 0}>
+        <div class="row names" role="row" aria-rowindex={1}>
+          {columns.map((column) => (
+            <span key={column.name} role="columnheader" class={_class(column)}>
+              {column.name}
+            </span>
+          ))}
+        </div>
         <div class="extent" style={{ height: `${rows.length * _ROW}px` }} role="presentation">
           {shown.map((row, index) => (
             <div

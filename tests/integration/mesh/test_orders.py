@@ -120,6 +120,30 @@ async def test_a_replica_that_comes_later_has_no_orders_and_the_picture_shows_it
     assert kept == {"gateway": [True], server.address: [False], **{address: [True] for address in replicas.addresses}}
 
 
+async def test_a_picture_comes_at_once_when_a_replica_is_gone_and_when_it_is_back(rig: Rig, clock: FakeClock, replicas: Replicas) -> None:
+    """The next picture is due in a million seconds, of which few go by: between two, only connections are looked at."""
+    address = replicas.addresses[0]
+    watched: Any = replicas.operations.WatchMesh(admin.WatchMeshRequest(interval_seconds=1_000_000))
+
+    async def until(reachable: bool) -> None:
+        """Lets time go on until a picture shows the replica so."""
+        while True:
+            picture = asyncio.ensure_future(anext(watched))
+            while not picture.done():
+                await clock.advance(0.1)
+                await asyncio.sleep(0.01)
+            if {process.address: process.reachable for process in picture.result().mesh.processes}[address] == reachable:
+                return
+
+    async with asyncio.timeout(120):
+        await until(True)
+        await replicas.servers[0].stop()
+        await until(False)
+        await rig.serve(replicas.echoes[0], port=int(address.rpartition(":")[2]))
+        await until(True)
+    await watched.aclose()
+
+
 async def test_a_fault_hits_its_share_of_the_calls_to_every_replica(rig: Rig, replicas: Replicas) -> None:
     """40 % of 900 calls fail, at each of the three alike; taken back, none does."""
     fault = pb.Fault(method=path("Put"), percent=40, abort=5)

@@ -31,7 +31,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tocsin.api.mesh.v1 import policy_pb2 as tocsin_dot_api_dot_mesh_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'tocsin/api/auth/v1/factor_service.proto\x12\x12tocsin.api.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xca\x02\n\x06\x46\x61\x63tor\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16\x32\x14^factors/[^/]{1,64}$\x12;\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.tocsin.api.auth.v1.Factor.KindB\x0c\xe2\x41\x01\x03\xbaH\x05\x82\x01\x02\x10\x01\x12\x1d\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x35\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x37\n\rlast_use_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x14\n\x06synced\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x03\"3\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x08\n\x04TOTP\x10\x01\x12\x0b\n\x07PASSKEY\x10\x02\"\x14\n\x12ListFactorsRequest\"_\n\x13ListFactorsResponse\x12+\n\x07\x66\x61\x63tors\x18\x01 \x03(\x0b\x32\x1a.tocsin.api.auth.v1.Factor\x12\x1b\n\x13recovery_codes_left\x18\x02 \x01(\x05\"1\n\x10\x45nrolTotpRequest\x12\x1d\n\x0c\x64isplay_name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"H\n\x11\x45nrolTotpResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01\x12\x10\n\x03uri\x18\x03 \x01(\tB\x03\x80\x01\x01\"c\n\x12\x43onfirmTotpRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^factors/[^/]{1,64}$\x12\x1e\n\x04\x63ode\x18\x02 \x01(\tB\x10\x80\x01\x01\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18@\"Y\n\x0e\x45nrolledFactor\x12*\n\x06\x66\x61\x63tor\x18\x01 \x01(\x0b\x32\x1a.tocsin.api.auth.v1.Factor\x12\x1b\n\x0erecovery_codes\x18\x02 \x03(\tB\x03\x80\x01\x01\"\x1e\n\x1c\x42\x65ginPasskeyEnrolmentRequest\"H\n\x1d\x42\x65ginPasskeyEnrolmentResponse\x12\x16\n\tchallenge\x18\x01 \x01(\tB\x03\x80\x01\x01\x12\x0f\n\x07options\x18\x02 \x01(\t\"\x88\x01\n\x13\x45nrolPasskeyRequest\x12$\n\tchallenge\x18\x01 \x01(\tB\x11\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12,\n\x10passkey_response\x18\x02 \x01(\tB\x12\x80\x01\x01\xe2\x41\x01\x02\xbaH\x08r\x06\x10\x01\x18\x80\x80\x01\x12\x1d\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"~\n\x13UpdateFactorRequest\x12\x36\n\x06\x66\x61\x63tor\x18\x01 \x01(\x0b\x32\x1a.tocsin.api.auth.v1.FactorB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"D\n\x13\x44\x65leteFactorRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^factors/[^/]{1,64}$\"\x1c\n\x1a\x43reateRecoveryCodesRequest\":\n\x1b\x43reateRecoveryCodesResponse\x12\x1b\n\x0erecovery_codes\x18\x01 \x03(\tB\x03\x80\x01\x01\"E\n\x16ListUserFactorsRequest\x12+\n\x04user\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^users/[^/]{1,64}$\"F\n\x17ResetUserFactorsRequest\x12+\n\x04user\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^users/[^/]{1,64}$\"+\n\x18ResetUserFactorsResponse\x12\x0f\n\x07removed\x18\x01 \x01(\x05\x32\xdc\x0b\n\rFactorService\x12\x8e\x01\n\x0bListFactors\x12&.tocsin.api.auth.v1.ListFactorsRequest\x1a\'.tocsin.api.auth.v1.ListFactorsResponse\".\x90\x02\x01\x8a\xe7\x18\x14\"\x0c\x61\x63\x63ount:read*\x04list\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/factors\x12z\n\tEnrolTotp\x12$.tocsin.api.auth.v1.EnrolTotpRequest\x1a%.tocsin.api.auth.v1.EnrolTotpResponse\" \x82\xd3\xe4\x93\x02\x1a\"\x15/v1/factors:enrolTotp:\x01*\x12\x82\x01\n\x0b\x43onfirmTotp\x12&.tocsin.api.auth.v1.ConfirmTotpRequest\x1a\".tocsin.api.auth.v1.EnrolledFactor\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/{name=factors/*}:confirm:\x01*\x12\xa1\x01\n\x15\x42\x65ginPasskeyEnrolment\x12\x30.tocsin.api.auth.v1.BeginPasskeyEnrolmentRequest\x1a\x31.tocsin.api.auth.v1.BeginPasskeyEnrolmentResponse\"#\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/factors:beginPasskey:\x01*\x12\x80\x01\n\x0c\x45nrolPasskey\x12\'.tocsin.api.auth.v1.EnrolPasskeyRequest\x1a\".tocsin.api.auth.v1.EnrolledFactor\"#\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/factors:enrolPasskey:\x01*\x12\x83\x01\n\x0cUpdateFactor\x12\'.tocsin.api.auth.v1.UpdateFactorRequest\x1a\x1a.tocsin.api.auth.v1.Factor\".\x90\x02\x02\x82\xd3\xe4\x93\x02%2\x1b/v1/{factor.name=factors/*}:\x06\x66\x61\x63tor\x12m\n\x0c\x44\x65leteFactor\x12\'.tocsin.api.auth.v1.DeleteFactorRequest\x1a\x16.google.protobuf.Empty\"\x1c\x82\xd3\xe4\x93\x02\x16*\x14/v1/{name=factors/*}\x12\xa2\x01\n\x13\x43reateRecoveryCodes\x12..tocsin.api.auth.v1.CreateRecoveryCodesRequest\x1a/.tocsin.api.auth.v1.CreateRecoveryCodesResponse\"*\x82\xd3\xe4\x93\x02$\"\x1f/v1/factors:createRecoveryCodes:\x01*\x12\xa3\x01\n\x0fListUserFactors\x12*.tocsin.api.auth.v1.ListUserFactorsRequest\x1a\'.tocsin.api.auth.v1.ListFactorsResponse\";\x90\x02\x01\x8a\xe7\x18\x12\"\nusers:read*\x04list\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/{user=users/*}/factors\x12\xb2\x01\n\x10ResetUserFactors\x12+.tocsin.api.auth.v1.ResetUserFactorsRequest\x1a,.tocsin.api.auth.v1.ResetUserFactorsResponse\"C\x8a\xe7\x18\x14\"\x0busers:write*\x05write\x82\xd3\xe4\x93\x02%\" /v1/{user=users/*}/factors:reset:\x01*\x1a\x1d\x8a\xe7\x18\x19\n\x02\x08\x05\"\raccount:write*\x04\x61uthb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'tocsin/api/auth/v1/factor_service.proto\x12\x12tocsin.api.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/api/mesh/v1/policy.proto\"\xca\x02\n\x06\x46\x61\x63tor\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16\x32\x14^factors/[^/]{1,64}$\x12;\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.tocsin.api.auth.v1.Factor.KindB\x0c\xe2\x41\x01\x03\xbaH\x05\x82\x01\x02\x10\x01\x12\x1d\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x35\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x37\n\rlast_use_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x14\n\x06synced\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x03\"3\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x08\n\x04TOTP\x10\x01\x12\x0b\n\x07PASSKEY\x10\x02\"\x14\n\x12ListFactorsRequest\"_\n\x13ListFactorsResponse\x12+\n\x07\x66\x61\x63tors\x18\x01 \x03(\x0b\x32\x1a.tocsin.api.auth.v1.Factor\x12\x1b\n\x13recovery_codes_left\x18\x02 \x01(\x05\"1\n\x10\x45nrolTotpRequest\x12\x1d\n\x0c\x64isplay_name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"^\n\x11\x45nrolTotpResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01\x12\x10\n\x03uri\x18\x03 \x01(\tB\x03\x80\x01\x01\x12\x14\n\x07qr_code\x18\x04 \x01(\tB\x03\x80\x01\x01\"c\n\x12\x43onfirmTotpRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^factors/[^/]{1,64}$\x12\x1e\n\x04\x63ode\x18\x02 \x01(\tB\x10\x80\x01\x01\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18@\"Y\n\x0e\x45nrolledFactor\x12*\n\x06\x66\x61\x63tor\x18\x01 \x01(\x0b\x32\x1a.tocsin.api.auth.v1.Factor\x12\x1b\n\x0erecovery_codes\x18\x02 \x03(\tB\x03\x80\x01\x01\"\x1e\n\x1c\x42\x65ginPasskeyEnrolmentRequest\"H\n\x1d\x42\x65ginPasskeyEnrolmentResponse\x12\x16\n\tchallenge\x18\x01 \x01(\tB\x03\x80\x01\x01\x12\x0f\n\x07options\x18\x02 \x01(\t\"\x88\x01\n\x13\x45nrolPasskeyRequest\x12$\n\tchallenge\x18\x01 \x01(\tB\x11\x80\x01\x01\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12,\n\x10passkey_response\x18\x02 \x01(\tB\x12\x80\x01\x01\xe2\x41\x01\x02\xbaH\x08r\x06\x10\x01\x18\x80\x80\x01\x12\x1d\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"~\n\x13UpdateFactorRequest\x12\x36\n\x06\x66\x61\x63tor\x18\x01 \x01(\x0b\x32\x1a.tocsin.api.auth.v1.FactorB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"D\n\x13\x44\x65leteFactorRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x32\x14^factors/[^/]{1,64}$\"\x1c\n\x1a\x43reateRecoveryCodesRequest\":\n\x1b\x43reateRecoveryCodesResponse\x12\x1b\n\x0erecovery_codes\x18\x01 \x03(\tB\x03\x80\x01\x01\"E\n\x16ListUserFactorsRequest\x12+\n\x04user\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^users/[^/]{1,64}$\"F\n\x17ResetUserFactorsRequest\x12+\n\x04user\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^users/[^/]{1,64}$\"+\n\x18ResetUserFactorsResponse\x12\x0f\n\x07removed\x18\x01 \x01(\x05\x32\xdc\x0b\n\rFactorService\x12\x8e\x01\n\x0bListFactors\x12&.tocsin.api.auth.v1.ListFactorsRequest\x1a\'.tocsin.api.auth.v1.ListFactorsResponse\".\x90\x02\x01\x8a\xe7\x18\x14\"\x0c\x61\x63\x63ount:read*\x04list\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/factors\x12z\n\tEnrolTotp\x12$.tocsin.api.auth.v1.EnrolTotpRequest\x1a%.tocsin.api.auth.v1.EnrolTotpResponse\" \x82\xd3\xe4\x93\x02\x1a\"\x15/v1/factors:enrolTotp:\x01*\x12\x82\x01\n\x0b\x43onfirmTotp\x12&.tocsin.api.auth.v1.ConfirmTotpRequest\x1a\".tocsin.api.auth.v1.EnrolledFactor\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/{name=factors/*}:confirm:\x01*\x12\xa1\x01\n\x15\x42\x65ginPasskeyEnrolment\x12\x30.tocsin.api.auth.v1.BeginPasskeyEnrolmentRequest\x1a\x31.tocsin.api.auth.v1.BeginPasskeyEnrolmentResponse\"#\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/factors:beginPasskey:\x01*\x12\x80\x01\n\x0c\x45nrolPasskey\x12\'.tocsin.api.auth.v1.EnrolPasskeyRequest\x1a\".tocsin.api.auth.v1.EnrolledFactor\"#\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/factors:enrolPasskey:\x01*\x12\x83\x01\n\x0cUpdateFactor\x12\'.tocsin.api.auth.v1.UpdateFactorRequest\x1a\x1a.tocsin.api.auth.v1.Factor\".\x90\x02\x02\x82\xd3\xe4\x93\x02%2\x1b/v1/{factor.name=factors/*}:\x06\x66\x61\x63tor\x12m\n\x0c\x44\x65leteFactor\x12\'.tocsin.api.auth.v1.DeleteFactorRequest\x1a\x16.google.protobuf.Empty\"\x1c\x82\xd3\xe4\x93\x02\x16*\x14/v1/{name=factors/*}\x12\xa2\x01\n\x13\x43reateRecoveryCodes\x12..tocsin.api.auth.v1.CreateRecoveryCodesRequest\x1a/.tocsin.api.auth.v1.CreateRecoveryCodesResponse\"*\x82\xd3\xe4\x93\x02$\"\x1f/v1/factors:createRecoveryCodes:\x01*\x12\xa3\x01\n\x0fListUserFactors\x12*.tocsin.api.auth.v1.ListUserFactorsRequest\x1a\'.tocsin.api.auth.v1.ListFactorsResponse\";\x90\x02\x01\x8a\xe7\x18\x12\"\nusers:read*\x04list\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/{user=users/*}/factors\x12\xb2\x01\n\x10ResetUserFactors\x12+.tocsin.api.auth.v1.ResetUserFactorsRequest\x1a,.tocsin.api.auth.v1.ResetUserFactorsResponse\"C\x8a\xe7\x18\x14\"\x0busers:write*\x05write\x82\xd3\xe4\x93\x02%\" /v1/{user=users/*}/factors:reset:\x01*\x1a\x1d\x8a\xe7\x18\x19\n\x02\x08\x05\"\raccount:write*\x04\x61uthb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,6 +56,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENROLTOTPRESPONSE'].fields_by_name['secret']._serialized_options = b'\200\001\001'
   _globals['_ENROLTOTPRESPONSE'].fields_by_name['uri']._loaded_options = None
   _globals['_ENROLTOTPRESPONSE'].fields_by_name['uri']._serialized_options = b'\200\001\001'
+  _globals['_ENROLTOTPRESPONSE'].fields_by_name['qr_code']._loaded_options = None
+  _globals['_ENROLTOTPRESPONSE'].fields_by_name['qr_code']._serialized_options = b'\200\001\001'
   _globals['_CONFIRMTOTPREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_CONFIRMTOTPREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\030r\0262\024^factors/[^/]{1,64}$'
   _globals['_CONFIRMTOTPREQUEST'].fields_by_name['code']._loaded_options = None
@@ -113,31 +115,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENROLTOTPREQUEST']._serialized_start=736
   _globals['_ENROLTOTPREQUEST']._serialized_end=785
   _globals['_ENROLTOTPRESPONSE']._serialized_start=787
-  _globals['_ENROLTOTPRESPONSE']._serialized_end=859
-  _globals['_CONFIRMTOTPREQUEST']._serialized_start=861
-  _globals['_CONFIRMTOTPREQUEST']._serialized_end=960
-  _globals['_ENROLLEDFACTOR']._serialized_start=962
-  _globals['_ENROLLEDFACTOR']._serialized_end=1051
-  _globals['_BEGINPASSKEYENROLMENTREQUEST']._serialized_start=1053
-  _globals['_BEGINPASSKEYENROLMENTREQUEST']._serialized_end=1083
-  _globals['_BEGINPASSKEYENROLMENTRESPONSE']._serialized_start=1085
-  _globals['_BEGINPASSKEYENROLMENTRESPONSE']._serialized_end=1157
-  _globals['_ENROLPASSKEYREQUEST']._serialized_start=1160
-  _globals['_ENROLPASSKEYREQUEST']._serialized_end=1296
-  _globals['_UPDATEFACTORREQUEST']._serialized_start=1298
-  _globals['_UPDATEFACTORREQUEST']._serialized_end=1424
-  _globals['_DELETEFACTORREQUEST']._serialized_start=1426
-  _globals['_DELETEFACTORREQUEST']._serialized_end=1494
-  _globals['_CREATERECOVERYCODESREQUEST']._serialized_start=1496
-  _globals['_CREATERECOVERYCODESREQUEST']._serialized_end=1524
-  _globals['_CREATERECOVERYCODESRESPONSE']._serialized_start=1526
-  _globals['_CREATERECOVERYCODESRESPONSE']._serialized_end=1584
-  _globals['_LISTUSERFACTORSREQUEST']._serialized_start=1586
-  _globals['_LISTUSERFACTORSREQUEST']._serialized_end=1655
-  _globals['_RESETUSERFACTORSREQUEST']._serialized_start=1657
-  _globals['_RESETUSERFACTORSREQUEST']._serialized_end=1727
-  _globals['_RESETUSERFACTORSRESPONSE']._serialized_start=1729
-  _globals['_RESETUSERFACTORSRESPONSE']._serialized_end=1772
-  _globals['_FACTORSERVICE']._serialized_start=1775
-  _globals['_FACTORSERVICE']._serialized_end=3275
+  _globals['_ENROLTOTPRESPONSE']._serialized_end=881
+  _globals['_CONFIRMTOTPREQUEST']._serialized_start=883
+  _globals['_CONFIRMTOTPREQUEST']._serialized_end=982
+  _globals['_ENROLLEDFACTOR']._serialized_start=984
+  _globals['_ENROLLEDFACTOR']._serialized_end=1073
+  _globals['_BEGINPASSKEYENROLMENTREQUEST']._serialized_start=1075
+  _globals['_BEGINPASSKEYENROLMENTREQUEST']._serialized_end=1105
+  _globals['_BEGINPASSKEYENROLMENTRESPONSE']._serialized_start=1107
+  _globals['_BEGINPASSKEYENROLMENTRESPONSE']._serialized_end=1179
+  _globals['_ENROLPASSKEYREQUEST']._serialized_start=1182
+  _globals['_ENROLPASSKEYREQUEST']._serialized_end=1318
+  _globals['_UPDATEFACTORREQUEST']._serialized_start=1320
+  _globals['_UPDATEFACTORREQUEST']._serialized_end=1446
+  _globals['_DELETEFACTORREQUEST']._serialized_start=1448
+  _globals['_DELETEFACTORREQUEST']._serialized_end=1516
+  _globals['_CREATERECOVERYCODESREQUEST']._serialized_start=1518
+  _globals['_CREATERECOVERYCODESREQUEST']._serialized_end=1546
+  _globals['_CREATERECOVERYCODESRESPONSE']._serialized_start=1548
+  _globals['_CREATERECOVERYCODESRESPONSE']._serialized_end=1606
+  _globals['_LISTUSERFACTORSREQUEST']._serialized_start=1608
+  _globals['_LISTUSERFACTORSREQUEST']._serialized_end=1677
+  _globals['_RESETUSERFACTORSREQUEST']._serialized_start=1679
+  _globals['_RESETUSERFACTORSREQUEST']._serialized_end=1749
+  _globals['_RESETUSERFACTORSRESPONSE']._serialized_start=1751
+  _globals['_RESETUSERFACTORSRESPONSE']._serialized_end=1794
+  _globals['_FACTORSERVICE']._serialized_start=1797
+  _globals['_FACTORSERVICE']._serialized_end=3297
 # @@protoc_insertion_point(module_scope)

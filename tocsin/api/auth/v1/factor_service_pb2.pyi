@@ -166,22 +166,26 @@ class EnrolTotpResponse(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     SECRET_FIELD_NUMBER: _builtins.int
     URI_FIELD_NUMBER: _builtins.int
+    QR_CODE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name of the factor that it will be."""
     secret: _builtins.str
     """The secret in base32, for those who type it."""
     uri: _builtins.str
     """The same as an otpauth:// URI, for a QR code."""
+    qr_code: _builtins.str
+    """That QR code (ISO/IEC 18004): an SVG as a data: URI, black on white."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         secret: _builtins.str = ...,
         uri: _builtins.str = ...,
+        qr_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "secret", b"secret", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "qr_code", b"qr_code", "secret", b"secret", "uri", b"uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

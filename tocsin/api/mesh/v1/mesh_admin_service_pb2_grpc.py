@@ -109,7 +109,7 @@ class MeshAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchMesh(self, request, context):
-        """Shows the same again and again.
+        """Shows the same again and again, and at once when a process is gone or serves again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,7 @@ class MeshAdminServiceStub:
     GetMesh: _grpc.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.GetMeshRequest, _mesh_admin_service_pb2.MeshPicture]
     """Shows every process: its health, dependencies, breakers, faults, and the calls of each method."""
     WatchMesh: _grpc.UnaryStreamMultiCallable[_mesh_admin_service_pb2.WatchMeshRequest, _mesh_admin_service_pb2.WatchMeshResponse]
-    """Shows the same again and again."""
+    """Shows the same again and again, and at once when a process is gone or serves again."""
     WatchCalls: _grpc.UnaryStreamMultiCallable[_mesh_admin_service_pb2.WatchCallsRequest, _mesh_admin_service_pb2.WatchCallsResponse]
     """Shows the calls of the services as they end, from every replica, but for those of MeshService. Nothing of what they carry."""
     GetMeshPolicy: _grpc.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.GetMeshPolicyRequest, _mesh_admin_service_pb2.MeshPolicy]
@@ -66,7 +66,7 @@ class MeshAdminServiceAsyncStub(MeshAdminServiceStub):
     GetMesh: _aio.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.GetMeshRequest, _mesh_admin_service_pb2.MeshPicture]  # type: ignore[assignment]
     """Shows every process: its health, dependencies, breakers, faults, and the calls of each method."""
     WatchMesh: _aio.UnaryStreamMultiCallable[_mesh_admin_service_pb2.WatchMeshRequest, _mesh_admin_service_pb2.WatchMeshResponse]  # type: ignore[assignment]
-    """Shows the same again and again."""
+    """Shows the same again and again, and at once when a process is gone or serves again."""
     WatchCalls: _aio.UnaryStreamMultiCallable[_mesh_admin_service_pb2.WatchCallsRequest, _mesh_admin_service_pb2.WatchCallsResponse]  # type: ignore[assignment]
     """Shows the calls of the services as they end, from every replica, but for those of MeshService. Nothing of what they carry."""
     GetMeshPolicy: _aio.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.GetMeshPolicyRequest, _mesh_admin_service_pb2.MeshPolicy]  # type: ignore[assignment]
@@ -105,7 +105,7 @@ class MeshAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _mesh_admin_service_pb2.WatchMeshRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_mesh_admin_service_pb2.WatchMeshResponse], _abc.AsyncIterator[_mesh_admin_service_pb2.WatchMeshResponse]]:
-        """Shows the same again and again."""
+        """Shows the same again and again, and at once when a process is gone or serves again."""
 
     @_abc_1.abstractmethod
     def WatchCalls(
