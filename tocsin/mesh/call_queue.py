@@ -31,8 +31,9 @@ _UP_TO: Final[Mapping[Criticality, tuple[Criticality, ...]]] = {each: _ORDER[: p
 _EMPTY_TURNS: Final = 3
 """Turns in which nothing is begun after one in which something was: asyncio takes gRPC's events at the end of the first, so that what waits
 for them runs in the second, where calls are accepted, after what is called here; uvloop is a turn earlier."""
-_MESSAGE_SECONDS: Final = 0.001
-"""How long a critical call that was accepted is waited for: gRPC's thread brings its message, which was asked for as it was accepted."""
+_HOLD_SECONDS: Final = 0.001
+"""What all of that may take, turns that are long by something else as well; so long a critical call that was accepted is waited for, whose
+message was asked for then and is brought by gRPC's thread."""
 _VAIN_SECONDS: Final = 0.1
 """For how long none is waited for after one that did not come: callers who send no message hold up a hundredth of the others' time."""
 
@@ -272,16 +273,18 @@ class CallQueue:
         """Whether nothing may begin in this turn, because something that matters more may be on its way."""
         if self._queues[Criticality.CRITICAL]:
             return False
-        if self._postponed < _EMPTY_TURNS:
-            self._postponed += 1
+        if not self._postponed:
             self._held_since = now
-            return True
-        if not self._coming or now < self._trusts_at:
+        elif now - self._held_since >= _HOLD_SECONDS or (self._postponed >= _EMPTY_TURNS and not self._awaits(now)):
+            if self._awaits(now):
+                self._trusts_at = now + _VAIN_SECONDS
+            self._coming = 0  # their callers have gone, or send no message
             return False
-        if now - self._held_since < _MESSAGE_SECONDS:
-            return True
-        self._coming, self._trusts_at = 0, now + _VAIN_SECONDS  # their callers have gone, or send no message
-        return False
+        self._postponed += 1
+        return True
+
+    def _awaits(self, now: float) -> bool:
+        return self._coming > 0 and now >= self._trusts_at
 
     def _begin(self) -> bool:
         """Begins what may begin in this turn; whether the next turn is of use."""
