@@ -136,9 +136,9 @@ _SOON: Final = {
     "part-goes-on": (12, 0.03),
     "dropping-an-occurrence": (3, 0.03),
     "in-haste": (4, 0.03),
-    "without-fence": (14, 0.03),
+    "without-fence": (22, 0.04),
     "without-uniqueness": (25, 0.04),
-    "believing-anybody": (5, 0.03),
+    "believing-anybody": (2, 0.04),
     "blaming-bystanders": (5, 0.03),
 }
 _CALM: Final = {
