@@ -65,6 +65,7 @@ async def furnished(
 
 
 @pytest.mark.chaos
+@pytest.mark.thorough
 @pytest.mark.e2e
 @pytest.mark.timeout(1200 if FULL else 600)
 async def test_killing_what_knows_credentials_revives_none_and_loses_none(tmp_path: Path, record_property: Note) -> None:

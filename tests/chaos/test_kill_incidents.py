@@ -17,7 +17,7 @@ from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.smtp import SmtpSink
 from tocsin.testing.stack import RunningStack
 
-pytestmark = [pytest.mark.chaos, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 600)]
+pytestmark = [pytest.mark.chaos, pytest.mark.thorough, pytest.mark.e2e, pytest.mark.timeout(900 if FULL else 600)]
 
 INCIDENTS, SECONDS, WAIT = (500, 100.0, 8.0) if FULL else (45, 10.0, 3.0)
 """Incidents; for how long they are opened; and seconds between two steps."""
@@ -137,7 +137,6 @@ async def test_killing_each_service_loses_no_step_doubles_none_and_takes_none_af
             await proved(IncidentLoad(client, sink=smtp_sink), SERVICES, kill, record_property)
 
 
-@pytest.mark.thorough
 async def test_killing_replicas_and_their_postgresql_loses_no_step_and_takes_none_after_an_answer(
     pair: tuple[RunningStack, RunningStack], own_postgres_server: PostgresServer, smtp_sink: SmtpSink, record_property: Note
 ) -> None:

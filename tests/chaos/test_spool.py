@@ -13,7 +13,7 @@ import pytest
 from tocsin.testing.stack import RunningStack
 from tocsin.testing.waiting import eventually
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.thorough]
 
 EVENTS = 60
 
