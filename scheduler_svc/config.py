@@ -1,8 +1,9 @@
 """Settings of the scheduler."""
 
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tocsin.config import ServiceSettings, StoreSettings
 
@@ -49,6 +50,10 @@ class SchedulerSettings(StoreSettings, ServiceSettings):
         ge=0,
         description="How long finished firings are kept; 0 keeps them for ever. PostgreSQL removes them by whole months.",
     )
+    archive_dir: Path | None = Field(
+        None,
+        description="Folder to which finished firings move, as Parquet files, instead of being removed; without one they are removed.",
+    )
     incident_retention_days: float = Field(
         90.0,
         ge=0,
@@ -70,3 +75,10 @@ class SchedulerSettings(StoreSettings, ServiceSettings):
         description="Payloads that one integration may send a second, after ten times as many at once; one costs more for each 64 KiB.",
     )
     cleanup_interval_seconds: float = Field(60.0, ge=1, description="Interval of the housekeeping rounds.")
+
+    @model_validator(mode="after")
+    def _archives_something(self) -> Self:
+        if self.archive_dir is not None and not self.ledger_retention_days:
+            msg = f"{self.setting_name('archive_dir')} has no effect while {self.setting_name('ledger_retention_days')} is 0"
+            raise ValueError(msg)
+        return self

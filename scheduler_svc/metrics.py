@@ -93,6 +93,10 @@ class SchedulerMetrics:
         self._alarms = Gauge(
             "tocsin_scheduler_alarms", "Stored alarms by state, counted once per cleanup interval.", ("state",), registry=registry
         )
+        self._archived = Counter("tocsin_scheduler_archived_firings", "Firings that left the ledger for the archive.", registry=registry)
+        self._archive_failing = Gauge(
+            "tocsin_scheduler_archive_failing", "1 while finished firings cannot be archived, and so stay in the ledger.", registry=registry
+        )
         self._registry = registry
         self.incidents = IncidentMetrics(registry)
 
@@ -127,6 +131,14 @@ class SchedulerMetrics:
     def incidents_counted(self, incidents: Mapping[str, int]) -> None:
         """Shows the number of open incidents by severity."""
         self.incidents.counted(incidents)
+
+    def archived(self, firings: int) -> None:
+        """Counts what left the ledger for a file."""
+        self._archived.inc(firings)
+
+    def archive_failing(self, failing: bool) -> None:
+        """Shows whether archiving fails."""
+        self._archive_failing.set(int(failing))
 
     def outcomes(self) -> Mapping[Outcome, int]:
         """Reads the counter of outcomes."""

@@ -13,8 +13,10 @@ class HousekeepingStore(Protocol):
         """Prepares the ledger for this month and those to come; without it nothing fails, but old firings are forgotten slowly."""
         ...
 
-    async def forget_months(self, *, before: Micros) -> Micros:
+    async def forget_months(self, *, before: Micros, emptied: bool = False) -> Micros:
         """Removes whole months of the ledger that are over before an instant and in which everything is finished, at once.
+
+        With ``emptied`` only those in which nothing is left.
 
         Returns:
             The instant before which what is left of the ledger is to be forgotten in steps: the rest waits until its month is over.

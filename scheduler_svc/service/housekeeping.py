@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from scheduler_svc.ports import CountSink, HousekeepingStore
+from scheduler_svc.service.archiving import Archiver
 from tocsin.background import Background
 from tocsin.clock import DAY, Clock
 from tocsin.errors import Aborted, TocsinError, Unavailable
@@ -41,17 +42,27 @@ class HousekeepingOptions:
 class Housekeeper:
     """Runs the rounds; a component."""
 
-    def __init__(self, *, store: HousekeepingStore, sink: CountSink, clock: Clock, options: HousekeepingOptions) -> None:
+    def __init__(
+        self, *, store: HousekeepingStore, sink: CountSink, clock: Clock, options: HousekeepingOptions, archiver: Archiver | None = None
+    ) -> None:
+        """Does nothing yet; ``archiver`` moves finished firings out of the ledger that otherwise would be removed."""
         self._store = store
         self._sink = sink
         self._clock = clock
         self._options = options
         self._loops = Background(clock)
         self._count_again = float("-inf")
+        self._archiver = archiver
 
     async def start(self) -> None:
-        """Puts the order of changes right, then begins."""
+        """Puts the order of changes right, then begins.
+
+        Raises:
+            ArchiveNotPossible: what writes the archive is not installed.
+        """
         if not self._loops.running:
+            if self._archiver is not None:
+                self._archiver.require()
             await self._store.settle()
             await self._unless_busy(self._make_room)
             self._loops.periodic("housekeeping", self._options.interval_seconds, self.round, vital=False)
@@ -120,6 +131,10 @@ class Housekeeper:
     async def _forget_ledger(self) -> None:
         """Whole months at once; in steps what is left over of them. What is kept for less than a month does not wait for the end of one."""
         before = self._before(self._options.ledger_days)
+        if self._archiver is not None:
+            await self._archiver.round(before=before)
+            await self._store.forget_months(before=before, emptied=True)
+            return
         left = await self._store.forget_months(before=before)
         await self._steps(self._store.forget_firings, before if self._options.ledger_days < _MONTH_DAYS else left)
 

@@ -117,10 +117,10 @@ class SqlHousekeepingStore:
         if await self._in_partitions():
             await make_ahead(self._database, now=now)
 
-    async def forget_months(self, *, before: Micros) -> Micros:
+    async def forget_months(self, *, before: Micros, emptied: bool = False) -> Micros:
         if not await self._in_partitions():
             return before
-        await drop_before(self._database, before=before)
+        await drop_before(self._database, before=before, emptied=emptied)
         return month_of(before).first
 
     async def forget_pings(self, *, before: Micros, most: int) -> int:

@@ -34,6 +34,8 @@ _ALONE: Final = "SELECT pg_try_advisory_xact_lock(hashtextextended(current_schem
 _PARTITIONED: Final = "SELECT relkind = 'p' FROM pg_class WHERE oid = 'firings'::regclass"
 _MAKE_ROW: Final = "INSERT INTO counters (name, value) VALUES ('partitions', 0) ON CONFLICT DO NOTHING"
 _ALONE_BY_ROW: Final = "SELECT true FROM counters WHERE name = 'partitions' FOR UPDATE SKIP LOCKED"
+_UNFINISHED: Final = f"state IN {UNFINISHED}"
+_ANY: Final = "true"
 _LIMITS: Final = ("SET LOCAL lock_timeout = '300ms'", "SET LOCAL statement_timeout = '5s'")
 
 
@@ -90,15 +92,18 @@ async def _make(connection: AsyncConnection, month: Month) -> None:
     )
 
 
-async def drop_before(database: Database, *, before: Micros) -> int:
-    """Drops the partitions whose last due time is before an instant and in which everything is finished; how many."""
+async def drop_before(database: Database, *, before: Micros, emptied: bool = False) -> int:
+    """Drops the partitions whose last due time is before an instant and in which everything is finished; how many.
+
+    With ``emptied`` those alone in which nothing is left: what was finished is taken out by somebody else.
+    """
     async with database.read() as connection:
         old = [month for month in map(_month, await _partitions(connection)) if month is not None and month.end <= before]
     if old:
         await _prepare(database)
     dropped = 0
     for month in old:
-        if await _empty(database, month):
+        if await _empty(database, month, _ANY if emptied else _UNFINISHED):
             async with database.transaction() as connection:
                 if await _alone(database, connection):
                     await connection.exec_driver_sql(f"DROP TABLE IF EXISTS {month.partition}")
@@ -106,15 +111,15 @@ async def drop_before(database: Database, *, before: Micros) -> int:
     return dropped
 
 
-async def _empty(database: Database, month: Month) -> bool:
-    """Empties the partition; whether it is empty now."""
+async def _empty(database: Database, month: Month, kept: str) -> bool:
+    """Empties the partition, unless it has a row that is to be kept; whether it is empty now."""
     async with database.transaction() as connection:
         if not await _alone(database, connection) or month.partition not in await _partitions(connection):
             return False
         # A replay of a dead firing would make it unfinished; nobody can do that between the look and the end.
         await connection.exec_driver_sql(f"LOCK TABLE ONLY {month.partition} IN ACCESS EXCLUSIVE MODE")
-        unfinished = await connection.exec_driver_sql(f"SELECT 1 FROM {month.partition} WHERE state IN {UNFINISHED} LIMIT 1")
-        if unfinished.first() is not None:
+        found = await connection.exec_driver_sql(f"SELECT 1 FROM {month.partition} WHERE {kept} LIMIT 1")
+        if found.first() is not None:
             return False
         await connection.exec_driver_sql(f"TRUNCATE ONLY {month.partition}")
     return True

@@ -301,6 +301,15 @@ firing_changes = Table(
 )
 Index("ix_firing_changes_changed_at", firing_changes.c.changed_at)
 
+archive_parts = Table(
+    "archive_parts",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("day", Text, nullable=False, comment="Of the due times in it (UTC), YYYY-MM-DD."),
+    Column("committed", Boolean, nullable=False, comment="Its firings have left the ledger; before, it is a draft."),
+)
+
 shards = Table(
     "shards",
     metadata,

@@ -56,11 +56,11 @@ from scheduler_svc.store import (
     SqlShardStore,
     SqlSignalStore,
     SqlTemplateUses,
-    tenant_rows,
 )
 from scheduler_svc.tracing import FiringTraces, TracedObserver
 from scheduler_svc.triggers import EventAnswer, Measured, PingAnswer, Pinged, Published, ReadingAnswer
 from scheduler_svc.wiring.answers import Answers
+from scheduler_svc.wiring.archiving import archiver, purger
 from scheduler_svc.wiring.ledger import ledger_handlers
 from scheduler_svc.wiring.liveness import liveness
 from scheduler_svc.wiring.options import dispatch_options, engine_options, housekeeping_options
@@ -173,7 +173,13 @@ class _TimeEngine:
         )
         self.replanner = Replanner(store=storage.replans, shards=self.ownership, schedules=self.engine, clock=clock)
         self.keeper = self._keeper(settings, clock, storage)
-        self.housekeeper = Housekeeper(store=storage.housekeeping, sink=self.metrics, clock=clock, options=housekeeping_options(settings))
+        self.housekeeper = Housekeeper(
+            store=storage.housekeeping,
+            sink=self.metrics,
+            clock=clock,
+            options=housekeeping_options(settings),
+            archiver=archiver(node, settings, storage.database, self.ownership, self.metrics, clock),
+        )
         self.redis_memory = RedisMemory(redis=storage.redis, clock=clock)
         self._watch()
 
@@ -296,7 +302,7 @@ class _UseCases:
         stops = (engine.engine, engine.dispatcher, self.answers.escalator)
         suspensions = suspending(node, storage.database, hints, clock, stops)
         own = (self.policies, creates, enqueues, *intake, self.refresher)
-        ends = (storage.bounds.storage, node.purger(tenant_rows(storage.database)))
+        ends = (storage.bounds.storage, purger(node, settings, storage.database, clock))
         waits = (suspensions, storage.bounds.waiting(engine.ownership, hints), *ends)
         self.parts: Sequence[Component] = (*own, *self.answers.parts, *waits)
         """What knows policies, what commits together what came together, what keeps copies of calendars fresh, and what stops tenants."""

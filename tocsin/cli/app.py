@@ -74,6 +74,7 @@ _GROUPS: Final[Mapping[str, tuple[str, str]]] = {
     "identity-provider": (_USE, "tocsin.cli.identity_providers:make_identity_provider"),
     "tenant": (_USE, "tocsin.cli.tenants:make_tenant"),
     "audit-log": (_USE, "tocsin.cli.audit_log:make_audit_log"),
+    "archive": (_RUN, "tocsin.cli.archive:make_archive"),
     "pii": (_USE, "tocsin.cli.pii:make_pii"),
     "context": (_USE, "tocsin.cli.login:make_context"),
 }
