@@ -1,6 +1,8 @@
 """How urgent a firing is, and every job and message that comes of it. Pure."""
 
+from collections.abc import Mapping
 from enum import IntEnum
+from typing import Final
 
 
 class Priority(IntEnum):
@@ -9,3 +11,11 @@ class Priority(IntEnum):
     CRITICAL = 1
     NORMAL = 2
     BULK = 3
+
+
+_KNOWN: Final[Mapping[int, Priority]] = {int(priority): priority for priority in Priority}
+
+
+def nearest(stored: int) -> Priority:
+    """The priority of a stored number; NORMAL for one that no version knows: what is waiting by it is let go, and holds up nobody."""
+    return _KNOWN.get(stored, Priority.NORMAL)

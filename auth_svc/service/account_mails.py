@@ -174,7 +174,12 @@ class AccountMailSender:
             now = self._clock.now()
             mails = await self._store.take_account_mails(now=now, until=now + _CLAIM, limit=_BATCH)
             for mail, attempts in mails:
-                await self._send(mail, attempts)
+                try:
+                    await self._send(mail, attempts)
+                except TocsinError:
+                    raise
+                except Exception as error:  # noqa: BLE001  it costs this mail alone, which is tried again when its claim ends
+                    _log.error("account mail not sent", kind=mail.kind.value, mail=mail.id, exc_info=error)
             report_progress()
             if len(mails) < _BATCH:
                 return

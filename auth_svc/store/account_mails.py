@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import RowMapping, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,7 +14,7 @@ from auth_svc.store.rows import Queries
 from auth_svc.store.tables import account_mails
 from tocsin.clock import to_micros
 from tocsin.database import storable
-from tocsin.stored import instant
+from tocsin.stored import NOT_READABLE, instant
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -51,7 +52,7 @@ class AccountMailQueries(Queries):
         for row in sorted(rows, key=lambda row: row["id"]):
             try:
                 mails.append((_mail_of(row), row["attempts"]))
-            except ValueError as error:
+            except NOT_READABLE as error:
                 _log.error("account mail unreadable", mail=row["id"], error=str(error))
                 await self.finish_account_mail(row["id"], now=now)
         return mails
@@ -107,7 +108,7 @@ def _mail_of(row: RowMapping) -> AccountMail:
     Raises:
         ValueError: it is of a kind that this version does not know, or holds something else.
     """
-    variables: Any = json.loads(row["variables"])
+    variables: Any = msgspec.json.decode(row["variables"])
     if not isinstance(variables, dict):
         msg = "its variables are no object"
         raise ValueError(msg)

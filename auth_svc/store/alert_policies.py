@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,6 +29,7 @@ from auth_svc.store.tables import users
 from tocsin.alerts import Alert, AlertKind, Severity
 from tocsin.clock import to_micros
 from tocsin.database import insert_ignore, upsert
+from tocsin.stored import NOT_READABLE
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -49,8 +51,8 @@ class AlertPolicyQueries(Queries):
         if row is None:
             return None
         try:
-            return _policy(json.loads(row["recipients"]), json.loads(row["deliveries"]), row["digest_hour"])
-        except (ValueError, TypeError, AttributeError) as error:  # then owners are told, as without one
+            return _policy(msgspec.json.decode(row["recipients"]), msgspec.json.decode(row["deliveries"]), row["digest_hour"])
+        except NOT_READABLE as error:  # then owners are told, as without one
             _log.error("alert policy unreadable", tenant=tenant, error=str(error))
             return None
 

@@ -4,11 +4,12 @@ import json
 from datetime import timedelta
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import RowMapping
 
 from auth_svc.domain import GroupRole, IdentityProvider
 from tocsin.clock import to_micros
-from tocsin.stored import instant
+from tocsin.stored import NOT_READABLE, instant
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -45,7 +46,7 @@ def readable_provider(row: RowMapping) -> IdentityProvider | None:
     """The provider of a row; one that cannot be read signs nobody in, and costs itself alone."""
     try:
         return _provider_of(row)
-    except (ValueError, TypeError, OverflowError) as error:
+    except NOT_READABLE as error:
         _log.error("identity provider unreadable", provider=row["id"], error=type(error).__name__)
         return None
 
@@ -56,7 +57,7 @@ def _texts(column: str) -> tuple[str, ...]:
     Raises:
         ValueError, TypeError: it holds something else.
     """
-    found: object = json.loads(column)
+    found: object = msgspec.json.decode(column)
     if not isinstance(found, list) or not all(isinstance(each, str) for each in found):  # pyright: ignore[reportUnknownVariableType]
         raise TypeError
     return tuple(found)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
@@ -72,7 +73,7 @@ def _provider_of(row: RowMapping) -> IdentityProvider:
         sealed_secret=row["client_secret"],
         scopes=_texts(row["scopes"]),
         groups_claim=_texts(row["groups_claim"]),
-        rules=tuple(GroupRole(str(group), str(role)) for group, role in json.loads(row["role_rules"])),
+        rules=tuple(GroupRole(str(group), str(role)) for group, role in msgspec.json.decode(row["role_rules"])),
         default_role=row["default_role"],
         allowed_domains=_texts(row["allowed_domains"]),
         create_users=bool(row["create_users"]),

@@ -12,6 +12,7 @@ from typing import Annotated, Final
 import msgspec
 
 from mailer_svc.domain.weeks import DAY_MINUTES, WeeklyWindow
+from tocsin.stored import NOT_READABLE
 
 MAX_LAYERS: Final = 20
 MAX_PARTICIPANTS: Final = 100
@@ -239,7 +240,7 @@ def plan_name(document: str) -> str:
     """The display name of a stored document; empty where nobody can read it."""
     try:
         return decoded_plan(document).display_name
-    except msgspec.DecodeError:
+    except NOT_READABLE:
         return ""
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import grpc
-from google.protobuf.json_format import MessageToDict, ParseDict
+import msgspec
+from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 
 from mailer_svc.domain import NO_ALERT, Content, DeliveryCount, Notification, NotificationState, Priority, TemplateUse
 from mailer_svc.handlers.deliver import alert_of
@@ -20,7 +21,7 @@ from tocsin.api.scheduler.v1 import alarm_pb2
 from tocsin.listing import Condition, FilterField, FilterKind, parse_filter
 from tocsin.mesh.context import principal
 from tocsin.pages import Listing, list_page
-from tocsin.stored import int32
+from tocsin.stored import NOT_READABLE, int32
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -135,10 +136,10 @@ def notification_message(counted: CountedNotification) -> pb.Notification:
 
 def _show_metadata(message: pb.Notification, text: str) -> None:
     try:
-        found: object = json.loads(text or "null")
+        found: object = msgspec.json.decode(text or "null")
         if isinstance(found, dict):
             ParseDict(cast("dict[str, object]", found), message.metadata)
-    except ValueError:  # a row that nobody can read shows what else it has
+    except (ParseError, *NOT_READABLE):  # a row that nobody can read shows what else it has
         message.ClearField("metadata")
 
 

@@ -24,7 +24,7 @@ from mailer_svc.domain.personal_rules import PersonalRules, PersonalStep
 from mailer_svc.handlers.deliveries import resource, timestamp
 from mailer_svc.service import AddressDraft, RecipientDraft
 from tocsin.api.mailer.v1 import category_service_pb2, group_service_pb2, recipient_service_pb2, suppression_service_pb2
-from tocsin.stored import clamped, int32
+from tocsin.stored import NOT_READABLE, clamped, int32
 
 _KINDS: Final = {"recipients": MemberKind.RECIPIENT, "groups": MemberKind.GROUP, "rotations": MemberKind.ROTATION}
 _NAMES: Final = {kind: name for name, kind in _KINDS.items()}
@@ -95,7 +95,7 @@ def _stored_attributes(text: str) -> Struct:
     found = Struct()
     try:
         json_format.Parse(text, found)
-    except json_format.ParseError:  # what an odd row holds costs itself, not the page
+    except (json_format.ParseError, *NOT_READABLE):  # what an odd row holds costs itself, not the page
         return Struct()
     return found
 

@@ -59,3 +59,7 @@ class Digests(Protocol):
         Where the ``ruling`` suppresses it, its messages become SUPPRESSED, and there is none. None: somebody else closed it.
         """
         ...
+
+    async def put_off(self, digest: Digest, *, until: int) -> None:
+        """Lets a digest that is open be due later; messages may join it until then."""
+        ...

@@ -34,6 +34,7 @@ _SLOW_TENANTS: Final = 4
 _LEASE: Final = 60 * SECOND
 _TURN: Final = 20  # parts: a claim is asked for anew after so many
 _POLL_SECONDS: Final = 1.0
+_SPOILED_SECONDS: Final = 60.0  # until what cannot be expanded is tried again
 
 
 class _SlowPart(NamedTuple):
@@ -96,6 +97,7 @@ class Fanout:
         self._wakes = {priority: Wake(clock) for priority in Priority}
         self._announced = 0
         self._slow: set[str] = set()
+        self._suspects = dict.fromkeys(Priority, 0)
         self._workers = Background(clock)
 
     def wake(self) -> None:
@@ -127,18 +129,36 @@ class Fanout:
     async def expand_some(self, priority: Priority) -> bool:
         """Makes parts of what is due at a priority until all is made, something else is due, or the turn is over. False: nothing is due."""
         announced = self._announced
+        limit = 1 if self._suspects[priority] else _NOTIFICATIONS
         claimed, unreadable = await self._queue.claim_due(
-            owner=self._owner, priority=priority, limit=_NOTIFICATIONS, now=self._clock.micros(), lease=_LEASE
+            owner=self._owner, priority=priority, limit=limit, now=self._clock.micros(), lease=_LEASE
         )
+        self._suspects[priority] = max(0, self._suspects[priority] - 1) if claimed else 0
         try:
             slow = await self._expand(claimed, announced)
         except AWAY:
             # The database may be back before the claims end.
             await self._release([item.id for item in claimed], seconds=_POLL_SECONDS)
             raise
+        except Exception as error:
+            if not claimed:
+                raise
+            await self._spoiled(priority, claimed, error)
+            return True
         for each in slow:
             await self._slowly(each)
         return bool(claimed) or unreadable > 0
+
+    async def _spoiled(self, priority: Priority, claimed: Sequence[Notification], error: Exception) -> None:
+        """Has each of what was claimed claimed by itself next, to find out which one cannot be expanded; that one is put off."""
+        if len(claimed) == 1:
+            (item,) = claimed
+            _log.error("notification cannot be expanded", notification=item.id, tenant=item.tenant, exc_info=error)
+            await self._release([item.id], seconds=_SPOILED_SECONDS)
+            return
+        _log.warning("notifications cannot be expanded together, taken one by one", notifications=len(claimed), exc_info=error)
+        self._suspects[priority] = len(claimed)
+        await self._release([item.id for item in claimed], seconds=0.0)
 
     async def _expand(self, claimed: Sequence[Notification], announced: int) -> list[_SlowPart]:
         """Makes parts of what was claimed, each while the former is stored, and gives back what is left; returns what takes long."""

@@ -4,7 +4,7 @@ The gates are asked once more then.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -23,11 +23,12 @@ from mailer_svc.domain import (
 )
 from mailer_svc.ports import Digests, HeldDeliveries, HeldDelivery
 from mailer_svc.ports.incidents import IncidentKey, IncidentLookup
+from mailer_svc.service.apart import together_or_apart
 from mailer_svc.service.digest_texts import DigestText, DigestTexts, plain_text
 from mailer_svc.service.gates import GateQuestion, Gates
 from mailer_svc.service.publishing import DeliveryPublisher
 from tocsin.background import Background, report_progress
-from tocsin.clock import Clock
+from tocsin.clock import MINUTE, Clock
 from tocsin.errors import TocsinError
 from tocsin.telemetry import get_logger
 
@@ -36,6 +37,8 @@ _BATCH: Final = 500
 _DIGESTS: Final = 100
 _LEASE_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 1.0
+_SPOILED: Final = 5 * MINUTE
+"""After so long what could not be closed is tried again."""
 _QUIET_OVER: Final = "its quiet time is over"
 _OVER: Final[Mapping[str, str]] = {
     GateReason.PERSONAL_RULE: "its time by the personal rule has come, and nobody has answered",
@@ -85,13 +88,20 @@ class HoldReleaser:
         now = self._clock.micros()
         held, unreadable = await self._held.claim_due(limit=_BATCH, now=now, lease=round(_LEASE_SECONDS * 1e6))
         if held:
-            known = [dataclasses.replace(item, delivery=self._as_kept(item.delivery)) for item in held]
-            answers = await self._gates.ask([_question(item.delivery, self._channels) for item in known])
-            ruled = [(item, _once(item, answer.ruling)) for item, answer in zip(known, answers, strict=True)]
-            released = await self._held.release(await self._still_wanted(ruled), now=self._clock.micros())
-            self._channels.wake({delivery.channel for delivery in released})
-            await self._publisher.accepted(released)
+            await together_or_apart(held, self._release, spoiled=self._spoiled)
         return len(held) + unreadable == _BATCH
+
+    async def _release(self, held: Sequence[HeldDelivery]) -> None:
+        known = [dataclasses.replace(item, delivery=self._as_kept(item.delivery)) for item in held]
+        answers = await self._gates.ask([_question(item.delivery, self._channels) for item in known])
+        ruled = [(item, _once(item, answer.ruling)) for item, answer in zip(known, answers, strict=True)]
+        released = await self._held.release(await self._still_wanted(ruled), now=self._clock.micros())
+        self._channels.wake({delivery.channel for delivery in released})
+        await self._publisher.accepted(released)
+
+    async def _spoiled(self, item: HeldDelivery, error: Exception) -> None:
+        """It stays held until its claim ends."""
+        _log.error("held delivery cannot be released", delivery=item.delivery.id, tenant=item.delivery.tenant, exc_info=error)
 
     def _as_kept(self, delivery: NewDelivery) -> NewDelivery:
         return replace(delivery, kept=self._channels.keeps(delivery.channel))
@@ -149,11 +159,18 @@ class DigestCloser:
     async def close_due(self) -> None:
         """Closes everything whose time has come."""
         while due := await self._digests.due(limit=_DIGESTS, now=self._clock.micros()):
-            answers = await self._gates.ask([self._question(digest) for digest in due])
-            for digest, answer in zip(due, answers, strict=True):
-                text = await self._texts(digest, answer.recipient.locale if answer.recipient else "")
-                await self._close(digest, replace(answer.ruling, digest_window=0), text)
-                report_progress()
+            await together_or_apart(due, self._close_all, spoiled=self._spoiled)
+
+    async def _close_all(self, due: Sequence[Digest]) -> None:
+        answers = await self._gates.ask([self._question(digest) for digest in due])
+        for digest, answer in zip(due, answers, strict=True):
+            text = await self._texts(digest, answer.recipient.locale if answer.recipient else "")
+            await self._close(digest, replace(answer.ruling, digest_window=0), text)
+            report_progress()
+
+    async def _spoiled(self, digest: Digest, error: Exception) -> None:
+        _log.error("digest cannot be closed", digest=digest.id, tenant=digest.tenant, exc_info=error)
+        await self._digests.put_off(digest, until=self._clock.micros() + _SPOILED)
 
     def _question(self, digest: Digest) -> GateQuestion:
         return GateQuestion(

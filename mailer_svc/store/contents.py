@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from mailer_svc.domain import NO_ALERT, Content, MessageAction, MessageAlert
+from tocsin.stored import NOT_READABLE
 
 _ACTIONS = msgspec.json.Decoder(tuple[MessageAction, ...])
 
@@ -57,5 +58,5 @@ def shown_content(row: Any) -> Content:
     """The content of a row, which may have none; without buttons where they cannot be read."""
     try:
         return read_content(row)
-    except msgspec.DecodeError:
+    except NOT_READABLE:
         return Content(row.subject, row.text or "", row.html or "")

@@ -44,6 +44,12 @@ class SqlDigests:
             for row in rows
         ]
 
+    async def put_off(self, digest: Digest, *, until: int) -> None:
+        """Lets a digest that is open be due later; messages may join it until then."""
+        later = update(digests).where(digests.c.id == digest.id, digests.c.closed.is_(None)).values(closes=until)
+        async with self._database.transaction() as connection:
+            await connection.execute(later)
+
     async def close(
         self, digest: Digest, ruling: GateRuling, *, make: Callable[[DigestMembers], NewDelivery], now: int
     ) -> ClosedDigest | None:

@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-import msgspec
 from sqlalchemy import BigInteger, Integer, Row, Select, Text, and_, bindparam, case, func, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,7 +27,7 @@ from mailer_svc.store.people_tables import (
 )
 from mailer_svc.store.tables import deliveries
 from tocsin.database import Database, storable
-from tocsin.stored import known, texts
+from tocsin.stored import NOT_READABLE, known, texts
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -256,7 +255,7 @@ def read_preferences(document: str) -> Preferences:
     """The preferences of a stored document; one that cannot be read says nothing, for an alarm that is not wanted harms less than none."""
     try:
         return decode(document)
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except NOT_READABLE as error:
         _log.warning("stored preferences cannot be read", error=str(error))
         return UNSAID
 
@@ -266,7 +265,7 @@ def read_rules(document: str) -> PersonalRules:
     """The personal rules of a stored document; those of one that cannot be read are none: its recipient is told at once."""
     try:
         return decode_rules(document)
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except NOT_READABLE as error:
         _log.warning("stored personal rules cannot be read", error=str(error))
         return UNRULED
 

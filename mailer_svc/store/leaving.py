@@ -6,6 +6,7 @@ from sqlalchemy import select, update
 from mailer_svc.domain.preferences import UNSAID, PreferenceChoice, decode, encode
 from mailer_svc.store.people_tables import categories, preferences, recipients
 from tocsin.database import Database, insert_ignore
+from tocsin.stored import NOT_READABLE
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -43,7 +44,7 @@ def _without(document: str, category: str) -> str:
     """The document in which the category is off; what was chosen for it by channel goes, for it would win."""
     try:
         found = decode(document)
-    except msgspec.DecodeError as error:
+    except NOT_READABLE as error:
         _log.error("preferences not readable, begun anew", error=str(error))
         found = UNSAID
     off = PreferenceChoice(enabled=False, category=category)

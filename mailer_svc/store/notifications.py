@@ -28,7 +28,7 @@ from mailer_svc.store.bulk import BulkInsert, Rows
 from mailer_svc.store.people_tables import notifications
 from mailer_svc.store.tables import deliveries
 from tocsin.database import Database
-from tocsin.stored import known
+from tocsin.stored import NOT_READABLE, known
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -269,7 +269,7 @@ def _shown(row: Row[Any]) -> Notification:
     """The notification of a row as far as it can be read: what cannot is left out, for a page has others on it."""
     try:
         return _notification(row)
-    except ValueError:
+    except NOT_READABLE:
         return Notification(
             id=row.id,
             tenant=row.tenant,

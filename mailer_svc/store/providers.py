@@ -13,6 +13,7 @@ from mailer_svc.ports.providers import Fingerprint, UnreadableProvider
 from mailer_svc.store.people_tables import providers
 from tocsin.database import Database
 from tocsin.sealing import SealBroken, Sealer
+from tocsin.stored import NOT_READABLE
 
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 _SECRETS = msgspec.json.Decoder(dict[str, str])
@@ -121,7 +122,7 @@ class SqlProviderStore:
         try:
             config = _OBJECT.decode(row.config)
             secrets = _SECRETS.decode(self._sealer.open(row.secrets, owner=_owner(row.tenant, row.id)))
-        except msgspec.DecodeError as error:
+        except NOT_READABLE as error:
             raise SealBroken(f"The provider cannot be read: {error}") from None
         return ProviderRecord(
             id=row.id,

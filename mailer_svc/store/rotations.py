@@ -22,7 +22,7 @@ from mailer_svc.store.rotation_tables import (
     rotations,
 )
 from tocsin.database import Database, insert_ignore, upsert
-from tocsin.stored import known, texts
+from tocsin.stored import NOT_READABLE, known, texts
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -299,7 +299,7 @@ def read_plan(document: str, rotation: str) -> RotationPlan | None:
         return None
     try:
         return decoded_plan(document)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+    except NOT_READABLE as error:
         _log.warning("stored rotation cannot be read", rotation=rotation, error=str(error))
         return None
 

@@ -13,8 +13,8 @@ from mailer_svc.ports.status_callbacks import StatusCallback
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.people_tables import followers, notifications, status_callbacks
 from mailer_svc.store.tables import deliveries, events
-from tocsin.clock import from_micros
 from tocsin.database import Database, insert_ignore
+from tocsin.stored import NOT_READABLE, instant
 
 _NAME: Final = "status_callbacks"
 _WANTED = notifications.c.status_url != ""
@@ -133,7 +133,7 @@ def _given(text: str) -> object:
     """The caller's metadata; none if they cannot be read."""
     try:
         return msgspec.json.decode(text) if text else {}
-    except msgspec.DecodeError:
+    except NOT_READABLE:
         return {}
 
 
@@ -156,7 +156,7 @@ def _callback(row: Row[Any], now: int) -> dict[str, Any]:
         "code": row.code,
         "metadata": _given(row.given),
     }
-    body = {"type": "delivery.changed", "timestamp": f"{from_micros(row.at):%Y-%m-%dT%H:%M:%S.%fZ}", "data": data}
+    body = {"type": "delivery.changed", "timestamp": f"{instant(row.at):%Y-%m-%dT%H:%M:%S.%fZ}", "data": data}
     identity = hashlib.blake2b(f"{row.delivery}\0{row.change}\0{row.number}".encode(), digest_size=16).hexdigest()
     return {
         "id": f"msg_{identity}",

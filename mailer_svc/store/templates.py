@@ -15,7 +15,7 @@ from mailer_svc.store.people_tables import template_parts
 from mailer_svc.store.tables import template_versions, templates
 from tocsin.database import Database, insert_ignore
 from tocsin.errors import AlreadyExists
-from tocsin.stored import texts
+from tocsin.stored import NOT_READABLE, texts
 
 _DECLARED = msgspec.json.Decoder(tuple[DeclaredVariable, ...])
 _SAME = (templates.c.tenant == template_versions.c.tenant) & (templates.c.code == template_versions.c.code)
@@ -193,7 +193,7 @@ def _template(row: Row[Any], parts: Iterable[Row[Any]]) -> Template:
 def _part(uid: str, row: Row[Any], declared: tuple[DeclaredVariable, ...]) -> TemplatePart:
     try:
         actions = read_actions(row.actions)
-    except msgspec.DecodeError:  # the text is worth more than its buttons
+    except NOT_READABLE:  # the text is worth more than its buttons
         actions = ()
     return TemplatePart(
         uid=part_uid(uid, row.channel, row.locale),
@@ -208,5 +208,5 @@ def _part(uid: str, row: Row[Any], declared: tuple[DeclaredVariable, ...]) -> Te
 def _declared(stored: str) -> tuple[DeclaredVariable, ...]:
     try:
         return _DECLARED.decode(stored)
-    except msgspec.DecodeError:  # then those that the text uses
+    except NOT_READABLE:  # then those that the text uses
         return ()

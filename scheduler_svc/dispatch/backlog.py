@@ -17,6 +17,7 @@ from scheduler_svc.domain import SERIAL, Priority, QueuedFiring
 from scheduler_svc.engine.timeline import TimeIndex
 from scheduler_svc.ports import Ledger, Shards
 from tocsin.clock import SECOND, Clock
+from tocsin.priority import nearest
 from tocsin.recurrence import Micros
 
 _PAGE: Final = 5000
@@ -191,7 +192,7 @@ class Backlog:
             self._later_index.insert(queued.id, queued.ready)
         else:
             self.chains.leave(queued)
-            self._overflows[queued.priority].add(queued.ready)
+            self._overflows[nearest(queued.priority)].add(queued.ready)
 
     def put_back(self, queued: QueuedFiring) -> None:
         """A firing that was out is ready again, before all others of its tenant."""

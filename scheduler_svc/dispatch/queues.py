@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from scheduler_svc.domain import Priority, QueuedFiring
+from tocsin.priority import nearest
 
 _QUANTUM: Final = 8
 _BYTES_PER_UNIT: Final = 4096
@@ -123,7 +124,7 @@ class PriorityQueues:
 
     def admits(self, queued: QueuedFiring) -> bool:
         """Whether there is room for it. A queue filled by one tenant still has some for the others, up to twice its limit."""
-        queue = self._queues[queued.priority]
+        queue = self._queues[nearest(queued.priority)]
         return queue.size < self.limit or (
             queue.size < 2 * self.limit and queue.size_of(queued.tenant) < max(1, self.limit // _SMALL_SHARE)
         )
@@ -132,13 +133,13 @@ class PriorityQueues:
         """Adds a firing at the end of its tenant's queue, or at the front; one that waits already stays where it is."""
         if queued.id not in self._waiting:
             self._waiting[queued.id] = queued
-            self._queues[queued.priority].add(queued, first=first)
+            self._queues[nearest(queued.priority)].add(queued, first=first)
 
     def discard(self, firing: str) -> QueuedFiring | None:
         """Takes a queued out of turn; None when it does not wait here."""
         queued = self._waiting.pop(firing, None)
         if queued is not None:
-            self._queues[queued.priority].forget(queued)
+            self._queues[nearest(queued.priority)].forget(queued)
         return queued
 
     def take(self, most: int, *, reserve: int = 0) -> list[QueuedFiring]:

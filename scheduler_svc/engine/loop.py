@@ -21,6 +21,7 @@ from scheduler_svc.triggers import Outage
 from tocsin.background import Background, Wake, report_progress, report_stall
 from tocsin.clock import SECOND, Clock
 from tocsin.errors import Aborted, Unavailable
+from tocsin.priority import nearest
 from tocsin.recurrence import END_OF_TIME, Micros, TooCostly, compiled
 from tocsin.telemetry import get_logger
 
@@ -165,7 +166,7 @@ class Engine:
         return pending.due <= self._clock.micros() + self._options.near or self._loader.passed(pending)
 
     def _insert(self, pending: Pending) -> None:
-        queue = pending.priority - 1
+        queue = nearest(pending.priority) - 1
         self.timeline.insert(pending.id, pending.due, queue, pending.tenant)
         for shift in self._shifts:
             if queue in shift.queues and pending.due < shift.sleeping_until:

@@ -17,6 +17,7 @@ from tocsin.background import Background, Wake
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 from tocsin.recurrence import RULES_VERSION
+from tocsin.stored import NOT_READABLE
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -126,9 +127,10 @@ class Replanner:
 
 
 def _asked(alarm: ReplanCandidate, question: Callable[[], _Answer], *, otherwise: _Answer) -> _Answer:
-    """The answer of the rule; ``otherwise`` when there is none, because a zone is gone or the rule costs too much: others must not wait."""
+    """The answer of the rule; ``otherwise`` where it has none (its zone is gone, it is too costly, unreadable): others must not wait."""
     try:
         return question()
-    except TocsinError as error:
-        _log.warning("alarm cannot be replanned", alarm=alarm.id, error=error.message)
+    except (TocsinError, *NOT_READABLE) as error:
+        reason = error.message if isinstance(error, TocsinError) else f"its trigger cannot be read: {type(error).__name__}"
+        _log.warning("alarm cannot be replanned", alarm=alarm.id, error=reason)
         return otherwise

@@ -8,7 +8,6 @@ as much as the last one that was walked.
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -18,6 +17,10 @@ from scheduler_svc.service.cooperative import CooperativeYield
 from tocsin.clock import MINUTE, SECOND, Clock
 from tocsin.errors import InvalidInput
 from tocsin.recurrence import END_OF_TIME, Every, Micros, Rule, TooCostly, Trigger, anchor_of, compiled, rule_of, spent
+from tocsin.stored import NOT_READABLE
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 DAY: Final = 1440
 """Minutes of a day."""
@@ -147,10 +150,14 @@ class Forecasts:
         checkpoint, after = CooperativeYield(self._clock), ""
         while groups := await self._store.groups(tenant, after=after, until=load.end, most=_PAGE):
             for group in groups:
-                with suppress(TooCostly):  # it fires once more, if at all, and is paused then
+                try:
                     for at, fires in fires_of(group, load.base, load.end):
                         load.add(at, fires * group.alarms)
                         await checkpoint()
+                except TooCostly:
+                    pass  # it fires once more, if at all, and is paused then
+                except (InvalidInput, *NOT_READABLE) as error:  # its zone is gone, or nobody can say when it fires
+                    _log.warning("alarms left out of the forecast", tenant=tenant, alarm=group.last, error=type(error).__name__)
                 await checkpoint()
             after = max(group.last for group in groups)
             if sum(group.alarms for group in groups) < _PAGE:

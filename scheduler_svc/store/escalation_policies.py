@@ -21,6 +21,7 @@ from scheduler_svc.ports.incidents import Handed
 from scheduler_svc.store.incident_tables import escalation_policies
 from scheduler_svc.store.sql import Statement, both, is_sqlite
 from tocsin.database import Database
+from tocsin.stored import NOT_READABLE
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -87,7 +88,7 @@ async def hand_out(connection: AsyncConnection, wanted: Iterable[tuple[str, str]
     for tenant, policy, document in await _PLANS.pairs(connection, policies) if policies else ():
         try:
             plan = decode_plan(document)
-        except (msgspec.MsgspecError, ValueError) as error:
+        except NOT_READABLE as error:
             _log.error("a stored escalation policy cannot be read", tenant=tenant, policy=policy, exc_info=error)
             continue
         turns = await _HOLD_TURNS.rows(connection, tenant, policy) if plan.round_robin else [(0,)]
@@ -160,7 +161,7 @@ def _policy(row: Row[Any]) -> EscalationPolicy:
     """The policy in a row; one that nobody can read has no steps."""
     try:
         plan = decode_plan(row.plan)
-    except (msgspec.MsgspecError, ValueError):
+    except NOT_READABLE:
         plan = NO_PLAN
     return EscalationPolicy(
         id=row.id,

@@ -29,6 +29,7 @@ from scheduler_svc.store.changes import note
 from scheduler_svc.store.mapping import present, still_running
 from scheduler_svc.store.sql import CHANGE, Fields, Statement, array, is_sqlite, plan_anew
 from scheduler_svc.store.tables import ACTIVE, RUNNING_ALONE
+from tocsin.priority import Priority, nearest
 from tocsin.recurrence import Micros, Overlapping, spent
 
 _FIELDS: Final = (
@@ -56,9 +57,13 @@ _INTO: Final = (
     "INSERT INTO firings (id, tenant, alarm, slot, shard, origin, priority, due_at, fired_at, outcome, reason, state, ready_at, "
     "completed_at, kind, action, retry, traceparent, flags, change_no)"
 )
+_PRIORITY: Final = (
+    f"CASE WHEN {{a}}.priority BETWEEN {min(Priority):d} AND {max(Priority):d} THEN {{a}}.priority ELSE {Priority.NORMAL:d} END"
+)
+"""As `tocsin.priority.nearest`: a firing of a priority that no version knows would wait in a queue that nobody reads."""
 _IF_GOING: Final = f"CASE {{going}} WHEN {FiringState.PENDING:d} THEN"
 _VALUES: Final = (
-    f"{{firing}}, {{a}}.tenant, {{a}}.id, '', {{a}}.shard, {Origin.SCHEDULE:d}, {{a}}.priority, {{due}}, {_IF_GOING} {{now}} END, "
+    f"{{firing}}, {{a}}.tenant, {{a}}.id, '', {{a}}.shard, {Origin.SCHEDULE:d}, {_PRIORITY}, {{due}}, {_IF_GOING} {{now}} END, "
     f"{{outcome}}, {{reason}}, {{going}}, {_IF_GOING} {{now}} END, {_IF_GOING} NULL ELSE {{now}} END, {_IF_GOING} {{a}}.kind ELSE '' END, "
     f"{_IF_GOING} {{a}}.action ELSE {{empty}} END, {_IF_GOING} {{a}}.retry ELSE '' END, {{a}}.traceparent, {{flags}}, {{change}}"
 )
@@ -166,7 +171,8 @@ def _due(row: Fields, actions: dict[tuple[str, bytes], Action]) -> Due:
     """The alarm in a row; alarms with equal actions share one."""
     identity, tenant, shard, priority, due, ordinal, skip, trigger, anchor, kind, body, retry, traceparent, version, auto_pause, why = row
     action = actions.get((kind, body)) or actions.setdefault((kind, body), Action(kind, body))
-    return Due(identity, tenant, shard, priority, due, ordinal, skip, trigger, anchor, action, retry, traceparent, version, auto_pause, why)
+    planned = (due, ordinal, skip, trigger, anchor, action, retry, traceparent, version, auto_pause, why)
+    return Due(identity, tenant, shard, nearest(priority), *planned)
 
 
 class Batch:

@@ -11,7 +11,7 @@ from scheduler_svc.domain.incident_words import IncidentSeverity
 from scheduler_svc.store.incident_tables import ALERT_OPEN, incident_alerts
 from scheduler_svc.store.sql import Fields, Statement, insert
 from tocsin.recurrence import Micros
-from tocsin.stored import known
+from tocsin.stored import NOT_READABLE, known
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -112,7 +112,7 @@ def alert_of_row(row: Fields) -> IncidentAlert:
     incident, key, tenant, created, state, severity, count, triggered, resolved, document = row
     try:
         said = _DOCUMENT.decode(document)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except NOT_READABLE as error:
         _log.error("a stored alert cannot be read", tenant=tenant, incident=incident, exc_info=error)
         said = StoredAlertText(key, "")
     return IncidentAlert(

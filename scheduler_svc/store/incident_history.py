@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-import msgspec
 from google.protobuf.message import DecodeError
 from google.protobuf.struct_pb2 import Struct
 
@@ -16,7 +15,7 @@ from scheduler_svc.store.silences import silences_ending
 from scheduler_svc.store.sql import Fields, Statement, both
 from tocsin.database import Database
 from tocsin.recurrence import Micros
-from tocsin.stored import known
+from tocsin.stored import NOT_READABLE, known
 
 _ONE: Final = both("SELECT id, document, events FROM incidents WHERE tenant = $1 AND id = $2")
 _INCIDENTS: Final = both(
@@ -125,7 +124,7 @@ def _incident(row: Fields) -> AuditedIncident:
     identity, document, events = row
     try:
         return AuditedIncident(identity, INCIDENT_DECODER.decode(document), events)
-    except (msgspec.MsgspecError, ValueError):
+    except NOT_READABLE:
         return AuditedIncident(identity, None, events)
 
 

@@ -27,7 +27,7 @@ from scheduler_svc.store.sql import Statement, is_sqlite
 from tocsin.clock import MINUTE
 from tocsin.errors import Aborted
 from tocsin.recurrence import END_OF_TIME, Micros
-from tocsin.stored import known
+from tocsin.stored import NOT_READABLE, known
 
 _LOOK_AGAIN: Final[Micros] = 5 * MINUTE
 """So often an incident that depends on another one is looked at, whether anything has changed or not."""
@@ -316,5 +316,5 @@ def _read_or_none(decoder: "msgspec.json.Decoder[_Document]", document: str) -> 
     """What a document says; None of one that nobody can read: whoever takes its steps tells of it."""
     try:
         return decoder.decode(document)
-    except (msgspec.MsgspecError, ValueError):
+    except NOT_READABLE:
         return None

@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, Final
 
-import msgspec
 from sqlalchemy import ColumnElement, Integer, Row, literal_column, select
 
 from scheduler_svc.domain.alert_groups import IncidentAlert
@@ -19,7 +18,7 @@ from scheduler_svc.store.sql import SETTLED, Fields, Statement
 from scheduler_svc.store.tables import UNFINISHED
 from tocsin.clock import to_micros
 from tocsin.listing import Condition
-from tocsin.stored import known
+from tocsin.stored import NOT_READABLE, known
 
 _OPERATORS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {"=": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
 _COLUMN_OF: Final = {"escalation_policy": "policy", "create_time": "created_at"}
@@ -111,7 +110,7 @@ def _event(row: Fields) -> IncidentEvent:
 def _waits(document: str) -> bool:
     try:
         return INCIDENT_DECODER.decode(document).waiting
-    except (msgspec.MsgspecError, ValueError):
+    except NOT_READABLE:
         return True  # nobody knows that it was answered
 
 
@@ -119,7 +118,7 @@ def _incident(row: Row[Any]) -> Incident:
     """The incident in a row; of one that nobody can read, what its columns say."""
     try:
         return INCIDENT_DECODER.decode(row.document)
-    except (msgspec.MsgspecError, ValueError):
+    except NOT_READABLE:
         return Incident(
             id=row.id,
             tenant=row.tenant,

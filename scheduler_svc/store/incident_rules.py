@@ -30,6 +30,7 @@ from scheduler_svc.store.sql import Statement, is_sqlite
 from tocsin.clock import HOUR
 from tocsin.database import Database
 from tocsin.recurrence import Micros
+from tocsin.stored import NOT_READABLE
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -95,7 +96,7 @@ async def _read(connection: AsyncConnection, tenants: Sequence[str], *, now: Mic
                 routes[tenant].append(_ROUTES.decode(document))
             elif kind == RuleKind.DEPENDENCY:
                 dependencies[tenant].append(_DEPENDENCIES.decode(document))
-        except (msgspec.MsgspecError, ValueError) as error:
+        except NOT_READABLE as error:
             _log.error("a stored rule for incidents cannot be read", tenant=tenant, rule=identity, exc_info=error)
     silences = await read_silences(connection, tenants, now=now - _SET_BACK)
     return {tenant: TenantRules(routes[tenant], dependencies[tenant], silences.get(tenant, ())) for tenant in tenants}
@@ -181,7 +182,7 @@ class SqlIncidentRuleStore(Generic[Rule]):
         """The rule in a row; None of one that nobody can read."""
         try:
             return self._decode(row.document)
-        except (msgspec.MsgspecError, ValueError) as error:
+        except NOT_READABLE as error:
             _log.error("a stored rule for incidents cannot be read", tenant=row.tenant, rule=row.id, exc_info=error)
             return None
 

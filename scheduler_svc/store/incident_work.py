@@ -46,6 +46,7 @@ from scheduler_svc.store.sql import Fields, begin_change
 from scheduler_svc.store.triggered import insert_ad_hoc
 from tocsin.database import storable
 from tocsin.errors import DataLoss, TocsinError
+from tocsin.stored import NOT_READABLE
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -125,7 +126,7 @@ class IncidentWork:
         for identity, tenant, key, events, document in await LOCKED.rows(self._connection, wanted) if wanted else ():
             try:
                 self._keep(INCIDENT_DECODER.decode(document))
-            except (msgspec.MsgspecError, ValueError) as error:
+            except NOT_READABLE as error:
                 _log.error("a stored incident cannot be read", tenant=tenant, incident=identity, exc_info=error)
                 self._damaged[identity] = tenant, key
                 await LET_LIE.run(self._connection, identity)

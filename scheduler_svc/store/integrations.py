@@ -40,7 +40,7 @@ from scheduler_svc.domain.intake.integrations import (
 from scheduler_svc.store.sql import Statement
 from scheduler_svc.store.tables import ID, metadata
 from tocsin.database import ConstraintBroken, Database, storable
-from tocsin.stored import known
+from tocsin.stored import NOT_READABLE, known
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -217,7 +217,7 @@ def _integration(row: Row[Any], *, received: int | None = None) -> Integration:
     mapping, damaged = None, ()
     try:
         mapping = _MAPPINGS.decode(row.mapping) if row.mapping else None
-    except (msgspec.MsgspecError, ValueError) as error:
+    except NOT_READABLE as error:
         _log.error("a stored mapping cannot be read", tenant=row.tenant, integration=row.id, exc_info=error)
         damaged = ("mapping",)
     return Integration(
@@ -269,5 +269,5 @@ def _read(decoder: "msgspec.json.Decoder[Any]", stored: str, otherwise: "Any") -
     """What a stored text says; what is usual if nobody can read it."""
     try:
         return decoder.decode(stored)
-    except (msgspec.MsgspecError, ValueError):
+    except NOT_READABLE:
         return otherwise

@@ -1,6 +1,5 @@
 """Alarms and firings as rows, conditions on them, and the labels of alarms."""
 
-import json
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter, eq, ge, gt, le, lt, ne
@@ -29,7 +28,7 @@ from scheduler_svc.store.tables import RUNNING_ALONE, alarm_labels, alarms, firi
 from tocsin.database import DriverConnection
 from tocsin.listing import Condition
 from tocsin.recurrence import At, Trigger
-from tocsin.stored import known
+from tocsin.stored import NOT_READABLE, known
 
 _ENCODED: Final = ("trigger_rule", "labels", "retry")
 _NAMED: Final = {
@@ -157,7 +156,7 @@ def _read(name: str, decode: Callable[[str], Read], text: str, otherwise: Read, 
 
 
 def _labels_of(text: str) -> Mapping[str, str]:
-    return {str(name): str(value) for name, value in json.loads(text).items()} if text else {}
+    return {str(name): str(value) for name, value in msgspec.json.decode(text).items()} if text else {}
 
 
 _FIRING_COLUMNS: Final = (
@@ -265,8 +264,8 @@ def failed_of(text: str | None) -> dict[str, FailedDelivery]:
     if not text:
         return {}
     try:
-        return {name: FailedDelivery(DeliveryEnd(state), str(reason)) for name, (state, reason) in json.loads(text).items()}
-    except (ValueError, TypeError, AttributeError):  # damaged: the firing is shown without them
+        return {name: FailedDelivery(DeliveryEnd(state), str(reason)) for name, (state, reason) in msgspec.json.decode(text).items()}
+    except NOT_READABLE:  # damaged: the firing is shown without them
         return {}
 
 

@@ -17,6 +17,7 @@ from scheduler_svc.store.sql import Statement, both
 from tocsin.database import Database, storable
 from tocsin.errors import InvalidInput
 from tocsin.recurrence import CalendarText, Micros, decode_calendar, encode_calendar
+from tocsin.stored import NOT_READABLE
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -118,9 +119,9 @@ def _silence(row: Iterable[Any]) -> Silence:
     decoded: tuple[SilenceMatcher, ...] = ()
     says = CalendarText()
     try:
-        says = decode_calendar(json.loads(windows)) if windows else says
+        says = decode_calendar(msgspec.json.decode(windows)) if windows else says
         decoded = _MATCHERS.decode(matchers)
-    except (msgspec.MsgspecError, ValueError, TypeError, LookupError) as error:
+    except NOT_READABLE as error:
         _log.error("a stored silence cannot be read", tenant=tenant, silence=identity, exc_info=error)
     return Silence(
         id=identity,

@@ -19,6 +19,7 @@ from scheduler_svc.store.tables import alarms, signals
 from scheduler_svc.triggers import SignalKind
 from tocsin.database import ConstraintBroken, Database, storable, upsert
 from tocsin.recurrence import Micros
+from tocsin.stored import NOT_READABLE
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -150,7 +151,7 @@ class SqlStatusPageStore:
             return None
         try:
             found = _DECODER.decode(row.document)
-        except (msgspec.MsgspecError, ValueError) as error:
+        except NOT_READABLE as error:
             _log.error("a stored status page cannot be read", tenant=row.tenant, exc_info=error)
             found = _Document()
         return StatusPage(

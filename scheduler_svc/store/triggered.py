@@ -27,7 +27,6 @@ from scheduler_svc.domain import (
     FiringState,
     Origin,
     Outcome,
-    Priority,
     fired_outcome,
     requested_firing_id,
     shard_of,
@@ -41,6 +40,7 @@ from scheduler_svc.store.mapping import INSERT_FIRINGS, firing_row, present, sti
 from scheduler_svc.store.signals import LISTENERS, SET_SIGNAL_STATE, Tally
 from scheduler_svc.store.sql import Fields, Statement, begin_change, both, is_sqlite
 from scheduler_svc.triggers import Published, SignalKind, Status, Subscription, conditions_of, topic_matches
+from tocsin.priority import nearest
 from tocsin.recurrence import Event, Micros, Overlapping, Trigger
 from tocsin.telemetry import get_logger
 
@@ -176,7 +176,7 @@ class TriggeredFirings:
             state=FiringState.PENDING if going else FiringState.CLOSED,
             ready=self._now if going else None,
             completed=None if going else self._now,
-            priority=Priority(alarm.priority),
+            priority=nearest(alarm.priority),
             action=alarm.action if going else Action("", b""),
             retry=alarm.retry if going else "",
             traceparent=traceparent,

@@ -14,6 +14,7 @@ from scheduler_svc.service.audit.parts import AuditFinding
 from tocsin.clock import SECOND
 from tocsin.recurrence import Micros, zone
 from tocsin.recurrence.errors import UnknownZone
+from tocsin.stored import NOT_READABLE
 
 _FACTS: Final = msgspec.json.Decoder(EventFacts)
 
@@ -63,7 +64,7 @@ def facts_of(event: RecordedEvent) -> EventFacts:
         return EventFacts()
     try:
         return _FACTS.decode(event.facts)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except NOT_READABLE as error:
         raise TimelineUnreadable(str(error)) from error
 
 

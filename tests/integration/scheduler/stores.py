@@ -18,6 +18,21 @@ SECOND = 1_000_000
 NOW = 1_767_225_600 * SECOND
 ACTION = Action("task", b"\n\x06noop")
 OWNER = "me"
+SPOILED_RULES = (
+    *('"x"', "null", "7", "{}", "[" * 50_000, '{"tz":"Europe/Paris","x":' + "[" * 50_000),
+    *(
+        '{"tz":"Europe/Paris"}',
+        '{"tz":"Europe/Paris","daily":[1],"recurring":true}',
+        '{"tz":"Europe/Paris","daily":"25:00","recurring":true}',
+    ),
+    *('{"tz":7,"cron":null}', '{"tz":"Europe/Paris","cron":{}}', '{"tz":"Europe/Paris","every":"soon"}', '{"tz":"Europe/Paris","event":7}'),
+    *(
+        '{"tz":"Europe/Paris","threshold":[1]}',
+        '{"tz":"Mars/Olympus","cron":"0 9 * * *"}',
+        '{"tz":"Europe/Paris","cron":"0 9 * * *","dst":7}',
+    ),
+)
+"""Stored triggers that nobody can read: an older version wrote them, or a newer one, or a foreign hand."""
 
 
 class Stores:

@@ -7,9 +7,11 @@ from typing import Literal
 
 import pytest
 from msgspec import structs
+from sqlalchemy import update
 
 from scheduler_svc.domain import Alarm, FiringState, Outcome, Priority
 from scheduler_svc.engine import EngineOptions
+from scheduler_svc.store.tables import alarms
 from tests.integration.scheduler.replica import Processor, Replica, pass_time
 from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm
 from tocsin.recurrence import At, CatchUp, CatchUpMode, Every, Trigger
@@ -346,3 +348,19 @@ async def test_an_alarm_that_no_transaction_takes_holds_up_no_other(stores: Stor
     async with stores.database.transaction() as connection:
         await connection.exec_driver_sql(f"UPDATE alarms SET ordinal = 0 WHERE id = '{bad.id}'")  # noqa: S608  our own
     await pass_time(clock, 65, lambda: _finished(stores, others + 11))
+
+
+async def test_a_priority_that_nobody_knows_holds_no_other(stores: Stores, start: Start, clock: FakeClock) -> None:
+    """An alarm whose row says one is let go as a normal one, whether the loader or a fire brings it."""
+    odd = [-1, 0, 4, 99, 32_767]
+    spoiled = [every(2, NOW + SECOND, count=2, catch_up=CatchUp(mode=CatchUpMode.ALL)) for _ in odd]
+    await stores.add(*spoiled, at(NOW + SECOND))
+    async with stores.database.transaction() as connection:
+        for made, priority in zip(spoiled, odd, strict=True):
+            await connection.execute(update(alarms).where(alarms.c.id == made.id).values(priority=priority))
+    replica = await start()
+    processor = Processor(replica)
+    await pass_time(clock, 4, lambda: len(processor.got) == 2 * len(odd) + 1)
+    await pass_time(clock, 0, lambda: _finished(stores, 2 * len(odd) + 1))
+    assert {row.priority for row in await stores.all_firings()} == {Priority.NORMAL}
+    assert not replica.engine.failing

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select, update
 
 from scheduler_svc.domain import AlarmState
 from scheduler_svc.ports import Group, NewAlarm
 from scheduler_svc.service.forecast import DAY, MINUTE, Forecast, Forecasts, Load, Placing, fires_of
 from scheduler_svc.store import SqlForecastStore
-from tests.integration.scheduler.stores import NOW, SECOND, Stores, alarm
+from scheduler_svc.store.tables import alarms
+from tests.integration.scheduler.stores import NOW, SECOND, SPOILED_RULES, Stores, alarm
 from tests.integration.scheduler.support import Rig, at
 from tests.integration.scheduler.timetable import T1, Timetable
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2, forecast_service_pb2, forecast_service_pb2_grpc
@@ -124,6 +126,19 @@ async def test_many_alarms_are_read_page_by_page(desk: Desk, monkeypatch: pytest
     monkeypatch.setattr("scheduler_svc.service.forecast._PAGE", 7)
     await desk.add(*[Trigger(spec=Daily(time(9, number % 3))) for number in range(28)])
     assert [fires for _, fires in (await desk.ask()).minutes] == [10, 9, 9]
+
+
+async def test_a_rule_that_nobody_can_read_is_left_out(desk: Desk) -> None:
+    """The forecast says what the others do, and places new alarms among them."""
+    await desk.add(*[NINE] * (len(SPOILED_RULES) + 1))
+    async with desk.stores.database.transaction() as connection:
+        ids = list(await connection.scalars(select(alarms.c.id)))
+        for identity, rule in zip(ids, SPOILED_RULES, strict=False):
+            await connection.execute(update(alarms).where(alarms.c.id == identity).values(trigger_rule=rule))
+    desk.forecasts.changed("t1")
+    assert (await desk.ask()).total == 1
+    assert (await desk.ask(start=NOW + 48 * HOUR)).total == 1
+    assert await desk.forecasts.placing("t1") is not None
 
 
 RULES = st.one_of(

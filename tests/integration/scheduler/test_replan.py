@@ -13,7 +13,7 @@ from scheduler_svc.ports import Move, NewAlarm, Pending, Replan, ReplanCandidate
 from scheduler_svc.service.replan import replanned, still_due
 from scheduler_svc.store import SqlReplanStore
 from scheduler_svc.store.tables import alarms, facts, replicas
-from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm
+from tests.integration.scheduler.stores import NOW, OWNER, SECOND, SPOILED_RULES, Stores, alarm
 from tests.integration.scheduler.timetable import Timetable
 from tocsin.recurrence import At, AtLocal, Cron, Daily, Every, Trigger
 from tocsin.testing.clock import FakeClock
@@ -114,6 +114,18 @@ async def test_a_local_time_moves_with_its_zone(world: World) -> None:
     name = await world.add(Trigger(spec=AtLocal("2026-01-01T09:00:00"), time_zone="Europe/Paris"), due=DUE - HOUR)
     assert await world.replanner().round() == 1
     assert await world.due(name) == DUE
+
+
+async def test_an_alarm_that_nobody_can_read_holds_no_other(world: World) -> None:
+    """A newer time-zone database comes to all others; it stays as it is, and the round ends."""
+    spoiled = [await world.add(NINE, due=DUE - HOUR) for _ in SPOILED_RULES]
+    async with world.stores.database.transaction() as connection:
+        for name, rule in zip(spoiled, SPOILED_RULES, strict=True):
+            await connection.execute(update(alarms).where(alarms.c.id == name).values(trigger_rule=rule))
+    moved = await world.add(NINE, due=DUE - HOUR)
+    assert await world.replanner().round() == 1
+    assert await world.due(moved) == DUE
+    assert [await world.due(name) for name in spoiled] == [DUE - HOUR] * len(spoiled)
 
 
 async def test_it_is_done_once(world: World) -> None:

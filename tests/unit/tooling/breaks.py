@@ -177,6 +177,11 @@ TESTS = [
     Break("test_files_are_short", "bench/broken_long.py", add("bench/broken_long.py", "x = 1\n" * 401)),
     Break("test_functions_are_short", "tocsin/broken.py:broken_long", add(BROKEN, f"\n\ndef broken_long() -> None:\n{LOST}")),
     Break("test_modules_are_named_after_things", "gateway/http/utils.py", add("gateway/http/utils.py", '"""Anything."""\n')),
+    Break(
+        "test_whoever_reads_a_stored_document_catches_everything",
+        "mailer_svc/store/rotations.py:read_plan",
+        swap("mailer_svc/store/rotations.py", "except NOT_READABLE as error", "except ValueError as error"),
+    ),
     Break("test_nothing_begins_a_task_elsewhere", BROKEN, add(BROKEN, "\n\ndef begin(loop, work):\n    loop.create_task(work)\n")),
     *(
         Break(
