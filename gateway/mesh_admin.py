@@ -19,6 +19,8 @@ from tocsin.mesh.mesh_service import MeshServicer
 _INTERVAL_SECONDS: Final = 1
 _LOOK_SECONDS: Final = 0.1
 """How often the connections to processes are looked at between two pictures; nothing is sent for it."""
+_POLICY_SECONDS: Final = 8.0
+"""A process compiles thousands of rules for hundreds of methods before it says what changed; how it is, it says at once."""
 _GATEWAY: Final = "gateway"
 
 Stub: TypeAlias = Any
@@ -158,7 +160,7 @@ class MeshAdmin:
         """What policies say, process by process."""
         asked, found = pb.GetPolicyRequest(method=request.method), admin.MeshPolicy()
         processes = await self._processes(self._services)
-        calls = (self._stub(process).GetPolicy(asked, timeout=self._timeout) for process in processes)
+        calls = (self._stub(process).GetPolicy(asked, timeout=_POLICY_SECONDS) for process in processes)
         for process, answer in zip(processes, await asyncio.gather(*calls, return_exceptions=True), strict=True):
             shown = found.processes.add(service=process.service, address=process.address)
             if isinstance(answer, TocsinError):
@@ -178,10 +180,10 @@ class MeshAdmin:
         trial = pb.SetPolicyRequest()
         trial.CopyFrom(asked)
         trial.dry_run = True
-        await self._own.SetPolicy(trial, timeout=self._timeout)
+        await self._own.SetPolicy(trial, timeout=_POLICY_SECONDS)
 
         async def order(stub: Stub) -> Iterable[str]:
-            return (await stub.SetPolicy(asked, timeout=self._timeout)).changes
+            return (await stub.SetPolicy(asked, timeout=_POLICY_SECONDS)).changes
 
         return await self._everywhere(order)
 
@@ -190,7 +192,7 @@ class MeshAdmin:
 
         async def order(stub: Stub) -> Iterable[str]:
             asked = pb.ResetPolicyRequest(method=request.method, caller=request.caller, name=request.name)
-            return (await stub.ResetPolicy(asked, timeout=self._timeout)).methods
+            return (await stub.ResetPolicy(asked, timeout=_POLICY_SECONDS)).methods
 
         return await self._everywhere(order)
 

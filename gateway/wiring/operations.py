@@ -65,6 +65,7 @@ def _own_status(settings: GatewaySettings, clock: Clock, runtime: Runtime) -> Me
         tap=Tap(clock),
         expiry=runtime.mesh.certificate_expiry,
         policies=runtime.mesh.policies,
+        endpoints=runtime.mesh.called_endpoints,
     )
 
 

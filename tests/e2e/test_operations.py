@@ -14,7 +14,7 @@ import pytest
 from tests.collector import CLIENT, CONSUMER, PRODUCER, SERVER, Collector, Seen, listening
 from tocsin.telemetry import new_traceparent, trace_id_of
 from tocsin.testing.smtp import SmtpSink
-from tocsin.testing.stack import RunningStack
+from tocsin.testing.stack import RunningStack, free_port_base
 from tocsin.testing.waiting import eventually
 
 pytestmark = pytest.mark.e2e
@@ -23,6 +23,7 @@ SERVICES = {"gateway", "auth_svc", "scheduler_svc", "processor_svc", "mailer_svc
 LIST = "scheduler_svc/tocsin.api.scheduler.v1.AlarmService/ListAlarms"
 MAIL = ("store email", "send smtp")
 METHOD = "/tocsin.api.scheduler.v1.AlarmService/ListAlarms"
+TEMPLATES = "/tocsin.api.mailer.v1.TemplateService/"
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def mail_port() -> Generator[int]:
 
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory: pytest.TempPathFactory, collector: Collector, mail_port: int) -> Generator[RunningStack]:
-    """A stack whose scheduler takes faults, and nobody else, and whose every trace is recorded."""
+    """A stack whose scheduler takes faults, whose mailer and processor have a version, and whose every trace is recorded."""
     env = {
         "TOCSIN_SCHEDULER_FAULTS_ENABLED": "true",
         "TOCSIN_OTLP_ENDPOINT": collector.endpoint,
@@ -57,7 +58,10 @@ def faulty(tmp_path_factory: pytest.TempPathFactory, collector: Collector, mail_
         "TOCSIN_MAILER_SMTP_PORT": str(mail_port),
         "TOCSIN_MAILER_SMTP_TLS": "none",
     }
-    with RunningStack(state=tmp_path_factory.mktemp("faulty") / "state", env=env) as running:
+    base = free_port_base()
+    env["TOCSIN_MAILER_TARGET"] = f"ipv4:127.0.0.1:{base + 14};zone=here;version=1"  # where `tocsin up` puts it
+    env["TOCSIN_PROCESSOR_TARGET"] = f"ipv4:127.0.0.1:{base + 13};version=2"
+    with RunningStack(state=tmp_path_factory.mktemp("faulty") / "state", env=env, port_base=base) as running:
         yield running
 
 
@@ -134,14 +138,17 @@ def test_orders_that_cannot_be_followed_say_why(operator: httpx2.Client, path: s
     assert reason in answer.text
 
 
-def test_the_command_shows_processes_breakers_and_methods(faulty: RunningStack) -> None:
+def test_the_command_shows_processes_breakers_and_methods(faulty: RunningStack, operator: httpx2.Client) -> None:
     """One picture, as a table."""
+    assert operator.get("/v1/templates").status_code == 200
     shown = faulty.command("mesh", "--once").stdout
     assert all(service in shown for service in SERVICES)
     assert "circuit breaker" in shown
     assert "ListAlarms" in shown
     edges = json.loads(faulty.command("mesh", "graph", "--seconds", "1", "--format", "json").stdout)["edges"]
     assert {"gateway", "scheduler_svc"} <= {edge["caller"] for edge in edges} | {edge["called"] for edge in edges}
+    (mailer,) = [edge["endpoints"] for edge in edges if (edge["caller"], edge["called"]) == ("gateway", "mailer_svc")]
+    assert [(each["zone"], each["version"], each["state"]) for each in mailer] == [("here", "1", "READY")]
     methods = json.loads(faulty.command("mesh", "top", "--seconds", "1", "--once", "--json").stdout)["methods"]
     assert {"service", "method", "callsPerSecond", "errorPercent", "p50Seconds", "p99Seconds", "inFlight"} == methods[0].keys()
     shown = faulty.command("mesh", "check").stdout
@@ -162,6 +169,67 @@ def test_a_timeout_is_changed_while_the_services_run(faulty: RunningStack, opera
     order(operator, "DELETE", "/v1/mesh/faults?service=scheduler")
     answer = operator.post("/v1/mesh/policy:set", json={"rule": {"method": METHOD, "policy": {"scope": "a:read"}}})
     assert (answer.status_code, "rule.policy.scope" in answer.text) == (400, True)
+
+
+def copies(stack: RunningStack) -> float:
+    """How many copies of calls that the gateway made were answered."""
+    text = httpx2.get(stack.info["services"]["gateway"]["metrics"], trust_env=False).text
+    return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith('tocsin_client_mirrored_total{code="OK"'))
+
+
+def test_a_split_and_a_mirror_are_given_seen_and_taken_back(faulty: RunningStack, operator: httpx2.Client) -> None:
+    """By the command line, in every process: what it would do, what it did, what `diff` and `get` say, and nothing of it after `reset`."""
+    split = ("mesh", "policy", "split", "canary", TEMPLATES, "--to", "1=40")
+    tried = faulty.command(*split, "--dry-run").stdout
+    assert tried.count("canary") == len(SERVICES)
+    assert "SPLIT" not in faulty.command("mesh", "policy", "diff").stdout
+    assert faulty.command(*split, "--for", "10m").stdout.count("canary") == len(SERVICES)
+    given = faulty.command("mesh", "policy", "mirror", "shadow", TEMPLATES, "--to", "1", "--percent", "100", "--for", "10m").stdout
+    assert given.count("shadow") == len(SERVICES)
+    for words in (("diff",), ("get", f"{TEMPLATES}ListTemplates")):
+        shown = faulty.command("mesh", "policy", *words).stdout
+        assert shown.count("SPLIT canary 1=40% (order") == shown.count("MIRROR shadow 100% to 1 (order") == len(SERVICES)
+    assert "(order, about" not in faulty.command("mesh", "policy", "get", METHOD).stdout, "neither is about another service"
+    before = copies(faulty)
+
+    def copied() -> bool:
+        assert operator.get("/v1/templates").status_code == 200
+        return copies(faulty) > before
+
+    asyncio.run(eventually(copied, what="a copy of a read"))
+    faulty.command("mesh", "policy", "reset", "--name", "canary")
+    left = faulty.command("mesh", "policy", "diff", "--json").stdout
+    assert ("canary" in left, "shadow" in left) == (False, True)
+    faulty.command("mesh", "policy", "reset")
+    assert faulty.command("mesh", "policy", "diff").stdout.count(": as the contract says") == len(SERVICES)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("split", "a", TEMPLATES, "--to", "3=5"), 1, "no target of this process has the version '3'; there are 1, 2"),
+        (("split", "a", TEMPLATES, "--to", "1=60", "--to", "2=50"), 1, "they are 110 % together"),
+        (("split", "a", TEMPLATES, "--to", "1=nan"), 2, "is not VERSION=PERCENT"),
+        (("split", "a", "/no.such.v1.Service/", "--to", "1=5"), 1, "/no.such.v1.Service/"),
+        (("mirror", "a", f"{TEMPLATES}CreateTemplate", "--to", "1", "--percent", "5"), 1, "NO_SIDE_EFFECTS"),
+    ],
+    ids=[
+        "no version",
+        "too much together",
+        "no number",
+        "no service",
+        "no read",
+    ],
+)
+def test_splits_and_mirrors_that_make_no_sense_are_refused(
+    faulty: RunningStack, operator: httpx2.Client, words: tuple[str, ...], code: int, said: str
+) -> None:
+    """With the field and the reason; no process keeps anything of them."""
+    done = faulty.command("mesh", "policy", *words, check=False)
+    told = " ".join((done.stdout + done.stderr).replace("│", " ").split())
+    assert (done.returncode, said in told) == (code, True), told
+    processes = operator.get("/v1/mesh/policy").json()["processes"]
+    assert [each["policy"].get(name) for each in processes for name in ("orders", "named")] == [None] * 2 * len(SERVICES)
 
 
 def traced(collector: Collector, traceparent: str, *names: str) -> list[Seen]:

@@ -1,7 +1,7 @@
 """`tocsin mesh graph`: who calls whom, from live traffic."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -27,6 +27,27 @@ class GraphFormat(StrEnum):
 
 
 @dataclass(slots=True)
+class CalledAddress:
+    """One endpoint of a called service.
+
+    Attributes:
+        zone: as the target says.
+        version: likewise.
+        states: of the connections of all callers, each once.
+        calls: attempts in the time that was watched.
+        errors: those that failed.
+        last: when the last one began; empty before the first.
+    """
+
+    zone: str = ""
+    version: str = ""
+    states: set[str] = field(default_factory=set[str])
+    calls: int = 0
+    errors: int = 0
+    last: str = ""
+
+
+@dataclass(slots=True)
 class TrafficEdge:
     """What one service called of another.
 
@@ -37,6 +58,7 @@ class TrafficEdge:
         errors: those that ended with a code other than OK.
         buckets: attempts by how long they took.
         open: a circuit breaker between the two is open.
+        endpoints: of the called one, as its caller sees them, by address.
     """
 
     caller: str
@@ -45,6 +67,7 @@ class TrafficEdge:
     errors: int = 0
     buckets: list[int] = field(default_factory=list[int])
     open: bool = False
+    endpoints: dict[str, CalledAddress] = field(default_factory=dict[str, CalledAddress])
 
 
 def graph(
@@ -66,7 +89,8 @@ def graph(
         write_line(as_dot(rows))
     else:
         for row in rows:
-            write_line(_line(row))
+            for line in lines_of(row):
+                write_line(line)
         if not rows:
             write_line("no service called another")
 
@@ -86,6 +110,7 @@ def rows_of(before: _Picture, now: _Picture) -> list[dict[str, Any]]:
             "errorPercent": round(100 * edge.errors / edge.calls, 2) if edge.calls else 0.0,
             "p99Seconds": _quantile(edge.buckets, bounds),
             "circuitOpen": edge.open,
+            "endpoints": [_endpoint(address, edge.endpoints[address], seconds) for address in sorted(edge.endpoints)],
         }
         for edge in sorted(_edges(before, now), key=lambda edge: (edge.caller, edge.called))
     ]
@@ -105,7 +130,41 @@ def _edges(before: _Picture, now: _Picture) -> list[TrafficEdge]:
             edge = found.get((status["service"], breaker.get("target", "")))
             if edge is not None and breaker.get("state") == "OPEN":
                 edge.open = True
+    _add_endpoints(found, before, now)
     return list(found.values())
+
+
+def _add_endpoints(edges: Mapping[tuple[str, str], TrafficEdge], before: _Picture, now: _Picture) -> None:
+    known = {
+        (status.get("incarnation", ""), one["target"], one.get("address", "")): one
+        for status in _statuses(before)
+        for one in status.get("endpoints", ())
+    }
+    for status in _statuses(now):
+        for one in status.get("endpoints", ()):
+            edge = edges.get((status["service"], one["target"]))
+            if edge is None:
+                continue
+            address = one.get("address", "")
+            old = known.get((status.get("incarnation", ""), one["target"], address), {})
+            shown = edge.endpoints.setdefault(address, CalledAddress())
+            shown.zone, shown.version = one.get("zone", ""), one.get("version", "")
+            shown.states |= {one["state"]} if one.get("state") else set[str]()
+            shown.calls += int(one.get("calls", 0)) - int(old.get("calls", 0))
+            shown.errors += int(one.get("errors", 0)) - int(old.get("errors", 0))
+            shown.last = max(shown.last, one.get("lastCallTime", ""))
+
+
+def _endpoint(address: str, called: CalledAddress, seconds: float) -> dict[str, Any]:
+    return {
+        "address": address,
+        "zone": called.zone,
+        "version": called.version,
+        "state": "/".join(sorted(called.states)),
+        "callsPerSecond": round(called.calls / seconds, 2) if seconds > 0 else 0.0,
+        "errorPercent": round(100 * called.errors / called.calls, 2) if called.calls else 0.0,
+        "lastCallTime": called.last,
+    }
 
 
 def _counts(picture: _Picture) -> _Counts:
@@ -136,6 +195,21 @@ def _quantile(buckets: Sequence[int], bounds: Sequence[float]) -> float | None:
     return None
 
 
+def lines_of(row: Mapping[str, Any]) -> Iterator[str]:
+    """The edge as text, and its endpoints where there are several, or the target says something of them."""
+    yield _line(row)
+    for one in _told(row):
+        where = one["address"] or "whichever"
+        labels = "".join(f"  {name} {one[name]}" for name in ("zone", "version") if one[name])
+        rates = f"{one['callsPerSecond']:>9g}/s  {one['errorPercent']:>6g} % errors"
+        yield f"  {where:<30} {rates}  {one['state'] or 'not connected'}{labels}"
+
+
+def _told(row: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    endpoints: Sequence[Mapping[str, Any]] = row["endpoints"]
+    return endpoints if len(endpoints) > 1 or any(one["zone"] or one["version"] for one in endpoints) else ()
+
+
 def _line(row: Mapping[str, Any]) -> str:
     p99 = f"p99 {row['p99Seconds'] * 1000:g} ms" if row["p99Seconds"] is not None else "p99 -"
     circuit = "  CIRCUIT OPEN" if row["circuitOpen"] else ""
@@ -147,7 +221,15 @@ def as_dot(rows: Sequence[Mapping[str, Any]]) -> str:
     """The edges in the language of Graphviz."""
     edges = [
         f"  {json.dumps(row['caller'])} -> {json.dumps(row['called'])} "
-        f'[label="{row["callsPerSecond"]:g}/s, {row["errorPercent"]:g} % errors"{", color=red" if row["circuitOpen"] else ""}];'
+        f"[label={json.dumps(_label(row))}{', color=red' if row['circuitOpen'] else ''}];"
         for row in rows
     ]
     return "\n".join(["digraph mesh {", "  rankdir=LR;", *edges, "}"])
+
+
+def _label(row: Mapping[str, Any]) -> str:
+    lines = [f"{row['callsPerSecond']:g}/s, {row['errorPercent']:g} % errors"]
+    for one in _told(row):
+        labels = "".join(f", {name} {one[name]}" for name in ("zone", "version") if one[name])
+        lines.append(f"{one['address'] or 'whichever'}{labels}: {one['callsPerSecond']:g}/s")
+    return "\n".join(lines)

@@ -1,9 +1,10 @@
 """MeshService: what every service tells about itself, and the operator's orders that it takes."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from tocsin.api.mesh.v1 import mesh_service_pb2_grpc as pb_grpc
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 from tocsin.mesh.breaker import BreakerRegistry, BreakerSnapshot, CircuitState
+from tocsin.mesh.client.endpoint_view import EndpointView
 from tocsin.mesh.faults import Fault, Faults
 from tocsin.mesh.health import Health, HealthMonitor
 from tocsin.mesh.live_policy import LivePolicies
@@ -69,12 +71,14 @@ class MeshServicer(pb_grpc.MeshServiceServicer):
         expiry: Callable[[], datetime | None] | None,
         policies: LivePolicies,
         stored: Callable[[], Mapping[str, int]] = dict,
+        endpoints: Callable[[], Iterable[EndpointView]] = tuple,
     ) -> None:
         self._clock = clock
         self._tap = tap
         self._expiry = expiry
         self._policies = policies
         self._stored = stored
+        self._endpoints = endpoints
         self._faults = faults
         self._durations = durations
         self._start = start
@@ -96,7 +100,23 @@ class MeshServicer(pb_grpc.MeshServiceServicer):
         if self._expiry is not None and (expires := self._expiry()) is not None:
             status.certificate_expire_time.FromDatetime(expires)
         status.policy_digest = self._policies.digest
+        status.endpoints.extend(map(self._endpoint, self._endpoints()))
         return status
+
+    def _endpoint(self, view: EndpointView) -> pb.CalledEndpoint:
+        shown = pb.CalledEndpoint(
+            target=view.service,
+            address=view.address,
+            zone=view.labels.zone,
+            version=view.labels.version,
+            state=view.state,
+            calls=view.tally.started,
+            errors=view.tally.failed,
+        )
+        if view.tally.last is not None:
+            ago = asyncio.get_running_loop().time() - view.tally.last
+            shown.last_call_time.FromDatetime(self._clock.now() - timedelta(seconds=ago))
+        return shown
 
     async def TapCalls(self, request: pb.TapCallsRequest, context: Context) -> AsyncGenerator[pb.TapCallsResponse]:  # noqa: N802 - likewise
         """The calls that this process serves, as they end."""

@@ -1314,6 +1314,28 @@ class CallFilter(Model):
     """Name of the code that they ended with, such as "OK" or "NOT_FOUND"; "ERROR" for every one but OK."""
 
 
+class CalledEndpoint(Model):
+    """One endpoint of a service, as a process that calls it sees it."""
+
+    __slots__ = ()
+    target: str = _v.field("target", _v.TEXT, default="")
+    """The called service."""
+    address: str = _v.field("address", _v.TEXT, default="")
+    """Its address; empty for calls that gRPC sent to whichever endpoint it had."""
+    zone: str = _v.field("zone", _v.TEXT, default="")
+    """Zone that the target says; empty without one."""
+    version: str = _v.field("version", _v.TEXT, default="")
+    """Version that the target says; empty without one."""
+    state: str = _v.field("state", _v.TEXT, default="")
+    """State of the connection: "READY", "IDLE", "CONNECTING", "TRANSIENT_FAILURE", "SHUTDOWN"; empty before it was wanted."""
+    calls: int = _v.field("calls", _v.INTEGER, default=0)
+    """Attempts of calls and streams that were begun there since the start."""
+    errors: int = _v.field("errors", _v.INTEGER, default=0)
+    """Those of them that failed."""
+    last_call_time: datetime | None = _v.field("lastCallTime", _v.TIME, default=None)
+    """When the last of them began; unset before the first."""
+
+
 class CalledName(Model):
     """What somebody is called."""
 
@@ -4722,6 +4744,8 @@ class Status(Model):
     """When its certificate expires; unset when it has none."""
     policy_digest: str = _v.field("policyDigest", _v.TEXT, default="")
     """Digest of the policies that are in force in this process. Replicas of one service have the same."""
+    endpoints: Sequence[CalledEndpoint] = _v.field("endpoints", _v.many(_v.message("CalledEndpoint")), default=())
+    """Endpoints of the services that it has called, in the mesh and outside of it."""
 
 
 class StatusPage(Model):

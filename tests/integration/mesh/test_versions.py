@@ -13,6 +13,7 @@ from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
 from tocsin.api.mesh.v1 import rules_pb2
 from tocsin.errors import InvalidInput, Unavailable
 from tocsin.mesh.client import Mesh
+from tocsin.mesh.client.endpoint_view import EndpointView
 from tocsin.mesh.context import acting_as
 from tocsin.mesh.policy_errors import RuleInvalid
 from tocsin.mesh.policy_view import order_of, reset_of
@@ -46,6 +47,11 @@ class Canary:
     def order(self, percent: float) -> None:
         """What `tocsin mesh policy split` does in each process."""
         order_of(self.mesh.policies, pb.SetPolicyRequest(split=split(percent)))
+
+    def endpoint(self, version: str) -> EndpointView:
+        """What an operator sees of its one replica."""
+        (found,) = [each for each in self.mesh.called_endpoints() if each.labels.version == version]
+        return found
 
     def counted(self, version: str, code: str = "OK") -> float:
         """Attempts that have ended so."""
@@ -83,12 +89,14 @@ async def test_orders_steer_calls_and_streams_while_they_run(canary: Canary) -> 
     await warm(stub, canary)
     for percent, version, echo in ((100, "2", canary.new), (0, "1", canary.old)):
         canary.order(percent)
-        calls, counted = echo.calls, canary.counted(version)
+        calls, counted, begun = echo.calls, canary.counted(version), canary.endpoint(version).tally.started
         for _ in range(CALLS):
             await stub.Greet(Note())
             assert [note.number async for note in stub.Watch(Note(number=3))] == [0, 1, 2]
             assert (await stub.Collect(iter([Note(number=1), Note(number=2)]))).number == 3
         assert canary.counted(version) == counted + 3 * CALLS, version
+        shown = canary.endpoint(version)
+        assert (shown.tally.started, shown.tally.failed, shown.state) == (begun + 3 * CALLS, 0, "READY")
         assert echo.calls == calls + 2 * CALLS, "Collect counts nothing there"
     assert reset_of(canary.mesh.policies, pb.ResetPolicyRequest(name="canary")) == ["canary"]
     old, new = canary.old.calls, canary.new.calls
@@ -112,8 +120,8 @@ async def test_a_canary_that_fails_is_not_noticed_where_calls_may_be_made_again(
     canary.new.unary = fail
     for _ in range(4 * CALLS):
         await stub.Greet(Note())
-    assert canary.counted("2", "UNAVAILABLE") > 0
-    assert canary.counted("1", "UNAVAILABLE") == 0
+    assert canary.counted("2", "UNAVAILABLE") == canary.endpoint("2").tally.failed > 0
+    assert canary.counted("1", "UNAVAILABLE") == canary.endpoint("1").tally.failed == 0
 
 
 async def test_copies_of_reads_are_never_noticed(canary: Canary) -> None:

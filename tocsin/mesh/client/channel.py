@@ -11,6 +11,7 @@ import grpc
 from tocsin.mesh.client.balancing import EndpointLoad
 from tocsin.mesh.client.calls import StreamStream, StreamUnary, UnaryStream, UnaryUnary
 from tocsin.mesh.client.direct_call import direct
+from tocsin.mesh.client.endpoint_view import CallTally
 from tocsin.mesh.client.method import Method, Pick, Picker, Target, Wire
 from tocsin.mesh.client.mirror import Mirror, Ways
 from tocsin.mesh.client.preference import Preference
@@ -97,6 +98,12 @@ class MeshChannel(grpc.aio.Channel):
     def target(self) -> str:
         """The service, or "service@endpoint"."""
         return self._target.label
+
+    @property
+    def seen(self) -> tuple[str, CallTally]:
+        """The state of its connection, empty before one was wanted, and what was called there. Connects nothing."""
+        wires = [wire for use, wire in self._wires.items() if use is not _Use.CONTROL] or [*self._wires.values()]
+        return (next(iter(wires)).get_state().name if wires else ""), self._target.tally
 
     def unary_unary(self, method: str, request_serializer: Any = None, response_deserializer: Any = None, *_: Any, **__: Any) -> Any:
         """A `UnaryUnary`; without serializers it carries bytes. The same arguments give the same object."""

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import grpc
@@ -13,6 +13,7 @@ from tocsin.clock import Clock
 from tocsin.errors import ConfigError, Unavailable
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client.channel import MeshChannel
+from tocsin.mesh.client.endpoint_view import EndpointView, endpoint_views
 from tocsin.mesh.client.endpoints import ServiceEndpoints
 from tocsin.mesh.client.foreign import ForeignService, Presence, TlsFiles, presence
 from tocsin.mesh.client.method import Target
@@ -300,6 +301,13 @@ class Mesh:
             return grpc.aio.insecure_channel(address, options=options, interceptors=self._interceptors)
         credentials = self._keyring.valid().channel_credentials()
         return grpc.aio.secure_channel(address, credentials, options=options, interceptors=self._interceptors)
+
+    def called_endpoints(self) -> Iterator[EndpointView]:
+        """The endpoints of the services that were called; resolves and connects nothing."""
+        for service in sorted({service for service, _ in self._channels}):
+            known = self._known_endpoints(service)
+            ways = {endpoint: channel.seen for (name, endpoint), channel in self._channels.items() if name == service}
+            yield from endpoint_views(service, ways, known=known.labels, labels=known.labels)
 
     async def endpoints(self, service: str) -> list[str]:
         """The address of every replica of ``service``, in order.

@@ -6,7 +6,7 @@ Order: deadline, identity, retry with budget, breaker, attempt span, wire. The m
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
 import grpc
@@ -19,6 +19,7 @@ from tocsin.mesh import status
 from tocsin.mesh.breaker import Breaker, BreakerRegistry, CallOutcome, CircuitState, Permit
 from tocsin.mesh.client.balancing import EndpointLoad
 from tocsin.mesh.client.direct_call import NO_SIZES, Sizes
+from tocsin.mesh.client.endpoint_view import CallTally
 from tocsin.mesh.client.foreign import ForeignService
 from tocsin.mesh.client.hedge import Hedger
 from tocsin.mesh.client.recovery import Recovery
@@ -56,6 +57,7 @@ class Target:
         budget: bounds the retries.
         subset: counts the attempts by what the target says of the replica; None where it says nothing.
         foreign: how it is called when it is outside of the mesh; None when it is in it.
+        tally: what is called there, but for MeshService.
     """
 
     service: str
@@ -69,6 +71,7 @@ class Target:
     throttle: Throttle
     subset: SubsetAttempts | None = None
     foreign: ForeignService | None = None
+    tally: CallTally = field(default_factory=CallTally)
 
 
 class Method:
@@ -221,6 +224,7 @@ class Method:
         if self.load is not None:
             self.load.started()
         self._durations.started += 1
+        self._target.tally.begun(asyncio.get_running_loop().time())
         return permit
 
     @property
@@ -270,6 +274,8 @@ class Method:
         """
         read = status.from_rpc if self._target.foreign is None else status.from_foreign
         found = read(error, target=self._target.service)
+        if permit is not None:
+            self._target.tally.failed += 1
         lost = status.is_lost(error)
         now, policy = asyncio.get_running_loop().time(), self.policy
         counts = not lost or self._recovery.lost(now - seconds, now)

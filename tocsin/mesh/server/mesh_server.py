@@ -129,6 +129,7 @@ class MeshServer:
             tap=parts.tap,
             expiry=None if self._keyring is None else self._keyring.expiry,
             policies=self._policies,
+            endpoints=mesh.called_endpoints if mesh else tuple,
         )
         served = _registered([*handlers, (mesh_service_pb2_grpc.add_MeshServiceServicer_to_server, servicer)])
         self._handlers = compile_handlers(served, methods=known, parts=parts)
@@ -138,10 +139,9 @@ class MeshServer:
         self._grace = min(settings.grace_seconds, _longest_call(known[path] for path in self._handlers))
         self._on_drain: list[OnDrain] = []
         self._server: AcceptingServer | None = None
-        self._unknown = 0
+        self._unknown = self._port = 0
         parts.metrics.count_unknown(lambda: self._unknown + (self._server.unknown if self._server else 0))
         self._health_servicer: HealthServicer | None = None
-        self._port = 0
 
     def _adopt(self) -> None:
         for each in self._chains:

@@ -753,6 +753,7 @@ class Status(_message.Message):
     TIME_FIELD_NUMBER: _builtins.int
     CERTIFICATE_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     POLICY_DIGEST_FIELD_NUMBER: _builtins.int
+    ENDPOINTS_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     """Service name, such as "scheduler_svc"."""
     incarnation: _builtins.str
@@ -795,6 +796,10 @@ class Status(_message.Message):
     def certificate_expire_time(self) -> _timestamp_pb2.Timestamp:
         """When its certificate expires; unset when it has none."""
 
+    @_builtins.property
+    def endpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___CalledEndpoint]:
+        """Endpoints of the services that it has called, in the mesh and outside of it."""
+
     def __init__(
         self,
         *,
@@ -811,14 +816,67 @@ class Status(_message.Message):
         time: _timestamp_pb2.Timestamp | None = ...,
         certificate_expire_time: _timestamp_pb2.Timestamp | None = ...,
         policy_digest: _builtins.str = ...,
+        endpoints: _abc.Iterable[Global___CalledEndpoint] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["certificate_expire_time", b"certificate_expire_time", "start_time", b"start_time", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket_bounds", b"bucket_bounds", "certificate_expire_time", b"certificate_expire_time", "circuit_breakers", b"circuit_breakers", "dependencies", b"dependencies", "faults", b"faults", "health", b"health", "incarnation", b"incarnation", "methods", b"methods", "policy_digest", b"policy_digest", "service", b"service", "start_time", b"start_time", "time", b"time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket_bounds", b"bucket_bounds", "certificate_expire_time", b"certificate_expire_time", "circuit_breakers", b"circuit_breakers", "dependencies", b"dependencies", "endpoints", b"endpoints", "faults", b"faults", "health", b"health", "incarnation", b"incarnation", "methods", b"methods", "policy_digest", b"policy_digest", "service", b"service", "start_time", b"start_time", "time", b"time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Status: _TypeAlias = Status  # noqa: Y015
+
+@_typing.final
+class CalledEndpoint(_message.Message):
+    """One endpoint of a service, as a process that calls it sees it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    ZONE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    ERRORS_FIELD_NUMBER: _builtins.int
+    LAST_CALL_TIME_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """The called service."""
+    address: _builtins.str
+    """Its address; empty for calls that gRPC sent to whichever endpoint it had."""
+    zone: _builtins.str
+    """Zone that the target says; empty without one."""
+    version: _builtins.str
+    """Version that the target says; empty without one."""
+    state: _builtins.str
+    """State of the connection: "READY", "IDLE", "CONNECTING", "TRANSIENT_FAILURE", "SHUTDOWN"; empty before it was wanted."""
+    calls: _builtins.int
+    """Attempts of calls and streams that were begun there since the start."""
+    errors: _builtins.int
+    """Those of them that failed."""
+    @_builtins.property
+    def last_call_time(self) -> _timestamp_pb2.Timestamp:
+        """When the last of them began; unset before the first."""
+
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+        address: _builtins.str = ...,
+        zone: _builtins.str = ...,
+        version: _builtins.str = ...,
+        state: _builtins.str = ...,
+        calls: _builtins.int = ...,
+        errors: _builtins.int = ...,
+        last_call_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_call_time", b"last_call_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "calls", b"calls", "errors", b"errors", "last_call_time", b"last_call_time", "state", b"state", "target", b"target", "version", b"version", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CalledEndpoint: _TypeAlias = CalledEndpoint  # noqa: Y015
 
 @_typing.final
 class Dependency(_message.Message):
