@@ -18,7 +18,7 @@ BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --ve
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 WORKERS ?= $(JOBS)
 
-.PHONY: help setup gen fmt lint types arch test thorough check up night bench peers chaos brokers browser operate pod corpus foreign hostile side-by-side portable simulate drill upgrade sizing rolling lock clean contract console console-check deps spell lock-check links metrics manifests workflows deploy-check console-pictures lighthouse docs dist release-check mesh-check sbom
+.PHONY: help setup gen fmt lint types arch test thorough check up night bench peers chaos brokers browser operate pod corpus foreign hostile side-by-side rollback portable simulate drill upgrade sizing rolling lock clean contract console console-check deps spell lock-check links metrics manifests workflows deploy-check console-pictures lighthouse docs dist release-check mesh-check sbom
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -252,8 +252,11 @@ peers: setup ## install what Tocsin is measured beside: Celery, procrastinate, A
 	  VIRTUAL_ENV="$$PWD/.venv-$$group" $(BIN)/uv pip sync --quiet --require-hashes requirements/$$group.lock; \
 	done
 
-side-by-side: setup ## run each service of an earlier commit among four of this tree, and the reverse: make side-by-side BASE=v0.1.0
+side-by-side: setup ## run each service of an earlier commit among four of this tree, and the reverse: make side-by-side BASE=v0.1.0 ARGS=--postgresql
 	@$(BIN)/python -m tests.compat "$(BASE)" $(ARGS)
+
+rollback: setup ## take an installation back to an earlier release while alarms are made and fire, and account for them: make rollback ARGS="--postgresql --to v0.1.0"
+	@$(BIN)/python -m tests.compat.rollback $(ARGS)
 
 simulate: setup ## simulate the engine of time: make simulate SEEDS=1-1000, or to look closer SEEDS=7 ARGS="--trace FILE"
 	@$(BIN)/python -m tests.simulation $(or $(SEEDS),1-20) $(ARGS)

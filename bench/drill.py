@@ -44,7 +44,7 @@ async def measure(*, alarms: int = 1000, ringing: int = 100, seconds: float = 10
 
     Returns:
         What the account says: due times that the ledger lacks (missing), rows that no rule asked for (unexpected), mails that did not
-        come or came twice; and how long backup and restore took.
+        come or came twice, and alarms that are gone; and how long backup and restore took.
     """
     with tempfile.TemporaryDirectory(prefix="drill-") as name:
         folder = Path(name)
@@ -87,7 +87,15 @@ async def _drill(
     figures["restore_s"] = await asyncio.to_thread(_timed, new, "restore", str(archive))
     with new:
         figures |= await account(new, begun=begun, ringing=ringing)
+        figures["alarms_missing"] = alarms - await asyncio.to_thread(_restored, new, folder / "restored.ndjson")
     return figures
+
+
+def _restored(stack: RunningStack, file: Path) -> int:
+    """How many of those alarms are there that are not due yet."""
+    stack.command("export", str(file))
+    with file.open(encoding="utf-8") as found:
+        return len({key for line in found if (key := str(json.loads(line).get("key", ""))).startswith("bench-")})
 
 
 def _fill(stack: RunningStack, file: Path, *, alarms: int, ringing: int, seconds: float) -> datetime:
@@ -162,7 +170,7 @@ def main() -> None:
     parser.add_argument("--postgresql", action="store_true")
     figures = asyncio.run(measure(**vars(parser.parse_args())))
     print(json.dumps(figures, indent=2))
-    sys.exit(any(figures[name] for name in ("missing", "unexpected", "unreadable", "mails_missing", "mails_twice")))
+    sys.exit(any(figures[name] for name in ("missing", "unexpected", "unreadable", "mails_missing", "mails_twice", "alarms_missing")))
 
 
 if __name__ == "__main__":

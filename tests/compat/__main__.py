@@ -1,6 +1,7 @@
-"""``python -m tests.compat COMMIT [SERVICE...]``: each service of an earlier commit among four of this one, and the reverse.
+"""``python -m tests.compat COMMIT [--postgresql] [SERVICE...]``: each service of an earlier commit among four of this one, and the reverse.
 
-A new service among four earlier ones starts on a copy of the earlier one's database. Real processes on SQLite; about five minutes.
+On SQLite, a new service among four earlier ones starts on a copy of the earlier one's database. On PostgreSQL both run beside each other on
+one schema, as in a roll-out; then the one that was there ends, and comes back. Real processes; about five minutes, and ten.
 """
 
 import asyncio
@@ -8,23 +9,28 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import httpx2
 
 from tests.compat.journey import Journey
 from tests.compat.trees import NEW, Installation, TooOld, checkout
 from tocsin.stack.layout import SERVICES
+from tocsin.testing.postgres import PostgresServer
+
+POSTGRESQL: Final = "--postgresql"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Runs every combination; the exit code is 1 when one of them failed."""
-    base, *services = arguments or [""]
+    base, *services = [each for each in arguments if each != POSTGRESQL] or [""]
     if not base or not set(services) <= set(SERVICES):
-        sys.stderr.write(f"usage: make side-by-side BASE=<commit or tag> [ARGS='{' | '.join(SERVICES)}']\n")
+        sys.stderr.write(f"usage: make side-by-side BASE=<commit or tag> [ARGS='[{POSTGRESQL}] {' | '.join(SERVICES)}']\n")
         return 2
     with tempfile.TemporaryDirectory(prefix="tocsin-compat-") as folder:
         old = checkout(base, Path(folder) / "old")
-        failed = asyncio.run(_run(old, Path(folder), base, services or SERVICES))
+        run = _beside if POSTGRESQL in arguments else _run
+        failed = asyncio.run(run(old, Path(folder), base, services or SERVICES))
     sys.stdout.write(f"{'FAILED: ' + ', '.join(failed) if failed else 'side by side: every combination passed'}\n")
     return 1 if failed else 0
 
@@ -42,6 +48,24 @@ async def _run(old: Path, folder: Path, base: str, services: Sequence[str]) -> l
             await report.journey(installation, f"all five {rest} again")
         finally:
             await installation.stop()
+    return report.failed
+
+
+async def _beside(old: Path, folder: Path, base: str, services: Sequence[str]) -> list[str]:
+    report = Report()
+    for tree, other, one, rest in ((old, NEW, "new", base), (NEW, old, base, "new")):
+        server = PostgresServer()
+        server.start()
+        installation = Installation(state=folder / f"state-{rest}", tree=tree, database=server.url(), pairs=True)
+        try:
+            await installation.start()
+            await report.journey(installation, f"all five {rest}")
+            for service in services:
+                await report.beside(installation, service, other, one)
+            await report.journey(installation, f"all five {rest} again")
+        finally:
+            await installation.stop()
+            server.close()
     return report.failed
 
 
@@ -63,6 +87,18 @@ class Report:
             self._fail(name, error, installation)
         else:
             await self.journey(installation, name)
+
+    async def beside(self, installation: Installation, service: str, tree: Path, one: str) -> None:
+        """Runs a service of another tree beside the one that is there, then alone, and a journey each time."""
+        name = f"{service} {one}"
+        try:
+            await installation.join(service, tree)
+            await self.journey(installation, f"{name} beside the other")
+            await installation.leave(service)
+            await self.journey(installation, f"{name} alone")
+            await installation.rejoin(service)
+        except AssertionError as error:
+            self._fail(name, error, installation)
 
     async def journey(self, installation: Installation, name: str) -> None:
         """Runs a journey as a user of its own."""
