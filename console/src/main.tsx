@@ -5,6 +5,7 @@ import "./style/duty.css";
 import "./style/settings.css";
 import { render } from "preact";
 import { App } from "./app";
+import { findZone } from "./state/clock";
 import { ask } from "./state/session";
 import { speakAsWanted } from "./words";
 
@@ -16,5 +17,5 @@ window.addEventListener("vite:preloadError", () => {
   location.reload();
 });
 
-await Promise.all([speakAsWanted(), ask()]);
+await Promise.all([speakAsWanted(), ask(), findZone()]);
 render(<App />, document.getElementById("app") as HTMLElement);

@@ -23,7 +23,7 @@ const _EVERY_MS = 200; // a thousand changes a second come as five
 
 const _listeners = new Map<Kind, Set<(changes: Change[]) => void>>();
 
-/** One stream, in whichever tab is seen and holds its lock. `say` hears how it stands. */
+/** One stream, in whichever tab is seen and holds its lock. `say` hears how it stands; what comes within `every` milliseconds is told as one. */
 class _Stream {
   #token = "";
   #batch: Change[] = [];
@@ -38,6 +38,7 @@ class _Stream {
   constructor(
     readonly name: string,
     readonly kinds: readonly Kind[],
+    readonly every: number,
     readonly say: (state: "open" | "waiting" | "paused") => void = () => undefined,
   ) {
     this.#channel = new BroadcastChannel(name);
@@ -123,7 +124,7 @@ class _Stream {
       this.#batch = [];
       this.#timer = 0;
       this.#tell(changes, token, false);
-    }, _EVERY_MS);
+    }, this.every);
   }
 
   #tell(changes: Change[], token: string, gap: boolean): void {
@@ -145,8 +146,8 @@ class _Stream {
   }
 }
 
-const _changes = new _Stream("tocsin.live", ["firing", "incident", "delivery", "alert", "rotation"], (state) => (liveness.value = state));
-const _mesh = new _Stream("tocsin.live.mesh", ["mesh"]);
+const _changes = new _Stream("tocsin.live", ["firing", "incident", "delivery", "alert", "rotation"], _EVERY_MS, (state) => (liveness.value = state));
+const _mesh = new _Stream("tocsin.live.mesh", ["mesh"], 0);
 
 /** Calls `listener` with what changes of `kinds`, in batches; gives the function that ends it. */
 export function onChange(kinds: readonly Kind[], listener: (changes: Change[]) => void): () => void {

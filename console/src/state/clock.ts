@@ -34,13 +34,21 @@ export function inSeconds(seconds: number): string {
 
 const _ZONE = "tocsin.zone";
 
-/** The zone of this browser. */
-export const ownZone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+/** The zone of this browser; known once `findZone` is done, before anything is shown. */
+export let ownZone = "UTC";
 
 /** The zone in which times are shown. */
-export const zone = signal(localStorage.getItem(_ZONE) ?? ownZone);
+export const zone = signal("UTC");
 
-effect(() => {
-  if (zone.value === ownZone) localStorage.removeItem(_ZONE);
-  else localStorage.setItem(_ZONE, zone.value);
-});
+/** Finds out both. A browser that is asked for the first time loads what it knows of zones and languages, which takes longer than anything else
+ * here: it is a task of its own, while the page waits for the server.
+ */
+export async function findZone(): Promise<void> {
+  await new Promise((turn) => setTimeout(turn));
+  ownZone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  zone.value = localStorage.getItem(_ZONE) ?? ownZone;
+  effect(() => {
+    if (zone.value === ownZone) localStorage.removeItem(_ZONE);
+    else localStorage.setItem(_ZONE, zone.value);
+  });
+}
