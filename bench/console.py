@@ -77,7 +77,9 @@ new MutationObserver(() => {
   for (const box of document.querySelectorAll(".box")) {
     const name = box.querySelector("text").textContent;
     const tone = box.classList[1];
-    if (boxes[name]?.tone !== tone) boxes[name] = { tone, at: Date.now() };
+    if (boxes[name]?.tone === tone) continue;
+    const back = boxes[name]?.tone === "bad" ? Date.now() : boxes[name]?.back;
+    boxes[name] = { tone, at: Date.now(), back };
   }
 }).observe(document.querySelector("main"), { subtree: true, childList: true, attributes: true, characterData: true });
 true
@@ -217,7 +219,7 @@ async def _stream(browser: Chromium, front: Front) -> dict[str, Any]:
 
 
 async def _mesh(browser: Chromium, origin: str, stack: RunningStack) -> dict[str, Any]:
-    """From SIGKILL of a service until the page of the mesh draws it as gone; and from when it says that it is ready until it is drawn so.
+    """From SIGKILL of a service until the page of the mesh draws it as gone; from when it says that it is ready until it is drawn so.
 
     The supervisor starts a service again at once, once it has lived for ten seconds.
     """
@@ -236,7 +238,7 @@ async def _mesh(browser: Chromium, origin: str, stack: RunningStack) -> dict[str
         gone.append(await page.value(f"boxes.{name}.at") - killed)
         again = await ready
         await page.until(f"boxes.{name}.tone === 'good'")
-        back.append(max(0.0, await page.value(f"boxes.{name}.at") - again))
+        back.append(max(0.0, await page.value(f"boxes.{name}.back") - again))
     await page.call("Page.close")
     return {
         "kills": len(gone),

@@ -6,6 +6,8 @@ from contextlib import aclosing
 from datetime import UTC
 from typing import Any, Final, NamedTuple, TypeAlias
 
+import grpc
+
 from gateway.call_taps import merged
 from tocsin.api.mesh.v1 import mesh_admin_service_pb2 as admin
 from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
@@ -15,6 +17,7 @@ from tocsin.errors import NotFound, TocsinError
 from tocsin.mesh.client import Mesh, MeshChannel
 from tocsin.mesh.context import detached
 from tocsin.mesh.mesh_service import MeshServicer
+from tocsin.mesh.policy import policies
 
 _INTERVAL_SECONDS: Final = 1
 _LOOK_SECONDS: Final = 0.1
@@ -22,6 +25,7 @@ _LOOK_SECONDS: Final = 0.1
 _POLICY_SECONDS: Final = 8.0
 """A process compiles thousands of rules for hundreds of methods before it says what changed; how it is, it says at once."""
 _GATEWAY: Final = "gateway"
+_STATUS: Final = "/tocsin.api.mesh.v1.MeshService/GetStatus"
 
 Stub: TypeAlias = Any
 """MeshService of one process: a generated stub, or the gateway's own servicer."""
@@ -110,8 +114,8 @@ class MeshAdmin:
         return seen
 
     def _serving(self, processes: Iterable[_Process]) -> frozenset[_Process]:
-        """Those whose connections stand and that report to serve, as this process knows without asking them."""
-        return frozenset(process for process in processes if self._channel(process).connected())
+        """Those that report to serve and whose connections stand, also that by which they are asked; known without asking them."""
+        return frozenset(process for process in processes if _is_connected(self._channel(process)))
 
     # -- ordering ----------------------------------------------------------------------------------------------------------
 
@@ -251,6 +255,11 @@ class MeshAdmin:
         if name not in self._services:
             raise ServiceUnknown(f"there is no service {service!r}; there are {', '.join(self._services)}")
         return name
+
+
+def _is_connected(channel: MeshChannel) -> bool:
+    asked = channel.connection(policies()[_STATUS]).get_state(try_to_connect=True)
+    return channel.connected() and asked is grpc.ChannelConnectivity.READY
 
 
 class _Own:
