@@ -3,9 +3,11 @@
 from xml.etree.ElementTree import Element, fromstring
 
 import pytest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from tocsin.loadtest import Lateness, lateness_chart
 from tocsin.loadtest.report import percentile
+from tocsin.loadtest.service_metrics import samples_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -44,3 +46,21 @@ def test_the_picture_of_nothing_is_a_picture() -> None:
     """A run in which nothing fired draws an empty one, which says so."""
     root = _parsed(Lateness(expected=5, rate=1000, seconds=[]))
     assert "0 of 5 fired" in " ".join(text.text or "" for text in root.iter(f"{SVG}text"))
+
+
+def test_of_a_page_of_metrics_a_few_are_read() -> None:
+    """Memory, CPU, and attempts by state; the histograms of every method, which are nearly all of it, are not even parsed."""
+    registry = CollectorRegistry()
+    Gauge("process_resident_memory_bytes", "bytes", registry=registry).set(5e7)
+    Counter("process_cpu_seconds", "seconds", registry=registry).inc(1.5)
+    attempts = Counter("tocsin_scheduler_attempts", "attempts", ["state"], registry=registry)
+    attempts.labels("succeeded").inc(3)
+    attempts.labels("failed").inc(4)
+    Histogram("tocsin_rpc_seconds", "seconds", ["method"], registry=registry).labels("Get").observe(0.1)
+    page = generate_latest(registry).decode() + "what cannot be parsed {\n"
+    assert samples_of(page) == {
+        ("process_resident_memory_bytes", ""): 5e7,
+        ("process_cpu_seconds_total", ""): 1.5,
+        ("tocsin_scheduler_attempts_total", "succeeded"): 3.0,
+        ("tocsin_scheduler_attempts_total", "failed"): 4.0,
+    }
