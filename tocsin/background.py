@@ -13,13 +13,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
-
-if TYPE_CHECKING:
-    import structlog
 
 FAILURES_IN_A_ROW: Final = 10
 """Unexpected failures of one task in a row after which the process exits."""
@@ -49,8 +46,7 @@ class Wake:
     __slots__ = ("_clock", "_event")
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._event = asyncio.Event()
+        self._clock, self._event = clock, asyncio.Event()
 
     def set(self) -> None:
         """Wakes the waiting task, or the next one to wait."""
@@ -113,11 +109,9 @@ class FailureMeter(Protocol):
 
     def known(self, name: str) -> None:
         """Registers a task; its count starts at 0."""
-        ...
 
     def failed(self, name: str) -> None:
         """Counts one failure."""
-        ...
 
 
 class Backgrounds:
@@ -241,8 +235,7 @@ class Background:
             at_once: whether the first round starts without a wait.
             vital: as in `supervised`.
         """
-        wake_up = wake or Wake(self._clock)
-        first = not at_once
+        wake_up, first = wake or Wake(self._clock), not at_once
 
         async def rounds() -> None:
             nonlocal first
@@ -400,7 +393,7 @@ def _asked_to_end() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _log() -> "structlog.stdlib.BoundLogger":
+def _log() -> Any:
     """The logger. Imported when something fails: `tocsin up` supervises as well, and would wait for it at each start."""
     import structlog
 

@@ -53,7 +53,6 @@ _log = get_logger(__name__)
 
 TURN: Final = 250
 """Incidents that a transaction works on between two turns of others."""
-
 _NO_POLICY: Final = "ESCALATION_POLICY_NOT_FOUND"
 
 

@@ -24,6 +24,7 @@ GUARDS = (
     "tests/contract/test_architecture.py",
     "tests/contract/test_architecture_page.py",
     "tests/contract/test_background.py",
+    "tests/contract/test_stored_documents.py",
     "tests/contract/test_distributions.py",
     "tests/contract/test_documents.py",
     "tests/contract/test_logging.py",
