@@ -39,6 +39,7 @@ HEAVY = frozenset(
         "opentelemetry",
         "prometheus_client",
         "protovalidate",
+        "pydantic",
         "pydantic_settings",
         "redis",
         "sqlalchemy",
