@@ -114,6 +114,10 @@ class MeshSettings(Settings):
     adaptive_concurrency: bool = Field(
         default=False, description="Limits calls under way by how long calls take, whatever the event loop does (gradient)."
     )
+    carriers: bool = Field(
+        default=False,
+        description="Lets calls ride on one stream between two processes where the contract says so; off, each goes by itself.",
+    )
     loop_lag_warning_seconds: float = Field(
         default=0.1, ge=0.01, description="An event loop that stands for longer is told in the log, with the stack of what keeps it."
     )

@@ -131,6 +131,11 @@ class MeshOptions(IdentityOptions, BulkheadOptions, ConnectionOptions, Protocol)
         ...
 
     @property
+    def carriers(self) -> bool:
+        """Whether calls ride on one stream between two processes, where their policies say that they may."""
+        ...
+
+    @property
     def faults_enabled(self) -> bool:
         """Whether operators may inject faults."""
         ...
@@ -183,6 +188,7 @@ class ProcessOptions:
     stream_stall_seconds: float = 60.0
     shed_lag_seconds: float = 0.5
     adaptive_concurrency: bool = False
+    carriers: bool = True
     faults_enabled: bool = False
     mesh_policy_file: Path | None = None
     zone: str = ""

@@ -109,6 +109,7 @@ class MethodPolicy:
         identity: the field of its request that makes a repeated call the same one; None when it has none.
         audited: whether each call leaves an entry in the audit log: it writes, is no service's own, and there is no other ledger of it.
         shared: one watch serves all of a tenant who ask the same.
+        carried: its calls may ride on a carrier.
         comment: the leading comment in the contract; empty when there is none.
     """
 
@@ -138,6 +139,7 @@ class MethodPolicy:
     identity: RequestIdField | None
     audited: bool
     shared: bool
+    carried: bool
     comment: str
 
     @property
@@ -162,6 +164,8 @@ class MethodPolicy:
             yield f"{self.path}: policy.hedge is for unary methods with NO_SIDE_EFFECTS"
         if self.shared and (not self.side_effect_free or self.kind is not MethodKind.UNARY_STREAM or self.public):
             yield f"{self.path}: policy.shared is for streams of answers with NO_SIDE_EFFECTS that need a token"
+        if self.carried and self.kind is not MethodKind.UNARY_UNARY:
+            yield f"{self.path}: policy.carried is for unary methods"
         if not self.rate_class:
             yield f"{self.path}: policy.rate_class is missing"
 
@@ -306,6 +310,7 @@ def _method_policy(
         path_only=options.path_only,
         identity=_identity(path, options.identity, method.input_type, messages),
         audited=level != descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS and not options.callers and not options.unaudited,
+        carried=options.carried,
         shared=options.shared and _can_be_shared(path, method, messages),
         comment=comment,
     )

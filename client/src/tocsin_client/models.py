@@ -3545,6 +3545,11 @@ class Policy(Model):
     resume_token that names a place in one order: after equal tokens follow equal answers. The gateway watches once for all who ask the
     same.
     """
+    carried: bool = _v.field("carried", _v.BOOL, default=False)
+    """True for a unary method whose calls may ride: many of them on one stream between two processes, which takes a fraction of what a call
+    of its own does. Small and frequent ones gain by it. What is greater than 64 KiB, or carries metadata that is no text, goes by
+    itself.
+    """
 
 
 class PolicyOrder(Model):

@@ -7,17 +7,23 @@ import asyncio
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
-from tests.integration.mesh.support import Echo, Note, Rig
+from tests.integration.mesh.support import CARRIED, Echo, Note, Rig
 from tocsin.clock import SystemClock
+from tocsin.mesh.server.carried_context import CarriedContext
 
 
-async def answer(request: Any, _: Any) -> Any:
-    """Says the same, at once; to "wait" never; to "who" after a moment which process it is."""
+async def answer(folder: Path, request: Any, context: Any) -> Any:
+    """Says the same, at once; to "wait" never; to "who" after a moment which process it is. "keep" is written down first."""
+    if request.text == "keep":
+        rides = isinstance(context, CarriedContext)
+        with (folder / "kept").open("ab", buffering=0) as kept:
+            kept.write(f"{request.number} {rides:d}\n".encode())
     if request.text == "wait":
         await asyncio.Event().wait()
     if request.text == "who":
@@ -31,7 +37,7 @@ async def serve(folder: Path, port: int, drain_seconds: float) -> None:
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     rig = Rig(folder, SystemClock())
-    server = await rig.serve(Echo(answer), port=port, drain_seconds=drain_seconds)
+    server = await rig.serve(Echo(partial(answer, folder)), methods=CARRIED, port=port, drain_seconds=drain_seconds)
     sys.stdout.write(f"{server.address}\n")
     sys.stdout.flush()
     await told.wait()

@@ -1,5 +1,7 @@
 """A small contract of its own, with every kind of method and policy, and servers and clients that speak it over real sockets."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +17,9 @@ from tocsin.config import ServiceSettings
 from tocsin.mesh.authority import ensure_pki
 from tocsin.mesh.breaker import BreakerRegistry
 from tocsin.mesh.client import Mesh
+from tocsin.mesh.client.channel import MeshChannel
 from tocsin.mesh.jwks import JwksCache
-from tocsin.mesh.policy import Balance, MethodPolicy, read
+from tocsin.mesh.policy import Balance, MethodKind, MethodPolicy, read
 from tocsin.mesh.server import MeshServer
 from tocsin.mesh.tokens import TokenVerifier
 from tocsin.telemetry import Telemetry
@@ -85,12 +88,28 @@ METHODS = read(descriptor_pb2.FileDescriptorSet(file=[FILE]), package="tocsin.te
 IN_TURN = {path: replace(policy, balance=Balance.ROUND_ROBIN) for path, policy in METHODS.items()}
 """Replicas take turns, whatever they cost."""
 
+CARRIED = {path: replace(policy, carried=policy.kind is MethodKind.UNARY_UNARY) for path, policy in METHODS.items()}
+"""Calls of every unary method may ride."""
+
+ONCE = {name: replace(policy, idempotent=policy.idempotent and policy.method != "Make") for name, policy in CARRIED.items()}
+"""As `CARRIED`; Make is never tried again."""
+
 Unary = Callable[[Any, grpc.aio.ServicerContext], Awaitable[Any]]
 
 
 def path(method: str) -> str:
     """The full path of a method of EchoService."""
     return f"/tocsin.test.v1.EchoService/{method}"
+
+
+async def riding(channel: MeshChannel) -> None:
+    """Returns when calls of ``channel`` ride: the first ones go by themselves, and make it open a carrier."""
+    greet = EchoStub(channel).Greet
+    async with asyncio.timeout(60):
+        while not channel.carrying:
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                await greet(Note(text="open"))
+            await asyncio.sleep(0.01)
 
 
 class EchoStub:
@@ -197,6 +216,7 @@ class Rig:
         given: dict[str, Any] = {
             "state_dir": self.folder,
             "grace_seconds": 1.0,
+            "carriers": True,
             "tls_ca_file": pki / "ca.pem",
             "tls_cert_file": pki / f"{service}.pem",
             "tls_key_file": pki / f"{service}-key.pem",

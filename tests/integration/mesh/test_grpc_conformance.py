@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import pytest
 
-from tests.integration.mesh.support import Echo, EchoStub, Note, Rig, add_echo
+from tests.integration.mesh.support import CARRIED, METHODS, Echo, EchoStub, Note, Rig, add_echo, riding
 from tocsin.mesh.client import direct_call
 from tocsin.mesh.server import acceptor
 
@@ -77,7 +77,7 @@ class Side:
         self.script = script
 
 
-@pytest.fixture(params=["grpc.aio", "mesh", "mesh without inner names"])
+@pytest.fixture(params=["grpc.aio", "mesh", "mesh without inner names", "mesh with carriers"])
 async def side(request: pytest.FixtureRequest, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Side]:
     """Client and server of bare grpc.aio, or of the mesh, also as it is with a grpcio that has changed within."""
     script = Script()
@@ -85,8 +85,13 @@ async def side(request: pytest.FixtureRequest, rig: Rig, monkeypatch: pytest.Mon
         if request.param != "mesh":
             monkeypatch.setattr(direct_call, "LACKS", "all")
             monkeypatch.setattr(acceptor, "LACKS", "all")
-        await rig.serve(script)
-        yield Side(rig.stub(), script)
+        methods = CARRIED if request.param == "mesh with carriers" else METHODS
+        await rig.serve(script, methods=methods)
+        channel = rig.mesh(methods=methods).channel("echo_svc")
+        if methods is CARRIED:
+            await riding(channel)
+            script.came.clear()
+        yield Side(EchoStub(channel), script)
         return
     server = grpc.aio.server()
     add_echo(script, server)

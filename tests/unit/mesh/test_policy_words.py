@@ -45,6 +45,7 @@ WORDS = {
     "unaudited": ("unaudited: true", "audited"),
     "balance": ("balance: BALANCE_ROUND_ROBIN", "balance"),
     "shared": ("shared: true", "shared"),
+    "carried": ("carried: true", "carried"),
 }
 """Each field of the policy: an option that says it, and the attribute of the compiled policy or rule that it becomes."""
 FIELDS = """

@@ -10,7 +10,9 @@ import grpc
 
 from tocsin.mesh.client.balancing import EndpointLoad
 from tocsin.mesh.client.calls import StreamStream, StreamUnary, UnaryStream, UnaryUnary
-from tocsin.mesh.client.direct_call import direct
+from tocsin.mesh.client.carried_call import CarriedMethod
+from tocsin.mesh.client.carrier import Carriage
+from tocsin.mesh.client.direct_call import DirectMethod, PlainMethod, direct
 from tocsin.mesh.client.endpoint_view import CallTally
 from tocsin.mesh.client.method import Method, Pick, Picker, Target, Wire
 from tocsin.mesh.client.mirror import Mirror, Ways
@@ -67,6 +69,7 @@ class MeshChannel(grpc.aio.Channel):
         now: Callable[[], float],
         preference: Callable[[MethodPolicy], Preference | None] = lambda _: None,
         mirror: Callable[[MethodPolicy, Ways], Mirror | None] = lambda _, __: None,
+        most_bytes: int = 0,
     ) -> None:
         """Connects nothing.
 
@@ -78,7 +81,10 @@ class MeshChannel(grpc.aio.Channel):
             now: monotonic seconds.
             preference: makes what tells which replicas calls of a method prefer; None where there is no difference.
             mirror: makes what copies calls of a method; None where none ever is.
+            most_bytes: of an answer that comes on a carrier; 0 lets no calls ride.
         """
+        self._most_bytes = most_bytes
+        self._carriages: dict[grpc.aio.Channel, Carriage] = {}
         self._mirror = mirror
         self._now = now
         self._preference = preference
@@ -182,10 +188,27 @@ class MeshChannel(grpc.aio.Channel):
             nonlocal made_for, made
             channel = self.wire(use)
             if channel is not made_for:
-                made_for, made = channel, direct(channel, kind, path, serializer, deserializer)
+                made_for, made = channel, self._attempts(channel, kind, path, serializer, deserializer)
             return made
 
         return wire
+
+    def _attempts(self, channel: grpc.aio.Channel, kind: MethodKind, path: str, serializer: Any, deserializer: Any) -> Any:
+        """What makes attempts at a method on ``channel``: they ride where its policy lets them."""
+        made = direct(channel, kind, path, serializer, deserializer)
+        policy = self._methods[path]
+        if (
+            not (policy.carried and self._most_bytes)
+            or kind is not MethodKind.UNARY_UNARY
+            or not isinstance(made, DirectMethod | PlainMethod)
+        ):
+            return made
+        carriage = self._carriages.get(channel)
+        if carriage is None:
+            replicas = self._replicas
+            carriage = self._carriages[channel] = Carriage(channel, lambda: replicas is None or replicas.sole)
+        plain = direct(channel, kind, path, None, deserializer)
+        return CarriedMethod(carriage, path, plain, serializer, deserializer, most_bytes=self._most_bytes)
 
     def wire(self, use: _Use) -> grpc.aio.Channel:
         """gRPC's own channel for a use, made when it is first asked for."""
@@ -204,6 +227,7 @@ class MeshChannel(grpc.aio.Channel):
         await asyncio.gather(*retiring, return_exceptions=True)
         wires, self._wires = self._wires, {}
         for wire in (*wires.values(), *retiring.values()):
+            self._alight(wire)
             await wire.close(grace)
 
     async def renew(self, *, grace: float) -> bool:
@@ -236,9 +260,25 @@ class MeshChannel(grpc.aio.Channel):
 
     def _retire(self, wire: grpc.aio.Channel, grace: float) -> None:
         # Waits for the calls under way, and cancels what is left of them.
+        self._alight(wire)
         task = asyncio.get_running_loop().create_task(wire.close(grace), context=Context())
         self._retiring[task] = wire
         task.add_done_callback(lambda ended: self._retiring.pop(ended, None))
+
+    @property
+    def retiring(self) -> bool:
+        """Whether calls are under way on connections that take no more."""
+        return bool(self._retiring)
+
+    @property
+    def carrying(self) -> bool:
+        """Whether calls can ride now."""
+        return any(carriage.stands for carriage in self._carriages.values())
+
+    def _alight(self, wire: grpc.aio.Channel) -> None:
+        """Lets no more calls ride on a connection, so that nothing of it stays when those under way have ended."""
+        if (carriage := self._carriages.pop(wire, None)) is not None:
+            carriage.close()
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
         """The state of the connection for calls."""

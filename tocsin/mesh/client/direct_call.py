@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections.abc import Callable, Generator
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 import grpc
 
@@ -45,7 +45,7 @@ _aio: Any = module(CALL)
 _Call: Any = getattr(_aio, "Call", None)
 _error: Any = getattr(_aio, "_create_rpc_error", None)
 _OF_A_METHOD: Final = ("_channel", "_interceptors", "_method", "_python_channel", "_registered_call_handle")
-_LOCALLY: Final = "Locally cancelled by application!"
+LOCALLY: Final = "Locally cancelled by application!"
 _UNREADABLE: Final = "Exception deserializing response!"
 
 
@@ -94,7 +94,7 @@ def readable(deserialize: Callable[[bytes], Any], answer: bytes) -> Any:
 
 def sizes(call: Any) -> Sizes:
     """The bytes of an attempt, as far as they are known."""
-    return (call.sent, call.received) if call.__class__ in (DirectCall, PlainCall) else NO_SIZES
+    return (call.sent, call.received) if getattr(call, "sized", False) else NO_SIZES
 
 
 class StreamMethod:
@@ -157,6 +157,9 @@ class DirectCall:
 
     __slots__ = ("__weakref__", "_calls", "_cython_call", "_data", "_deserialize", "_metadata", "received", "sent")
 
+    sized: ClassVar[bool] = True
+    """Whether its bytes are known."""
+
     def __init__(self, core: Any, data: bytes, metadata: tuple[Any, ...], deserialize: Any, calls: Any) -> None:
         self._cython_call = core
         self._data = data
@@ -196,7 +199,7 @@ class DirectCall:
         core = self._cython_call
         if core.done():
             return False
-        core.cancel(_LOCALLY)
+        core.cancel(LOCALLY)
         return True
 
     def done(self) -> bool:
@@ -239,6 +242,9 @@ class PlainCall:
     """
 
     __slots__ = ("__weakref__", "_call", "_deserialize", "received", "sent")
+
+    sized: ClassVar[bool] = True
+    """Whether its bytes are known."""
 
     def __init__(self, call: Any, sent: int, deserialize: Any) -> None:
         self._call = call

@@ -176,7 +176,12 @@ class Mesh:
             now=self._clock.monotonic,
             preference=lambda policy: self._preference(known, policy),
             mirror=lambda policy, ways: self._mirror(service, known, policy, ways),
+            most_bytes=self._settings.max_message_bytes if self._carries(service, uri) else 0,
         )
+
+    def _carries(self, service: str, uri: str) -> bool:
+        """Whether calls of a service may ride: it is of the mesh, and its connections lead where they say."""
+        return self._settings.carriers and service not in self._foreign and not uri.startswith("xds:")
 
     def _preference(self, known: ServiceEndpoints, policy: MethodPolicy) -> Preference | None:
         zone = self._settings.zone if self._settings.zone in known.zones else ""

@@ -71,6 +71,11 @@ class Replicas(Generic[R]):
         """Whether there is a choice, or the addresses have to be resolved again before anybody can say."""
         return len(self._known) >= self._least or (self._until != float("inf") and self._now() >= self._until)
 
+    @property
+    def sole(self) -> bool:
+        """Whether there is one replica, as far as is known, to which the way that all share must lead."""
+        return self._whole and len(self._known) == 1
+
     async def pick(
         self,
         tried: set[str],

@@ -23,7 +23,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias, cast
 
 import grpc
 
@@ -239,8 +239,12 @@ async def _answer(handler: RpcHandler, state: Any, message: Started, loop: async
 
 
 def context_of(state: Any) -> "grpc.aio.ServicerContext[Any, Any]":
-    """What gRPC tells of a call whose handler has not been made."""
-    context: grpc.aio.ServicerContext[Any, Any] = _grpc._ServicerContext(state, None, None, asyncio.get_running_loop())  # noqa: SLF001
+    """What is told of a call whose handler has not been made: by gRPC, or by the carrier that it came on."""
+    context: grpc.aio.ServicerContext[Any, Any]
+    if isinstance(state, grpc.aio.ServicerContext):
+        context = cast("Any", state)
+        return context
+    context = _grpc._ServicerContext(state, None, None, asyncio.get_running_loop())  # noqa: SLF001
     return context
 
 

@@ -27,10 +27,11 @@ from tocsin.mesh.options import MeshOptions
 from tocsin.mesh.policy import MethodKind, MethodPolicy, policies
 from tocsin.mesh.principal import Verifier
 from tocsin.mesh.rates import class_rates
-from tocsin.mesh.server.acceptor import AcceptingServer
+from tocsin.mesh.server.acceptor import AcceptingServer, Gate
 from tocsin.mesh.server.binding import bind, server_options
+from tocsin.mesh.server.carriers import CarriedService, Carriers
 from tocsin.mesh.server.methods import Registrar, RpcHandler, compile_handlers
-from tocsin.mesh.server.parts import CallJournal, ServerParts, TenantGate
+from tocsin.mesh.server.parts import CallJournal, MethodChain, ServerParts, TenantGate
 from tocsin.mesh.server.reflection import add_reflection
 from tocsin.mesh.shedding import Shedder
 from tocsin.mesh.tap import Tap
@@ -133,7 +134,7 @@ class MeshServer:
         )
         served = _registered([*handlers, (mesh_service_pb2_grpc.add_MeshServiceServicer_to_server, servicer)])
         self._handlers = compile_handlers(served, methods=known, parts=parts)
-        self._chains = parts.chains
+        self._chains, self._carriers = parts.chains, self._make_carriers(known, parts.chains)
         self._policies.on_change(self._adopt)
         self._adopt()
         self._grace = min(settings.grace_seconds, _longest_call(known[path] for path in self._handlers))
@@ -142,6 +143,15 @@ class MeshServer:
         self._unknown = self._port = 0
         parts.metrics.count_unknown(lambda: self._unknown + (self._server.unknown if self._server else 0))
         self._health_servicer: HealthServicer | None = None
+
+    def _make_carriers(self, known: Mapping[str, MethodPolicy], chains: Iterable[MethodChain]) -> Carriers:
+        gates = _gates(chains)
+        rides = {path: handler for path, handler in self._handlers.items() if known[path].carried and self._settings.carriers}
+        return Carriers(
+            {path: CarriedService(gates.get(path), handler.unary_unary) for path, handler in rides.items() if handler.unary_unary},
+            stall_seconds=self._settings.stream_stall_seconds,
+            age_seconds=self._settings.connection_age_seconds,
+        )
 
     def _adopt(self) -> None:
         for each in self._chains:
@@ -176,10 +186,10 @@ class MeshServer:
         if self._server is not None:
             return
         credentials = self._keyring.server_credentials() if self._keyring else None
-        gates = {each.path: gate for each in self._chains if (gate := each.gate) is not None}
-        server = AcceptingServer(options=server_options(self._settings), gates=gates)
+        server = AcceptingServer(options=server_options(self._settings), gates=_gates(self._chains))
         health = HealthServicer()
         server.add_handlers(self._handlers)
+        self._carriers.add_to(server)
         health.add_to(server)
         add_reflection(server, self.services)
         self._port = bind(server, settings=self._settings, port=self._settings.port, setting="port", credentials=credentials)
@@ -207,11 +217,13 @@ class MeshServer:
             return
         self._unknown += server.unknown
         self.health.drain(health)
+        self._carriers.drain()
         for callback in self._on_drain:
             await _call(callback)
         # The time on the wire is real time: clients need it whatever clock the service lives by.
         await asyncio.sleep(self._settings.drain_seconds)
         await self.health.stop()
+        self._carriers.stop()
         stopping = asyncio.ensure_future(server.stop(self._grace))
         await asyncio.sleep(0)
         health.close()
@@ -247,6 +259,10 @@ def _parts(
     parts.metrics.watch(parts.shedder, parts.queue, parts.faults)
     export_bulkheads(telemetry.registry, parts.bulkheads)
     return parts
+
+
+def _gates(chains: Iterable[MethodChain]) -> Mapping[str, Gate]:
+    return {each.path: gate for each in chains if (gate := each.gate) is not None}
 
 
 def _limit(settings: MeshOptions) -> GradientLimit | None:

@@ -235,6 +235,7 @@ class Policy(_message.Message):
     CONCURRENT_CALLS_FIELD_NUMBER: _builtins.int
     UNAUDITED_FIELD_NUMBER: _builtins.int
     SHARED_FIELD_NUMBER: _builtins.int
+    CARRIED_FIELD_NUMBER: _builtins.int
     scope: _builtins.str
     """Scope that the caller's token must carry, such as "alarms:write". Set but empty: none, whatever the service's default."""
     rate_class: _builtins.str
@@ -264,6 +265,10 @@ class Policy(_message.Message):
     shared: _builtins.bool
     """True for a watch whose answers depend on the tenant and the request alone, never on who calls, and whose request and answers have a
     resume_token that names a place in one order: after equal tokens follow equal answers. The gateway watches once for all who ask the same.
+    """
+    carried: _builtins.bool
+    """True for a unary method whose calls may ride: many of them on one stream between two processes, which takes a fraction of what a call of
+    its own does. Small and frequent ones gain by it. What is greater than 64 KiB, or carries metadata that is no text, goes by itself.
     """
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:
@@ -313,10 +318,11 @@ class Policy(_message.Message):
         concurrent_calls: _builtins.int = ...,
         unaudited: _builtins.bool = ...,
         shared: _builtins.bool = ...,
+        carried: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "breaker", b"breaker", "hedge", b"hedge", "retry", b"retry", "scope", b"scope", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "balance", b"balance", "breaker", b"breaker", "callers", b"callers", "concurrent_calls", b"concurrent_calls", "criticality", b"criticality", "delegates", b"delegates", "hedge", b"hedge", "identity", b"identity", "max_request_bytes", b"max_request_bytes", "path_only", b"path_only", "public", b"public", "rate_class", b"rate_class", "retry", b"retry", "scope", b"scope", "shared", b"shared", "timeout", b"timeout", "unaudited", b"unaudited"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "balance", b"balance", "breaker", b"breaker", "callers", b"callers", "carried", b"carried", "concurrent_calls", b"concurrent_calls", "criticality", b"criticality", "delegates", b"delegates", "hedge", b"hedge", "identity", b"identity", "max_request_bytes", b"max_request_bytes", "path_only", b"path_only", "public", b"public", "rate_class", b"rate_class", "retry", b"retry", "scope", b"scope", "shared", b"shared", "timeout", b"timeout", "unaudited", b"unaudited"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__scope: _TypeAlias = _typing.Literal["scope"]  # noqa: Y015
     _WhichOneofArgType__scope: _TypeAlias = _typing.Literal["_scope", b"_scope"]  # noqa: Y015
