@@ -23,7 +23,7 @@ class ArchivedDay(NamedTuple):
     size: int
 
 
-class Verdict(NamedTuple):
+class VerifiedArchive(NamedTuple):
     """What was found in a whole archive.
 
     Attributes:
@@ -50,7 +50,7 @@ def list_days(root: Path, *, tenant: str = "", first: date = date.min, end: date
         yield ArchivedDay(owner, day, len(files), sum(read_count(file.path) for file in files), sum(_size(file.path) for file in files))
 
 
-def verify(root: Path, *, tenant: str = "") -> Verdict:
+def verify(root: Path, *, tenant: str = "") -> VerifiedArchive:
     """Reads every value of every file, with the checksums of its pages, and compares each firing with the place of its file.
 
     Raises:
@@ -71,7 +71,7 @@ def verify(root: Path, *, tenant: str = "") -> Verdict:
             except (ArchiveDamaged, OSError) as error:
                 problems.append(str(error))
         firings += len(ids)
-    return Verdict(read, firings, repeated, problems)
+    return VerifiedArchive(read, firings, repeated, problems)
 
 
 def firings_of(

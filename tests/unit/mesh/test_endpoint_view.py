@@ -1,12 +1,12 @@
 """What an operator sees of the endpoints that a process calls."""
 
-from tocsin.mesh.client.endpoint_view import CallTally, EndpointView, endpoint_views
+from tocsin.mesh.client.endpoint_view import EndpointTally, EndpointView, endpoint_views
 from tocsin.mesh.labels import EndpointLabels
 
 
-def tally(started: int, failed: int = 0, last: float | None = None) -> CallTally:
+def tally(started: int, failed: int = 0, last: float | None = None) -> EndpointTally:
     """So many attempts."""
-    made = CallTally()
+    made = EndpointTally()
     made.started, made.failed, made.last = started, failed, last
     return made
 

@@ -107,7 +107,7 @@ def test_a_file_of_something_else_is_named(tmp_path: Path) -> None:
     problems = audit.verify(tmp_path).problems
     assert [word in problem for word, problem in zip(("no column tenant", "belongs elsewhere", "belongs elsewhere"), problems, strict=True)]
     assert len(problems) == 3
-    assert audit.verify(tmp_path, tenant="nobody") == audit.Verdict(0, 0, 0, [])
+    assert audit.verify(tmp_path, tenant="nobody") == audit.VerifiedArchive(0, 0, 0, [])
 
 
 def test_what_a_restored_database_archives_again_is_read_once(tmp_path: Path) -> None:

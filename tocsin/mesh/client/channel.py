@@ -13,7 +13,7 @@ from tocsin.mesh.client.calls import StreamStream, StreamUnary, UnaryStream, Una
 from tocsin.mesh.client.carried_call import CarriedMethod
 from tocsin.mesh.client.carrier import Carriage
 from tocsin.mesh.client.direct_call import DirectMethod, PlainMethod, direct
-from tocsin.mesh.client.endpoint_view import CallTally
+from tocsin.mesh.client.endpoint_view import EndpointTally
 from tocsin.mesh.client.method import Method, Pick, Picker, Target, Wire
 from tocsin.mesh.client.mirror import Mirror, Ways
 from tocsin.mesh.client.preference import Preference
@@ -106,7 +106,7 @@ class MeshChannel(grpc.aio.Channel):
         return self._target.label
 
     @property
-    def seen(self) -> tuple[str, CallTally]:
+    def seen(self) -> tuple[str, EndpointTally]:
         """The state of its connection, empty before one was wanted, and what was called there. Connects nothing."""
         wires = [wire for use, wire in self._wires.items() if use is not _Use.CONTROL] or [*self._wires.values()]
         return (next(iter(wires)).get_state().name if wires else ""), self._target.tally

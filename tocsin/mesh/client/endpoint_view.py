@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tocsin.mesh.labels import NO_LABELS, EndpointLabels
 
 
-class CallTally:
+class EndpointTally:
     """Attempts on one way to a service. Belongs to one event loop.
 
     Attributes:
@@ -28,7 +28,7 @@ class CallTally:
         self.started += 1
         self.last = now
 
-    def add(self, other: "CallTally") -> None:
+    def add(self, other: "EndpointTally") -> None:
         """Counts those of ``other`` as well."""
         self.started += other.started
         self.failed += other.failed
@@ -52,12 +52,12 @@ class EndpointView:
     address: str
     labels: EndpointLabels
     state: str
-    tally: CallTally
+    tally: EndpointTally
 
 
 def endpoint_views(
     service: str,
-    ways: Mapping[str | None, tuple[str, CallTally]],
+    ways: Mapping[str | None, tuple[str, EndpointTally]],
     *,
     known: Iterable[str],
     labels: Mapping[str, EndpointLabels],
@@ -72,14 +72,14 @@ def endpoint_views(
         known: addresses of the target.
         labels: of addresses.
     """
-    shared_state, shared = ways.get(None, ("", CallTally()))
+    shared_state, shared = ways.get(None, ("", EndpointTally()))
     addresses = sorted({*known, *(address for address in ways if address is not None)})
     alone = len(addresses) == 1
     if not alone and shared.started:
         yield EndpointView(service=service, address="", labels=NO_LABELS, state=shared_state, tally=shared)
     for address in addresses:
-        state, own = ways.get(address, ("", CallTally()))
-        tally = CallTally()
+        state, own = ways.get(address, ("", EndpointTally()))
+        tally = EndpointTally()
         tally.add(own)
         if alone:
             state = shared_state or state

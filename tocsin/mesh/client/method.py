@@ -19,7 +19,7 @@ from tocsin.mesh import status
 from tocsin.mesh.breaker import Breaker, BreakerRegistry, CallOutcome, CircuitState, Permit
 from tocsin.mesh.client.balancing import EndpointLoad
 from tocsin.mesh.client.direct_call import NO_SIZES, Sizes
-from tocsin.mesh.client.endpoint_view import CallTally
+from tocsin.mesh.client.endpoint_view import EndpointTally
 from tocsin.mesh.client.foreign import ForeignService
 from tocsin.mesh.client.hedge import Hedger
 from tocsin.mesh.client.recovery import Recovery
@@ -71,7 +71,7 @@ class Target:
     throttle: Throttle
     subset: SubsetAttempts | None = None
     foreign: ForeignService | None = None
-    tally: CallTally = field(default_factory=CallTally)
+    tally: EndpointTally = field(default_factory=EndpointTally)
 
 
 class Method:
