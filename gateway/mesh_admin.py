@@ -6,8 +6,6 @@ from contextlib import aclosing
 from datetime import UTC
 from typing import Any, Final, NamedTuple, TypeAlias
 
-import grpc
-
 from gateway.call_taps import merged
 from tocsin.api.mesh.v1 import mesh_admin_service_pb2 as admin
 from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
@@ -258,8 +256,8 @@ class MeshAdmin:
 
 
 def _is_connected(channel: MeshChannel) -> bool:
-    asked = channel.connection(policies()[_STATUS]).get_state(try_to_connect=True)
-    return channel.connected() and asked is grpc.ChannelConnectivity.READY
+    by_which_it_is_asked = channel.connected(policies()[_STATUS])
+    return channel.connected() and by_which_it_is_asked
 
 
 class _Own:

@@ -284,9 +284,10 @@ class MeshChannel(grpc.aio.Channel):
         """The state of the connection for calls."""
         return self._main().get_state(try_to_connect)
 
-    def connected(self) -> bool:
-        """Whether an endpoint that reports SERVING is connected; asks for a connection if not."""
-        return self.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
+    def connected(self, policy: MethodPolicy | None = None) -> bool:
+        """Whether an endpoint that reports SERVING is connected, or what calls of ``policy`` take is; asks for a connection if not."""
+        way = self if policy is None else self.connection(policy)
+        return way.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
 
     async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
         """Returns when the state is another."""
