@@ -11,11 +11,13 @@ from typing import Final
 import msgspec
 
 from mailer_svc.domain.weeks import WeeklyWindow, cover_the_week, weekly_windows
-from tocsin.clock import MINUTE
+from tocsin.clock import DAY, MINUTE
 from tocsin.errors import InvalidInput
 from tocsin.priority import Priority
 
 ANY: Final = "*"
+_LONGEST_QUIET: Final = 8 * DAY
+"""Microseconds: no quiet time that can be asked for is as long; what is held for so long is looked at again."""
 
 
 class QuietPolicy(StrEnum):
@@ -142,8 +144,11 @@ def quiet_until(recipient: Preferences, tenant: Preferences, zone: str, instant:
 def _quiet_end(times: tuple[WeeklyWindow, ...], zone: str, minute: int) -> int | None:
     """The end of the quiet time that a minute lies in: no quiet time begins or ends within one."""
     windows, reached = weekly_windows(times, zone), None
+    last = minute * MINUTE + _LONGEST_QUIET  # stored times may leave no minute of the week, whoever stored them
     while (further := windows.end_at(minute * MINUTE if reached is None else reached)) is not None:
         reached = further
+        if reached >= last:
+            return last
     return reached
 
 

@@ -181,3 +181,12 @@ def test_quiet_times_end_where_a_walk_over_every_minute_says(
         expected = walked.index(False, minute) if walked[minute] else None
         found = quiet_until(quiet(*times), UNSAID, key, instant)
         assert found == (None if expected is None else to_micros(begin) + expected * MINUTE)
+
+
+def test_quiet_times_that_leave_no_minute_end_all_the_same() -> None:
+    """Nobody can ask for them, but a row may hold them: what is held is looked at again, and nobody else waits meanwhile."""
+    always = Preferences(quiet_hours=QuietHours(times=tuple(WeeklyWindow(weekday=day, start=0, end=0) for day in range(1, 8))))
+    now = 1_700_000_000_000_000
+    found = quiet_until(always, UNSAID, "Europe/Paris", now)
+    assert found is not None
+    assert now < found <= now + 9 * 86_400_000_000
