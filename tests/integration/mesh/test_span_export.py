@@ -162,7 +162,8 @@ async def test_calls_go_on_while_the_collector_is_dead(rotel: Rotel, said: Said,
         assert len(said("spans not exported")) == lines
         rotel.start()
         await eventually(arrives, what="an export again")
-    assert "UNAVAILABLE" in said("spans not exported")[-1]["error"]
+    # Which of the two is a matter of how fast the machine tells that nobody listens, within the timeout of above.
+    assert any(code in said("spans not exported")[-1]["error"] for code in ("UNAVAILABLE", "DEADLINE_EXCEEDED"))
     assert said("spans not exported")[-1]["endpoint"] == rotel.endpoint
 
 
