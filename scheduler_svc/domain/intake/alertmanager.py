@@ -3,17 +3,18 @@
 Source: prometheus/alertmanager, notify/webhook and template (Message, Data, Alert); Grafana's page on webhook contact points.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Final, Literal, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
 from scheduler_svc.domain.incident_words import AlertEvent, IncidentSeverity
-from scheduler_svc.domain.intake.alerts import MOST_ALERTS, ReadPayload, ReceivedAlert, digest, fitted, severity_of
-from scheduler_svc.domain.intake.payloads import RawPayload, decoded
+from scheduler_svc.domain.intake.alerts import MOST_ALERTS, ReadPayload, ReceivedAlert, digest, fitted, read_each, severity_of
+from scheduler_svc.domain.intake.payloads import RawPayload, decoded, part_of, text_of
 from tocsin.errors import InvalidInput
 
-_Texts = Annotated[dict[str, str], msgspec.Meta(max_length=1000)] | None
+_Texts = dict[str, Any] | None
+"""Labels or annotations: texts, and whatever a template or a relay on the way has made of them."""
 _Status = Literal["firing", "resolved"]
 _EVENTS: Final = {"firing": AlertEvent.TRIGGER, "resolved": AlertEvent.RESOLVE}
 _SHOWN: Final = 20
@@ -26,13 +27,13 @@ class PrometheusAlert(msgspec.Struct, frozen=True, rename="camel"):
     status: _Status
     labels: _Texts = None
     annotations: _Texts = None
-    generator_url: str = msgspec.field(default="", name="generatorURL")
-    fingerprint: str = ""
+    generator_url: Any = msgspec.field(default=None, name="generatorURL")
+    fingerprint: Any = None
 
     @property
     def page(self) -> str:
         """Where to look at it."""
-        return self.generator_url
+        return text_of(self.generator_url)
 
     @property
     def details(self) -> str:
@@ -43,19 +44,19 @@ class PrometheusAlert(msgspec.Struct, frozen=True, rename="camel"):
 class GrafanaAlert(PrometheusAlert, frozen=True, rename="camel"):
     """An alert of Grafana."""
 
-    dashboard_url: str | None = msgspec.field(default=None, name="dashboardURL")
-    panel_url: str | None = msgspec.field(default=None, name="panelURL")
-    value_string: str | None = None
+    dashboard_url: Any = msgspec.field(default=None, name="dashboardURL")
+    panel_url: Any = msgspec.field(default=None, name="panelURL")
+    value_string: Any = None
 
     @property
     def page(self) -> str:
         """Where to look at it: the panel, or the dashboard, or the rule."""
-        return self.panel_url or self.dashboard_url or self.generator_url
+        return text_of(self.panel_url) or text_of(self.dashboard_url) or text_of(self.generator_url)
 
     @property
     def details(self) -> str:
         """The values that it was decided by."""
-        return self.value_string or ""
+        return text_of(self.value_string)
 
 
 AnyAlert = TypeVar("AnyAlert", bound=PrometheusAlert)
@@ -64,24 +65,17 @@ AnyAlert = TypeVar("AnyAlert", bound=PrometheusAlert)
 class _Webhook(msgspec.Struct, frozen=True, rename="camel"):
     version: str
     status: _Status
-    group_key: str = ""
-    truncated_alerts: Annotated[int, msgspec.Meta(ge=0, le=10**9)] = 0
+    alerts: list[msgspec.Raw] = []
+    group_key: str | None = None
+    truncated_alerts: Annotated[int, msgspec.Meta(ge=0, le=10**9)] | None = None
     common_labels: _Texts = None
     common_annotations: _Texts = None
-    external_url: str = msgspec.field(default="", name="externalURL")
-    receiver: str = ""
+    external_url: Any = msgspec.field(default=None, name="externalURL")
 
 
-class _AlertmanagerWebhook(_Webhook, frozen=True, rename="camel"):
-    alerts: list[PrometheusAlert] = []
-
-
-class _GrafanaWebhook(_Webhook, frozen=True, rename="camel"):
-    alerts: list[GrafanaAlert] = []
-
-
-_ALERTMANAGER: Final = msgspec.json.Decoder(_AlertmanagerWebhook)
-_GRAFANA: Final = msgspec.json.Decoder(_GrafanaWebhook)
+_WEBHOOK: Final = msgspec.json.Decoder(_Webhook)
+_ALERTMANAGER: Final = msgspec.json.Decoder(PrometheusAlert)
+_GRAFANA: Final = msgspec.json.Decoder(GrafanaAlert)
 
 
 def read_alertmanager(payload: RawPayload, *, by_group: bool = False) -> ReadPayload:
@@ -90,8 +84,7 @@ def read_alertmanager(payload: RawPayload, *, by_group: bool = False) -> ReadPay
     Raises:
         InvalidInput: it is none, or of another version.
     """
-    webhook = decoded(payload.body, _ALERTMANAGER)
-    return _read(webhook, webhook.alerts, version="4", by_group=by_group)
+    return _read(decoded(payload.body, _WEBHOOK), _ALERTMANAGER, version="4", by_group=by_group)
 
 
 def read_grafana(payload: RawPayload, *, by_group: bool = False) -> ReadPayload:
@@ -100,36 +93,45 @@ def read_grafana(payload: RawPayload, *, by_group: bool = False) -> ReadPayload:
     Raises:
         InvalidInput: it is none, or of another version.
     """
-    webhook = decoded(payload.body, _GRAFANA)
-    return _read(webhook, webhook.alerts, version="1", by_group=by_group)
+    return _read(decoded(payload.body, _WEBHOOK), _GRAFANA, version="1", by_group=by_group)
 
 
-def _read(webhook: _Webhook, alerts: "list[AnyAlert]", *, version: str, by_group: bool) -> ReadPayload:
+def _read(webhook: _Webhook, decoder: "msgspec.json.Decoder[AnyAlert]", *, version: str, by_group: bool) -> ReadPayload:
     if webhook.version != version:
         raise InvalidInput.at("version", f'is {webhook.version[:20]!r}; this is the door of version "{version}"')
-    if not alerts:
+    if not webhook.alerts:
         raise InvalidInput.at("alerts", "is empty")
-    if len(alerts) > MOST_ALERTS:
-        raise InvalidInput.at("alerts", f"has {len(alerts)} elements; at most {MOST_ALERTS}")
+    if len(webhook.alerts) > MOST_ALERTS:
+        raise InvalidInput.at("alerts", f"has {len(webhook.alerts)} elements; at most {MOST_ALERTS}")
     left_out = webhook.truncated_alerts
     note = f"The sender left out {left_out} more alerts of the group (max_alerts)." if left_out else ""
-    if by_group:
-        return ReadPayload([_group(webhook, alerts)], note)
-    return ReadPayload([_alert(alert, f"alerts[{place}]") for place, alert in enumerate(alerts)], note)
+    found = list[AnyAlert]()
+
+    def one(part: msgspec.Raw, place: int) -> ReceivedAlert:
+        alert = part_of(part, decoder, f"alerts[{place}]")
+        found.append(alert)
+        return _alert(alert)
+
+    read = read_each(webhook.alerts, one, note=note)
+    return read._replace(alerts=[_group(webhook, found)]) if by_group else read
 
 
-def _alert(alert: PrometheusAlert, place: str) -> ReceivedAlert:
-    labels, annotations = alert.labels or _NONE, alert.annotations or _NONE
+def _alert(alert: PrometheusAlert) -> ReceivedAlert:
+    labels, annotations = _texts(alert.labels), _texts(alert.annotations)
     read = ReceivedAlert(
         title=_title(labels, annotations),
         event=_EVENTS[alert.status],
-        key=alert.fingerprint or digest(*(part for pair in sorted(labels.items()) for part in pair)),
+        key=text_of(alert.fingerprint) or digest(*(part for pair in sorted(labels.items()) for part in pair)),
         description=_description(annotations, alert.details),
         severity=_severity(labels),
         labels=labels,
         url=alert.page,
     )
-    return fitted(read, place=place)
+    return fitted(read)
+
+
+def _texts(said: _Texts) -> Mapping[str, str]:
+    return {name: text_of(value) for name, value in said.items()} if said else _NONE
 
 
 def _severity(labels: Mapping[str, str]) -> IncidentSeverity | None:
@@ -146,14 +148,14 @@ def _description(annotations: Mapping[str, str], details: str) -> str:
     return "\n".join(part for part in (text, details, runbook) if part)
 
 
-def _group(webhook: _Webhook, alerts: "list[AnyAlert]") -> ReceivedAlert:
+def _group(webhook: _Webhook, alerts: Sequence[PrometheusAlert]) -> ReceivedAlert:
     """The group as one alert, as bad as the worst that fires."""
     if not webhook.group_key:
         raise InvalidInput.at("groupKey", "is missing, and the integration opens an incident for each group")
-    labels, annotations = webhook.common_labels or _NONE, webhook.common_annotations or _NONE
+    labels, annotations = _texts(webhook.common_labels), _texts(webhook.common_annotations)
     firing = [alert for alert in alerts if alert.status == "firing"]
-    told = [_title(alert.labels or _NONE, alert.annotations or _NONE) for alert in firing or alerts]
-    found = [_severity(alert.labels or _NONE) for alert in firing]
+    told = [_title(_texts(alert.labels), _texts(alert.annotations)) for alert in firing or alerts]
+    found = [_severity(_texts(alert.labels)) for alert in firing]
     more = f"\n… and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
     read = ReceivedAlert(
         title=_title(labels, annotations) or f"{told[0]} (and {len(told) - 1} more)" if len(told) > 1 else told[0],
@@ -162,6 +164,6 @@ def _group(webhook: _Webhook, alerts: "list[AnyAlert]") -> ReceivedAlert:
         description="\n".join(told[:_SHOWN]) + more,
         severity=min((severity for severity in found if severity), default=None),
         labels=labels,
-        url=webhook.external_url,
+        url=text_of(webhook.external_url),
     )
-    return fitted(read, place="commonLabels")
+    return fitted(read)

@@ -2,8 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from typing import Final, NamedTuple, TypeVar
 
 from scheduler_svc.domain.incident_words import AlertEvent, IncidentSeverity
 from tocsin.errors import InvalidInput
@@ -19,6 +20,10 @@ _LONGEST_KEY: Final = 255
 _LONGEST_URL: Final = 2048
 _MOST_DESCRIPTION: Final = 16_384
 _MOST_BYTES_A_CHARACTER: Final = 4
+_TOLD: Final = 3
+"""Alerts that were left out of whose faults is told."""
+
+Part = TypeVar("Part")
 
 _URL: Final = re.compile(r"https?://[\x21-\x7e]+\Z")
 _LINE_BREAKS: Final = re.compile(r"[\r\n\u2028\u2029]+")
@@ -86,18 +91,34 @@ def event_of(word: str) -> AlertEvent | None:
     return _EVENT_OF.get(word) or _EVENT_OF.get(word.strip().lower())
 
 
-def fitted(alert: ReceivedAlert, *, place: str) -> ReceivedAlert:
-    """The alert as an incident can hold it: what is too long is cut, and what no line can hold is replaced.
+def read_each(parts: Sequence[Part], read: Callable[[Part, int], ReceivedAlert], *, note: str = "") -> ReadPayload:
+    """Reads a list alert by alert: one that is none costs itself, and is told of; its neighbours ring.
 
     Args:
-        alert: as the sender says.
-        place: where it stands in the payload, such as "alerts[3]", for the error.
+        parts: the list.
+        read: makes the alert of an element and its place.
+        note: what else is worth knowing.
 
     Raises:
-        InvalidInput: it has too many labels.
+        InvalidInput: none of them is one; it tells of the first.
     """
-    if len(alert.labels) > MOST_LABELS:
-        raise InvalidInput.at(f"{place}.labels" if place else "labels", f"has {len(alert.labels)} members; at most {MOST_LABELS}")
+    alerts, wrong = list[ReceivedAlert](), list[InvalidInput]()
+    for place, part in enumerate(parts):
+        try:
+            alerts.append(read(part, place))
+        except InvalidInput as error:
+            wrong.append(error)
+    if not alerts and wrong:
+        raise wrong[0]
+    if wrong:
+        more = "; …" if len(wrong) > _TOLD else ""
+        told = f"{len(wrong)} of {len(parts)} alerts were left out: {'; '.join(error.message for error in wrong[:_TOLD])}{more}."
+        note = f"{note} {told}" if note else told
+    return ReadPayload(alerts, note)
+
+
+def fitted(alert: ReceivedAlert) -> ReceivedAlert:
+    """The alert as an incident can hold it: what is too long or too much is cut, and what no line can hold is replaced."""
     title = alert.title
     if len(title) > _LONGEST_TITLE or not title.isprintable() or not title:
         title = _line(title) or "Alert"
@@ -123,6 +144,8 @@ def digest(*parts: str) -> str:
 
 
 def _labels(labels: Mapping[str, str]) -> Mapping[str, str]:
+    if len(labels) > MOST_LABELS:
+        labels = dict(islice(labels.items(), MOST_LABELS))
     for name, value in labels.items():
         if len(name) > _LONGEST_NAME or len(value) > _LONGEST_VALUE or not name or not name.isprintable() or "\0" in value:
             return {_name(name): _value(value) for name, value in labels.items() if name}

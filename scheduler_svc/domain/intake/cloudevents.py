@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from scheduler_svc.domain.incident_words import AlertEvent, IncidentSeverity
-from scheduler_svc.domain.intake.alerts import MOST_ALERTS, ReadPayload, ReceivedAlert, digest, event_of, fitted, severity_of
+from scheduler_svc.domain.intake.alerts import MOST_ALERTS, ReadPayload, ReceivedAlert, digest, event_of, fitted, read_each, severity_of
 from scheduler_svc.domain.intake.payloads import Json, RawPayload, json_of, text_of
 from tocsin.errors import InvalidInput
 
@@ -41,28 +41,30 @@ def read_cloudevents(payload: RawPayload, read: "Callable[[CloudEvent, str], Rec
     Raises:
         InvalidInput: they are no CloudEvents 1.0.
     """
-    events = events_of(payload)
-    return ReadPayload([_once(event, (read or usual_alert)(event, place)) for event, place in events])
+    batched, events = _events(payload)
+
+    def one(event: Json, place: int) -> ReceivedAlert:
+        where = f"[{place}]" if batched else ""
+        checked = _checked(event, where)
+        return _once(checked, (read or usual_alert)(checked, where))
+
+    return read_each(events, one)
 
 
-def events_of(payload: RawPayload) -> list[tuple[CloudEvent, str]]:
-    """The events, each with its place in the batch; empty for one alone.
-
-    Raises:
-        InvalidInput: they are no CloudEvents 1.0.
-    """
+def _events(payload: RawPayload) -> tuple[bool, list[Json]]:
+    """Whether they are a batch, and what should be the events."""
     if payload.media_type == _BATCH:
         batch = json_of(payload.body)
         if not isinstance(batch, list) or not batch:
             raise InvalidInput.at("body", "must be a list of events")
         if len(batch) > MOST_ALERTS:
             raise InvalidInput.at("body", f"has {len(batch)} events; at most {MOST_ALERTS}")
-        return [(_checked(event, f"[{place}]"), f"[{place}]") for place, event in enumerate(batch)]
+        return True, batch
     if payload.media_type == _STRUCTURED:
-        return [(_checked(json_of(payload.body), ""), "")]
+        return False, [json_of(payload.body)]
     if payload.media_type.startswith("application/cloudevents"):
         raise InvalidInput.at("content-type", f"{payload.media_type[:100]!r} is not supported; JSON is")
-    return [(_checked(_binary(payload), ""), "")]
+    return False, [_binary(payload)]
 
 
 def usual_alert(event: CloudEvent, place: str) -> ReceivedAlert:
@@ -84,7 +86,7 @@ def usual_alert(event: CloudEvent, place: str) -> ReceivedAlert:
     )
     if not read.key and read.event is not AlertEvent.TRIGGER:
         raise InvalidInput.at(f"{place}.subject".lstrip("."), f"is missing: the event is a {read.event.name}, and nothing says of what")
-    return fitted(read, place=place)
+    return fitted(read)
 
 
 def _severity(event: CloudEvent, data: Mapping[str, Json]) -> IncidentSeverity | None:

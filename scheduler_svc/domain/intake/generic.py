@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from scheduler_svc.domain.incident_words import AlertEvent, IncidentSeverity
-from scheduler_svc.domain.intake.alerts import MOST_ALERTS, ReadPayload, ReceivedAlert, event_of, fitted, severity_of
+from scheduler_svc.domain.intake.alerts import MOST_ALERTS, ReadPayload, ReceivedAlert, event_of, fitted, read_each, severity_of
 from scheduler_svc.domain.intake.json_paths import PathInvalid, find, parse_path
 from scheduler_svc.domain.intake.payloads import Json, RawPayload, json_of, text_of
 from tocsin.errors import InvalidInput
@@ -102,7 +102,7 @@ def read_generic(payload: RawPayload, mapping: PayloadMapping) -> ReadPayload:
         raise InvalidInput.at("mapping.items", f"{mapping.items!r} finds {found} in the payload")
     if len(items) > MOST_ALERTS:
         raise InvalidInput.at("mapping.items", f"finds {len(items)} elements; at most {MOST_ALERTS}")
-    return ReadPayload([alert_of(item, mapping, f" of element {place}") for place, item in enumerate(items)])
+    return read_each(items, lambda item, place: alert_of(item, mapping, f" of element {place}"))
 
 
 def alert_of(value: Json, mapping: PayloadMapping, where: str) -> ReceivedAlert:
@@ -130,7 +130,7 @@ def alert_of(value: Json, mapping: PayloadMapping, where: str) -> ReceivedAlert:
         labels={name: text for name, source in mapping.labels.items() if (text := source.of(value))},
         url=mapping.url.of(value),
     )
-    return fitted(read, place="mapping")
+    return fitted(read)
 
 
 def _event(value: Json, mapping: PayloadMapping, where: str) -> AlertEvent:

@@ -50,7 +50,7 @@ def read_mail(mail: ReceivedMail) -> ReadPayload:
         labels={"sender": mail.sender} if mail.sender else {},
         once=digest(mail.message_id),
     )
-    return ReadPayload([fitted(read, place="")])
+    return ReadPayload([fitted(read)])
 
 
 def _stripped(subject: str, words: list[str]) -> str:

@@ -88,7 +88,7 @@ def read_pagerduty(payload: RawPayload) -> ReadPayload:
         labels={name: text_of(about[name]) for name in _LABELS if about.get(name)},
         url=_page(event),
     )
-    return ReadPayload([fitted(read, place="payload")])
+    return ReadPayload([fitted(read)])
 
 
 def _violations(event: dict[str, Json]) -> Iterator[tuple[str, str]]:

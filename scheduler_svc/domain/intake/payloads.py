@@ -44,18 +44,33 @@ def decoded(body: bytes, decoder: msgspec.json.Decoder[Shape]) -> Shape:
     body = body.removeprefix(_BOM)
     if not body.strip():
         raise InvalidInput.at("body", "is empty")
+    return _by_shape(body, decoder, "")
+
+
+def part_of(part: msgspec.Raw, decoder: msgspec.json.Decoder[Shape], place: str) -> Shape:
+    """A part of a body likewise, which stands at ``place``.
+
+    Raises:
+        InvalidInput: it is not JSON of that shape; the error names the field.
+    """
+    return _by_shape(part, decoder, place)
+
+
+def _by_shape(text: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[Shape], within: str) -> Shape:
+    whole = within or "body"
     try:
-        return decoder.decode(body)
+        return decoder.decode(text)
     except msgspec.ValidationError as error:
         reason = str(error)
-        place = _PLACE.search(reason)
-        raise InvalidInput.at(place[1] or "body" if place else "body", _said(_PLACE.sub("", reason))) from None
+        found = _PLACE.search(reason)
+        place = ".".join(part for part in (within, found[1] if found else "") if part)
+        raise InvalidInput.at(place or whole, _said(_PLACE.sub("", reason))) from None
     except msgspec.DecodeError as error:
-        raise InvalidInput.at("body", f"is no JSON: {str(error).removeprefix('JSON is malformed: ')}") from None
+        raise InvalidInput.at(whole, f"is no JSON: {str(error).removeprefix('JSON is malformed: ')}") from None
     except UnicodeDecodeError:
-        raise InvalidInput.at("body", "is not UTF-8") from None
+        raise InvalidInput.at(whole, "is not UTF-8") from None
     except RecursionError:
-        raise InvalidInput.at("body", "is nested too deeply") from None
+        raise InvalidInput.at(whole, "is nested too deeply") from None
 
 
 def json_of(body: bytes) -> Json:
