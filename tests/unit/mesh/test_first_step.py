@@ -85,6 +85,30 @@ async def test_a_failure_is_raised_where_it_is_waited_for(batch: Batch) -> None:
     assert batch.trace == ["begun", "LookupError"]
 
 
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_coroutine_handles_what_it_waits_for(*, waits: bool) -> None:
+    """An error that comes before a task waits, or while it does, is the coroutine's first, which may go on after it."""
+    ready, then = asyncio.get_running_loop().create_future(), asyncio.get_running_loop().create_future()
+
+    async def careful() -> str:
+        try:
+            await ready
+        except LookupError:
+            await then
+            return "handled"
+        return "no error"
+
+    started = Started(careful())
+    task = asyncio.ensure_future(result(started)) if waits else None
+    await asyncio.sleep(0)
+    ready.set_exception(LookupError())
+    task = task or asyncio.ensure_future(result(started))
+    await asyncio.sleep(0)
+    assert not task.done()
+    then.set_result(None)
+    assert await task == "handled"
+
+
 async def test_a_cancelled_task_ends_what_it_waits_for(batch: Batch) -> None:
     """Nothing of it goes on."""
     task = asyncio.ensure_future(result(Started(batch.run())))
@@ -93,7 +117,7 @@ async def test_a_cancelled_task_ends_what_it_waits_for(batch: Batch) -> None:
     await asyncio.wait([task])
     assert task.cancelled()
     assert batch.done.cancelled()
-    assert batch.trace == ["begun", "GeneratorExit"]
+    assert batch.trace == ["begun", "CancelledError"]
 
 
 async def test_steps_are_taken_without_a_task(batch: Batch) -> None:

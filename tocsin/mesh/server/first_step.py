@@ -37,13 +37,18 @@ class Started:
         """What the coroutine returns."""
         if self._future is None:
             return self._result
-        if not self._future.done():
+        future, thrown = self._future, None
+        while True:
+            if not future.done():
+                try:
+                    yield future
+                except BaseException as error:  # noqa: BLE001 - a task throws in what its future ended with: the coroutine's own to handle
+                    thrown = error
             try:
-                yield self._future
-            except BaseException:
-                self._coroutine.close()
-                raise
-        return (yield from self._coroutine.__await__())
+                future = self._coroutine.send(None) if thrown is None else self._coroutine.throw(thrown)
+            except StopIteration as ended:
+                return ended.value
+            thrown = None
 
 
 class Steps:
