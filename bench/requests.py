@@ -20,9 +20,15 @@ _CONNECTIONS: Final = 32
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
-async def measure(*, calls: int = CALLS) -> dict[str, Any]:
-    """Microseconds of processor time a request, of each process that it goes through; what else these do in the time is in it."""
-    with tempfile.TemporaryDirectory() as folder, RunningStack(state=Path(folder) / "state") as stack:
+async def measure(*, calls: int = CALLS, carriers: bool = False) -> dict[str, Any]:
+    """Microseconds of processor time a request, of each process that it goes through; what else these do in the time is in it.
+
+    Args:
+        calls: of each kind.
+        carriers: let calls between services ride on one stream.
+    """
+    env = {"TOCSIN_CARRIERS": str(carriers).lower()}
+    with tempfile.TemporaryDirectory() as folder, RunningStack(state=Path(folder) / "state", env=env) as stack:
         address = stack.info["http"].removeprefix("http://")
         async with stack.client() as client:
             (await client.put("/v1/records/k", json={"value": "a short value"})).raise_for_status()
@@ -63,4 +69,6 @@ def _seconds(pid: int) -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=CALLS)
-    print(json.dumps(uvloop.run(measure(calls=parser.parse_args().calls)), indent=2))
+    parser.add_argument("--carriers", action="store_true")
+    options = parser.parse_args()
+    print(json.dumps(uvloop.run(measure(calls=options.calls, carriers=options.carriers)), indent=2))
