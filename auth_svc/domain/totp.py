@@ -16,6 +16,8 @@ DIGITS: Final = 6
 WINDOW: Final = 1
 """Time steps by which the clock of an app may be wrong, either way (RFC 6238, 5.2 and 6)."""
 
+_LONGEST_ACCOUNT: Final = 64
+"""Characters of an account's name that an app is told: it shows fewer, and a code of all that a name may have is none that cameras read."""
 _SECRET_BYTES: Final = 20  # as many as the hash has (RFC 4226, 4, R6)
 
 
@@ -27,7 +29,7 @@ def new_totp_secret() -> str:
 def totp_uri(secret: str, *, issuer: str, account: str) -> str:
     """The otpauth:// URI of a secret, which apps read as a QR code (Key URI Format)."""
     # Not that of the library: it writes spaces as +, which apps show as they are.
-    label = f"{quote(issuer.replace(':', ' '), safe='')}:{quote(account.replace(':', ' '), safe='')}"
+    label = f"{quote(issuer.replace(':', ' '), safe='')}:{quote(account[:_LONGEST_ACCOUNT].replace(':', ' '), safe='')}"
     query = urlencode({"secret": secret, "issuer": issuer.replace(":", " "), "digits": DIGITS, "period": STEP_SECONDS}, quote_via=quote)
     return f"otpauth://totp/{label}?{query}"
 

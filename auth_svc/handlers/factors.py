@@ -1,5 +1,6 @@
 """FactorService."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,7 +33,8 @@ class FactorHandlers(rpc.FactorServiceServicer):
     async def EnrolTotp(self, request: pb.EnrolTotpRequest, context: _Context) -> pb.EnrolTotpResponse:
         """Makes the secret of an app."""
         made = await self._office.enrol_app(caller(), display_name=request.display_name)
-        return pb.EnrolTotpResponse(name=made.factor.name, secret=made.secret, uri=made.uri, qr_code=qr_code(made.uri))
+        picture = await asyncio.to_thread(qr_code, made.uri)
+        return pb.EnrolTotpResponse(name=made.factor.name, secret=made.secret, uri=made.uri, qr_code=picture)
 
     async def ConfirmTotp(self, request: pb.ConfirmTotpRequest, context: _Context) -> pb.EnrolledFactor:
         """Makes an app a factor."""

@@ -3,6 +3,8 @@
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
+import pytest
+
 from auth_svc.domain.totp import new_totp_secret, qr_code, totp_uri
 
 
@@ -17,3 +19,11 @@ def test_a_qr_code_is_a_picture_black_on_white() -> None:
     ground, modules = picture
     assert (ground.attrib["fill"], modules.attrib["stroke"]) == ("#fff", "#000")
     assert modules.attrib["d"].startswith("M4 4.5h7")
+
+
+@pytest.mark.parametrize("character", ["a", "ü", "字", "😀", "%", ":", "\x7f"])
+def test_a_code_is_made_for_every_account(character: str) -> None:
+    """Of 254 characters that take up to 12 in an address each: what it holds is bounded, so that cameras read it."""
+    uri = totp_uri(new_totp_secret(), issuer="Tocsin", account=character * 254)
+    assert len(uri) < 1000
+    assert qr_code(uri).startswith("data:image/svg+xml")
