@@ -307,12 +307,14 @@ def main() -> int:
         figures = uvloop.run(measurements[name]())  # as the services do
         results[name] = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine(), "figures": figures}
         _tell(name, figures)
-    if short:
-        return 0
-    results = {name: results[name] for name in MEASUREMENTS if name in results}
+        if not short:  # at once: what was measured for minutes is not lost with what comes after it
+            _write({name: results[name] for name in MEASUREMENTS if name in results})
+    return 0
+
+
+def _write(results: dict[str, Any]) -> None:
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     PAGE.write_text(_page(results))
-    return 0
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from gateway.transcoding.problems import HeadersInvalid
 from tocsin.errors import Internal, MessageTooLarge, TocsinError
 from tocsin.mesh.context import Call, CallOrigin, enter, user_agent
 from tocsin.mesh.policy import MethodKind, MethodPolicy
-from tocsin.mesh.server import write_within
+from tocsin.mesh.server import write_all
 from tocsin.mesh.spans import rpc_span
 from tocsin.mesh.status import code_of, trailing_metadata
 from tocsin.mesh.tokens import Principal
@@ -149,8 +149,7 @@ class EdgeHandlers:
             async with aclosing(self._open.through(call(_bounded(policy, request)))) as messages:
                 await context.send_initial_metadata(tuple(told))
                 sent = len(told)
-                async for message in messages:
-                    await write_within(self._stall_seconds, context, message)
+                await write_all(messages, context, stall_seconds=self._stall_seconds)
                 context.set_trailing_metadata(tuple(told[sent:]))  # a service outside of the mesh may have said more
 
         return handle

@@ -3,7 +3,7 @@
 from tocsin.mesh.server.binding import PortInUse
 from tocsin.mesh.server.edge import EdgeServer
 from tocsin.mesh.server.mesh_server import Handler, MeshServer
-from tocsin.mesh.server.methods import ReaderTooSlow, write_within
 from tocsin.mesh.server.parts import TenantGate
+from tocsin.mesh.server.stream_writer import ReaderTooSlow, write_all
 
-__all__ = ["EdgeServer", "Handler", "MeshServer", "PortInUse", "ReaderTooSlow", "TenantGate", "write_within"]
+__all__ = ["EdgeServer", "Handler", "MeshServer", "PortInUse", "ReaderTooSlow", "TenantGate", "write_all"]

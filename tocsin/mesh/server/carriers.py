@@ -32,7 +32,7 @@ from tocsin.mesh.carried import (
 from tocsin.mesh.server.acceptor import AcceptingServer, Gate, Refusal
 from tocsin.mesh.server.call_facts import Context
 from tocsin.mesh.server.carried_context import CarriedContext, CarrierPeer, Header
-from tocsin.mesh.server.methods import write_within
+from tocsin.mesh.server.stream_writer import StreamWriter
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -282,10 +282,13 @@ class _ServedCarrier:
         self._wake_writer()
 
     async def _write(self) -> None:
+        async with StreamWriter(self._context, stall_seconds=self._stall_seconds) as writer:
+            await self._write_to(writer)
+
+    async def _write_to(self, writer: StreamWriter) -> None:
         while True:
             if self._answers or self._long or self._tell_draining > self._told_draining:
-                message = self._batch()
-                await write_within(self._stall_seconds, self._context, message.SerializeToString())
+                await writer.write(self._batch().SerializeToString())
                 if self._room is not None:
                     self._make_room()
             elif self._finishing and not self._calls:

@@ -5,7 +5,7 @@ was refused before. What they raise becomes a status like anything that a handle
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
@@ -18,7 +18,7 @@ from tocsin.mesh.server.chain import Context
 
 RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 ServerInterceptors: TypeAlias = Sequence[grpc.aio.ServerInterceptor]
-Write: TypeAlias = Callable[[Context, Any], Awaitable[None]]
+WriteAll: TypeAlias = Callable[[AsyncIterable[Any], Context], Awaitable[None]]
 
 
 class InterceptedCallDetails(NamedTuple):
@@ -28,7 +28,9 @@ class InterceptedCallDetails(NamedTuple):
     invocation_metadata: Any
 
 
-def intercepted(handler: RpcHandler, *, kind: MethodKind, path: str, interceptors: ServerInterceptors, write: Write) -> Callable[..., Any]:
+def intercepted(
+    handler: RpcHandler, *, kind: MethodKind, path: str, interceptors: ServerInterceptors, write_all: WriteAll
+) -> Callable[..., Any]:
     """The function of ``handler`` with ``interceptors`` around it, the first one outermost; a coroutine function for every kind.
 
     Args:
@@ -36,7 +38,7 @@ def intercepted(handler: RpcHandler, *, kind: MethodKind, path: str, interceptor
         kind: which sides stream.
         path: of the method.
         interceptors: in the order in which they are called.
-        write: sends one message of a stream.
+        write_all: sends the messages of a stream.
     """
 
     async def last(_: Any) -> RpcHandler:
@@ -62,7 +64,6 @@ def intercepted(handler: RpcHandler, *, kind: MethodKind, path: str, interceptor
             await replies  # it writes its messages itself
             return
         async with aclosing(replies):
-            async for reply in replies:
-                await write(context, reply)
+            await write_all(replies, context)
 
     return stream if kind in (MethodKind.UNARY_STREAM, MethodKind.STREAM_STREAM) else answer

@@ -4,7 +4,6 @@ The chain reads and writes bytes itself, so that a message that cannot be parsed
 any other and never a text of the library's.
 """
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
@@ -15,14 +14,15 @@ import grpc
 from google.protobuf import descriptor_pool
 from google.protobuf.message import DecodeError, Message
 
-from tocsin.errors import AnswerTooLarge, InvalidInput, ResourceExhausted
-from tocsin.mesh.context import current
+from tocsin.errors import AnswerTooLarge, InvalidInput
+from tocsin.mesh.context import StreamedBytes, current
 from tocsin.mesh.policy import MethodKind, MethodPolicy, PolicyError
 from tocsin.mesh.server.call_notes import counted, noted
 from tocsin.mesh.server.chain import Chain, Context
 from tocsin.mesh.server.interceptors import intercepted
 from tocsin.mesh.server.own_metadata import sends_initial_metadata
 from tocsin.mesh.server.parts import ServerParts
+from tocsin.mesh.server.stream_writer import StreamWriter, write_all
 from tocsin.mesh.validation import RequestValidator
 
 RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -34,10 +34,6 @@ Accept = Callable[[Context], Awaitable[None]]
 
 class RequestMalformed(InvalidInput):
     """The request is not a message of the expected type."""
-
-
-class ReaderTooSlow(ResourceExhausted):
-    """The reader of the stream is too slow."""
 
 
 class Registrar:
@@ -119,10 +115,15 @@ def _writer(serialize: Serialize, most: int) -> Serialize:
     return write
 
 
+def _streamed() -> StreamedBytes:
+    """The count of the call being served."""
+    call = current()
+    return StreamedBytes() if call is None or call.streamed is None else call.streamed
+
+
 def _received(parse: Parse) -> Parse:
     def read(raw: bytes) -> Any:
-        if (call := current()) is not None and call.streamed is not None:
-            call.streamed.received += len(raw)
+        _streamed().received += len(raw)
         return parse(raw)
 
     return read
@@ -131,8 +132,7 @@ def _received(parse: Parse) -> Parse:
 def _sent(serialize: Serialize) -> Serialize:
     def write(message: Any) -> bytes:
         raw = serialize(message)
-        if (call := current()) is not None and call.streamed is not None:
-            call.streamed.sent += len(raw)
+        _streamed().sent += len(raw)
         return raw
 
     return write
@@ -143,8 +143,8 @@ def _compile(handler: RpcHandler, chain: Chain, policy: MethodPolicy, parts: Ser
     stall_seconds = None if policy.internal else parts.stall_seconds
     before: list[Any] = [function]
     if parts.interceptors and not policy.is_control:
-        write = partial(write_within, stall_seconds)
-        function = intercepted(handler, kind=kind, path=policy.path, interceptors=parts.interceptors, write=write)
+        write = partial(write_all, stall_seconds=stall_seconds)
+        function = intercepted(handler, kind=kind, path=policy.path, interceptors=parts.interceptors, write_all=write)
         before += [each.intercept_service for each in parts.interceptors]
     parse = _parser(cast("Deserialize", handler.request_deserializer), parts.validator, policy)
     if policy.audited:
@@ -160,7 +160,7 @@ def _compile(handler: RpcHandler, chain: Chain, policy: MethodPolicy, parts: Ser
     accept = _leave_to_handler if any(map(sends_initial_metadata, before)) else _accept_stream
     generator = inspect.isasyncgenfunction(function)
     make = _yielding if generator else _writing
-    body = chain.around(make(function, None if handler.request_streaming else parse, _sent(serialize), stall_seconds, accept))
+    body = chain.around(make(function, None if handler.request_streaming else parse, serialize, stall_seconds, accept))
     # A coroutine writes messages itself, so gRPC has to serialize them; what a generator yields is serialized by the body.
     writes: Any = None if generator else _sent(serialize)
     if kind is MethodKind.UNARY_STREAM:
@@ -190,27 +190,15 @@ def _yielding(
     async def body(request: Any, context: Context) -> None:
         parsed = request if parse is None else parse(request)
         await accept(context)
-        async with aclosing(function(parsed, context)) as replies:
+        count = _streamed()
+        async with StreamWriter(context, stall_seconds=stall_seconds) as writer, aclosing(function(parsed, context)) as replies:
+            write = writer.write
             async for reply in replies:
-                await write_within(stall_seconds, context, serialize(reply))
+                raw = serialize(reply)
+                count.sent += len(raw)
+                await write(raw)
 
     return body
-
-
-async def write_within(stall_seconds: float | None, context: Context, message: Any) -> None:
-    """Writes a message, and waits while the reader takes none; ``stall_seconds`` at most, for ever when that is None.
-
-    Raises:
-        ReaderTooSlow: it took none for so long.
-    """
-    if stall_seconds is None:
-        await context.write(message)
-        return
-    try:
-        async with asyncio.timeout(stall_seconds):
-            await context.write(message)
-    except TimeoutError:
-        raise ReaderTooSlow(f"The reader has read nothing for {stall_seconds:g} s.") from None
 
 
 def _writing(
