@@ -2,17 +2,19 @@
 
 Two gateways that forward what is in one file forward it twice. So each replica holds a lock on its own: the first one on the file that the
 settings name, the next one on that name with "-2", and so on. The lock ends with the process, however that ends.
+
+A gateway that was rolled back leaves the file of a newer version as it is and takes the next one, so that it serves: what waits there is
+forwarded by a gateway of that version, or once `tocsin migrate gateway --to` has taken the file back.
 """
 
-import errno
-import fcntl
 import os
 from pathlib import Path
 from typing import Final
 
 from tocsin.clock import Clock
 from tocsin.config import ConfigError
-from tocsin.database import Database, DatabaseUnavailable
+from tocsin.database import Database, DatabaseUnavailable, SchemaTooNew
+from tocsin.spool_files import lock_of, lock_spool, spool_at, spools_beside
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -22,7 +24,7 @@ MOST_REPLICAS: Final = 64
 
 
 class SpoolTaken(ConfigError):
-    """Every spool beside the one of the settings is another gateway's."""
+    """Every spool beside the one of the settings is another gateway's, or of a newer version."""
 
     reason = ConfigError.reason
 
@@ -62,29 +64,46 @@ class SpoolFile:
 
     def others(self) -> list[int]:
         """The places of the other files that exist."""
-        return [place for place in range(1, MOST_REPLICAS + 1) if place != self.place and self._at(place).exists()]
+        return [place for place in spools_beside(self._path) if place != self.place]
 
     def at(self, place: int) -> "SpoolFile":
         """The file of another replica, to be opened when that is gone."""
         return SpoolFile(path=self._path, clock=self._clock, place=place)
 
     async def start(self) -> None:
-        """Takes the first file that nobody has, and opens it.
+        """Takes the first file that nobody has and that is of no newer version, and opens it.
 
         Raises:
             ConfigError: the folder cannot be used.
             SpoolTaken: other gateways have every file.
+            SchemaTooNew: the one file that was asked for is of a newer version.
         """
         if self._database is not None:
             return
-        self._take()
-        database = Database(url=f"sqlite:///{self._at(self.place)}", clock=self._clock, schema="gateway", migrations="gateway")
+        for place in (self._wanted,) if self._wanted else range(1, MOST_REPLICAS + 1):
+            if self._take(place) and await self._open():
+                return
+        raise SpoolTaken([f"TOCSIN_GATEWAY_SPOOL_FILE: every spool file next to {self._path} is another gateway's or a newer version's"])
+
+    async def _open(self) -> bool:
+        """Opens the file that is locked; false, and the lock is released, where it is of a newer version and another one will do."""
+        file = spool_at(self._path, self.place)
+        database = Database(url=f"sqlite:///{file}", clock=self._clock, schema="gateway", migrations="gateway")
         try:
             await database.start()
+        except SchemaTooNew as error:
+            self._release()
+            if self._wanted:
+                raise
+            _log.error("spool left to a newer version", file=str(file), error=error.message)
+            return False
         except BaseException:
             self._release()
             raise
         self._database = database
+        if self.place > 1 and not self._wanted:
+            _log.info("spool file chosen", file=str(file))
+        return True
 
     async def stop(self) -> None:
         """Close the file and release its lock; may be called twice."""
@@ -98,38 +117,20 @@ class SpoolFile:
         database, self._database = self._database, None
         if database is not None:
             await database.stop()
-        file = self._at(self.place)
+        file = spool_at(self._path, self.place)
         for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
             file.with_name(name).unlink(missing_ok=True)
 
-    def _at(self, place: int) -> Path:
-        return self._path if place == 1 else self._path.with_name(f"{self._path.stem}-{place}{self._path.suffix}")
-
-    def _take(self) -> None:
-        for place in (self._wanted,) if self._wanted else range(1, MOST_REPLICAS + 1):
-            if (lock := self._locked(self._at(place))) is not None:
-                self._lock, self.place = lock, place
-                if place > 1 and not self._wanted:
-                    _log.info("spool file chosen", file=str(self._at(place)))
-                return
-        raise SpoolTaken([f"TOCSIN_GATEWAY_SPOOL_FILE: every spool file next to {self._path} is in use by another gateway"])
-
-    def _locked(self, file: Path) -> int | None:
-        """The lock on a file's neighbour; None when another process has it. SQLite has locks of its own on the file itself."""
-        beside = file.with_name(f"{file.name}.lock")
+    def _take(self, place: int) -> bool:
+        """Locks a file; false when another process has it."""
+        file = spool_at(self._path, place)
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            lock = lock_spool(file)
         except OSError as error:
-            raise ConfigError([f"TOCSIN_GATEWAY_SPOOL_FILE: {beside} cannot be opened: {error.strerror}"]) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(lock)
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                return None
-            raise ConfigError([f"TOCSIN_GATEWAY_SPOOL_FILE: {beside} cannot be locked: {error.strerror}"]) from error
-        return lock
+            raise ConfigError([f"TOCSIN_GATEWAY_SPOOL_FILE: {lock_of(file)} cannot be locked: {error.strerror}"]) from error
+        if lock is not None:
+            self._lock, self.place = lock, place
+        return lock is not None
 
     def _release(self) -> None:
         lock, self._lock = self._lock, None

@@ -8,6 +8,7 @@ from gateway.spool.spool import Spool
 from gateway.spool.store import IdempotencyStore, SpoolStore
 from tocsin.background import Background
 from tocsin.clock import Clock
+from tocsin.database import SchemaTooNew, SchemaTooOld
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -29,6 +30,7 @@ class SpoolTakeover:
         self._spool = spool
         self._keys = keys
         self._background = Background(clock)
+        self._left_alone = set[int]()
 
     async def start(self) -> None:
         """Begins to look."""
@@ -46,6 +48,11 @@ class SpoolTakeover:
             try:
                 await other.start()
             except SpoolTaken:
+                continue
+            except (SchemaTooNew, SchemaTooOld) as error:  # its own version's to forward; the others are not kept waiting for that
+                if place not in self._left_alone:
+                    self._left_alone.add(place)
+                    _log.error("spool left to another version", spool=place, error=error.message)
                 continue
             try:
                 await self._take_over(SpoolStore(other), place)

@@ -148,7 +148,7 @@ class Installation:
         """
         await self._end(service)
         files, revision = self._files(service), newest_revision(tree / service / "migrations")
-        back = service != GATEWAY and revision != newest_revision(NEW / service / "migrations")
+        back = revision != newest_revision(NEW / service / "migrations")
         if back:
             for words in (("--to", str(revision), "--plan"), ("--to", str(revision))):
                 await self._migrate(service, files, *words)

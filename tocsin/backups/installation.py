@@ -11,6 +11,7 @@ from tocsin.backups.manifest import BackupFailed, BackupUnfit, Kind
 from tocsin.config import ServiceSettings, StoreSettings, load
 from tocsin.database.engine import parse_url
 from tocsin.installation_key import KEY_FILE, InstallationKey
+from tocsin.spool_files import spool_at, spools_beside
 from tocsin.stack.layout import SERVICES
 
 KEPT: Final = (KEY_FILE, "dev-api-key", "admin-password", "keys", "pki", "error_reports")
@@ -115,13 +116,11 @@ class BackedUpInstallation:
 
     def spools(self) -> dict[int, Path]:
         """The spool files that exist, by their place."""
-        beside = (path.name.removeprefix(f"{self.spool.stem}-").removesuffix(self.spool.suffix) for path in self.spool.parent.glob("*"))
-        places = [1, *sorted(int(name) for name in beside if name.isascii() and name.isdigit() and int(name) > 1)]
-        return {place: path for place in places if (path := self.spool_at(place)).is_file()}
+        return spools_beside(self.spool)
 
     def spool_at(self, place: int) -> Path:
         """The spool file of a place, counted from 1."""
-        return self.spool if place == 1 else self.spool.with_name(f"{self.spool.stem}-{place}{self.spool.suffix}")
+        return spool_at(self.spool, place)
 
     def existing_outside(self) -> dict[str, str]:
         """Those files outside of the state folder that there are."""
