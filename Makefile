@@ -159,9 +159,11 @@ release-check: dist ## install the wheels into an empty environment (packages co
 
 # The wheel of tocsin-mesh alone, in an environment with nothing else of Tocsin's.
 MESH := .venv-mesh
-mesh-check: dist ## install tocsin-mesh alone into an empty environment, and run examples/greeter and what `tocsin new service` writes there
-	@$(PYTHON) .ci/mesh.py dist $(MESH)
-	@MESH_PYTHON="$(CURDIR)/$(MESH)/bin/python" $(BIN)/pytest tests/e2e/test_greeter.py tests/e2e/test_greeter_behind_the_gateway.py tests/unit/cli/test_new.py tests/integration/mesh/test_readme.py $(ARGS)
+mesh-check: dist ## install tocsin-mesh alone into empty environments, at the locked and at the lowest versions, and run examples/greeter and what `tocsin new service` writes there: VERSIONS="lowest newest"
+	@for versions in $(or $(VERSIONS),locked lowest); do echo "tocsin-mesh with the $$versions versions"; \
+	  $(PYTHON) .ci/mesh.py dist $(MESH) $$versions && \
+	  MESH_PYTHON="$(CURDIR)/$(MESH)/bin/python" $(BIN)/pytest tests/e2e/test_greeter.py tests/e2e/test_greeter_behind_the_gateway.py tests/unit/cli/test_new.py tests/integration/mesh/test_readme.py $(ARGS) || exit 1; \
+	done
 
 # What `tocsin` brings along, as CycloneDX; the tool has an environment of its own, for it needs what the project does not.
 SBOM := .venv-sbom
