@@ -10,7 +10,8 @@ from mailer_svc.domain import ReportKind
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
-_SCAN_SECONDS: Final = 10.0
+_SCAN_SECONDS: Final = 60.0
+"""More than the processor time that a scan may take: on a busy machine it waits for that as well."""
 _FAILED: Final = {"failed": True, "delayed": False}
 _PASSED_ON: Final = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "VIRTUAL_ENV")  # no setting that could be a secret
 
@@ -51,6 +52,7 @@ async def _scan(data: bytes) -> str:
         async with asyncio.timeout(_SCAN_SECONDS):
             said, _ = await child.communicate(data)
     except TimeoutError:
+        _log.warning("returned mail not scanned", error=f"it took more than {_SCAN_SECONDS:g} s")
         return ""
     finally:
         if child.returncode is None:

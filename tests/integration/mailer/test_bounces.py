@@ -74,7 +74,7 @@ async def listener(heard: Heard, registry: CollectorRegistry) -> AsyncIterator[B
 
 async def hand_in(listener: BounceListener, data: bytes, to: str = GOOD) -> str:
     """What the listener says in the end to a mail that somebody hands in; "" for one that it takes."""
-    client = aiosmtplib.SMTP(hostname="127.0.0.1", port=listener.port, timeout=20, start_tls=False)
+    client = aiosmtplib.SMTP(hostname="127.0.0.1", port=listener.port, timeout=120, start_tls=False)
     async with client:
         try:
             await client.sendmail("", [to], data)
