@@ -27,7 +27,8 @@ ABOUT = {
     "that are acknowledged at random moments between their steps, as by the link in a mail.",
     "intake": "A webhook of Alertmanager with 5,000 alerts, through the gateway of a whole stack, until its answer: alerts that are "
     "incidents of their own, without a policy and each with a first step, and alerts that a route groups.",
-    "door": "What limits and Idempotency-Key add to a call at the door, each off and on in turn; microseconds, the best of five rounds.",
+    "door": "What limits and Idempotency-Key add to a call at the door, each off and on in turn; microseconds, the best of five rounds. "
+    "Whether another gateway has the key only Redis can tell: a command to it alone stands in the table.",
     "lists": "A page of 50 alarms of a million by each filter, the first page and one in the middle; milliseconds.",
     "mesh": "A unary call through the whole chain (deadline, identity, breaker, retry, validation, metrics) against bare grpc.aio.",
     "rejected": "A call to a dead service whose circuit is open, through the whole chain; microseconds, one call after the other.",

@@ -25,6 +25,7 @@ from tocsin.mesh.limits import LocalLeases, RateLimiter, parse_limits
 from tocsin.mesh.policy import policies
 from tocsin.mesh.tokens import Principal
 from tocsin.redis import Redis
+from tocsin.redis_pipe import RedisPipe
 from tocsin.sealing import Sealer
 from tocsin.testing.redis import RedisServer
 
@@ -92,7 +93,13 @@ async def _steps(stack: AsyncExitStack, url: str | None) -> dict[str, Step]:
         call = KeyedCall.wanted(b"key-%d" % number, principal=_WHO, policy=_CREATE, payload=payload, tell=ignore)
         await keys.answer(call, _REQUEST, send)
 
-    return {"off": lambda _: send(_REQUEST), "limits": limited, "idempotency, new key": keyed}
+    steps: dict[str, Step] = {"off": lambda _: send(_REQUEST), "limits": limited, "idempotency, new key": keyed}
+    if url is not None:
+        pipe = RedisPipe(redis, clock=_CLOCK)
+        await pipe.start()
+        stack.push_async_callback(pipe.stop)
+        steps["a command to Redis alone"] = lambda number: pipe.ask("SET", f"bench:{number}", b"u" * 33, "NX", "GET", "PX", 60_000)
+    return steps
 
 
 async def _timed(step: Step, calls: int, *, first: int) -> tuple[float, float]:
