@@ -14,6 +14,9 @@ from mailer_svc.ports.providers import Fingerprint, ProviderKinds, ProviderStore
 from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 _LOOK_SECONDS: Final = 2.0
 _LINGER_SECONDS: Final = 120.0  # longer than any attempt: what is replaced may be at work
@@ -50,7 +53,7 @@ class TenantLanes:
         await self._loops.stop()
         working, self._working = self._working, {}
         for _, provider in working.values():
-            await provider.stop()
+            await _stopped(provider)
 
     def serves(self, channel: str, tenant: str) -> bool:
         """Whether the tenant has a provider of its own for the channel."""
@@ -69,13 +72,20 @@ class TenantLanes:
         _, provider = self._working.get(identity, (None, None))
         return ProviderStatus() if provider is None else status_of(provider)
 
-    def _made(self, entry: Entry) -> Provider:
+    async def _started(self, entry: Entry) -> Provider:
+        """The provider of an entry, ready; whatever is wrong with that costs the provider, and no other."""
+        name = f"{entry.kind}-{entry.id}"
         if isinstance(entry, UnreadableProvider):
-            return BrokenProvider(name=f"{entry.kind}-{entry.id}", problem=entry.problem)
+            return BrokenProvider(name=name, problem=entry.problem)
         try:
-            return self._kinds.make(entry)
+            provider = self._kinds.make(entry)
+            await provider.start()
         except TocsinError as error:
-            return BrokenProvider(name=f"{entry.kind}-{entry.id}", problem=error.message)
+            return BrokenProvider(name=name, problem=error.message)
+        except Exception as error:  # noqa: BLE001 - whatever it is, its provider gets it
+            _log.warning("provider cannot work as it is stored", provider=name, tenant=entry.tenant, exc_info=True)
+            return BrokenProvider(name=name, problem=f"It cannot work as it is stored: {type(error).__name__}")
+        return provider
 
     async def refresh(self) -> None:
         """Takes up what has changed."""
@@ -91,8 +101,7 @@ class TenantLanes:
         for entry in await self._store.everything():
             known, provider = before.get(entry.id, (None, None))
             if provider is None or not _alike(known, entry):
-                provider = self._made(entry)
-                await provider.start()
+                provider = await self._started(entry)
             working[entry.id] = (entry, provider)
             lanes[entry.tenant, entry.channel].append(provider)
             channels[entry.channel].append(provider)
@@ -109,7 +118,15 @@ class TenantLanes:
         try:
             await self._clock.sleep(_LINGER_SECONDS)
         finally:
-            await provider.stop()
+            await _stopped(provider)
+
+
+async def _stopped(provider: Provider) -> None:
+    """Closes a provider; one that cannot be closed is told of, and the others are."""
+    try:
+        await provider.stop()
+    except Exception:  # noqa: BLE001 - likewise
+        _log.warning("provider not closed", provider=provider.name, exc_info=True)
 
 
 def _alike(known: Entry | None, entry: Entry) -> bool:

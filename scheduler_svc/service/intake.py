@@ -1,5 +1,6 @@
 """Taking what monitoring systems send: one way for every form."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, NamedTuple
@@ -37,6 +38,8 @@ _log = get_logger(__name__)
 
 _SHOWN: Final = 20
 _LONGEST_TYPE: Final = 200
+_AT_ONCE: Final = 64 * 1024
+"""Bytes of the longest payload that is read on the event loop: some milliseconds."""
 _TURN: Final = 250
 """Alerts that are prepared between two turns of others."""
 
@@ -124,7 +127,7 @@ class PayloadIntake:
         async with self._limits.place(integration, len(payload.body)):
             kept = self._kept(integration, payload)
             try:
-                said = read()
+                said = read() if len(payload.body) <= _AT_ONCE else await asyncio.to_thread(read)
             except InvalidInput as error:
                 await self._note(_refused(kept, error))
                 raise

@@ -5,15 +5,21 @@ the server ends a transaction that stands still for as long as a lease (`tocsin.
 """
 
 from collections.abc import Collection, Mapping
+from itertools import pairwise
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.ports import Held, Replica, ShardOwner
 from scheduler_svc.store.sql import Statement, both, is_sqlite
+from scheduler_svc.store.tables import UNFINISHED
 from tocsin.clock import DAY, SECOND, Clock
 from tocsin.database import Database
+from tocsin.priority import Priority
 from tocsin.recurrence import Micros
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 _NOW: Final = Statement(
     sqlite=f"SELECT CAST((julianday('now') - 2440587.5) * {DAY} AS INTEGER)",
@@ -68,6 +74,24 @@ _TAKE: Final = Statement(
         "UPDATE shards SET owner = $1, epoch = epoch + 1, lease_until = $2 WHERE shard = ANY($3::smallint[]) RETURNING shard, epoch"
     ),
 )
+_UNKNOWN: Final = " OR ".join(
+    (
+        f"priority < {min(Priority):d}",
+        f"priority > {max(Priority):d}",
+        *(f"(priority > {one:d} AND priority < {other:d})" for one, other in pairwise(sorted(Priority))),
+    )
+)
+# As `tocsin.priority.nearest`, once for all that wait: they are read by their priorities, and nobody reads one that no version knows.
+_MEND: Final = Statement(
+    sqlite=(
+        f"UPDATE firings SET priority = {Priority.NORMAL:d} WHERE state IN {UNFINISHED} AND ({_UNKNOWN}) "
+        "AND shard IN (SELECT value FROM json_each(?1)) RETURNING id"
+    ),
+    postgresql=(
+        f"UPDATE firings SET priority = {Priority.NORMAL:d} WHERE (id, due_at) IN (SELECT id, due_at FROM firings "
+        f"WHERE state IN {UNFINISHED} AND ({_UNKNOWN}) AND shard = ANY($1::smallint[]) FOR UPDATE SKIP LOCKED) RETURNING id"
+    ),
+)
 _GIVE_BACK: Final = Statement(
     sqlite="UPDATE shards SET owner = '', lease_until = 0 WHERE owner = ?1 AND shard IN (SELECT value FROM json_each(?2))",
     postgresql="UPDATE shards SET owner = '', lease_until = 0 WHERE owner = $1 AND shard = ANY($2::smallint[])",
@@ -107,6 +131,8 @@ class SqlShardStore:
             if not free:
                 return {}
             taken = await _TAKE.rows(connection, owner, now + lease, [row[0] for row in free])
+            if mended := await _MEND.rows(connection, [row[0] for row in taken]):
+                _log.warning("firings of unknown priority wait as normal ones", firings=len(mended), first=str(mended[0][0])[:40])
         return {row[0]: row[1] for row in taken}
 
     async def give_back(self, owner: str, shards: Collection[int]) -> None:

@@ -5,7 +5,7 @@ rule for one method wins over one for its service, and that over one for all; on
 worked out when a rule changes, so that a call looks nothing up, however many rules there are.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -20,7 +20,7 @@ from tocsin.mesh.health import Degraded
 from tocsin.mesh.limits import RateLimiter
 from tocsin.mesh.mirrors import CompiledMirror, mirrors_together
 from tocsin.mesh.named_rules import NamedRules
-from tocsin.mesh.policy import MethodPolicy, digest
+from tocsin.mesh.policy import MethodPolicy, digest, in_seconds
 from tocsin.mesh.policy_errors import RuleInvalid, invalid
 from tocsin.mesh.policy_orders import PolicyOrder, PolicyValue
 from tocsin.mesh.policy_rules import applied, check, difference, flat, has_access, named, parse
@@ -111,6 +111,7 @@ class LivePolicies:
             known=lambda: known().values(),
         )
         self.named: Mapping[str, NamedRules[Any]] = {word: getattr(self, plural) for word, plural in _PLURALS.items()}
+        self._order_rules: Mapping[Selector, pb.PolicyRule] = {}
         self._callers: Mapping[str, set[str]] = {}
         self._digest = ""
         self._changed: list[Callable[[], None]] = []
@@ -129,8 +130,13 @@ class LivePolicies:
         """What holds for the calls that this process serves: the longest timeout that any caller has, for each keeps to its own."""
         common = applied(declared, self._layers(declared, ""))
         callers = set[str]().union(*(self._callers.get(method, ()) for method in _methods(declared)))
-        longest = max((applied(declared, self._layers(declared, caller)).timeout for caller in callers), default=0.0)
+        longest = max((self._timeout(declared, caller) for caller in callers), default=0.0)
         return replace(common, timeout=max(common.timeout, longest))
+
+    def _timeout(self, declared: MethodPolicy, caller: str) -> float:
+        """Seconds that a caller gives a method: what `applied` makes of it, without all the rest."""
+        layers = reversed(self._layers(declared, caller))
+        return next((in_seconds(rule.policy.timeout) for rule in layers if rule.policy.HasField("timeout")), declared.timeout)
 
     @property
     def digest(self) -> str:
@@ -184,7 +190,7 @@ class LivePolicies:
         return [*self._matching(declared, caller, self._rules), *self._matching(declared, caller, self._ordered())]
 
     def _ordered(self) -> Mapping[Selector, pb.PolicyRule]:
-        return {selector: order.rule for selector, order in self.orders.items()}
+        return self._order_rules
 
     @staticmethod
     def _matching(declared: MethodPolicy, caller: str, rules: Mapping[Selector, pb.PolicyRule]) -> list[pb.PolicyRule]:
@@ -206,12 +212,13 @@ class LivePolicies:
         """
         self._check(rule, "rule")
         selector, before = (rule.method, rule.caller), dict(self.orders)
-        was = self._everything()
+        touched = [declared for declared in self._known().values() if rule.method in _methods(declared)]
+        was = {declared.path: self.called(declared) for declared in touched}
         self.orders[selector] = PolicyOrder(rule=rule, expires=self._clock.now() + timedelta(seconds=seconds))
         self._index()
         try:
-            self._check_all("rule")
-            changes = [line for path, values in self._everything().items() for line in difference(path, was[path], values)]
+            self._check_all("rule", touched)
+            changes = [line for declared in touched for line in difference(was[declared.path], self.called(declared))]
         except RuleInvalid:
             self.orders = before
             self._index()
@@ -256,9 +263,6 @@ class LivePolicies:
             _log.info("policy orders taken back", orders=len(gone))
             self._apply()
         return gone
-
-    def _everything(self) -> dict[str, dict[str, str]]:
-        return {path: flat(self.called(policy)) for path, policy in self._known().items()}
 
     # -- the file ---------------------------------------------------------------------------------------------------------------
 
@@ -323,7 +327,7 @@ class LivePolicies:
         self._rules = found
         self._index()
         try:
-            self._check_all("rules")
+            self._check_all("rules", self._known().values())
         except RuleInvalid:
             self._rules = before
             self._index()
@@ -341,7 +345,8 @@ class LivePolicies:
             _log.warning("policy file refused", file=str(self.file), error=reason)
 
     def _index(self) -> None:
-        """Keeps, by what rules are about, the callers that have a timeout of their own."""
+        """Keeps the rules of orders, and by what rules are about, the callers that have a timeout of their own."""
+        self._order_rules = {selector: order.rule for selector, order in self.orders.items()}
         found: dict[str, set[str]] = {}
         for (method, caller), rule in (*self._rules.items(), *self._ordered().items()):
             if caller and rule.policy.HasField("timeout"):
@@ -364,9 +369,9 @@ class LivePolicies:
         if rule.method and rule.method not in known and rule.method not in services:
             raise invalid(f"{where}.method", f"there is no method or service {rule.method!r}")
 
-    def _check_all(self, where: str) -> None:
-        """The rules together, for each method: what is sound alone may not be on top of something else."""
-        for declared in self._known().values():
+    def _check_all(self, where: str, touched: Iterable[MethodPolicy]) -> None:
+        """The rules together, for each method that one of them is about: what is sound alone may not be on top of something else."""
+        for declared in touched:
             for policy in (self.called(declared), self.served(declared)):
                 if problem := next(iter(policy.problems()), ""):
                     raise invalid(where, problem)

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, replace
-from typing import Any, Final, cast
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, cast
 
 import yaml
 from google.protobuf import json_format
@@ -18,7 +19,6 @@ from tocsin.mesh.retry import RetryRule
 _CHANGEABLE: Final = frozenset({"timeout", "retry", "breaker", "hedge", "balance", "criticality", "concurrent_calls"})
 _LONGEST_SECONDS: Final = 3600.0
 _ACCESS: Final = re.compile(r"""access["']?[ \t]{0,20}:""")
-_GROUPS: Final = ("retry", "breaker")
 
 
 def parse(text: str) -> pb.PolicyRules:
@@ -50,29 +50,51 @@ def applied(declared: MethodPolicy, rules: Iterable[pb.PolicyRule]) -> MethodPol
     Raises:
         RuleInvalid: the values together make no sense.
     """
-    found = declared
+    retry, breaker, changed = declared.retry, declared.breaker, dict[str, Any]()
     for rule in rules:
-        own, changed = rule.policy, dict[str, Any]()
-        if own.HasField("timeout"):
-            changed["timeout"] = in_seconds(own.timeout)
-        if own.balance:
-            changed["balance"] = Balance(own.balance)
-        if own.criticality:
-            changed["criticality"] = Criticality(own.criticality)
-        if own.concurrent_calls:
-            changed["concurrent_calls"] = own.concurrent_calls
-        if own.HasField("hedge"):
-            changed["hedged"] = own.hedge.enabled
-            changed["hedge_delay"] = in_seconds(own.hedge.delay) if own.hedge.HasField("delay") else found.hedge_delay
+        said = _said(rule.policy.SerializeToString(deterministic=True))
+        changed |= said.values
         try:
-            if own.HasField("retry"):
-                changed["retry"] = replace(found.retry, **given(own.retry, RetryRule))
-            if own.HasField("breaker"):
-                changed["breaker"] = replace(found.breaker, **given(own.breaker, BreakerRule))
+            if said.retry:
+                retry = replace(retry, **said.retry)
+            if said.breaker:
+                breaker = replace(breaker, **said.breaker)
         except ValueError as error:
             raise RuleInvalid(f"{declared.path}: {error}") from error
-        found = replace(found, **changed)
-    return found
+    if retry is declared.retry and breaker is declared.breaker and not changed:
+        return declared
+    return replace(declared, retry=retry, breaker=breaker, **changed)
+
+
+class _Said(NamedTuple):
+    """What a rule says, ready to be put on top of hundreds of methods."""
+
+    values: Mapping[str, Any]
+    retry: Mapping[str, Any]
+    breaker: Mapping[str, Any]
+
+
+@lru_cache(maxsize=1024)
+def _said(policy: bytes) -> _Said:
+    """What the policy of a rule says, by its bytes."""
+    own, values = policy_pb2.Policy.FromString(policy), dict[str, Any]()
+    if own.HasField("timeout"):
+        values["timeout"] = in_seconds(own.timeout)
+    if own.balance:
+        values["balance"] = Balance(own.balance)
+    if own.criticality:
+        values["criticality"] = Criticality(own.criticality)
+    if own.concurrent_calls:
+        values["concurrent_calls"] = own.concurrent_calls
+    if own.HasField("hedge"):
+        values["hedged"] = own.hedge.enabled
+    if own.hedge.HasField("delay"):
+        values["hedge_delay"] = in_seconds(own.hedge.delay)
+    return _Said(
+        values=values,
+        retry=given(own.retry, RetryRule),
+        breaker=given(own.breaker, BreakerRule),
+    )
 
 
 def flat(policy: MethodPolicy) -> dict[str, str]:
@@ -80,17 +102,20 @@ def flat(policy: MethodPolicy) -> dict[str, str]:
     delay = "observed" if policy.hedge_delay is None else f"{policy.hedge_delay:g}s"
     return {
         "timeout": f"{policy.timeout:g}s",
-        **{
-            f"{name}.{field.name}": _text(getattr(getattr(policy, name), field.name))
-            for name in _GROUPS
-            for field in fields(getattr(policy, name))
-        },
+        **_flat_group("retry", policy.retry),
+        **_flat_group("breaker", policy.breaker),
         "hedge.enabled": str(policy.hedged).lower(),
         "hedge.delay": delay,
         "balance": policy.balance.name,
         "criticality": policy.criticality.name,
         "concurrent_calls": str(policy.concurrent_calls),
     }
+
+
+@lru_cache(maxsize=1024)
+def _flat_group(name: str, rule: RetryRule | BreakerRule) -> Mapping[str, str]:
+    """The values of a group: few of these differ from method to method."""
+    return {f"{name}.{field.name}": _text(getattr(rule, field.name)) for field in fields(rule)}
 
 
 def _text(value: object) -> str:
@@ -110,11 +135,14 @@ def named(rule: pb.PolicyRule) -> set[str]:
     return found
 
 
-def difference(path: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
-    """A line for each value that is another one."""
-    for name, value in after.items():
-        if value != before[name]:
-            yield f"{path} {name}: {before[name]} -> {value}"
+def difference(before: MethodPolicy, after: MethodPolicy) -> Iterator[str]:
+    """A line for each value of a method that is another one."""
+    if after == before:
+        return
+    was = flat(before)
+    for name, value in flat(after).items():
+        if value != was[name]:
+            yield f"{after.path} {name}: {was[name]} -> {value}"
 
 
 def check(rule: pb.PolicyRule, where: str) -> None:

@@ -9,8 +9,9 @@ from scheduler_svc.domain.intake.cloudevents import CloudEvent, read_cloudevents
 from scheduler_svc.domain.intake.generic import PayloadMapping, alert_of, read_generic
 from scheduler_svc.domain.intake.integrations import Integration, IntegrationKind
 from scheduler_svc.domain.intake.pagerduty import read_pagerduty
-from scheduler_svc.domain.intake.payloads import RawPayload
-from tocsin.errors import FailedPrecondition
+from scheduler_svc.domain.intake.payloads import NotJson, RawPayload
+from scheduler_svc.domain.intake.repair import REPLACED, repaired
+from tocsin.errors import FailedPrecondition, InvalidInput
 
 PayloadReader = Callable[[RawPayload, Integration], ReadPayload]
 
@@ -21,6 +22,8 @@ MAPPED: Final = frozenset({IntegrationKind.GENERIC, IntegrationKind.CLOUDEVENTS}
 def read_payload(payload: RawPayload, integration: Integration) -> ReadPayload:
     """The alerts in a payload, by the kind of its integration.
 
+    One that is JSON but for an odd value somewhere is read without that: the others of its alerts ring.
+
     Raises:
         InvalidInput: it is not of that form; the error names the field.
         FailedPrecondition: the integration takes none.
@@ -28,7 +31,17 @@ def read_payload(payload: RawPayload, integration: Integration) -> ReadPayload:
     reader = _READERS.get(integration.kind)
     if reader is None:
         raise FailedPrecondition(f"{integration.name} takes mails, not payloads.")
-    return reader(payload, integration)
+    try:
+        return reader(payload, integration)
+    except NotJson as error:
+        body = repaired(payload.body)
+        if body is None:
+            raise
+        try:
+            read = reader(payload._replace(body=body), integration)
+        except InvalidInput:
+            raise error from None
+        return read._replace(note=f"{read.note} {REPLACED}".lstrip())
 
 
 def _cloudevents(payload: RawPayload, integration: Integration) -> ReadPayload:

@@ -159,3 +159,35 @@ async def test_readers_at_once_make_each_provider_once(store: Store, kept: SqlPr
     assert lanes.serves("sms", "t1")
     assert not lanes.serves("sms", "t2")
     await lanes.stop()
+
+
+class BadKinds(Kinds):
+    """Makes providers of which some cannot be made, started or stopped, by their ids."""
+
+    def make(self, record: ProviderRecord) -> BrokenProvider:
+        """A provider."""
+        if record.id == "unmade":
+            raise KeyError(record.id)
+        provider = super().make(record)
+        if record.id == "unstarted":
+            provider.start = _failing
+        if record.id == "unstopped":
+            provider.stop = _failing
+        return provider
+
+
+async def _failing() -> None:
+    raise RuntimeError("a test's")
+
+
+async def test_a_provider_that_fails_in_any_way_costs_no_other(store: Store, kept: SqlProviderStore) -> None:
+    """Those after it are made, those that are gone are closed, and its own tenant is told what is wrong."""
+    lanes = TenantLanes(store=kept, kinds=BadKinds(), clock=store.clock)  # pyright: ignore[reportArgumentType]
+    for identity in ("unmade", "unstarted", "unstopped", "z"):
+        await kept.add(record(identity, tenant=identity), most=9)
+    await lanes.refresh()
+    assert [len(lanes.of(tenant, "sms")) for tenant in ("unmade", "unstarted", "unstopped", "z")] == [1, 1, 1, 1]
+    assert "KeyError" in lanes.status("unmade").fault
+    assert "RuntimeError" in lanes.status("unstarted").fault
+    assert lanes.status("z").fault == lanes.status("unstopped").fault == "a test's"
+    await lanes.stop()

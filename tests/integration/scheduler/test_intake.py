@@ -11,7 +11,7 @@ from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.integration.scheduler.support import Rig
-from tests.unit.scheduler.test_intake_payloads import ALERTMANAGER, BROKEN, CLOUD, GRAFANA, PAGERDUTY
+from tests.unit.scheduler.test_intake_payloads import ALERTMANAGER, BROKEN, CLOUD, GRAFANA, MENDED, PAGERDUTY
 from tocsin.api.scheduler.v1 import escalation_policy_service_pb2 as policy_pb
 from tocsin.api.scheduler.v1 import escalation_policy_service_pb2_grpc as policy_rpc
 from tocsin.api.scheduler.v1 import incident_service_pb2 as incident_pb
@@ -190,10 +190,8 @@ async def test_mails(door: Door) -> None:
     mailer: Any = intake_rpc.IntakeServiceStub(door.rig.mesh("mailer_svc").channel("scheduler_svc"))
 
     async def mail(message_id: str, subject: str, key: str = made.key) -> str:
-        request = intake_pb.ReceiveMailRequest(
-            key=key, message_id=message_id, subject=subject, text="Disk full\n", **{"from": "n@example.com"}
-        )
-        return (await mailer.ReceiveMail(request)).incident
+        said = {"subject": subject, "text": "Disk full\n", "from": "n@example.com"}
+        return (await mailer.ReceiveMail(intake_pb.ReceiveMailRequest(key=key, message_id=message_id, **said))).incident
 
     first = await mail("<1@x>", "[FIRING:1] Disk", made.key.upper())
     assert await mail("<1@x>", "[FIRING:1] Disk") == first
@@ -222,6 +220,8 @@ async def test_what_is_refused_is_kept_with_the_reason(door: Door) -> None:
         assert (kept.outcome, kept.field, kept.detail) == (Outcome.REFUSED, field, caught.value.violations[0].description)
         assert (kept.size, kept.truncated, kept.receipt) == (len(body), len(body) > 65536, pb.PayloadReceipt())
     assert await door.opened() == []
+    assert [(await door.send(made.key, body)).alerts for body, _ in MENDED] == [1, 1]
+    assert {kept.detail for kept in (await door.payloads())[:2]} == {"What JSON cannot say was replaced."}
 
 
 async def test_thousands_of_alerts_in_one_webhook(door: Door) -> None:

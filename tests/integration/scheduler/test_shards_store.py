@@ -5,9 +5,13 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 
 import pytest
+from sqlalchemy import literal, update
+from sqlalchemy.types import NullType
 
+from scheduler_svc.domain import Priority
 from scheduler_svc.ports import Held, ShardOwner
 from scheduler_svc.store import SessionLock, SqlShardStore
+from scheduler_svc.store.tables import firings
 from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm
 from tocsin.clock import SystemClock
 from tocsin.database import ConnectionLimits, Database
@@ -262,3 +266,24 @@ async def test_behind_a_pooler_there_is_no_lock(postgres_url: str) -> None:
     assert await lock.beat() is not None
     assert [await lock.beat(), await lock.beat()] == [None, None]
     await lock.stop()
+
+
+async def test_firings_of_no_known_priority_wait_as_normal_ones_from_a_takeover_on(stores: Stores) -> None:
+    """A hand changed the rows of a tenant: who takes the shard over finds them, and its neighbours' are as they were."""
+    await stores.add(alarm(id="a1"), alarm(id="a2", tenant="t2"), alarm(id="a3", tenant="t2", priority=Priority.BULK))
+    await stores.fire(*((name, NOW) for name in ("a1", "a2", "a3")))
+    for value in (99, -1, 2.5, "CRITICAL", b"\xff"):
+        async with stores.database.transaction() as connection:
+            if connection.dialect.name == "postgresql" and not isinstance(value, int):
+                continue
+            await connection.execute(update(firings).where(firings.c.tenant == "t1").values(priority=literal(value, NullType())))
+        await stores.shards.release(OWNER)
+        await acquire(stores, OWNER)
+        found = [await waiting(stores, priority) for priority in Priority]
+        assert found == [[], ["a1", "a2"], ["a3"]], value
+
+
+async def waiting(stores: Stores, priority: Priority) -> list[str]:
+    """The alarms whose firings wait with a priority."""
+    found = await stores.ledger.waiting(range(256), priority=priority, after=(-1, ""), until=NOW, most=9)
+    return sorted(queued.alarm for queued in found)

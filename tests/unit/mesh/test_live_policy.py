@@ -201,3 +201,13 @@ async def test_replicas_with_other_rules_have_another_digest(rules: Rules) -> No
     assert rules.live.digest != before
     rules.live.reset(method="", caller="")
     assert rules.live.digest == before
+
+
+def test_an_order_about_one_method_works_out_that_one_alone(rules: Rules, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are: the event loop is held for one."""
+    seen, called = set[str](), rules.live.called
+    monkeypatch.setattr(rules.live, "called", lambda declared: seen.add(declared.path) or called(declared))
+    assert rules.live.order(rule(timeout="3s"), seconds=60) == [f"{SAY} timeout: 30s -> 3s"]
+    assert seen == {SAY}
+    rules.live.order(rule("", timeout="4s"), seconds=60)
+    assert seen == METHODS.keys()

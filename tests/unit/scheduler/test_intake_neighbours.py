@@ -3,10 +3,15 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from scheduler_svc.domain.intake.alertmanager import read_alertmanager, read_grafana
-from scheduler_svc.domain.intake.payloads import RawPayload
+from scheduler_svc.domain.intake.generic import PayloadMapping, ValueSource
+from scheduler_svc.domain.intake.integrations import Integration, IntegrationKind
+from scheduler_svc.domain.intake.payloads import NotJson, RawPayload
+from scheduler_svc.domain.intake.reading import read_payload
+from tocsin.errors import InvalidInput
 
 GOOD: dict[str, Any] = {"status": "firing", "labels": {"alertname": "Good"}, "fingerprint": "f1"}
 FIELDS = ("labels", "annotations", "generatorURL", "fingerprint", "dashboardURL", "panelURL", "valueString", "unknown")
@@ -37,3 +42,70 @@ def test_a_group_is_told_of_by_those_that_can_be_read() -> None:
     said = read_alertmanager(webhook(["odd", GOOD, GOOD]), by_group=True)
     assert [alert.title for alert in said.alerts] == ["Good (and 1 more)"]
     assert "1 of 3 alerts were left out: alerts[0]: " in said.note
+
+
+NOT_JSON = {
+    "half of a pair": b'"\\ud800"',
+    "halves in the wrong order": b'"\\udc00\\ud800"',
+    "half of a pair as a name": b'{"\\udfff": 1}',
+    "bytes that are no UTF-8": b'"\xff\xfe"',
+    "a control character": b'"\x01"',
+    "no number": b"NaN",
+    "infinity": b"-Infinity",
+    "more than a double": b"1e999",
+    "5,000 digits": b"9" * 5_000,
+    "2,000 levels": b"[" * 2_000 + b"]" * 2_000,
+    "100,000 levels": b'{"a":' * 50_000 + b'[["]]}"]]' + b"}" * 50_000,
+}
+INTEGRATIONS = {
+    "alertmanager": Integration(kind=IntegrationKind.ALERTMANAGER, id="i", tenant="t", created=0, updated=0),
+    "a group": Integration(kind=IntegrationKind.ALERTMANAGER, by_group=True, id="i", tenant="t", created=0, updated=0),
+    "cloudevents": Integration(kind=IntegrationKind.CLOUDEVENTS, id="i", tenant="t", created=0, updated=0),
+    "generic": Integration(
+        kind=IntegrationKind.GENERIC,
+        mapping=PayloadMapping(items="alerts", title=ValueSource(("labels.alertname",))),
+        id="i",
+        tenant="t",
+        created=0,
+        updated=0,
+    ),
+}
+
+
+def around(kind: str, odd: bytes) -> RawPayload:
+    """A payload of three alerts, of which the one in the middle has an odd value."""
+    if kind == "cloudevents":
+        events = [
+            b'{"specversion":"1.0","id":"%d","source":"s","type":"Good.thing","data":%s}' % (place, odd if place == 1 else b"1")
+            for place in range(3)
+        ]
+        return RawPayload(b"[" + b",".join(events) + b"]", "application/cloudevents-batch+json")
+    alerts = [
+        b'{"status":"firing","labels":{"alertname":"Good","odd":%s},"fingerprint":"f%d"}' % (odd if place == 1 else b"1", place)
+        for place in range(3)
+    ]
+    return RawPayload(b'{"version":"4","status":"firing","groupKey":"g","alerts":[' + b",".join(alerts) + b"]}")
+
+
+@pytest.mark.parametrize("kind", INTEGRATIONS)
+@pytest.mark.parametrize("odd", NOT_JSON.values(), ids=NOT_JSON)
+def test_what_json_cannot_say_costs_its_alert_alone(kind: str, odd: bytes) -> None:
+    """The neighbours ring; the odd one rings as well, or is told of; the payload's note says so; all that is read can be stored."""
+    said = read_payload(around(kind, odd), INTEGRATIONS[kind])
+    titles = [alert.title for alert in said.alerts]
+    assert all("Good" in title for title in titles)
+    assert len(titles) == 1 if kind == "a group" else len(titles) >= 2
+    assert "replaced" in said.note or "left out" in said.note
+    for alert in said.alerts:
+        msgspec.json.encode(alert)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b'{"a": "\\x"}', b'{"a":' + b"[" * 100_000, b'{"a":' + b"[" * 2_000 + b'"' + b'\\"' * 100_000, b"", b"\xff"],
+    ids=range(6),
+)
+def test_what_is_no_json_at_all_is_refused(body: bytes) -> None:
+    """By its field, in time that grows with the length alone."""
+    with pytest.raises(NotJson if body else InvalidInput, match="body: is"):
+        read_payload(RawPayload(body), INTEGRATIONS["alertmanager"])

@@ -307,8 +307,6 @@ BROKEN: list[tuple[bytes, str]] = [
     (b"null", "body"),
     (b'{"version": "4", "status": "firing", "alerts": NaN}', "body"),
     (b"\xff\xfe{}", "body"),
-    (b'{"version": "4", "status": "firing", "alerts": [{"status": "firing", "labels": {"a": "\\ud800"}}]}', "body"),
-    (b'{"version": "4", "status": "firing", "alerts": [{"status": "firing", "labels": {"a": "\xff"}}]}', "alerts[0]"),
     (b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "body"),
     (b'{"version": 4, "status": "firing", "alerts": []}', "version"),
     (b'{"status": "firing", "alerts": []}', "body"),
@@ -325,7 +323,14 @@ BROKEN: list[tuple[bytes, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("body", "field"), BROKEN)
+MENDED: list[tuple[bytes, str]] = [
+    (b'{"version": "4", "status": "firing", "alerts": [{"status": "firing", "labels": {"a": "\\ud800"}}]}', "body"),
+    (b'{"version": "4", "status": "firing", "alerts": [{"status": "firing", "labels": {"a": "\xff"}}]}', "alerts[0]"),
+]
+"""Refused by the form, and read by `read_payload` without what it should not have."""
+
+
+@pytest.mark.parametrize(("body", "field"), [*BROKEN, *MENDED])
 def test_what_is_no_webhook_is_refused(body: bytes, field: str) -> None:
     """With field and reason, at both doors of the form."""
     with pytest.raises(InvalidInput) as caught:
