@@ -176,7 +176,8 @@ async def test_every_service_is_restarted_unnoticed(request: pytest.FixtureReque
         made = ", ".join(f"{name} {load.made} calls of which {load.failed.total()} failed" for name, load in loads.items())
         again = f"REST asked the other gateway {dict(retried)}, gRPC again {dict(doors.again)}"
         record_property("account", f"restarted {len(restarted)} of 10: {made}; {again}; events {events.account}, heard {len(events.heard)}")
-        assert not any(load.failed for load in loads.values()), "\n".join(map(RunningStack.logs, stacks))
+        failed = {name: dict(load.failed) for name, load in loads.items() if load.failed}
+        assert not failed, "\n".join((str(failed), *map(RunningStack.logs, stacks)))
     assert all(load.made >= load.least for load in loads.values())
     assert len(loads["gRPC"].answers) == 5, "each of the services behind the gateways was called"
     assert events.account.verdict == "valid", events.account.faults()

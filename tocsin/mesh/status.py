@@ -176,11 +176,22 @@ def is_lost(error: grpc.aio.AioRpcError) -> bool:
     return error.code() is grpc.StatusCode.UNAVAILABLE and _trailers(error)[0] is None
 
 
-def is_unsent(error: BaseException | None) -> bool:
-    """Whether gRPC reports that it had no connection to send the call on: the far end has seen nothing of it, so it may go elsewhere.
+class UnsentCall(grpc.aio.AioRpcError):
+    """A server that ends has begun nothing of a call, and says so: it may go elsewhere."""
 
-    Only gRPC's text tells it from a connection that broke. Should the text change, such a call fails as any other that was lost.
+    def __init__(self, details: str = "The server ends, and has not begun the call.") -> None:
+        """Of a carrier, which tells more of a call than gRPC does."""
+        code, nothing = grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata()
+        super().__init__(code, nothing, nothing, details=details, debug_error_string=f"{code.name}: {details}")
+
+
+def is_unsent(error: BaseException | None) -> bool:
+    """Whether the far end has seen nothing of a call, so that it may go elsewhere: gRPC had no connection to send it on; `UnsentCall`.
+
+    Only gRPC's text tells the first from a connection that broke. Should the text change, such a call fails as any other that was lost.
     """
+    if isinstance(error, UnsentCall):
+        return True
     return isinstance(error, grpc.aio.AioRpcError) and is_lost(error) and (error.details() or "").startswith(_NO_CONNECTION)
 
 

@@ -10,6 +10,7 @@ from tocsin.api.mesh.v1 import carrier_pb2 as pb
 from tocsin.mesh.carried import MOST_REQUEST_BYTES, Pairs, riding_headers, unflattened
 from tocsin.mesh.client.carrier import Carriage, Carrier
 from tocsin.mesh.client.direct_call import LOCALLY, readable
+from tocsin.mesh.status import UnsentCall
 
 Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
 
@@ -29,7 +30,8 @@ class CarriedMethod:
         Args:
             carriage: the connection's.
             path: of the method.
-            plain: makes attempts that go by themselves; takes bytes, and gives what ``deserialize`` gives.
+            plain: gives what makes attempts that go by themselves, on the connection that stands now; it takes bytes, and gives what
+                ``deserialize`` gives.
             serialize: of requests; None where they are bytes.
             deserialize: of answers, likewise.
             most_bytes: of an answer.
@@ -52,7 +54,11 @@ class CarriedMethod:
 
     def by_itself(self, data: bytes, timeout: float, metadata: Any, options: Any) -> Any:
         """One attempt that does not ride."""
-        return self._plain(data, timeout=timeout, metadata=metadata, **options)
+        return self._plain()(data, timeout=timeout, metadata=metadata, **options)
+
+    def ends_with(self, carrier: Carrier) -> bool:
+        """See `Carriage.ends`."""
+        return self._carriage.ends(carrier)
 
     def read(self, answer: bytes) -> Any:
         """The message that an answer is.
@@ -129,9 +135,16 @@ class CarriedCall:
         if self._locally:
             raise asyncio.CancelledError
         if self._unseen and (remaining := deadline - carrier.loop.time()) > 0:
+            if self._method.ends_with(carrier):
+                raise self._as_unsent()
             self._other = other = self._method.by_itself(self._data, remaining, self._metadata, {})
             return (yield from self._awaited(other))
         return self._result()
+
+    def _as_unsent(self) -> UnsentCall:
+        error = UnsentCall()
+        self._code, self._details = error.code(), error.details() or ""
+        return error
 
     def _awaited(self, other: Any) -> Generator[Any, None, Any]:
         made: Generator[Any, None, Any] = other.__await__()
@@ -141,8 +154,10 @@ class CarriedCall:
 
     def _result(self) -> Any:
         if self._code is not _OK:
-            code = self._code or grpc.StatusCode.DEADLINE_EXCEEDED
-            debug = f"{code.name}: {self._details or _LATE}"
+            if self._code is None:
+                self._code, self._details = grpc.StatusCode.DEADLINE_EXCEEDED, _LATE
+            code = self._code
+            debug = f"{code.name}: {self._details}"
             initial, trailing = grpc.aio.Metadata.from_tuple(self._initial), grpc.aio.Metadata.from_tuple(self._trailing)
             raise grpc.aio.AioRpcError(code, initial, trailing, details=self._details, debug_error_string=debug)
         answer = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
@@ -168,6 +183,9 @@ class CarriedCall:
 
     def left(self) -> None:
         """See `Rider`."""
+        if self._parts:
+            self.lost("The carrier left a call that it had begun to answer.")
+            return
         self._unseen = True
         self._wake()
 
@@ -224,7 +242,7 @@ class CarriedCall:
     async def code(self) -> grpc.StatusCode:
         """How it ended."""
         await self._until_end()
-        return self._code or grpc.StatusCode.DEADLINE_EXCEEDED if self._other is None else await self._other.code()
+        return self._code or grpc.StatusCode.UNKNOWN if self._other is None else await self._other.code()
 
     async def details(self) -> str:
         """What was said with the code."""

@@ -21,6 +21,8 @@ from tocsin.telemetry import get_logger
 _log = get_logger(__name__)
 
 _READY: Final = grpc.ChannelConnectivity.READY
+_STANDING: Final = (_READY, grpc.ChannelConnectivity.SHUTDOWN)
+"""Of a connection that calls may take: it is there, or another one has taken its place."""
 _AGAIN_SECONDS: Final = 1.0
 """After a stream that broke, or did not stand, the next one is opened so much later."""
 _UNKNOWN_SECONDS: Final = 60.0
@@ -28,6 +30,8 @@ _UNKNOWN_SECONDS: Final = 60.0
 _MOST_QUEUED: Final = 1024 * 1024
 """Bytes of requests that wait to be written; more go by themselves."""
 _BROKEN: Final = "The carrier broke."
+_BROKE: Final = "The carrier broke: "
+"""Begins what is told of a lost call, so that it never reads as gRPC's word that nothing was sent."""
 
 
 class Rider(Protocol):
@@ -75,6 +79,8 @@ class Carrier:
         self._draining = False
         self.stands = False
         """Whether it takes calls."""
+        self.told_to_leave = False
+        """Whether the server has asked for no more calls: it ends, or the carrier is old."""
         self._task = self.loop.create_task(self._run(), context=Context())
 
     @property
@@ -122,7 +128,7 @@ class Carrier:
             whole, pause = True, 0.0
         except grpc.aio.AioRpcError as error:
             pause = _UNKNOWN_SECONDS if error.code() is grpc.StatusCode.UNIMPLEMENTED else _AGAIN_SECONDS
-            details = error.details() or _BROKEN
+            details = _BROKE + (error.details() or error.code().name)
         except (DecodeError, ValueError):
             details = "The carrier brought what is no answer."
         except asyncio.CancelledError:
@@ -147,6 +153,7 @@ class Carrier:
             if not answer.continued:
                 self._riders.pop(number, None)
         if message.draining:
+            self.told_to_leave = True
             self.drain()
             self._closing(self, _AGAIN_SECONDS)
         elif self._draining and not self._riders:
@@ -210,14 +217,16 @@ class Carrier:
 class Carriage:
     """The carrier of one connection."""
 
-    def __init__(self, channel: grpc.aio.Channel, sole: Callable[[], bool]) -> None:
+    def __init__(self, channel: grpc.aio.Channel, *, sole: Callable[[], bool], elsewhere: bool = False) -> None:
         """Opens nothing.
 
         Args:
             channel: gRPC's own.
             sole: whether it leads to one endpoint: calls of several would all ride to the one that the stream leads to.
+            elsewhere: whether it is that of one replica, beside which there may be others.
         """
         self._sole = sole
+        self._elsewhere = elsewhere
         self._channel = channel
         self._open: Callable[[], Any] = channel.stream_stream(CARRY, None, None)
         self._carrier: Carrier | None = None
@@ -237,6 +246,14 @@ class Carriage:
             self._open_soon()
             return None
         return carrier if carrier.has_room and self._sole() and self._channel.get_state() is _READY else None
+
+    def ends(self, carrier: Carrier) -> bool:
+        """Whether a call that ``carrier`` left is not to be made on this connection: its server ends.
+
+        gRPC's core (1.85) answers CANCELLED to what crosses its own end (grpc/grpc#24237), and nobody could tell whether it was begun.
+        A server that ends reports NOT_SERVING first, so that its connection is not ready; where it is, only the carrier was old.
+        """
+        return carrier.told_to_leave and (self._elsewhere or self._channel.get_state() not in _STANDING)
 
     def _open_soon(self) -> None:
         loop = asyncio.get_running_loop()

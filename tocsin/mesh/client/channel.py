@@ -164,7 +164,7 @@ class MeshChannel(grpc.aio.Channel):
             use = _Use.of(policy)
             load = EndpointLoad(self._now) if use is _Use.CALLS and self._replicas is None else None
             method = Method(policy=policy, target=self._target, recovery=self._recoveries[use], load=load)
-            found = self._picks[key] = Pick(method, self._wire_of(*key, use=use))
+            found = self._picks[key] = Pick(method, self._wire_of(lambda now: self._attempts(now, *key), use=use))
         return found
 
     def adopt_policies(self) -> None:
@@ -180,7 +180,7 @@ class MeshChannel(grpc.aio.Channel):
         """The connection that calls of a method take."""
         return self._connections[_Use.of(policy)]
 
-    def _wire_of(self, kind: MethodKind, path: str, serializer: Any, deserializer: Any, *, use: _Use) -> Wire:
+    def _wire_of(self, make: Callable[[grpc.aio.Channel], Any], *, use: _Use) -> Wire:
         made_for: grpc.aio.Channel | None = None
         made: Any = None
 
@@ -188,7 +188,7 @@ class MeshChannel(grpc.aio.Channel):
             nonlocal made_for, made
             channel = self.wire(use)
             if channel is not made_for:
-                made_for, made = channel, self._attempts(channel, kind, path, serializer, deserializer)
+                made_for, made = channel, make(channel)
             return made
 
         return wire
@@ -206,8 +206,10 @@ class MeshChannel(grpc.aio.Channel):
         carriage = self._carriages.get(channel)
         if carriage is None:
             replicas = self._replicas
-            carriage = self._carriages[channel] = Carriage(channel, lambda: replicas is None or replicas.sole)
-        plain = direct(channel, kind, path, None, deserializer)
+            carriage = Carriage(channel, sole=lambda: replicas is None or replicas.sole, elsewhere=replicas is None)
+            self._carriages[channel] = carriage
+        # A call that its carrier left may find its connection closed: another has taken its place.
+        plain = self._wire_of(lambda now: direct(now, kind, path, None, deserializer), use=_Use.of(policy))
         return CarriedMethod(carriage, path, plain, serializer, deserializer, most_bytes=self._most_bytes)
 
     def wire(self, use: _Use) -> grpc.aio.Channel:
