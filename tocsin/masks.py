@@ -1,6 +1,7 @@
 """Which fields an update changes (AIP-134, AIP-161)."""
 
 from collections.abc import Collection, Sequence
+from typing import Final
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
@@ -8,21 +9,34 @@ from google.protobuf.message import Message
 from tocsin.errors import InvalidInput
 from tocsin.listing import snake_case
 
+ALL_FIELDS: Final = "*"
+
 
 def fields_to_change(mask: FieldMask, given: Message, writable: Sequence[str]) -> Collection[str]:
     """The fields to change: those of the mask; without one those that are set; with ``*`` all.
 
-    Fields that only the server writes are passed over: a client that sends back what it has read sends them, too (AIP-203).
+    Fields that are not ``writable`` are passed over: a client that sends back what it has read names them, too (AIP-161, AIP-203).
 
     Raises:
-        InvalidInput: the mask names something else than fields of the resource.
+        InvalidInput: the mask names something else than fields of the resource, or something beside ``*``.
     """
-    paths = [snake_case(path) for path in mask.paths]
-    if "*" in paths:
+    paths = paths_of(mask)
+    if paths == [ALL_FIELDS]:
         return writable
-    known = {field.name for field in given.DESCRIPTOR.fields}
     for path in paths:
-        if path not in known:
+        if path not in given.DESCRIPTOR.fields_by_name:
             raise InvalidInput.at("updateMask", f"there is no field {path!r}; known are {', '.join(writable)}")
     found = paths or [field.name for field, _ in given.ListFields()]
     return [name for name in writable if name in found]
+
+
+def paths_of(mask: FieldMask) -> list[str]:
+    """The paths of a mask, the first part of each by the contract's name; JSON's is taken as well, as everywhere.
+
+    Raises:
+        InvalidInput: there is something beside ``*``.
+    """
+    paths = [snake_case(head) + dot + rest for head, dot, rest in (path.partition(".") for path in mask.paths)]
+    if ALL_FIELDS in paths and len(set(paths)) > 1:
+        raise InvalidInput.at("updateMask", f"{ALL_FIELDS} means every field, and stands alone")
+    return list(dict.fromkeys(paths))

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
-from tocsin.errors import AlreadyExists, FailedPrecondition, NotFound, PermissionDenied, Unauthenticated
+from tocsin.errors import AlreadyExists, FailedPrecondition, NotFound, PermissionDenied, ResourceExhausted, Unauthenticated
 
 MOST_FACTORS: Final = 20
 """Factors that a user may have."""
@@ -153,7 +153,7 @@ class FactorNotFound(NotFound):
     """There is no such factor."""
 
 
-class TooManyFactors(FailedPrecondition):
+class TooManyFactors(ResourceExhausted):
     """You have as many factors as one may have: delete one first."""
 
 

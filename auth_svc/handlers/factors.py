@@ -13,7 +13,8 @@ from auth_svc.handlers.convert import caller, timestamp
 from auth_svc.service import FactorOffice
 from tocsin.api.auth.v1 import factor_service_pb2 as pb
 from tocsin.api.auth.v1 import factor_service_pb2_grpc as rpc
-from tocsin.listing import snake_case
+from tocsin.errors import InvalidInput
+from tocsin.masks import fields_to_change
 from tocsin.stored import shown
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -54,8 +55,9 @@ class FactorHandlers(rpc.FactorServiceServicer):
 
     async def UpdateFactor(self, request: pb.UpdateFactorRequest, context: _Context) -> pb.Factor:
         """Renames a factor."""
-        mask = [snake_case(path) for path in request.update_mask.paths if path != "name"]
-        return _factor(await self._office.rename(caller(), _id(request.factor.name), display_name=request.factor.display_name, mask=mask))
+        if not fields_to_change(request.update_mask, request.factor, ("display_name",)) and request.update_mask.paths:
+            raise InvalidInput.at("updateMask", "names nothing that can be changed; display_name can")
+        return _factor(await self._office.rename(caller(), _id(request.factor.name), display_name=request.factor.display_name))
 
     async def DeleteFactor(self, request: pb.DeleteFactorRequest, context: _Context) -> empty_pb2.Empty:
         """Removes a factor."""

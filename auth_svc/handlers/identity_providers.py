@@ -14,7 +14,7 @@ from auth_svc.service import CHANGEABLE, IdentityProviders, IssuerLogouts, OidcS
 from tocsin.api.auth.v1 import identity_provider_service_pb2 as pb
 from tocsin.api.auth.v1 import identity_provider_service_pb2_grpc as rpc
 from tocsin.errors import InvalidInput
-from tocsin.masks import fields_to_change
+from tocsin.masks import fields_to_change, paths_of
 from tocsin.pages import Listing, list_page
 from tocsin.resource_names import check_unnamed
 from tocsin.stored import int32
@@ -56,6 +56,8 @@ class IdentityProviderHandlers(rpc.IdentityProviderServiceServicer):
         if not given.name:
             raise InvalidInput.at("identityProvider.name", "is required")
         fields = fields_to_change(request.update_mask, given, CHANGEABLE)
+        if not given.client_secret and "client_secret" not in paths_of(request.update_mask):
+            fields = [name for name in fields if name != "client_secret"]  # nobody can read it: what was read is written back without it
         return self._shown(await self._providers.change(caller(), _draft(given, _id(given.name)), fields))
 
     async def DeleteIdentityProvider(self, request: pb.DeleteIdentityProviderRequest, context: _Context) -> empty_pb2.Empty:

@@ -9,7 +9,8 @@ from auth_svc.domain import QUOTA_NAMES, ServicePurge, SettledTenant, Tenant, Te
 from auth_svc.handlers.convert import caller, timestamp, timestamp_or_none
 from auth_svc.service import TenantDeletions, TenantMaker, TenantOffice, Users
 from tocsin.api.auth.v1 import tenant_admin_service_pb2, tenant_admin_service_pb2_grpc, user_service_pb2, user_service_pb2_grpc
-from tocsin.listing import FilterField, FilterKind, PageToken, parse_filter, snake_case
+from tocsin.listing import FilterField, FilterKind, PageToken, parse_filter
+from tocsin.masks import fields_to_change
 from tocsin.mesh.context import current
 from tocsin.pages import Listing, list_page
 from tocsin.stored import shown
@@ -18,6 +19,8 @@ from tocsin.tenants.feed import quota_changes
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 _BOOK = "tenants of the platform"
+_CHANGEABLE = ("display_name", "time_zone", "password_off", "require_second_factor")
+_AMENDABLE = ("display_name", "time_zone", "require_second_factor")
 _TENANT_FILTER = {"state": FilterField(kind=FilterKind.CHOICE, choices=tuple(state.value for state in TenantState))}
 
 
@@ -41,7 +44,7 @@ class TenantHandlers(user_service_pb2_grpc.TenantServiceServicer):
             time_zone=request.tenant.time_zone,
             password_off=request.tenant.password_off,
             require_second_factor=_required(request.tenant),
-            mask=[snake_case(path) for path in request.update_mask.paths],
+            fields=fields_to_change(request.update_mask, request.tenant, _CHANGEABLE),
         )
         return tenant_message(tenant, self._office.defaults)
 
@@ -112,7 +115,7 @@ class TenantAdminHandlers(tenant_admin_service_pb2_grpc.TenantAdminServiceServic
             display_name=request.tenant.display_name,
             time_zone=request.tenant.time_zone,
             require_second_factor=_required(request.tenant),
-            mask=[snake_case(path) for path in request.update_mask.paths if path != "name"],
+            fields=fields_to_change(request.update_mask, request.tenant, _AMENDABLE),
         )
         return self._shown(tenant)
 

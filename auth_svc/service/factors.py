@@ -178,16 +178,14 @@ class FactorOffice:
         self._added(factor, caller)
         return factor, codes if stored else ()
 
-    async def rename(self, caller: TokenCaller, factor: str, *, display_name: str, mask: Sequence[str]) -> Factor:
+    async def rename(self, caller: TokenCaller, factor: str, *, display_name: str) -> Factor:
         """Gives a factor another name.
 
         Raises:
             UsersOnly: it is an API key.
             FactorNotFound: the user has no such factor.
-            InvalidInput: the name cannot be used, or ``mask`` names something else.
+            InvalidInput: the name cannot be used.
         """
-        if other := [path for path in mask if path not in ("display_name", "*")]:
-            raise InvalidInput.at("updateMask", f"{other[0]} cannot be changed; display_name can")
         name = checked_name(display_name, field="factor.displayName")
         if not name:
             raise InvalidInput.at("factor.displayName", "must not be empty")

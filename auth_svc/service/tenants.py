@@ -1,6 +1,6 @@
 """The tenants of the platform, as their operator sees them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from auth_svc.domain import SecurityEvent, SettledTenant, Tenant, TenantStateRefused, TokenCaller, checked_name
@@ -51,14 +51,14 @@ class TenantOffice:
         *,
         display_name: str,
         time_zone: str,
-        mask: Sequence[str],
+        fields: Collection[str],
         require_second_factor: bool | None = None,
     ) -> Tenant:
-        """Changes the fields that ``mask`` names; without one, those that are given.
+        """Changes the named ``fields``.
 
         Raises:
             TenantNotFound: there is none.
-            InvalidInput: the mask names another field, the name is empty, or there is no such zone.
+            InvalidInput: the name is empty, or there is no such zone.
         """
         return await change_tenant(
             self._store,
@@ -67,7 +67,7 @@ class TenantOffice:
             display_name=display_name,
             time_zone=time_zone,
             require_second_factor=require_second_factor,
-            mask=mask,
+            fields=fields,
             by=caller.subject,
         )
 

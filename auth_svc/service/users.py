@@ -1,6 +1,6 @@
 """The users of a tenant, and the tenant itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from ulid import ULID
 
@@ -22,8 +22,6 @@ from auth_svc.service.authorizer import Authorizer
 from auth_svc.service.new_passwords import NewPasswords, words_of
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
-
-_CHANGEABLE = ("display_name", "time_zone", "password_off", "require_second_factor")
 
 
 class Users:
@@ -162,13 +160,13 @@ class Users:
         display_name: str,
         time_zone: str,
         password_off: bool,
-        mask: Sequence[str],
+        fields: Collection[str],
         require_second_factor: bool | None = None,
     ) -> Tenant:
-        """Changes the fields that ``mask`` names; without one, those that are given (AIP-134).
+        """Changes the named ``fields``.
 
         Raises:
-            InvalidInput: the mask names another field, the name is empty, there is no such zone, or nobody could sign in.
+            InvalidInput: the name is empty, there is no such zone, or nobody could sign in.
         """
         return await change_tenant(
             self._store,
@@ -178,7 +176,7 @@ class Users:
             time_zone=time_zone,
             password_off=password_off,
             require_second_factor=require_second_factor,
-            mask=mask,
+            fields=fields,
             by=caller.subject,
         )
 
@@ -190,24 +188,17 @@ async def change_tenant(
     *,
     display_name: str,
     time_zone: str,
-    mask: Sequence[str],
+    fields: Collection[str],
     by: str,
     password_off: bool = False,
     require_second_factor: bool | None = None,
 ) -> Tenant:
-    """Changes the fields of a tenant that ``mask`` names; without one, those that are given (AIP-134).
+    """Changes the named ``fields`` of a tenant.
 
     Raises:
         TenantNotFound: there is none.
-        InvalidInput: the mask names another field, the name is empty, or there is no such zone.
+        InvalidInput: the name is empty, there is no such zone, or nobody could sign in.
     """
-    given = {
-        "display_name": bool(display_name),
-        "time_zone": bool(time_zone),
-        "password_off": password_off,
-        "require_second_factor": require_second_factor is not None,
-    }
-    fields = _fields(mask, given)
     name = checked_name(display_name, field="tenant.displayName") if "display_name" in fields else None
     if name == "":
         raise InvalidInput.at("tenant.displayName", "must not be empty")
@@ -220,12 +211,3 @@ async def change_tenant(
     if fields:
         log.record(SecurityEvent.TENANT_CHANGED, tenant=changed.id, fields=",".join(sorted(fields)), by=by)
     return changed
-
-
-def _fields(mask: Sequence[str], given: Mapping[str, bool]) -> set[str]:
-    if not mask:
-        return {name for name, there in given.items() if there}
-    for path in mask:
-        if path not in (*_CHANGEABLE, "*"):
-            raise InvalidInput.at("updateMask", f"{path} cannot be changed; {', '.join(_CHANGEABLE)} can")
-    return set(_CHANGEABLE) if "*" in mask else set(mask)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tocsin.errors import FailedPrecondition, NotFound
+from tocsin.errors import FailedPrecondition, NotFound, ResourceExhausted
 
 HIDDEN: Final = "********"
 """What a reader finds where a secret is set; given back, it leaves the secret as it is."""
@@ -21,7 +21,7 @@ class ProviderOfSettings(FailedPrecondition):
     """This provider comes from the settings of the installation and is changed there."""
 
 
-class TooManyProviders(FailedPrecondition):
+class TooManyProviders(ResourceExhausted):
     """The tenant has as many providers as one may have."""
 
 

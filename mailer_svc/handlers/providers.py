@@ -13,7 +13,7 @@ from mailer_svc.service import ProviderChange, Providers
 from tocsin.api.mailer.v1 import provider_service_pb2 as pb
 from tocsin.api.mailer.v1 import provider_service_pb2_grpc as rpc
 from tocsin.errors import InvalidInput
-from tocsin.listing import snake_case
+from tocsin.masks import ALL_FIELDS, fields_to_change, paths_of
 from tocsin.mesh.context import principal
 from tocsin.mesh.values import plain
 from tocsin.pages import Listing, list_page
@@ -22,6 +22,7 @@ from tocsin.stored import int32
 
 Context = grpc.aio.ServicerContext[Any, Any]
 _WRITABLE: Final = ("display_name", "position", "disabled", "config")
+_LAST: Final = 2**31
 
 
 class ProviderHandlers(rpc.ProviderServiceServicer):
@@ -52,14 +53,19 @@ class ProviderHandlers(rpc.ProviderServiceServicer):
     async def ListProviders(self, request: pb.ListProvidersRequest, context: Context) -> pb.ListProvidersResponse:
         """Lists the lanes."""
         tenant = principal().tenant
-        numbered = list(enumerate(await self._providers.all(tenant=tenant), start=1))
+        lanes = await self._providers.all(tenant=tenant)
 
-        async def read(behind: tuple[int] | None, most: int) -> tuple[Sequence[tuple[int, ProviderView]], None]:
-            first = behind[0] if behind else 0
-            return numbered[first : first + most], None
+        following = dict(zip([view.id for view in lanes], [*[view.id for view in lanes[1:]], ""], strict=True))
 
-        listing = Listing(f"providers {tenant}", (int,))
-        found, token = await list_page(request, listing, read=read, show=lambda row: _provider(row[1]), place=lambda row: (row[0],))
+        async def read(behind: tuple[str, str, str, int] | None, most: int) -> tuple[Sequence[ProviderView], None]:
+            first = _behind(lanes, *behind) if behind else 0
+            return lanes[first : first + most], None
+
+        def place(view: ProviderView) -> tuple[str, str, str, int]:
+            return view.id, following[view.id], *_place(view)
+
+        listing = Listing(f"providers {tenant}", (str, str, str, int))
+        found, token = await list_page(request, listing, read=read, show=_provider, place=place)
         return pb.ListProvidersResponse(providers=found, next_page_token=token)
 
     async def UpdateProvider(self, request: pb.UpdateProviderRequest, context: Context) -> pb.Provider:
@@ -88,20 +94,32 @@ class ProviderHandlers(rpc.ProviderServiceServicer):
 
 def _change(request: pb.UpdateProviderRequest) -> ProviderChange:
     given = request.provider
-    paths = [snake_case(path) for path in request.update_mask.paths]
-    for path in paths:
-        if path not in (*_WRITABLE, "*") and path not in pb.Provider.DESCRIPTOR.fields_by_name:
-            raise InvalidInput.at("updateMask", f"a provider has no field {path!r}; known are {', '.join(_WRITABLE)}")
-    if not paths:
-        paths = [field.name for field, _ in given.ListFields()]
-    elif "*" in paths:
-        paths = list(_WRITABLE)
+    fields, paths = fields_to_change(request.update_mask, given, _WRITABLE), paths_of(request.update_mask)
     return ProviderChange(
-        display_name=given.display_name if "display_name" in paths else None,
-        position=given.position if "position" in paths else None,
-        enabled=not given.disabled if "disabled" in paths else None,
-        config=plain(given.config) if "config" in paths else None,
+        display_name=given.display_name if "display_name" in fields else None,
+        position=given.position if "position" in fields else None,
+        enabled=not given.disabled if "disabled" in fields else None,
+        config=plain(given.config) if "config" in fields else None,
+        kind=given.kind if not paths or {"kind", ALL_FIELDS} & {*paths} else "",
     )
+
+
+def _behind(lanes: Sequence[ProviderView], identity: str, following: str, channel: str, position: int) -> int:
+    """Where the list goes on after a provider: behind it, wherever it stands now; if it is gone, at what followed; else by its place.
+
+    Positions alone would not do: they are numbered anew whenever one of the lane comes or moves.
+    """
+    at = {view.id: number for number, view in enumerate(lanes)}
+    if identity in at:
+        return at[identity] + 1
+    if following in at:
+        return at[following]
+    return next((number for number, view in enumerate(lanes) if _place(view) >= (channel, position)), len(lanes))
+
+
+def _place(view: ProviderView) -> tuple[str, int]:
+    """The channel, and the position in the tenant's part of its lane; behind all of them for what has none."""
+    return view.channel, view.record.position if view.record else _LAST
 
 
 def _id(name: str) -> str:

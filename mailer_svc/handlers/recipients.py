@@ -25,7 +25,7 @@ from tocsin.api.mailer.v1.import_pb2 import ImportOptions
 from tocsin.channels import CHANNELS
 from tocsin.errors import InvalidInput
 from tocsin.listing import Condition, FilterField, FilterKind, parse_filter
-from tocsin.masks import fields_to_change
+from tocsin.masks import fields_to_change, paths_of
 from tocsin.mesh.context import principal
 from tocsin.mesh.tokens import Principal
 from tocsin.pages import Listing, list_page
@@ -79,9 +79,9 @@ class RecipientHandlers(rpc.RecipientServiceServicer):
         """Changes fields of a recipient."""
         who, given = principal(), request.recipient
         draft = recipient_draft(given, time_zone=who.time_zone)
-        changes = {name: getattr(draft, name) for name in fields_to_change(request.update_mask, given, _WRITABLE)}
-        named = fields_to_change(request.update_mask, given, _LEFT)
-        if left := [name for name in named if name in request.update_mask.paths or getattr(given, name)]:
+        named = fields_to_change(request.update_mask, given, (*_WRITABLE, *_LEFT))
+        changes = {name: getattr(draft, name) for name in named if name in _WRITABLE}
+        if left := [name for name in named if name in _LEFT and (name in paths_of(request.update_mask) or getattr(given, name))]:
             _check_as_they_are(left, given, recipient_message(await self._recipients.get(tenant=who.tenant, id=draft.id)))
         return recipient_message(await self._recipients.update(tenant=who.tenant, id=draft.id, changes=changes))
 

@@ -40,6 +40,8 @@ class ProviderChange:
     position: int | None = None
     enabled: bool | None = None
     config: Mapping[str, Any] | None = None
+    kind: str = ""
+    """As the caller believes it to be: it is chosen once; empty: not said."""
 
 
 class Providers:
@@ -133,9 +135,11 @@ class Providers:
         Raises:
             ProviderNotFound: there is none.
             ProviderOfSettings: it is one of the installation.
-            InvalidInput: its schema does not allow the configuration.
+            InvalidInput: its schema does not allow the configuration, or the kind is another one.
         """
         record = await self._own(tenant, id)
+        if change.kind not in ("", record.kind):
+            raise InvalidInput.at("provider.kind", f"is {record.kind} and cannot be changed: another kind is another provider")
         if change.config is not None:
             plain, secrets = self._split(self._kind(record.kind), change.config, record.secrets)
             record = replace(record, config=plain, secrets=secrets)

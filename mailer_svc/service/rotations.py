@@ -100,8 +100,15 @@ class Rotations:
         await self._hints.publish(topic(tenant))
 
     async def revisions(self, *, tenant: str, id: str, before: int | None, limit: int) -> list[Rotation]:  # noqa: A002
-        """What a rotation was, the newest first; those before the revision ``before``."""
-        return await self._store.revisions(tenant=tenant, id=id, before=before, limit=limit)
+        """What a rotation was, the newest first; those before the revision ``before``. One that was deleted still tells what it was.
+
+        Raises:
+            RotationNotFound: there never was one.
+        """
+        found = await self._store.revisions(tenant=tenant, id=id, before=before, limit=limit)
+        if not found and before is None:
+            raise RotationNotFound(f"There is no rotation rotations/{id}")
+        return found
 
     async def add_override(self, *, tenant: str, rotation: str, override: RotationOverride) -> RotationOverride:
         """Stores an override, with an id of its own.

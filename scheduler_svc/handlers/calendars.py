@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
-from google.protobuf.field_mask_pb2 import FieldMask
 
 from scheduler_svc.domain import SharedCalendar
 from scheduler_svc.handlers.caller import caller
@@ -16,7 +15,7 @@ from scheduler_svc.service import Calendars
 from tocsin.api.scheduler.v1 import calendar_service_pb2 as pb
 from tocsin.api.scheduler.v1 import calendar_service_pb2_grpc as rpc
 from tocsin.errors import InvalidInput
-from tocsin.listing import snake_case
+from tocsin.masks import fields_to_change
 from tocsin.pages import Listing, list_page
 from tocsin.recurrence import CalendarText, joined, reduced, within
 from tocsin.recurrence.steps import asked
@@ -58,7 +57,7 @@ class CalendarHandlers(rpc.CalendarServiceServicer):
     async def UpdateCalendar(self, request: pb.UpdateCalendarRequest, context: Context) -> pb.Calendar:
         """Changes fields of a calendar."""
         given = request.calendar
-        fields = _fields(request.update_mask, given)
+        fields = fields_to_change(request.update_mask, given, _WRITABLE)
         found = await self._calendars.update(
             caller().tenant,
             given.name.removeprefix(COLLECTION),
@@ -71,17 +70,6 @@ class CalendarHandlers(rpc.CalendarServiceServicer):
         """Removes a calendar that no alarm uses."""
         await self._calendars.delete(caller().tenant, request.name.removeprefix(COLLECTION), etag=request.etag)
         return Empty()
-
-
-def _fields(mask: FieldMask, given: pb.Calendar) -> Collection[str]:
-    """The fields to change: those of the mask, without one those that are set; what only the server says is passed over."""
-    paths = [snake_case(path) for path in mask.paths] or [field.name for field, _ in given.ListFields()]
-    if "*" in paths:
-        return _WRITABLE
-    for path in paths:
-        if path not in pb.Calendar.DESCRIPTOR.fields_by_name:
-            raise InvalidInput.at("updateMask", f"there is no field {path!r}; known are {', '.join(_WRITABLE)}")
-    return [path for path in paths if path in _WRITABLE]
 
 
 def _changed(stored: SharedCalendar, given: pb.Calendar, fields: Collection[str]) -> SharedCalendar:

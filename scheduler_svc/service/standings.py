@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from scheduler_svc.domain import Alarm
+from scheduler_svc.domain import Alarm, AlarmNotFound
 from scheduler_svc.domain.standings import Standing, StandingState, has_labels, standing_of, worst
 from scheduler_svc.ports.status import PingLog, StandingStore, StatusPage, StatusPageStore, Watched
 from scheduler_svc.triggers import KeptPing
@@ -87,8 +87,15 @@ class Standings:
         return found
 
     async def pings(self, tenant: str, alarm: str, *, before: str, size: int) -> Sequence[KeptPing]:
-        """Pings of a heartbeat, the newest first."""
-        return await self._log.page(tenant, alarm, before=before, size=size)
+        """Pings of a heartbeat, the newest first.
+
+        Raises:
+            AlarmNotFound: there are none, nor is there such an alarm.
+        """
+        found = await self._log.page(tenant, alarm, before=before, size=size)
+        if not found and not before and await self._store.by_name(tenant, alarm) != alarm:
+            raise AlarmNotFound
+        return found
 
     async def ping(self, tenant: str, alarm: str, ping: str) -> KeptPing:
         """One of them.

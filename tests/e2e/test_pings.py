@@ -192,8 +192,7 @@ async def test_what_another_tenant_has_is_not_there(client: httpx2.AsyncClient, 
     alarm = await heartbeat(client, slug=f"mine-{secrets.token_hex(4)}")
     await client.post(f"/ping/{key_of(alarm)}", content=b"secret")
     (kept,) = await pings(client, alarm)
-    assert (await stranger.get(f"/v1/{alarm['name']}/pings")).json()["pings"] == []
-    for path in (kept["name"], f"{kept['name']}/body"):
+    for path in (f"{alarm['name']}/pings", kept["name"], f"{kept['name']}/body"):
         assert (await stranger.get(f"/v1/{path}")).status_code == 404
     assert (await stranger.get("/v1/status")).json()["standings"] == []
     for where, fields in ((stranger, {"key": key_of(alarm)}), (client, {"slug": alarm["trigger"]["heartbeat"]["slug"]})):

@@ -1,5 +1,8 @@
 """The error tree."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tocsin import errors
@@ -61,3 +64,12 @@ def test_an_error_that_came_over_the_wire_keeps_its_reason() -> None:
     error = Unavailable("away", reason="DATABASE_UNAVAILABLE", retry_after=2.0, metadata={"a": "b"})
     assert (error.error_reason, error.retry_after, error.metadata) == ("DATABASE_UNAVAILABLE", 2.0, {"a": "b"})
     assert Unavailable.reason == "UNAVAILABLE"
+
+
+def test_too_many_is_one_code_everywhere() -> None:
+    """Whoever has as many of something as they may is told so alike: RESOURCE_EXHAUSTED, 429 over HTTP."""
+    root = Path(errors.__file__).parent.parent
+    sources = [file for part in ("tocsin", "*_svc", "gateway") for folder in root.glob(part) for file in folder.rglob("*.py")]
+    found = [named for file in sources for named in re.findall(r"^class (TooMany\w+)\((\w+)\):", file.read_text(), re.MULTILINE)]
+    assert len(found) > 15
+    assert [name for name, base in found if base != "ResourceExhausted"] == []

@@ -1,0 +1,123 @@
+"""What every list, every update and every read of nothing must do, walked by the contract: a new resource joins or the walk fails."""
+
+import re
+from collections import Counter
+from typing import Any, Final
+
+import httpx2
+import pytest
+from google.api import field_behavior_pb2
+
+from tests.e2e.resources import RESOURCES, make, public, violations
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+COUNT: Final = 10
+PAGE: Final = 3
+FILLED_BY_WHAT_HAPPENS: Final = {
+    *("ListAuditLogs", "ListAlerts", "ListSessions", "ListUserSessions", "ListTenants", "ListDeliveries", "ListFirings", "ListMessages"),
+    *("ListIncidentEvents", "ListIncidentAlerts", "ListRotationRevisions", "ListRotationOverrides", "ListGroupMembers", "GetStatus"),
+    *("ListTemplateVersions", "ListSpooledCalls", "ListIntegrationPayloads", "ListReplans", "ListTriggerLogs", "ListPings", "ListOnCall"),
+    *("PreviewOnCall", "ListRecords", "ListPiiPolicies"),
+}
+"""Lists whose items are not made by a POST to their collection."""
+SINGLE: Final = {"Tenant": "/v1/tenant", "Profile": "/v1/profile", "Preferences": "/v1/recipients/r0/preferences"}
+NOT_THIS_WAY: Final = {"UpdateFactor", "AmendTenant"}
+"""A factor needs a proof of who asks, and tenants are the operator's: both have tests of their own."""
+PASSING: Final = {"updateTime", "etag", "revision"}
+"""What changes with every write."""
+
+
+async def prepared(client: httpx2.AsyncClient, name: str, count: int = 1) -> list[dict[str, Any]]:
+    """Some resources of a kind, and what they name."""
+    for first in ("Recipient", "EscalationPolicy"):
+        if first != name:
+            await make(client, first, 0)
+    return [await make(client, name, number) for number in range(count)]
+
+
+def test_every_list_is_walked() -> None:
+    """By this file, or it says why not."""
+    lists = {rpc.policy.method: path for rpc, path in public("get") if "page_token" in rpc.descriptor.input_type.fields_by_name}
+    assert {path for method, path in lists.items() if method not in FILLED_BY_WHAT_HAPPENS} == {made.path for made in RESOURCES.values()}
+    assert set(lists) >= FILLED_BY_WHAT_HAPPENS
+
+
+@pytest.mark.parametrize("name", list(RESOURCES))
+async def test_a_list_is_whole_while_items_come_and_go(stranger: httpx2.AsyncClient, name: str) -> None:
+    """No item comes twice, and of those that were there before and after none is missing (AIP-158), wherever the others went."""
+    made = RESOURCES[name]
+    before = {each["name"] for each in await prepared(stranger, name, COUNT)}
+    seen: Counter[str] = Counter()
+    gone: set[str] = set()
+    token, number = "", COUNT
+    while True:
+        answer = await stranger.get(made.path, params={"pageSize": PAGE, "pageToken": token})
+        assert answer.status_code == 200, answer.text
+        (items,) = (value for value in answer.json().values() if isinstance(value, list))
+        assert len(items) <= PAGE
+        seen.update(each["name"] for each in items)
+        if not (token := answer.json().get("nextPageToken", "")):
+            break
+        if not made.kept:  # one that was shown, and the very one that the token stands behind
+            for victim in {items[0]["name"], items[-1]["name"]} & before:
+                assert (await stranger.delete(f"/v1/{victim}")).status_code == 200
+                gone.add(victim)
+        await make(stranger, name, number)
+        number += 1
+    assert [each for each, times in seen.items() if times > 1] == []
+    assert before - gone - set(seen) == set()
+
+
+def test_every_update_is_walked() -> None:
+    """By this file, or it says why not."""
+    updates = {rpc.policy.method for rpc, _ in public("patch")}
+    assert updates - NOT_THIS_WAY == {f"Update{name}" for name in (*RESOURCES, *SINGLE)} & updates
+
+
+@pytest.mark.parametrize("method", [rpc.policy.method for rpc, _ in public("patch") if rpc.policy.method not in NOT_THIS_WAY])
+async def test_an_update_changes_what_its_mask_names(stranger: httpx2.AsyncClient, method: str) -> None:
+    """What was read is written back as it was, unknown paths are refused at updateMask, and fields of the server are passed over."""
+    name = method.removeprefix("Update")
+    if name in RESOURCES:
+        path = f"/v1/{(await prepared(stranger, name))[0]['name']}"
+    else:
+        await prepared(stranger, "Recipient")
+        path = SINGLE[name]
+    (rpc,) = (rpc for rpc, _ in public("patch") if rpc.policy.method == method)
+    (resource,) = (field.message_type for field in rpc.descriptor.input_type.fields if field.name != "update_mask")
+    read = (await stranger.get(path)).json()
+
+    async def patched(mask: str | None, body: dict[str, Any]) -> httpx2.Response:
+        body = {key: value for key, value in body.items() if key != "etag"}
+        answer = await stranger.patch(path, json=body, params={} if mask is None else {"updateMask": mask})
+        assert _lasting((await stranger.get(path)).json()) == _lasting(read), (mask, answer.text)
+        return answer
+
+    for mask in (None, "*"):
+        assert (await patched(mask, read)).status_code == 200
+    for mask in ("nothing", "nothing.inner", "*,nothing", "nothing,*", "*,name", "..", "name.inner"):
+        answer = await patched(mask, {})
+        assert (answer.status_code, violations(answer)) == (400, ["updateMask"]), mask
+    for each in resource.fields if resource else ():
+        options: Any = each.GetOptions()
+        if field_behavior_pb2.OUTPUT_ONLY in options.Extensions[field_behavior_pb2.field_behavior]:
+            assert (await patched(each.json_name, {})).status_code == 200, each.json_name
+
+
+def _lasting(resource: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in resource.items() if key not in PASSING}
+
+
+async def test_reading_of_nothing_is_not_found(stranger: httpx2.AsyncClient) -> None:
+    """A resource that is not there, and every list and view below it: 404, and never an empty list."""
+    answers: dict[str, int] = {}
+    for _, template in public("get"):
+        if "/*}" in template:
+            nobody = "9" * 9 if "auditLogs" in template else "f" * (32 if "alerts" in template and "security" in template else 26)
+            path = re.sub(r"\{\w+=([^}]*)\}", lambda found, by=nobody: found[1].replace("*", by), template)
+            answers[template] = (await stranger.get(path)).status_code
+    operators = {template: code for template, code in answers.items() if code == 403}
+    assert set(operators) <= {"/v1/{name=tenants/*}", "/v1/{tenant=tenants/*}/usage", "/v1/{name=spooledCalls/*}"}
+    assert {template: code for template, code in answers.items() if code != 404} == operators
+    assert len(answers) > 45
