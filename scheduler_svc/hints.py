@@ -106,17 +106,15 @@ class HintPublisher:
 
     async def scheduled_all(self, alarms: Sequence[Alarm]) -> None:
         """Tells the engine here of its shards; publishes the others that are due within a minute."""
-        soon, held = self._clock.micros() + self._horizon, self._shards.held
-        elsewhere: list[Hint] = []
-        for alarm in alarms:
-            if alarm.due is None or alarm.due > soon:
-                continue  # its owner finds it in the store in time
-            due = alarm.due if alarm.state is AlarmState.ACTIVE else None
-            if alarm.shard in held:
-                self._apply((alarm.id, alarm.shard, due, int(alarm.priority), alarm.tenant))
-            else:
-                elsewhere.append((alarm.id, alarm.shard, due, int(alarm.priority), alarm.tenant))
-        await self._publish(elsewhere)
+        await self._tell_all(
+            (alarm.id, alarm.shard, alarm.due if alarm.state is AlarmState.ACTIVE else None, int(alarm.priority), alarm.tenant)
+            for alarm in alarms
+            if self._soon(alarm.due)
+        )
+
+    async def moved_all(self, tenant: str, alarms: Sequence[Moved]) -> None:
+        """As `scheduled_all` does."""
+        await self._tell_all((each.alarm, each.shard, each.due, each.priority, tenant) for each in alarms if self._soon(each.due))
 
     async def removed(self, alarm: Alarm) -> None:
         """Takes the alarm out of the engine here, or publishes a hint."""
@@ -124,12 +122,7 @@ class HintPublisher:
 
     async def removed_all(self, tenant: str, alarms: Sequence[AlarmHead]) -> None:
         """Takes the alarms out of the engine here, and publishes hints of those of other replicas."""
-        hints: list[Hint] = [(alarm.id, alarm.shard, None, alarm.priority, tenant) for alarm in alarms]
-        held = self._shards.held
-        for hint in hints:
-            if hint[1] in held:
-                self._apply(hint)
-        await self._publish([hint for hint in hints if hint[1] not in held])
+        await self._tell_all((alarm.id, alarm.shard, None, alarm.priority, tenant) for alarm in alarms)
 
     async def enqueued(self, firing: Firing) -> None:
         """Offers the firing to the dispatcher, and tells its watchers."""
@@ -155,9 +148,19 @@ class HintPublisher:
         else:
             await self._events.publish(_ALARMS, _encoded([hint]))
 
-    async def _publish(self, hints: Sequence[Hint]) -> None:
-        for first in range(0, len(hints), _HINTS_AT_ONCE):
-            await self._events.publish(_ALARMS, _encoded(hints[first : first + _HINTS_AT_ONCE]))
+    def _soon(self, due: Micros | None) -> bool:
+        """Whether its owner would not find it in the store in time."""
+        return due is not None and due <= self._clock.micros() + self._horizon
+
+    async def _tell_all(self, hints: Iterable[Hint]) -> None:
+        held, elsewhere = self._shards.held, list[Hint]()
+        for hint in hints:
+            if hint[1] in held:
+                self._apply(hint)
+            else:
+                elsewhere.append(hint)
+        for first in range(0, len(elsewhere), _HINTS_AT_ONCE):
+            await self._events.publish(_ALARMS, _encoded(elsewhere[first : first + _HINTS_AT_ONCE]))
 
     def _apply(self, hint: Hint) -> None:
         alarm, shard, due, priority, tenant = hint

@@ -17,13 +17,13 @@ from scheduler_svc.handlers.convert import alarm_id, alarm_message, draft_of, fi
 from scheduler_svc.handlers.masks import effective_mask, merged
 from scheduler_svc.handlers.previews import previewed, validated
 from scheduler_svc.handlers.times import micros_of, set_instant
-from scheduler_svc.service import Alarms, Backfills, Draft, Firings, Previews, Purges
+from scheduler_svc.service import Alarms, Backfills, BulkChanges, Draft, Firings, Previews
 from scheduler_svc.service.alarms import Caller
 from scheduler_svc.service.checks import ActionChecks
 from tocsin.addresses import normal_address
 from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2, alarm_service_pb2_grpc, firing_service_pb2
 from tocsin.errors import AlreadyExists, FailedPrecondition, InvalidInput, NotFound, OutOfRange, ResourceExhausted
-from tocsin.listing import parse_filter
+from tocsin.listing import Condition, parse_filter
 from tocsin.mesh.validation import RequestValidator
 from tocsin.pages import Listing, list_page
 from tocsin.resource_names import check_unnamed
@@ -47,7 +47,7 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
         previews: Previews,
         checks: ActionChecks,
         backfills: Backfills,
-        purges: Purges,
+        bulk_changes: BulkChanges,
         bulk: Bulk,
         validator: RequestValidator,
     ) -> None:
@@ -56,7 +56,7 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
         self._previews = previews
         self._checks = checks
         self._backfills = backfills
-        self._purges = purges
+        self._bulk_changes = bulk_changes
         self._bulk = bulk
         self._validator = validator
 
@@ -125,12 +125,8 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
 
     async def PurgeAlarms(self, request: alarm_service_pb2.PurgeAlarmsRequest, context: Context) -> alarm_service_pb2.PurgeAlarmsResponse:
         """Removes alarms that meet a filter, or counts them."""
-        conditions = parse_filter(request.filter, fields=ALARM_FILTER) if request.filter.strip() != _EVERY_ALARM else ()
-        if not conditions and request.filter.strip() != _EVERY_ALARM:
-            raise InvalidInput.at("filter", f'must say which alarms, such as state="PAUSED"; "{_EVERY_ALARM}" means every one')
-        done = await self._purges.purge(caller(), conditions=conditions, force=request.force)
-        sample = [f"alarms/{identity}" for identity in done.sample]
-        return alarm_service_pb2.PurgeAlarmsResponse(purge_count=done.count, purge_sample=sample, more=done.more)
+        done = await self._bulk_changes.purge(caller(), conditions=_chosen(request.filter), force=request.force)
+        return alarm_service_pb2.PurgeAlarmsResponse(purge_count=done.count, purge_sample=_names(done.sample), more=done.more)
 
     async def PauseAlarm(self, request: alarm_service_pb2.PauseAlarmRequest, context: Context) -> alarm_pb2.Alarm:
         """Stops an alarm from firing."""
@@ -139,6 +135,18 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
     async def ResumeAlarm(self, request: alarm_service_pb2.ResumeAlarmRequest, context: Context) -> alarm_pb2.Alarm:
         """Lets a paused alarm fire again."""
         return alarm_message(await self._alarms.resume(caller(), alarm_id(request.name)))
+
+    async def PauseAlarms(self, request: alarm_service_pb2.PauseAlarmsRequest, context: Context) -> alarm_service_pb2.PauseAlarmsResponse:
+        """Pauses active alarms that meet a filter, or counts them."""
+        done = await self._bulk_changes.pause(caller(), conditions=_chosen(request.filter), force=request.force)
+        return alarm_service_pb2.PauseAlarmsResponse(pause_count=done.count, pause_sample=_names(done.sample), more=done.more)
+
+    async def ResumeAlarms(
+        self, request: alarm_service_pb2.ResumeAlarmsRequest, context: Context
+    ) -> alarm_service_pb2.ResumeAlarmsResponse:
+        """Resumes paused alarms that meet a filter, or counts them."""
+        done = await self._bulk_changes.resume(caller(), conditions=_chosen(request.filter), force=request.force)
+        return alarm_service_pb2.ResumeAlarmsResponse(resume_count=done.count, resume_sample=_names(done.sample), more=done.more)
 
     async def FireAlarm(self, request: alarm_service_pb2.FireAlarmRequest, context: Context) -> firing_service_pb2.Firing:
         """Fires an alarm now, ad hoc; once for each ``request_id``."""
@@ -197,6 +205,23 @@ class _Shown:
     def of(self, alarm: domain.Alarm) -> alarm_pb2.Alarm:
         """The answer for the alarm that is stored, which an earlier request may have made."""
         return self._made.get(alarm.id) or alarm_message(alarm)
+
+
+def _chosen(text: str) -> Sequence[Condition]:
+    """The conditions of a filter that chooses what is changed; none for every alarm.
+
+    Raises:
+        InvalidInput: it says nothing, or nonsense.
+    """
+    if text.strip() == _EVERY_ALARM:
+        return ()
+    if conditions := parse_filter(text, fields=ALARM_FILTER):
+        return conditions
+    raise InvalidInput.at("filter", f'must say which alarms, such as state="PAUSED"; "{_EVERY_ALARM}" means every one')
+
+
+def _names(ids: Sequence[str]) -> list[str]:
+    return [f"alarms/{identity}" for identity in ids]
 
 
 def _digest(request: Message, method: str) -> str:

@@ -9,6 +9,7 @@ from scheduler_svc.ports.alarms import (
     Imported,
     ImportedAlarm,
     ImportStore,
+    Moved,
     NewAlarm,
     Page,
     Reviser,
@@ -16,7 +17,7 @@ from scheduler_svc.ports.alarms import (
 )
 from scheduler_svc.ports.calendars import CalendarStore
 from scheduler_svc.ports.checks import Findings, KindChecks
-from scheduler_svc.ports.hints import Changes, Events, FiringSink, Hints, Moved, Notifier, Schedules
+from scheduler_svc.ports.hints import Changes, Events, FiringSink, Hints, Notifier, Schedules
 from scheduler_svc.ports.housekeeping import HousekeepingStore
 from scheduler_svc.ports.ledger import Due, DueStore, Fired, Ledger, Paused, Pending, Planner, ReportStore
 from scheduler_svc.ports.metrics import Counts, CountSink, IncidentObserver, Observer, ProcessUsage

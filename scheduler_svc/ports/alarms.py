@@ -35,6 +35,16 @@ class AlarmHead(NamedTuple):
     priority: int
 
 
+class Moved(NamedTuple):
+    """An alarm whose due time was moved from outside; None: it has none now."""
+
+    alarm: str
+    shard: int
+    priority: int
+    due: Micros | None
+    tenant: str
+
+
 class AlarmStore(Protocol):
     """Alarms of all tenants."""
 
@@ -91,6 +101,22 @@ class AlarmStore(Protocol):
 
     async def delete_all(self, tenant: str, wanted: Sequence[AlarmHead], *, now: Micros) -> Sequence[AlarmHead]:
         """Removes those that still have their version, as `delete` does; which ones.
+
+        Raises:
+            Aborted: somebody else changes them at the same time; try again.
+        """
+        ...
+
+    async def pause_all(self, tenant: str, wanted: Sequence[AlarmHead], *, now: Micros) -> Sequence[AlarmHead]:
+        """Pauses those that still have their version, as `pause` does; which ones.
+
+        Raises:
+            Aborted: somebody else changes them at the same time; try again.
+        """
+        ...
+
+    async def resume_all(self, tenant: str, wanted: Sequence[AlarmHead], *, now: Micros) -> Sequence[Moved]:
+        """Resumes those that still have their version, as `resume` does; which ones, and when they are due.
 
         Raises:
             Aborted: somebody else changes them at the same time; try again.

@@ -2,22 +2,11 @@
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from scheduler_svc.domain import Alarm, Firing, QueuedFiring
-from scheduler_svc.ports.alarms import AlarmHead
+from scheduler_svc.ports.alarms import AlarmHead, Moved
 from scheduler_svc.ports.ledger import Paused, Pending
-from tocsin.recurrence import Micros
-
-
-class Moved(NamedTuple):
-    """An alarm whose due time was moved from outside; None: it has none now."""
-
-    alarm: str
-    shard: int
-    priority: int
-    due: Micros | None
-    tenant: str
 
 
 class Hints(Protocol):
@@ -36,7 +25,11 @@ class Hints(Protocol):
         ...
 
     async def removed_all(self, tenant: str, alarms: Sequence[AlarmHead]) -> None:
-        """These alarms of a tenant are gone."""
+        """These alarms of a tenant are gone, or paused."""
+        ...
+
+    async def moved_all(self, tenant: str, alarms: Sequence[Moved]) -> None:
+        """These alarms of a tenant fire again; only of those that are due soon must anybody know at once."""
         ...
 
     async def enqueued(self, firing: Firing) -> None:

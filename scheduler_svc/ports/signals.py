@@ -6,7 +6,7 @@ from typing import Generic, Protocol, TypeVar
 
 from scheduler_svc.domain import Firing
 from scheduler_svc.domain.fire_quotas import FireAllowance
-from scheduler_svc.ports.hints import Moved
+from scheduler_svc.ports.alarms import Moved
 from scheduler_svc.ports.shards import Held
 from scheduler_svc.triggers import (
     EventAnswer,

@@ -35,6 +35,11 @@ class ForecastInvalidator:
         self._forecasts.changed(tenant)
         await self._hints.removed_all(tenant, alarms)
 
+    async def moved_all(self, tenant: str, alarms: Sequence[Moved]) -> None:
+        """Forgets the tenant's forecast, and passes the hint on."""
+        self._forecasts.changed(tenant)
+        await self._hints.moved_all(tenant, alarms)
+
     async def cancelled(self, firing: Firing) -> None:
         """Passes it on."""
         await self._hints.cancelled(firing)

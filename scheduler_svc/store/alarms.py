@@ -16,13 +16,22 @@ from scheduler_svc.domain import (
     RequestedAlarmDeleted,
     RequestIdReused,
 )
-from scheduler_svc.ports import AlarmHead, NewAlarm, Page
+from scheduler_svc.ports import AlarmHead, Moved, NewAlarm, Page
 from scheduler_svc.store.alarm_pages import find_heads, find_page
 from scheduler_svc.store.history import keep_rules, lock_versions, locked_version
 from scheduler_svc.store.mapping import ALARM_COLUMNS, alarm_of, alarm_of_fields, alarm_row, drop_labels, insert_labels
 from scheduler_svc.store.quotas import AlarmQuotas, AlarmsAdmitted, fewer, give_back
-from scheduler_svc.store.signals import drop_signal, drop_signals, insert_signals, replace_signal, resume_signal, with_signal, with_signals
-from scheduler_svc.store.sql import Statement, both, insert, join_by_index
+from scheduler_svc.store.signals import (
+    drop_signal,
+    drop_signals,
+    insert_signals,
+    replace_signal,
+    resume_signal,
+    resume_signals,
+    with_signal,
+    with_signals,
+)
+from scheduler_svc.store.sql import Fields, Statement, both, insert, join_by_index
 from scheduler_svc.store.tables import alarms, requests
 from scheduler_svc.triggers import HeartbeatKeyTaken
 from tocsin.database import Database, DriverConnection, Lookup
@@ -48,6 +57,18 @@ _INSERT_REQUESTS: Final = insert(requests, ("tenant", "request_id", "digest", "a
 _DELETE: Final = Statement(
     sqlite="DELETE FROM alarms WHERE id IN (SELECT value FROM json_each(?1))",
     postgresql="DELETE FROM alarms WHERE id = ANY($1::text[])",
+)
+_PAUSING: Final = (
+    f"UPDATE alarms SET state = {AlarmState.PAUSED:d}, pause_reason = '{REQUESTED}', updated_at = $2, version = version + 1 "
+    f"WHERE id {{}} AND state = {AlarmState.ACTIVE:d} RETURNING id"
+)
+_RESUMING: Final = (
+    f"UPDATE alarms SET state = {AlarmState.ACTIVE:d}, pause_reason = '', failures = 0, skip_before = $2, updated_at = $2, "
+    f"version = version + 1 WHERE id {{}} AND state = {AlarmState.PAUSED:d} RETURNING id, shard, priority, next_fire_at, tenant"
+)
+_PAUSE_ALL, _RESUME_ALL = (
+    Statement(sqlite=change.format("IN (SELECT value FROM json_each($1))").replace("$", "?"), postgresql=change.format("= ANY($1::text[])"))
+    for change in (_PAUSING, _RESUMING)
 )
 _FIND_REQUESTS: Final = Statement(
     sqlite=(
@@ -228,6 +249,17 @@ class SqlAlarmStore:
             await fewer(connection, tenant, len(gone))
         return gone
 
+    async def pause_all(self, tenant: str, wanted: Sequence[AlarmHead], *, now: Micros) -> Sequence[AlarmHead]:
+        async with self._database.transaction() as connection:
+            paused = {row[0] for row in await _turn_all(connection, _PAUSE_ALL, tenant, wanted, now)}
+        return [alarm for alarm in wanted if alarm.id in paused]
+
+    async def resume_all(self, tenant: str, wanted: Sequence[AlarmHead], *, now: Micros) -> Sequence[Moved]:
+        async with self._database.transaction() as connection:
+            found = [Moved._make(row) for row in await _turn_all(connection, _RESUME_ALL, tenant, wanted, now)]
+            due = await resume_signals(connection, [alarm.alarm for alarm in found], now=now)
+        return [alarm._replace(due=due.get(alarm.alarm, alarm.due)) for alarm in found]
+
 
 _PAUSED: Final = ("state", "pause_reason")
 _RESUMED: Final = (*_PAUSED, "skip_before", "failures")
@@ -241,6 +273,15 @@ async def _change(
     query = update(alarms).where(alarms.c.id == alarm_id, alarms.c.tenant == tenant, condition).values(**values).returning(alarms)
     row = (await connection.execute(query)).one_or_none()
     return None if row is None else alarm_of(row)
+
+
+async def _turn_all(
+    connection: AsyncConnection, change: Statement, tenant: str, wanted: Sequence[AlarmHead], now: Micros
+) -> Sequence[Fields]:
+    """What the change returns of those that still have their version. They are locked first, in one order everywhere."""
+    await join_by_index(connection)
+    locked = await lock_versions(connection, tenant, [(alarm.id, alarm.version) for alarm in wanted])
+    return await change.rows(connection, sorted(locked), now)
 
 
 async def _by_ids(connection: DriverConnection, ids: Sequence[str]) -> list[Alarm]:

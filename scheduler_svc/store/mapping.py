@@ -147,6 +147,11 @@ def alarm_of(row: Row[Any]) -> Alarm:
     )
 
 
+def decoded_trigger(rule: str) -> Trigger:
+    """A stored trigger; `UNREADABLE` for one that nobody can read."""
+    return _read("trigger", Trigger.decode, rule, UNREADABLE, [])
+
+
 def _read(name: str, decode: Callable[[str], Read], text: str, otherwise: Read, damaged: list[str]) -> Read:
     try:
         return decode(text)

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import Alarm, Firing, Origin
+from scheduler_svc.store.mapping import decoded_trigger
 from scheduler_svc.store.sql import Fields, Statement, both, insert
 from scheduler_svc.store.tables import ACTIVE, inbound, signals
 from scheduler_svc.triggers import InboundKind, Logged, Signal, SignalKind, Status, TriggerCounts, kind_of, resumed, topic_of
@@ -56,6 +57,24 @@ SET_SIGNAL_STATE: Final = both("UPDATE signals SET status = $2, since = $3 WHERE
 _BEGIN_ANEW: Final = both("UPDATE signals SET status = $2, since = $3, started_at = NULL, run_id = '' WHERE alarm = $1")
 SET_DUE: Final = both("UPDATE alarms SET next_fire_at = $2 WHERE id = $1")
 _RESUME: Final = both("UPDATE alarms SET next_fire_at = $2, skip_before = NULL WHERE id = $1")
+_RULES: Final = Statement(
+    sqlite="SELECT id, trigger_rule FROM alarms WHERE id IN (SELECT value FROM json_each(?1))",
+    postgresql="SELECT id, trigger_rule FROM alarms WHERE id = ANY($1::text[])",
+)
+_BEGIN_ALL_ANEW: Final = Statement(
+    sqlite="UPDATE signals SET status = ?2, since = ?3, started_at = NULL, run_id = '' WHERE alarm = ?1",
+    postgresql=(
+        "UPDATE signals SET status = v.status, since = v.since, started_at = NULL, run_id = '' "
+        "FROM unnest($1::text[], $2::text::smallint[], $3::text::bigint[]) AS v(alarm, status, since) WHERE signals.alarm = v.alarm"
+    ),
+)
+_RESUME_ALL: Final = Statement(
+    sqlite="UPDATE alarms SET next_fire_at = ?2, skip_before = NULL WHERE id = ?1",
+    postgresql=(
+        "UPDATE alarms SET next_fire_at = v.due, skip_before = NULL "
+        "FROM unnest($1::text[], $2::text::bigint[]) AS v(alarm, due) WHERE alarms.id = v.alarm"
+    ),
+)
 _ADD: Final = "ON CONFLICT (tenant, name) DO UPDATE SET value = tenant_counts.value + excluded.value"
 COUNT_UP: Final = Statement(
     sqlite=f"INSERT INTO tenant_counts (tenant, name, value) VALUES (?1, ?2, ?3) {_ADD}",
@@ -125,8 +144,13 @@ async def with_signal(database: Database, alarm: Alarm) -> Alarm:
 def _with(alarm: Alarm, row: Sequence[Any] | None) -> Alarm:
     if row is None:
         return alarm
+    return structs.replace(alarm, signal=_signal_of(row))
+
+
+def _signal_of(row: Sequence[Any]) -> Signal:
+    """The signal in a row of `_SIGNAL`."""
     _, status, since, secret, seen, value, started, run, duration = row
-    signal = Signal(
+    return Signal(
         status=known(Status, status),
         since=since,
         secret=secret,
@@ -136,7 +160,6 @@ def _with(alarm: Alarm, row: Sequence[Any] | None) -> Alarm:
         run=run,
         duration=duration,
     )
-    return structs.replace(alarm, signal=signal)
 
 
 async def resume_signal(connection: DriverConnection, alarm: Alarm, *, now: Micros) -> Alarm:
@@ -148,6 +171,17 @@ async def resume_signal(connection: DriverConnection, alarm: Alarm, *, now: Micr
     await _BEGIN_ANEW.run(connection, found.id, int(state.status), state.since)
     await _RESUME.run(connection, found.id, due)
     return structs.replace(found, signal=state, due=due, skip_before=None)
+
+
+async def resume_signals(connection: DriverConnection, ids: Sequence[str], *, now: Micros) -> dict[str, Micros | None]:
+    """As `resume_signal`, of many alarms; the due times of those that wait for something from outside."""
+    stored = {row[0]: _signal_of(row) for row in await _READ.rows(connection, list(ids))}
+    rules = await _RULES.rows(connection, list(stored)) if stored else ()
+    anew = {alarm: resumed(trigger, stored[alarm], now=now) for alarm, rule in rules if not (trigger := decoded_trigger(rule)).calendar}
+    await _BEGIN_ALL_ANEW.many(connection, [(alarm, int(state.status), state.since) for alarm, (state, _) in anew.items()])
+    due = {alarm: due for alarm, (_, due) in anew.items()}
+    await _RESUME_ALL.many(connection, list(due.items()))
+    return due
 
 
 def _row(alarm: Alarm, signal: Signal) -> tuple[Any, ...]:

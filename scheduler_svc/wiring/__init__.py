@@ -27,7 +27,7 @@ from scheduler_svc.handlers.bulk import AlarmCodecs, Bulk
 from scheduler_svc.hints import ChangeNotifier, HintPublisher
 from scheduler_svc.metrics import SchedulerMetrics
 from scheduler_svc.ports import NewAlarm
-from scheduler_svc.service import Alarms, Audits, Backfills, CalendarRefresher, Calendars, Exports, Firings, Imports, Previews, Purges
+from scheduler_svc.service import Alarms, Audits, Backfills, BulkChanges, CalendarRefresher, Calendars, Exports, Firings, Imports, Previews
 from scheduler_svc.service.checks import ActionChecks, CombinedChecks
 from scheduler_svc.service.forecast import Forecasts
 from scheduler_svc.service.housekeeping import Housekeeper
@@ -273,7 +273,7 @@ class _UseCases:
         )
         self.imports = Imports(store=storage.imports, hints=hints, checks=self.checks, clock=clock, offset_chooser=self.forecasts.placing)
         self.exports = Exports(store=storage.imports)
-        self.purges = Purges(store=storage.alarms, hints=hints, clock=clock)
+        self.bulk_changes = BulkChanges(store=storage.alarms, hints=hints, clock=clock)
         self.replans = Replans(store=storage.replans)
         self.answers = Answers(
             storage.database,
@@ -320,7 +320,7 @@ def _server(node: Node, clock: Clock, storage: _Storage, engine: _TimeEngine, ca
         previews=Previews(clock=clock, calendars=cases.calendars),
         checks=cases.checks,
         backfills=cases.backfills,
-        purges=cases.purges,
+        bulk_changes=cases.bulk_changes,
         bulk=Bulk(imports=cases.imports, exports=cases.exports, calendars=cases.calendars, codecs=codecs),
         validator=validator,
     )

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 ROOT: Final = Path(__file__).parents[2]
 GUIDES: Final = sorted(f"docs/migrate/{page.name}" for page in (ROOT / "docs/migrate").glob("*.md") if page.name != "index.md")
-PAGES: Final = ("README.md", "docs/tutorial.md", "docs/howto/github-action.md", *GUIDES)
+PAGES: Final = ("README.md", "docs/tutorial.md", "docs/howto/github-action.md", "docs/howto/maintenance.md", *GUIDES)
 _BLOCK: Final = re.compile(r"(<!-- not run: [^>]+ -->\n)?^```sh\n(.*?)^```\n(?:```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 _BETWEEN: Final = "=== the next block ==="
 

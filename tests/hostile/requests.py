@@ -103,6 +103,8 @@ GOOD: Final[Mapping[str, Mapping[str, Any]]] = {
     "UpdateAlarm": {"alarm": {"name": "alarms/none", **ALARM}},
     "DeleteAlarm": {"name": "alarms/none"},
     "PurgeAlarms": {"filter": 'key="none"'},
+    "PauseAlarms": {"filter": 'key="none"'},
+    "ResumeAlarms": {"filter": 'key="none"'},
     "PauseAlarm": {"name": "alarms/none"},
     "ResumeAlarm": {"name": "alarms/none"},
     "PreviewAlarm": {"trigger": TRIGGER, "count": 5},

@@ -86,7 +86,9 @@ _PARTED: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
         {
             "add": "tocsin.cli.alarms:add",
             "list": "tocsin.cli.alarm_list:show",
-            "purge": "tocsin.cli.purges:purge",
+            "pause": "tocsin.cli.bulk_changes:pause",
+            "resume": "tocsin.cli.bulk_changes:resume",
+            "purge": "tocsin.cli.bulk_changes:purge",
             "preview": "tocsin.cli.previews:preview",
             "backfill": "tocsin.cli.audit:backfill",
         },

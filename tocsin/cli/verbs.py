@@ -139,6 +139,15 @@ def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
+def completed_names(group: str, verb: str) -> Callable[[typer.Context, str], list[str]]:
+    """What completes the name in a call of the contract."""
+
+    def found(context: typer.Context, incomplete: str) -> list[str]:
+        return _names(contract()[group][verb])(context, incomplete)
+
+    return found
+
+
 def _names(row: Row) -> Callable[[typer.Context, str], list[str]]:
     """What completes a name: those that the gateway lists, as many as a page holds."""
 

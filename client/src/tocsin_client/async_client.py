@@ -5018,6 +5018,51 @@ class AsyncClient(AsyncCore):
         """
         return await self._call(contract.RESUME_ALARM, {"name": name}, timeout=timeout)
 
+    async def pause_alarms(
+        self,
+        *,
+        filter: str,
+        force: bool | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> models.PauseAlarmsResponse:
+        """Stops every active alarm that meets a filter from firing, each as PauseAlarm does. Without force it pauses nothing, and says how
+        many it would. It works in steps, each of which is committed by itself: after a call that was cut short the same call goes on.
+        Alarms that are made meanwhile stay active.
+
+        Needs the scope ``alarms:write``.
+
+        Args:
+            filter: Which ones: AIP-160 conditions, as in ListAlarms; "*" means every alarm. Those that are not active are left alone,
+                and are not counted.
+            force: Pause them; otherwise they are only counted.
+            idempotency_key: a key of your own for this request; sent again with it, it does nothing more. One is made up unless given.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return await self._call(contract.PAUSE_ALARMS, {"filter": filter, "force": force}, timeout=timeout, key=idempotency_key)
+
+    async def resume_alarms(
+        self,
+        *,
+        filter: str,
+        force: bool | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> models.ResumeAlarmsResponse:
+        """Lets every paused alarm that meets a filter fire again, each as ResumeAlarm does. Without force it resumes nothing, and says how
+        many it would. It works in steps, as PauseAlarms does.
+
+        Needs the scope ``alarms:write``.
+
+        Args:
+            filter: Which ones: AIP-160 conditions, as in ListAlarms; "*" means every alarm. Those that are not paused are left alone,
+                and are not counted.
+            force: Resume them; otherwise they are only counted.
+            idempotency_key: a key of your own for this request; sent again with it, it does nothing more. One is made up unless given.
+            timeout: seconds for one answer; what the contract says unless given.
+        """
+        return await self._call(contract.RESUME_ALARMS, {"filter": filter, "force": force}, timeout=timeout, key=idempotency_key)
+
     async def preview_alarm(
         self,
         *,

@@ -3371,6 +3371,32 @@ RESUME_ALARM = Call(
     timeout=5,
 )
 
+PAUSE_ALARMS = Call(
+    method="POST",
+    paths=("/v1/alarms:pause",),
+    params={
+        "filter": Param("filter", TEXT),
+        "force": Param("force", BOOL),
+    },
+    body="*",
+    answer=message("PauseAlarmsResponse"),
+    repeat="key",
+    timeout=30,
+)
+
+RESUME_ALARMS = Call(
+    method="POST",
+    paths=("/v1/alarms:resume",),
+    params={
+        "filter": Param("filter", TEXT),
+        "force": Param("force", BOOL),
+    },
+    body="*",
+    answer=message("ResumeAlarmsResponse"),
+    repeat="key",
+    timeout=30,
+)
+
 PREVIEW_ALARM = Call(
     method="POST",
     paths=("/v1/alarms:preview",),

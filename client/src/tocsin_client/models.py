@@ -3361,6 +3361,18 @@ class Package(Model):
     """Names of its handlers."""
 
 
+class PauseAlarmsResponse(Model):
+    """What was paused, or would be."""
+
+    __slots__ = ()
+    pause_count: int = _v.field("pauseCount", _v.INTEGER, default=0)
+    """Alarms that were paused; without force those that would be."""
+    pause_sample: Sequence[str] = _v.field("pauseSample", _v.many(_v.TEXT), default=())
+    """Resource names of some that would be paused, 100 at most; only without force."""
+    more: bool = _v.field("more", _v.BOOL, default=False)
+    """Whether others may be left that meet the filter, because the call took its time, or because some were changed meanwhile: call again."""
+
+
 class PayloadMapping(Model):
     """Where a payload says what."""
 
@@ -4066,6 +4078,18 @@ class ResetUserFactorsResponse(Model):
     __slots__ = ()
     removed: int = _v.field("removed", _v.INTEGER, default=0)
     """Factors that the user had."""
+
+
+class ResumeAlarmsResponse(Model):
+    """What was resumed, or would be."""
+
+    __slots__ = ()
+    resume_count: int = _v.field("resumeCount", _v.INTEGER, default=0)
+    """Alarms that were resumed; without force those that would be."""
+    resume_sample: Sequence[str] = _v.field("resumeSample", _v.many(_v.TEXT), default=())
+    """Resource names of some that would be resumed, 100 at most; only without force."""
+    more: bool = _v.field("more", _v.BOOL, default=False)
+    """Whether others may be left that meet the filter, because the call took its time, or because some were changed meanwhile: call again."""
 
 
 class Retry(Model):

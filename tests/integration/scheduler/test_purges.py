@@ -9,7 +9,7 @@ from sqlalchemy import func, insert, select
 
 from scheduler_svc.domain import AlarmNotFound, Priority
 from scheduler_svc.ports import AlarmHead
-from scheduler_svc.service import Caller, Purges
+from scheduler_svc.service import BulkChanges, Caller
 from scheduler_svc.store import SqlAlarmCounts, SqlAlarmStore
 from scheduler_svc.store.ping_tables import pings
 from scheduler_svc.store.tables import alarm_labels, alarm_rules, signals
@@ -52,11 +52,11 @@ class Told:
         self.gone += [(tenant, alarm.id) for alarm in alarms]
 
 
-def purges(stores: Stores, clock: FakeClock, *, store: SqlAlarmStore | None = None) -> tuple[Purges, Told]:
+def purges(stores: Stores, clock: FakeClock, *, store: SqlAlarmStore | None = None) -> tuple[BulkChanges, Told]:
     """The use case, and who is told."""
     told = Told()
     hints: Any = told
-    return Purges(store=store or stores.alarms, hints=hints, clock=clock), told
+    return BulkChanges(store=store or stores.alarms, hints=hints, clock=clock), told
 
 
 async def left(stores: Stores, *tables: Any) -> list[int]:

@@ -34,6 +34,9 @@ class NoHints:
     async def removed_all(self, tenant: str, alarms: Sequence[AlarmHead]) -> None:
         """See `scheduler_svc.ports.Hints`."""
 
+    async def moved_all(self, tenant: str, alarms: Sequence[Moved]) -> None:
+        """See `scheduler_svc.ports.Hints`."""
+
     async def cancelled(self, firing: Firing) -> None:
         raise AssertionError(firing)
 

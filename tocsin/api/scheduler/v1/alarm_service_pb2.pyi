@@ -330,6 +330,122 @@ class ResumeAlarmRequest(_message.Message):
 Global___ResumeAlarmRequest: _TypeAlias = ResumeAlarmRequest  # noqa: Y015
 
 @_typing.final
+class PauseAlarmsRequest(_message.Message):
+    """Pauses many alarms."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    filter: _builtins.str
+    """Which ones: AIP-160 conditions, as in ListAlarms; "*" means every alarm. Those that are not active are left alone, and are not counted."""
+    force: _builtins.bool
+    """Pause them; otherwise they are only counted."""
+    def __init__(
+        self,
+        *,
+        filter: _builtins.str = ...,
+        force: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "force", b"force"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseAlarmsRequest: _TypeAlias = PauseAlarmsRequest  # noqa: Y015
+
+@_typing.final
+class PauseAlarmsResponse(_message.Message):
+    """What was paused, or would be."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAUSE_COUNT_FIELD_NUMBER: _builtins.int
+    PAUSE_SAMPLE_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    pause_count: _builtins.int
+    """Alarms that were paused; without force those that would be."""
+    more: _builtins.bool
+    """Whether others may be left that meet the filter, because the call took its time, or because some were changed meanwhile: call again."""
+    @_builtins.property
+    def pause_sample(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Resource names of some that would be paused, 100 at most; only without force."""
+
+    def __init__(
+        self,
+        *,
+        pause_count: _builtins.int = ...,
+        pause_sample: _abc.Iterable[_builtins.str] | None = ...,
+        more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["more", b"more", "pause_count", b"pause_count", "pause_sample", b"pause_sample"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseAlarmsResponse: _TypeAlias = PauseAlarmsResponse  # noqa: Y015
+
+@_typing.final
+class ResumeAlarmsRequest(_message.Message):
+    """Resumes many alarms."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    filter: _builtins.str
+    """Which ones: AIP-160 conditions, as in ListAlarms; "*" means every alarm. Those that are not paused are left alone, and are not counted."""
+    force: _builtins.bool
+    """Resume them; otherwise they are only counted."""
+    def __init__(
+        self,
+        *,
+        filter: _builtins.str = ...,
+        force: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "force", b"force"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeAlarmsRequest: _TypeAlias = ResumeAlarmsRequest  # noqa: Y015
+
+@_typing.final
+class ResumeAlarmsResponse(_message.Message):
+    """What was resumed, or would be."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESUME_COUNT_FIELD_NUMBER: _builtins.int
+    RESUME_SAMPLE_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    resume_count: _builtins.int
+    """Alarms that were resumed; without force those that would be."""
+    more: _builtins.bool
+    """Whether others may be left that meet the filter, because the call took its time, or because some were changed meanwhile: call again."""
+    @_builtins.property
+    def resume_sample(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Resource names of some that would be resumed, 100 at most; only without force."""
+
+    def __init__(
+        self,
+        *,
+        resume_count: _builtins.int = ...,
+        resume_sample: _abc.Iterable[_builtins.str] | None = ...,
+        more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["more", b"more", "resume_count", b"resume_count", "resume_sample", b"resume_sample"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeAlarmsResponse: _TypeAlias = ResumeAlarmsResponse  # noqa: Y015
+
+@_typing.final
 class FireAlarmRequest(_message.Message):
     """Fires an alarm."""
 

@@ -83,6 +83,16 @@ class AlarmServiceStub:
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ResumeAlarmRequest.SerializeToString,
                 response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__pb2.Alarm.FromString,
                 _registered_method=True)
+        self.PauseAlarms = channel.unary_unary(
+                '/tocsin.api.scheduler.v1.AlarmService/PauseAlarms',
+                request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.PauseAlarmsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.PauseAlarmsResponse.FromString,
+                _registered_method=True)
+        self.ResumeAlarms = channel.unary_unary(
+                '/tocsin.api.scheduler.v1.AlarmService/ResumeAlarms',
+                request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ResumeAlarmsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ResumeAlarmsResponse.FromString,
+                _registered_method=True)
         self.PreviewAlarm = channel.unary_unary(
                 '/tocsin.api.scheduler.v1.AlarmService/PreviewAlarm',
                 request_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.PreviewAlarmRequest.SerializeToString,
@@ -184,6 +194,23 @@ class AlarmServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PauseAlarms(self, request, context):
+        """Stops every active alarm that meets a filter from firing, each as PauseAlarm does. Without force it pauses nothing, and says how many it
+        would. It works in steps, each of which is committed by itself: after a call that was cut short the same call goes on. Alarms that are
+        made meanwhile stay active.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeAlarms(self, request, context):
+        """Lets every paused alarm that meets a filter fire again, each as ResumeAlarm does. Without force it resumes nothing, and says how many it
+        would. It works in steps, as PauseAlarms does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PreviewAlarm(self, request, context):
         """Tells the next due times of a trigger, without making an alarm.
         """
@@ -274,6 +301,16 @@ def add_AlarmServiceServicer_to_server(servicer, server):
                     servicer.ResumeAlarm,
                     request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ResumeAlarmRequest.FromString,
                     response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__pb2.Alarm.SerializeToString,
+            ),
+            'PauseAlarms': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseAlarms,
+                    request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.PauseAlarmsRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.PauseAlarmsResponse.SerializeToString,
+            ),
+            'ResumeAlarms': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeAlarms,
+                    request_deserializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ResumeAlarmsRequest.FromString,
+                    response_serializer=tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ResumeAlarmsResponse.SerializeToString,
             ),
             'PreviewAlarm': grpc.unary_unary_rpc_method_handler(
                     servicer.PreviewAlarm,
@@ -550,6 +587,60 @@ class AlarmService:
             '/tocsin.api.scheduler.v1.AlarmService/ResumeAlarm',
             tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ResumeAlarmRequest.SerializeToString,
             tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__pb2.Alarm.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseAlarms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.scheduler.v1.AlarmService/PauseAlarms',
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.PauseAlarmsRequest.SerializeToString,
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.PauseAlarmsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeAlarms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.api.scheduler.v1.AlarmService/ResumeAlarms',
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ResumeAlarmsRequest.SerializeToString,
+            tocsin_dot_api_dot_scheduler_dot_v1_dot_alarm__service__pb2.ResumeAlarmsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,6 +57,15 @@ class AlarmServiceStub:
     """Stops an alarm from firing. Pausing a paused alarm changes nothing."""
     ResumeAlarm: _grpc.UnaryUnaryMultiCallable[_alarm_service_pb2.ResumeAlarmRequest, _alarm_pb2.Alarm]
     """Lets a paused alarm fire again, from its next due time on. Due times of the pause are skipped."""
+    PauseAlarms: _grpc.UnaryUnaryMultiCallable[_alarm_service_pb2.PauseAlarmsRequest, _alarm_service_pb2.PauseAlarmsResponse]
+    """Stops every active alarm that meets a filter from firing, each as PauseAlarm does. Without force it pauses nothing, and says how many it
+    would. It works in steps, each of which is committed by itself: after a call that was cut short the same call goes on. Alarms that are
+    made meanwhile stay active.
+    """
+    ResumeAlarms: _grpc.UnaryUnaryMultiCallable[_alarm_service_pb2.ResumeAlarmsRequest, _alarm_service_pb2.ResumeAlarmsResponse]
+    """Lets every paused alarm that meets a filter fire again, each as ResumeAlarm does. Without force it resumes nothing, and says how many it
+    would. It works in steps, as PauseAlarms does.
+    """
     PreviewAlarm: _grpc.UnaryUnaryMultiCallable[_alarm_service_pb2.PreviewAlarmRequest, _alarm_service_pb2.PreviewAlarmResponse]
     """Tells the next due times of a trigger, without making an alarm."""
     ValidateAlarm: _grpc.UnaryUnaryMultiCallable[_alarm_service_pb2.ValidateAlarmRequest, _alarm_service_pb2.ValidateAlarmResponse]
@@ -98,6 +107,15 @@ class AlarmServiceAsyncStub(AlarmServiceStub):
     """Stops an alarm from firing. Pausing a paused alarm changes nothing."""
     ResumeAlarm: _aio.UnaryUnaryMultiCallable[_alarm_service_pb2.ResumeAlarmRequest, _alarm_pb2.Alarm]  # type: ignore[assignment]
     """Lets a paused alarm fire again, from its next due time on. Due times of the pause are skipped."""
+    PauseAlarms: _aio.UnaryUnaryMultiCallable[_alarm_service_pb2.PauseAlarmsRequest, _alarm_service_pb2.PauseAlarmsResponse]  # type: ignore[assignment]
+    """Stops every active alarm that meets a filter from firing, each as PauseAlarm does. Without force it pauses nothing, and says how many it
+    would. It works in steps, each of which is committed by itself: after a call that was cut short the same call goes on. Alarms that are
+    made meanwhile stay active.
+    """
+    ResumeAlarms: _aio.UnaryUnaryMultiCallable[_alarm_service_pb2.ResumeAlarmsRequest, _alarm_service_pb2.ResumeAlarmsResponse]  # type: ignore[assignment]
+    """Lets every paused alarm that meets a filter fire again, each as ResumeAlarm does. Without force it resumes nothing, and says how many it
+    would. It works in steps, as PauseAlarms does.
+    """
     PreviewAlarm: _aio.UnaryUnaryMultiCallable[_alarm_service_pb2.PreviewAlarmRequest, _alarm_service_pb2.PreviewAlarmResponse]  # type: ignore[assignment]
     """Tells the next due times of a trigger, without making an alarm."""
     ValidateAlarm: _aio.UnaryUnaryMultiCallable[_alarm_service_pb2.ValidateAlarmRequest, _alarm_service_pb2.ValidateAlarmResponse]  # type: ignore[assignment]
@@ -190,6 +208,27 @@ class AlarmServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_alarm_pb2.Alarm, _abc.Awaitable[_alarm_pb2.Alarm]]:
         """Lets a paused alarm fire again, from its next due time on. Due times of the pause are skipped."""
+
+    @_abc_1.abstractmethod
+    def PauseAlarms(
+        self,
+        request: _alarm_service_pb2.PauseAlarmsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_alarm_service_pb2.PauseAlarmsResponse, _abc.Awaitable[_alarm_service_pb2.PauseAlarmsResponse]]:
+        """Stops every active alarm that meets a filter from firing, each as PauseAlarm does. Without force it pauses nothing, and says how many it
+        would. It works in steps, each of which is committed by itself: after a call that was cut short the same call goes on. Alarms that are
+        made meanwhile stay active.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeAlarms(
+        self,
+        request: _alarm_service_pb2.ResumeAlarmsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_alarm_service_pb2.ResumeAlarmsResponse, _abc.Awaitable[_alarm_service_pb2.ResumeAlarmsResponse]]:
+        """Lets every paused alarm that meets a filter fire again, each as ResumeAlarm does. Without force it resumes nothing, and says how many it
+        would. It works in steps, as PauseAlarms does.
+        """
 
     @_abc_1.abstractmethod
     def PreviewAlarm(
