@@ -7,7 +7,8 @@ ABOUT = {
     "at its peak and at three times that, in an open loop over bare grpc.aio; half of the peak is what unloaded means here. The critical "
     "calls alone are those of three times the peak, each at its time, without the others: they take 60 % of what the service can do and "
     "come at random, so that some wait for others of their kind; ideal is a server without any cost but its handlers. Then calls "
-    "that wait for one of two places for 8 ms, as for a database, without and with the limit by the gradient (`adaptive_concurrency`).",
+    "that wait for one of two places for 8 ms, as for a database, without and with the limit by the gradient "
+    "(`adaptive_concurrency`), and with that of a queue that never empties (`standing_queue_limit`).",
     "bulk": "Alarms imported as NDJSON over gRPC and mTLS by scheduler_svc as a process of its own; once more, unchanged; and exported.",
     "checks": "HTTP checks of a local server at an even rate, each of an alarm of its own, with their readings recorded, by scheduler_svc "
     "and processor_svc as processes of their own.",

@@ -65,7 +65,7 @@ async def serve(kind: str) -> None:
     """Serves until SIGTERM.
 
     Each call computes for `_WORK_SECONDS` of the CPU time of its own thread ("compute"), or waits for one of `_PLACES` for
-    `_PLACE_SECONDS`, as for a database ("wait"; "gradient" with the limit that follows how long calls take).
+    `_PLACE_SECONDS`, as for a database ("wait"; "gradient" and "standing" with one of the limits that follow how long calls take).
     """
     places = asyncio.Semaphore(_PLACES)
 
@@ -87,7 +87,7 @@ async def serve(kind: str) -> None:
         )
         server.add_registered_method_handlers("bench.overload.Work", dict.fromkeys(_MIX, handler))
 
-    extra: Any = {"adaptive_concurrency": True} if kind == "gradient" else {}
+    extra: Any = {"gradient": {"adaptive_concurrency": True}, "standing": {"standing_queue_limit": True}}.get(kind, {})
     async with ServiceProcess("work", contract=[_contract()], drain_seconds=0.5, **extra) as process:
         server = await process.serve((add, None))
         print(server.address, flush=True)
@@ -216,10 +216,10 @@ async def measure(*, kind: str = "compute", seconds: float = 10.0) -> dict[str, 
 
 
 async def measure_all() -> dict[str, Any]:
-    """Measures handlers that compute, and beside them what is to be known of those that wait, without and with the gradient."""
+    """Measures handlers that compute, and beside them what is to be known of those that wait, without a limit and with each."""
     found = await measure()
     found["ideal"] = {"critical_p99_ms": round(ideal(most=found["peak_per_second"], seconds=10.0), 1)}
-    for kind, name in {"wait": "waiting", "gradient": "waiting, gradient"}.items():
+    for kind, name in {"wait": "waiting", "gradient": "waiting, gradient", "standing": "waiting, standing queue"}.items():
         figures = await measure(kind=kind, seconds=6.0)
         found[name] = {
             "peak_per_second": figures["peak_per_second"],

@@ -25,6 +25,14 @@ class Overloaded(ResourceExhausted):
     """The service is overloaded."""
 
 
+class DependencyOverloaded(ResourceExhausted):
+    """What the method waits for, such as a database, cannot keep up."""
+
+
+FOR_LOAD: Final = frozenset({Overloaded.reason, DependencyOverloaded.reason})
+"""Reasons of refusals that say that a replica has too much to do."""
+
+
 @dataclass(slots=True)
 class _LoadBucket:
     number: int = -1

@@ -10,6 +10,7 @@ from tests.integration.mesh.support import METHODS, Echo, EchoStub, Note, Rig, p
 from tocsin.errors import ResourceExhausted
 from tocsin.mesh.context import acting_as
 from tocsin.mesh.policy import Criticality
+from tocsin.mesh.standing import StandingLimit
 from tocsin.mesh.tap import TapFilter
 from tocsin.telemetry import Telemetry
 from tocsin.testing.waiting import eventually
@@ -94,6 +95,29 @@ async def test_a_refusal_before_the_message_is_read_says_what_any_other_says(rig
     await asyncio.gather(*calls)
 
 
+async def test_what_a_database_behind_the_handlers_cannot_bear_is_refused_but_for_what_matters(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each method has its own; critical calls have none. What has ended makes room, and no caller holds back for what was refused."""
+    served = Served(rig)
+    stub = await served.start(standing_queue_limit=True)
+    monkeypatch.setattr(StandingLimit, "refuses", lambda limit, share: limit.under_way >= 4 * share)
+    calls = [asyncio.ensure_future(stub.Greet(Note(text="wait"))) for _ in range(4)]
+    await served.held(4)
+    calls += [asyncio.ensure_future(stub.Make(Note(text="wait"))) for _ in range(2)]
+    await served.held(6)
+    for call in (stub.Greet, stub.Make) * 20:
+        with pytest.raises(ResourceExhausted) as refused:
+            await call(Note())
+        assert (refused.value.error_reason, refused.value.retry_after) == ("DEPENDENCY_OVERLOADED", 0.5)
+    with acting_as(rig.token()):
+        calls += [asyncio.ensure_future(stub.Say(Note(text="wait"))) for _ in range(10)]
+    await served.held(16)
+    served.gate.set()
+    await asyncio.gather(*calls)
+    assert (await stub.Greet(Note(number=7))).number == 7
+
+
 async def test_more_calls_than_grpc_is_asked_for_at_a_time_are_all_taken(rig: Rig) -> None:
     """Several hundred at once, of one method, while none of them ends; and the server stops in good order afterwards."""
     served = Served(rig)
@@ -102,3 +126,10 @@ async def test_more_calls_than_grpc_is_asked_for_at_a_time_are_all_taken(rig: Ri
     await served.held(300)
     served.gate.set()
     assert [answer.number for answer in await asyncio.gather(*calls)] == list(range(300))
+
+
+async def test_no_method_has_a_limit_of_its_own_unless_it_is_asked_for(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls that are slow for other reasons look the same for some seconds."""
+    monkeypatch.setattr(StandingLimit, "refuses", lambda *_: True)
+    stub = await Served(rig).start()
+    assert (await stub.Greet(Note(number=7))).number == 7

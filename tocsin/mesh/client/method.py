@@ -29,7 +29,7 @@ from tocsin.mesh.metrics import ClientMetrics, SubsetAttempts
 from tocsin.mesh.policy import MethodKind, MethodPolicy
 from tocsin.mesh.retry import Retrier, RetryBudget
 from tocsin.mesh.rpc_metrics import Durations
-from tocsin.mesh.shedding import Overloaded
+from tocsin.mesh.shedding import FOR_LOAD
 from tocsin.mesh.spans import PREVIOUS_ATTEMPTS, end_rpc_span, exemplify, rpc_attributes, rpc_span
 from tocsin.telemetry import TRACEPARENT, Telemetry, carried_along, current_traceparent, is_sampled
 
@@ -299,7 +299,7 @@ class Method:
 
     def _weigh(self, load: EndpointLoad, error: TocsinError, seconds: float) -> None:
         """Tells the balancing what an attempt that ended in an error says about its replica."""
-        if error.error_reason == Overloaded.reason or status.outcome_of(error) is CallOutcome.FAILURE:
+        if error.error_reason in FOR_LOAD or status.outcome_of(error) is CallOutcome.FAILURE:
             load.refused(seconds, most=self.policy.timeout)
         elif isinstance(error, ResourceExhausted):
             load.given_up(seconds)  # the quota of whoever called says nothing of the replica, however quick it was

@@ -57,6 +57,7 @@ class Throttle:
     def ended(self, error: TocsinError | None) -> None:
         """Counts a call that the far end answered; only `Overloaded` says that it was not accepted.
 
+        A method whose dependency is overloaded says nothing of the others of its target, and what it refuses has cost next to nothing.
         What never reached the far end (an open circuit, a lost connection, a call given up) says nothing of its load and is not counted.
         """
         now = self._now()

@@ -5,6 +5,7 @@ handler, error mapping. A stage that a method's policy does not need is not in i
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime
@@ -34,15 +35,17 @@ from tocsin.mesh.context import (
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.live_policy import LivePolicies
 from tocsin.mesh.patterns import STEERING
-from tocsin.mesh.policy import MethodKind, MethodPolicy
+from tocsin.mesh.policy import Criticality, MethodKind, MethodPolicy
 from tocsin.mesh.principal import Principal, ScopeMissing
 from tocsin.mesh.rates import MethodRates, RateSubject
 from tocsin.mesh.server.acceptor import Gate, Refusal, context_of
 from tocsin.mesh.server.call_facts import Context, aborted_with, address_of, call_headers, remaining_seconds, spiffe_id, transferred
 from tocsin.mesh.server.parts import ServerParts, TenantGate
+from tocsin.mesh.server.refusals import DEPENDENCY_OVERLOADED, OVERLOADED
 from tocsin.mesh.server.trailers import beside, keeping
-from tocsin.mesh.shedding import RETRY_SECONDS, Overloaded
+from tocsin.mesh.shedding import SHARES, DependencyOverloaded, Overloaded
 from tocsin.mesh.spans import rpc_span
+from tocsin.mesh.standing import StandingLimit
 from tocsin.mesh.tap import EndedCall
 from tocsin.telemetry import bind_tenant, carry, carry_along, current_traceparent, get_logger, is_sampled, trace_id_of
 
@@ -55,8 +58,6 @@ _BEARER = "bearer "
 # A caller that sends no deadline, or a longer one than declared, gets this much of grace before the server ends the call itself.
 _SLACK = 1.0
 _NEVER = datetime.max.replace(tzinfo=UTC)
-_OVERLOADED = Overloaded(retry_after=RETRY_SECONDS)
-_REFUSAL = Refusal(status.number_of(_OVERLOADED), _OVERLOADED.message, status.trailing_metadata(_OVERLOADED))
 
 
 class CallerRefused(PermissionDenied):
@@ -71,7 +72,8 @@ class Chain:
     """The stages of one method."""
 
     __slots__ = (
-        *("_access", "_bounded", "_closed", "_declared", "_durations", "_name", "_parts", "_policy", "_rates", "_shedding", "_telemetry"),
+        *("_access", "_bounded", "_closed", "_declared", "_durations", "_name"),
+        *("_parts", "_policy", "_rates", "_shedding", "_standing", "_telemetry"),
     )
 
     def __init__(self, *, policy: MethodPolicy, parts: ServerParts) -> None:
@@ -84,6 +86,7 @@ class Chain:
         self._bounded = parts.bulkheads.bounds(policy)
         # A stream says nothing about how fast the service works, and one that is refused comes back at once.
         self._shedding = policy.kind is MethodKind.UNARY_UNARY and not policy.is_control
+        self._standing = StandingLimit(now=time.monotonic) if self._shedding and parts.standing_queue_limit else None
         self._access: MethodAccess | None = None
         self._rates: MethodRates | None = None
         self._closed = False
@@ -107,15 +110,21 @@ class Chain:
 
     def _turned_away(self, state: Any) -> Refusal | None:
         parts, criticality = self._parts, self._policy.criticality
-        if not (parts.queue.refuses(criticality) or parts.shedder.refuses(criticality)):
-            parts.queue.accepted(criticality)
-            return None
+        if self._standing is not None and criticality is not Criticality.CRITICAL and self._standing.refuses(SHARES[criticality]):
+            return self._refused(state, DEPENDENCY_OVERLOADED, DependencyOverloaded.reason)
+        if parts.queue.refuses(criticality) or parts.shedder.refuses(criticality):
+            return self._refused(state, OVERLOADED, Overloaded.reason)
+        parts.queue.accepted(criticality)
+        return None
+
+    def _refused(self, state: Any, refusal: Refusal, reason: str) -> Refusal:
+        parts = self._parts
         parts.shedder.refused += 1
         self._durations.started += 1
         self._durations.observe(grpc.StatusCode.RESOURCE_EXHAUSTED, 0.0)
         if parts.tap.listened:
-            self._tell(context_of(state), grpc.StatusCode.RESOURCE_EXHAUSTED, 0.0, request=b"", reason=Overloaded.reason)
-        return _REFUSAL
+            self._tell(context_of(state), grpc.StatusCode.RESOURCE_EXHAUSTED, 0.0, request=b"", reason=reason)
+        return refusal
 
     def around(self, body: Body[R]) -> Body[R]:
         """The function that gRPC calls: ``body`` with everything that stands around it."""
@@ -148,15 +157,20 @@ class Chain:
 
     async def _shed(self, body: Body[R], first: Any, context: Context) -> R:
         shedder, queue, criticality, passed = self._parts.shedder, self._parts.queue, self._policy.criticality, False
+        standing = self._standing
         begun = admitted = shedder.admit(criticality)
         try:
             if (turn := queue.turn(criticality)) is not None:
                 begun = await queue.begin(turn)
+            if standing is not None:
+                standing.under_way += 1
             try:
                 result = await self._traced(body, first, context)
                 passed = True
             finally:
                 queue.ended(begun, passed=passed)
+                if standing is not None:
+                    standing.ended(begun, passed=passed, left=remaining_seconds(context))
         finally:
             shedder.done(admitted, passed=passed)
         return result
