@@ -15,6 +15,7 @@ type Said = Map<string, string>;
 
 const _USE = /\bwords\(\)((?:\.[A-Za-z_]\w*)+)/g;
 const _TABLE = /\balertKinds\("(\w\w)"\)/; // a call whose result is known: the table of all languages is not loaded
+const _TABLE_IMPORT = /^import .*alert-kinds";$/m;
 const _NAMED = "words = (): Words => _found.value;";
 const _NUMBERED = "words = (number: number) => _found.value[number];";
 const _FILES = ["first", "others"] as const;
@@ -92,7 +93,7 @@ export function flatWords(): Plugin {
           if (item === undefined) throw new Error(`words: ${id} does not say ${path}`);
           return item.replace(_TABLE, (_, name: "en" | "de") => JSON.stringify(alertKinds(name)));
         });
-        const head = code.slice(0, code.indexOf("export const"));
+        const head = code.slice(0, code.indexOf("export const")).replace(_TABLE_IMPORT, "");
         return { code: `${head}export const ${file} = [${items.join(",\n")}];\n`, map: null };
       }
       if (id.endsWith("/src/words/index.ts")) {

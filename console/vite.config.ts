@@ -31,11 +31,15 @@ const brotli: Plugin = {
   },
 };
 
-/** What the first page needs is one file, and what several families of pages share another: few large ones compress better than many small ones. */
-const GROUPS = [
-  { name: "main", tags: ["$initial" as const], priority: 2 },
-  { name: "parts", test: /src/, minShareCount: 2, priority: 1 },
-];
+/** A part that is loaded later stands on nothing but the first: it is loaded as it is, and who opens it sees to what fails (`state/version.ts`). */
+const plain: Plugin = {
+  name: "plain-imports",
+  enforce: "pre",
+  load: { order: "pre", filter: { id: /vite\/preload-helper/ }, handler: () => "export const __vitePreload = (load) => load();" },
+};
+
+/** What the first page needs is one file. */
+const GROUPS = [{ name: "main", tags: ["$initial" as const] }];
 
 /** Words are named after their language. */
 const chunkFileNames = ({ facadeModuleId }: { facadeModuleId?: string | null }): string => {
@@ -44,7 +48,7 @@ const chunkFileNames = ({ facadeModuleId }: { facadeModuleId?: string | null }):
 };
 
 export default defineConfig({
-  plugins: [flatWords(), brotli],
+  plugins: [flatWords(), plain, brotli],
   base: "/console/",
   // Children as arguments: an object with the children of each tag would be two percent of the JavaScript.
   oxc: { jsx: { runtime: "classic", pragma: "h", pragmaFrag: "Fragment" }, jsxInject: 'import { Fragment, h } from "preact";' },
@@ -53,7 +57,7 @@ export default defineConfig({
     emptyOutDir: true,
     target: "es2022",
     assetsInlineLimit: 0, // the Content-Security-Policy takes nothing inline
-    modulePreload: { polyfill: false },
+    modulePreload: false,
     reportCompressedSize: true,
     rolldownOptions: { output: { codeSplitting: { groups: GROUPS }, chunkFileNames } },
   },

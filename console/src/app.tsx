@@ -1,7 +1,6 @@
 /** The frame of every page: who looks, where one can go, and how current it all is. */
 
-import { ErrorBoundary, LocationProvider, Route, Router, lazy, useLocation } from "preact-iso";
-import type { ComponentType } from "preact";
+import type { ComponentChildren, ComponentType } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { listen, liveness } from "./api/live";
 import { Question } from "./parts/ask";
@@ -12,7 +11,10 @@ import { Palette, openPalette } from "./parts/palette";
 import Now from "./pages/now";
 import { SignedOut } from "./pages/signed-out";
 import { unread } from "./state/inbox";
+import { followLinks, useLocation } from "./state/location";
 import { may, session } from "./state/session";
+import { signal } from "./state/signals";
+import { gone } from "./state/version";
 import { language, learnOthers, words } from "./words";
 
 /** The groups of the menu, in their order. The first is at hand on a phone, where the others are behind "Menu". */
@@ -24,57 +26,66 @@ export interface Place {
   scope: string;
   group: (typeof _GROUPS)[number];
   name: () => string;
-  page: ComponentType<{ params?: { id?: string } }>;
+  page: keyof Pages;
   /** A page of its own that the menu leads to by this place, which stands before it. */
   under?: string;
 }
 
+type Page = ComponentType<{ params?: { id?: string } }>;
+type Pages = typeof import("./pages/all") & { Now: Page };
 
-/** Pages that are loaded together, with what they say, when one of them is opened. */
-function _family<T>(load: () => Promise<T>): () => Promise<T> {
-  return async () => (await Promise.all([load(), learnOthers()]))[0];
+/** What was loaded of the pages; the first is there from the beginning, the others and what they say come together. */
+const _pages = signal<Partial<Pages>>({ Now });
+let _coming: Promise<void> | undefined;
+
+/** Loads the other pages, once; what failed is tried again when the next one is opened. */
+function _load(): Promise<void> {
+  return (_coming ??= Promise.all([import("./pages/all"), learnOthers()]).then(
+    ([pages]) => void (_pages.value = { Now, ...pages }),
+    (error: unknown) => {
+      _coming = undefined;
+      throw error;
+    },
+  ));
 }
 
-const _daily = _family(() => import("./pages/daily"));
-const _run = _family(() => import("./pages/run"));
-
-/** Loads the daily pages at the first sign of somebody, who may go to one of them next; whoever only looks waits for nothing of it. */
+/** Loads them at the first sign of somebody, who may go to one of them next; whoever only looks waits for nothing of it. */
 function _loadAhead(): void {
-  for (const sign of ["pointerover", "keydown"]) addEventListener(sign, () => void _daily().catch(() => undefined), { once: true, passive: true });
+  for (const sign of ["pointerover", "keydown"]) addEventListener(sign, () => void _load().catch(() => undefined), { once: true, passive: true });
 }
 
 /** All pages; within a group, in the order of the menu. */
 export const PLACES: readonly Place[] = [
-  { path: "/console", scope: "", group: "watch", name: () => words().pages.now, page: Now },
-  { path: "/console/incidents", scope: "incidents:read", group: "watch", name: () => words().pages.incidents, page: lazy(() => _daily().then((pages) => pages.Incidents)) },
-  { path: "/console/alarms", scope: "alarms:read", group: "work", name: () => words().pages.alarms, page: lazy(() => _daily().then((pages) => pages.Alarms)) },
-  { path: "/console/firings", scope: "firings:read", group: "work", name: () => words().pages.firings, page: lazy(() => _daily().then((pages) => pages.Firings)) },
-  { path: "/console/deliveries", scope: "deliveries:read", group: "work", name: () => words().pages.deliveries, page: lazy(() => _daily().then((pages) => pages.Deliveries)) },
-  { path: "/console/templates", scope: "templates:read", group: "work", name: () => words().pages.templates, page: lazy(() => _daily().then((pages) => pages.Templates)) },
-  { path: "/console/recipients", scope: "recipients:read", group: "people", name: () => words().pages.people, page: lazy(() => _daily().then((pages) => pages.People)) },
-  { path: "/console/groups", scope: "recipients:read", group: "people", name: () => words().person.tabs.groups, page: lazy(() => _daily().then((pages) => pages.Groups)), under: "/console/recipients" },
-  { path: "/console/import", scope: "recipients:write", group: "people", name: () => words().person.tabs.import, page: lazy(() => _daily().then((pages) => pages.Imports)), under: "/console/recipients" },
-  { path: "/console/inbox", scope: "inbox:read", group: "watch", name: () => words().pages.inbox, page: lazy(() => _daily().then((pages) => pages.Inbox)) },
-  { path: "/console/on-call", scope: "recipients:read", group: "watch", name: () => words().pages.onCall, page: lazy(() => _daily().then((pages) => pages.OnCall)) },
-  { path: "/console/policies", scope: "incidents:read", group: "watch", name: () => words().pages.policies, page: lazy(() => _daily().then((pages) => pages.Policies)), under: "/console/on-call" },
-  { path: "/console/on-call-setup", scope: "recipients:write", group: "watch", name: () => words().setup.title, page: lazy(() => _daily().then((pages) => pages.OnCallSetup)), under: "/console/on-call" },
-  { path: "/console/integrations", scope: "incidents:read", group: "work", name: () => words().pages.integrations, page: lazy(() => _daily().then((pages) => pages.Integrations)) },
-  { path: "/console/heartbeats", scope: "alarms:read", group: "work", name: () => words().pages.heartbeats, page: lazy(() => _daily().then((pages) => pages.Heartbeats)), under: "/console/integrations" },
-  { path: "/console/readings", scope: "alarms:read", group: "work", name: () => words().pages.readings, page: lazy(() => _daily().then((pages) => pages.Readings)), under: "/console/integrations" },
-  { path: "/console/events", scope: "events:read", group: "work", name: () => words().pages.events, page: lazy(() => _daily().then((pages) => pages.Events)), under: "/console/integrations" },
-  { path: "/console/mesh", scope: "mesh:read", group: "run", name: () => words().pages.mesh, page: lazy(() => _daily().then((pages) => pages.Mesh)) },
-  { path: "/console/access/roles", under: "/console/access", scope: "users:read", group: "run", name: () => words().pages.roles, page: lazy(() => _run().then((pages) => pages.Roles)) },
-  { path: "/console/access/programs", under: "/console/access", scope: "users:read", group: "run", name: () => words().pages.programs, page: lazy(() => _run().then((pages) => pages.Programs)) },
-  { path: "/console/access/keys", under: "/console/access", scope: "keys:read", group: "run", name: () => words().pages.keys, page: lazy(() => _run().then((pages) => pages.AllKeys)) },
-  { path: "/console/access/sign-in", under: "/console/access", scope: "identities:read", group: "run", name: () => words().pages.issuers, page: lazy(() => _run().then((pages) => pages.IdentityProviders)) },
-  { path: "/console/access", scope: "users:read", group: "run", name: () => words().pages.access, page: lazy(() => _run().then((pages) => pages.Access)) },
-  { path: "/console/audit", scope: "audit:read", group: "run", name: () => words().pages.audit, page: lazy(() => _daily().then((pages) => pages.Audit)) },
-  { path: "/console/tenants", scope: "tenants:read", group: "run", name: () => words().pages.tenants, page: lazy(() => _run().then((pages) => pages.Tenants)) },
-  { path: "/console/providers", scope: "providers:read", group: "run", name: () => words().pages.providers, page: lazy(() => _run().then((pages) => pages.Providers)) },
-  { path: "/console/settings/security", under: "/console/settings", scope: "account:read", group: "run", name: () => words().pages.security, page: lazy(() => _run().then((pages) => pages.Security)) },
-  { path: "/console/settings/tenant", under: "/console/settings", scope: "tenant:read", group: "run", name: () => words().pages.tenant, page: lazy(() => _run().then((pages) => pages.OwnTenant)) },
-  { path: "/console/settings/pii", under: "/console/settings", scope: "pii:read", group: "run", name: () => words().pages.pii, page: lazy(() => _run().then((pages) => pages.Pii)) },
-  { path: "/console/settings", scope: "", group: "run", name: () => words().pages.settings, page: lazy(() => _run().then((pages) => pages.Settings)) },
+  { path: "/console", scope: "", group: "watch", name: () => words().pages.now, page: "Now" },
+  { path: "/console/incidents", scope: "incidents:read", group: "watch", name: () => words().pages.incidents, page: "Incidents" },
+  { path: "/console/alarms", scope: "alarms:read", group: "work", name: () => words().pages.alarms, page: "Alarms" },
+  { path: "/console/firings", scope: "firings:read", group: "work", name: () => words().pages.firings, page: "Firings" },
+  { path: "/console/deliveries", scope: "deliveries:read", group: "work", name: () => words().pages.deliveries, page: "Deliveries" },
+  { path: "/console/templates", scope: "templates:read", group: "work", name: () => words().pages.templates, page: "Templates" },
+  { path: "/console/recipients", scope: "recipients:read", group: "people", name: () => words().pages.people, page: "People" },
+  { path: "/console/groups", scope: "recipients:read", group: "people", name: () => words().person.tabs.groups, page: "Groups", under: "/console/recipients" },
+  { path: "/console/import", scope: "recipients:write", group: "people", name: () => words().person.tabs.import, page: "Imports", under: "/console/recipients" },
+  { path: "/console/inbox", scope: "inbox:read", group: "watch", name: () => words().pages.inbox, page: "Inbox" },
+  { path: "/console/on-call", scope: "recipients:read", group: "watch", name: () => words().pages.onCall, page: "OnCall" },
+  { path: "/console/policies", scope: "incidents:read", group: "watch", name: () => words().pages.policies, page: "Policies", under: "/console/on-call" },
+  { path: "/console/on-call-setup", scope: "recipients:write", group: "watch", name: () => words().setup.title, page: "OnCallSetup", under: "/console/on-call" },
+  { path: "/console/integrations", scope: "incidents:read", group: "work", name: () => words().pages.integrations, page: "Integrations" },
+  { path: "/console/heartbeats", scope: "alarms:read", group: "work", name: () => words().pages.heartbeats, page: "Heartbeats", under: "/console/integrations" },
+  { path: "/console/readings", scope: "alarms:read", group: "work", name: () => words().pages.readings, page: "Readings", under: "/console/integrations" },
+  { path: "/console/events", scope: "events:read", group: "work", name: () => words().pages.events, page: "Events", under: "/console/integrations" },
+  { path: "/console/mesh", scope: "mesh:read", group: "run", name: () => words().pages.mesh, page: "Mesh" },
+  { path: "/console/access/roles", under: "/console/access", scope: "users:read", group: "run", name: () => words().pages.roles, page: "Roles" },
+  { path: "/console/access/programs", under: "/console/access", scope: "users:read", group: "run", name: () => words().pages.programs, page: "Programs" },
+  { path: "/console/access/keys", under: "/console/access", scope: "keys:read", group: "run", name: () => words().pages.keys, page: "AllKeys" },
+  { path: "/console/access/sign-in", under: "/console/access", scope: "identities:read", group: "run", name: () => words().pages.issuers, page: "IdentityProviders" },
+  { path: "/console/access", scope: "users:read", group: "run", name: () => words().pages.access, page: "Access" },
+  { path: "/console/audit", scope: "audit:read", group: "run", name: () => words().pages.audit, page: "Audit" },
+  { path: "/console/tenants", scope: "tenants:read", group: "run", name: () => words().pages.tenants, page: "Tenants" },
+  { path: "/console/providers", scope: "providers:read", group: "run", name: () => words().pages.providers, page: "Providers" },
+  { path: "/console/settings/security", under: "/console/settings", scope: "account:read", group: "run", name: () => words().pages.security, page: "Security" },
+  { path: "/console/settings/tenant", under: "/console/settings", scope: "tenant:read", group: "run", name: () => words().pages.tenant, page: "OwnTenant" },
+  { path: "/console/settings/pii", under: "/console/settings", scope: "pii:read", group: "run", name: () => words().pages.pii, page: "Pii" },
+  { path: "/console/settings", scope: "", group: "run", name: () => words().pages.settings, page: "Settings" },
 ];
 
 /** Whether `path` is below `place`, or below a page that stands under it. */
@@ -86,6 +97,22 @@ function _isAt(place: Place, path: string): boolean {
 function _is(place: Place, path: string): boolean {
   const at = path.replace(/\/$/, "");
   return at === place.path || (place.path !== "/console" && at.startsWith(`${place.path}/`));
+}
+
+/** The page that `path` leads to, and the id of what is open on it. */
+export function placeOf(path: string): [Place | undefined, string] {
+  const place = PLACES.find((item) => _is(item, path));
+  const id = place ? path.slice(place.path.length + 1) : "";
+  return id.includes("/") ? [undefined, ""] : [place, _decoded(id)];
+}
+
+/** What stands in an address; a broken one stands for itself. */
+function _decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function Menu() {
@@ -127,7 +154,7 @@ function Group({ group, places, path }: { group: Place["group"]; places: readonl
       {places.map((place) => (
         <a key={place.path} href={place.path} aria-current={_isAt(place, path) ? "page" : undefined}>
           <span>{place.name()}</span>
-          {place.path.endsWith("/inbox") && unread.value > 0 && <b class="badge">{unread}</b>}
+          {place.path.endsWith("/inbox") && unread() > 0 && <b class="badge">{unread()}</b>}
         </a>
       ))}
     </div>
@@ -138,8 +165,8 @@ function Title() {
   const { path } = useLocation();
   const place = PLACES.find((item) => _is(item, path));
   useEffect(() => {
-    document.title = `${unread.value > 0 ? `(${unread.value}) ` : ""}${place ? `${place.name()} · ` : ""}Tocsin`;
-  }, [place, unread.value, language.value]);
+    document.title = `${unread() > 0 ? `(${unread()}) ` : ""}${place ? `${place.name()} · ` : ""}Tocsin`;
+  }, [place, unread(), language.value]);
   return null;
 }
 
@@ -154,14 +181,28 @@ function Missing() {
   );
 }
 
+/** The page that the address names; while it is loaded, the one before it stays. */
+function Shown() {
+  const { path } = useLocation();
+  const last = useRef<ComponentChildren>(null);
+  const [place, id] = placeOf(path);
+  const Page = place && (_pages.value[place.page] as Page | undefined);
+  useEffect(() => {
+    if (place && !Page) _load().catch(gone);
+  }, [place, Page]);
+  if (place && !Page) return last.current;
+  return (last.current = Page ? <Page key={place?.path} params={id ? { id } : {}} /> : <Missing />);
+}
+
 export function App() {
   useEffect(listen, []);
+  useEffect(followLinks, []);
   useEffect(_loadAhead, []);
   const known = session.value;
   if (known === undefined) return null;
   if (known === null && !document.querySelector("main")) return <SignedOut />;
   return (
-    <LocationProvider scope="/console">
+    <>
       <Title />
       <a class="skip" href="#main">
         {words().skip}
@@ -169,19 +210,12 @@ export function App() {
       <Menu />
       <main id="main">
         {known === null && <SignedOut beside />}
-        <ErrorBoundary>
-          <Router>
-            {PLACES.map((place) => (
-              <Route key={place.path} path={place.path === "/console" ? "/console" : `${place.path}/:id?`} component={place.page} />
-            ))}
-            <Route default component={Missing} />
-          </Router>
-        </ErrorBoundary>
+        <Shown />
       </main>
       <Palette />
       <Question />
       <Proof />
       <Notices />
-    </LocationProvider>
+    </>
   );
 }

@@ -5,7 +5,7 @@
  * and is the largest of all changes, has a stream of its own, for as long as a page shows it.
  */
 
-import { signal } from "@preact/signals";
+import { signal } from "../state/signals";
 import { ended, session } from "../state/session";
 import { lookForUpdate } from "../state/version";
 import type { Schemas } from "./client";

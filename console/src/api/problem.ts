@@ -33,6 +33,11 @@ export class ApiError extends Error {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 
+  /** What is wrong with the field at a whole path, or with one of its items; undefined: nothing. */
+  within(path: string): string | undefined {
+    return this.fields.find((item) => item.field === path || item.field.startsWith(`${path}.`) || item.field.startsWith(`${path}[`))?.description;
+  }
+
   /** What is wrong with one field; empty: nothing. */
   of(field: string): string {
     return this.fields.find((item) => item.field === field || item.field.endsWith(`.${field}`))?.description ?? "";

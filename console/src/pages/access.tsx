@@ -1,7 +1,7 @@
 /** Who may come in: people with their roles, and invitations that wait. */
 
 import { useState } from "preact/hooks";
-import { useLocation } from "preact-iso";
+import { useLocation } from "../state/location";
 import { api, idOf, type Schemas } from "../api/client";
 import { sure } from "../parts/ask";
 import { AsOf, Button, CommandLine, Copy, Fact, Facts, Head, Pending, Section } from "../parts/basics";

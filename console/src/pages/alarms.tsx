@@ -1,6 +1,6 @@
 /** Alarms: find one, look at it, make one. */
 
-import { useLocation } from "preact-iso";
+import { useLocation } from "../state/location";
 import { api } from "../api/client";
 import { AlarmForm } from "../parts/alarm-form";
 import { sure } from "../parts/ask";

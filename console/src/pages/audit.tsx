@@ -1,6 +1,6 @@
 /** Who did what, from where; and what looked like an attack. */
 
-import { useLocation } from "preact-iso";
+import { useLocation } from "../state/location";
 import { api, idOf, type Schemas } from "../api/client";
 import { AsOf, CommandLine, Copy, Fact, Facts, Failure, Head, Pending, Section } from "../parts/basics";
 import { Filter, filterOf } from "../parts/filter";

@@ -1,6 +1,6 @@
 /** Events: what happened outside, who said so, and what it caused. */
 
-import { useLocation } from "preact-iso";
+import { useLocation } from "../state/location";
 import { api, type Schemas } from "../api/client";
 import { AsOf, CommandLine, Copy, Fact, Facts, Head, Section } from "../parts/basics";
 import { Filter, filterOf } from "../parts/filter";

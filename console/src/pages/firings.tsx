@@ -1,6 +1,6 @@
 /** The ledger: every occurrence, how it ended, and why. */
 
-import { useLocation } from "preact-iso";
+import { useLocation } from "../state/location";
 import { api } from "../api/client";
 import { AsOf, Button, Copy, Fact, Facts, Head, Pending, Section } from "../parts/basics";
 import { Filter, filterOf } from "../parts/filter";

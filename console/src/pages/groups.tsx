@@ -1,6 +1,6 @@
 /** Groups: people, groups and rotations that messages can be for together. */
 
-import { useLocation } from "preact-iso";
+import { useLocation } from "../state/location";
 import { useState } from "preact/hooks";
 import { api, idOf } from "../api/client";
 import { ApiError } from "../api/problem";

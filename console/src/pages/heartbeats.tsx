@@ -1,12 +1,12 @@
 /** Heartbeats: jobs that say that they are alive, when each did last, and the line that it does so by. */
 
-import { useLocation } from "preact-iso";
-import { useState } from "preact/hooks";
+import { useLocation } from "../state/location";
 import { api, idOf, type Schemas } from "../api/client";
 import { ApiError } from "../api/problem";
 import { sure } from "../parts/ask";
 import { AsOf, Button, CommandLine, Copy, Fact, Facts, Failure, Head, Pending, Section } from "../parts/basics";
-import { Choice, Form, Text, Zone } from "../parts/fields";
+import { Choice, Zone } from "../parts/fields";
+import { Form } from "../parts/form";
 import { Duration } from "../parts/hours";
 import { Listed, type Column } from "../parts/list";
 import { State, type Tone } from "../parts/mark";
@@ -17,7 +17,6 @@ import { When, absolute, timeOfDay } from "../parts/when";
 import { act } from "../state/act";
 import { millis, type Alarm } from "../state/alarms";
 import { ownZone } from "../state/clock";
-import { useKeptParts } from "../state/kept";
 import { lasting } from "../state/lasting";
 import { useLoaded, type Loaded } from "../state/loaded";
 import { useParts, type Part } from "../state/pages";
@@ -275,43 +274,36 @@ interface Draft {
 
 function HeartbeatForm({ done }: { done: (alarm: Alarm) => void }) {
   const first: Draft = { displayName: "", slug: "", rule: "cron", every: "3600s", cron: "0 3 * * *", timeZone: ownZone, grace: "3600s", escalationPolicy: "" };
-  const [draft, keep, forget] = useKeptParts<Draft>("heartbeat", first);
-  const [missing, setMissing] = useState(false);
-  const save = async () => {
-    setMissing(!draft.escalationPolicy);
-    if (!draft.escalationPolicy) return;
+  const save = async (draft: Draft) => {
     const rule = draft.rule === "every" ? { every: draft.every } : { cron: draft.cron };
     const heartbeat = { ...rule, grace: draft.grace, ...(draft.slug ? { slug: draft.slug } : {}) };
     const notify = { escalationPolicy: draft.escalationPolicy, subject: words().watched.lateSubject(draft.displayName), text: words().watched.lateText };
-    const made = await api.POST("/v1/alarms", { body: { displayName: draft.displayName, trigger: { heartbeat, timeZone: draft.timeZone }, action: { notify } } });
-    forget();
-    done(made);
+    done(await api.POST("/v1/alarms", { body: { displayName: draft.displayName, trigger: { heartbeat, timeZone: draft.timeZone }, action: { notify } } }));
   };
   return (
-    <Form submit={save} label={words().watched.addHeartbeat} at={["displayName", "trigger.heartbeat", "trigger.timeZone"]}>
-      {(error) => (
+    <Form id="heartbeat" first={first} send={save} name={words().watched.addHeartbeat}>
+      {({ draft, of, text }) => (
         <>
-          <Text label={words().alarm.name} required maxLength={200} value={draft.displayName} change={(displayName) => keep({ displayName })} error={error?.of("displayName")} first />
+          {text("displayName", words().alarm.name, { required: true, max: 200, first: true })}
           <Choice
             label={words().watched.rule}
-            value={draft.rule}
             of={[
               ["cron", words().watched.byCron],
               ["every", words().watched.byEvery],
             ]}
-            change={(rule) => keep({ rule })}
+            {...of("rule")}
           />
           {draft.rule === "every" ? (
-            <Duration label={words().watched.byEvery} value={draft.every} change={(every) => keep({ every })} error={error?.of("heartbeat.every")} />
+            <Duration label={words().watched.byEvery} {...of("every", "heartbeat.every")} />
           ) : (
             <>
-              <Text label={words().rule.kinds.cron} required value={draft.cron} change={(cron) => keep({ cron })} error={error?.of("heartbeat.cron")} />
-              <Zone value={draft.timeZone} change={(timeZone) => keep({ timeZone })} error={error?.of("timeZone")} />
+              {text("cron", words().rule.kinds.cron, { required: true, path: "heartbeat.cron" })}
+              <Zone {...of("timeZone")} />
             </>
           )}
-          <Duration label={words().watched.grace} value={draft.grace} change={(grace) => keep({ grace })} error={error?.of("heartbeat.grace")} />
-          <PickPolicy value={draft.escalationPolicy} change={(escalationPolicy) => keep({ escalationPolicy })} none={words().fields.choose} error={missing && !draft.escalationPolicy ? words().fields.mustChoose : undefined} />
-          <Text label={words().watched.slug} hint={words().watched.slugHint} placeholder="nightly-backup" value={draft.slug} change={(slug) => keep({ slug })} error={error?.of("heartbeat.slug")} />
+          <Duration label={words().watched.grace} {...of("grace", "heartbeat.grace")} />
+          <PickPolicy required {...of("escalationPolicy")} none={words().fields.choose} />
+          {text("slug", words().watched.slug, { hint: words().watched.slugHint, placeholder: "nightly-backup", path: "heartbeat.slug" })}
         </>
       )}
     </Form>

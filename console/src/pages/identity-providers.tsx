@@ -1,7 +1,7 @@
 /** Identity providers: issuers by whose word people of the tenant sign in (OpenID Connect). */
 
 import { useState } from "preact/hooks";
-import { useLocation } from "preact-iso";
+import { useLocation } from "../state/location";
 import { api, idOf, type Schemas } from "../api/client";
 import { Admin } from "../parts/admin";
 import { sure } from "../parts/ask";

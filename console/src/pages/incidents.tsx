@@ -1,6 +1,6 @@
 /** Incidents: what is wrong, who has it, and the buttons that a tired person needs. */
 
-import { useLocation } from "preact-iso";
+import { useLocation } from "../state/location";
 import { useState } from "preact/hooks";
 import { api } from "../api/client";
 import { AsOf, Button, Copy, Fact, Facts, Failure, Head, Pending, Section } from "../parts/basics";

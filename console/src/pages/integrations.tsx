@@ -1,12 +1,13 @@
 /** Integrations: where alerts come from, what came last, and what became of it. */
 
-import { useLocation } from "preact-iso";
+import { useLocation } from "../state/location";
 import { useState } from "preact/hooks";
 import { api, idOf, type Schemas } from "../api/client";
 import { sure } from "../parts/ask";
 import { AsOf, Button, CommandLine, Copy, Fact, Facts, Failure, Head, Pending, Section, Shape } from "../parts/basics";
-import { Choice, Form, Text } from "../parts/fields";
+import { Choice } from "../parts/fields";
 import { Filter, filterOf, textFilter } from "../parts/filter";
+import { Form } from "../parts/form";
 import { Listed, type Column } from "../parts/list";
 import { Try } from "../parts/mapping";
 import { State, type Tone } from "../parts/mark";
@@ -16,7 +17,6 @@ import { Tabs } from "../parts/tabs";
 import { When } from "../parts/when";
 import { act } from "../state/act";
 import { curlOf, KINDS, testCall, USUAL_MAPPING, type Integration, type Kind } from "../state/intake";
-import { useKeptParts } from "../state/kept";
 import { useLoaded } from "../state/loaded";
 import { useParts } from "../state/pages";
 import { may } from "../state/session";
@@ -123,36 +123,28 @@ function IntegrationForm({ integration, done }: { integration?: Integration; don
     defaultSeverity: (integration?.defaultSeverity ?? "ERROR") as Severity,
     byGroup: integration?.byGroup ?? false,
   };
-  const [draft, keep, forget] = useKeptParts<Draft>(integration ? `${integration.name} ${integration.etag}` : "integrations/", first);
-  const save = async () => {
+  const save = async (draft: Draft) => {
     const body = { ...draft, byGroup: draft.byGroup && ["ALERTMANAGER", "GRAFANA"].includes(draft.kind) };
     const query = { updateMask: "displayName,escalationPolicy,defaultSeverity,byGroup" };
     const saved = integration
       ? await api.PATCH("/v1/integrations/{integration}", { params: { path: { integration: idOf(integration.name) }, query }, body })
       : await api.POST("/v1/integrations", { body: { ...body, ...(draft.kind === "GENERIC" ? { mapping: USUAL_MAPPING } : {}) } });
     if (saved.key) _keys.set(saved.name ?? "", saved.key);
-    forget();
     done(saved);
   };
   return (
-    <Form submit={save} label={integration ? words().save : words().integration.add} at={["displayName", "escalationPolicy", "defaultSeverity"]}>
-      {(error) => (
+    <Form id={integration ? `${integration.name} ${integration.etag}` : "integrations/"} first={first} send={save} name={integration ? words().save : words().integration.add}>
+      {({ draft, of, text, tick }) => (
         <>
-          <Text label={words().alarm.name} required maxLength={200} value={draft.displayName} change={(displayName) => keep({ displayName })} error={error?.of("displayName")} first />
-          {!integration && <Choice label={words().integration.kind} value={draft.kind} of={KINDS.map((kind) => [kind, words().integration.kinds[kind] ?? kind] as const)} change={(kind) => keep({ kind })} />}
-          <PickPolicy value={draft.escalationPolicy} change={(escalationPolicy) => keep({ escalationPolicy })} none={words().integration.byRoute} error={error?.of("escalationPolicy")} />
+          {text("displayName", words().alarm.name, { required: true, max: 200, first: true })}
+          {!integration && <Choice label={words().integration.kind} of={KINDS.map((kind) => [kind, words().integration.kinds[kind] ?? kind] as const)} {...of("kind")} />}
+          <PickPolicy {...of("escalationPolicy")} none={words().integration.byRoute} />
           <Choice
             label={words().integration.severity}
-            value={draft.defaultSeverity}
             of={(["CRITICAL", "ERROR", "WARNING", "INFO"] as const).map((name) => [name, words().incident.severities[name] ?? name] as const)}
-            change={(defaultSeverity) => keep({ defaultSeverity })}
+            {...of("defaultSeverity")}
           />
-          {["ALERTMANAGER", "GRAFANA"].includes(draft.kind) && (
-            <label class="tick">
-              <input type="checkbox" checked={draft.byGroup} onChange={(event) => keep({ byGroup: event.currentTarget.checked })} />
-              {words().integration.byGroup}
-            </label>
-          )}
+          {["ALERTMANAGER", "GRAFANA"].includes(draft.kind) && tick("byGroup", words().integration.byGroup)}
         </>
       )}
     </Form>

@@ -5,7 +5,8 @@ import { api, idOf } from "../api/client";
 import { ApiError } from "../api/problem";
 import { sure } from "../parts/ask";
 import { Button, CommandLine, Failure, Head, Section } from "../parts/basics";
-import { Choice, Form, Pick, Text, Zone } from "../parts/fields";
+import { binder, Choice, numbered, Pick, Text, withPart, Zone, type Bound } from "../parts/fields";
+import { FormOf } from "../parts/form";
 import { Duration } from "../parts/hours";
 import { State, type Tone } from "../parts/mark";
 import { Tabs } from "../parts/tabs";
@@ -69,42 +70,43 @@ function Questions({ plan, keep, run, error }: { plan: Plan; keep: (change: Part
     setMissing(!somebody);
     if (somebody) await run();
   };
+  const of = binder(plan, keep, (path) => error?.of(path));
   return (
-    <Form submit={submit} label={words().setup.make}>
-      {() => (
+    <FormOf kept={[plan, keep, () => undefined]} send={submit} name={words().setup.make}>
+      {({ choice, text }) => (
         <>
           <Section title={words().setup.who}>
-            <Text label={words().setup.team} hint={words().setup.teamHint} required maxLength={200} value={plan.team} change={(team) => keep({ team })} error={error?.of("displayName")} first />
-            <Pick label={words().setup.people} kinds={["recipients"]} value={plan.people} change={(people) => keep({ people })} error={missing && !somebody ? words().setup.nobody : undefined} />
-            <Newcomers value={plan.newcomers} change={(newcomers) => keep({ newcomers })} />
+            <Text label={words().setup.team} hint={words().setup.teamHint} required maxLength={200} {...of("team", "displayName")} first />
+            <Pick label={words().setup.people} kinds={["recipients"]} {...of("people")} error={missing && !somebody ? words().setup.nobody : undefined} />
+            <Newcomers {...of("newcomers")} />
           </Section>
           <Section title={words().setup.turns}>
             <div class="pair">
-              <Choice label={words().setup.length} value={plan.unit} of={[["WEEKS", words().setup.weekly], ["DAYS", words().setup.daily]]} change={(unit) => keep({ unit })} />
-              <Text label={words().rotation.handOver} type="time" required value={plan.handOver} change={(handOver) => keep({ handOver })} />
+              {choice("unit", words().setup.length, [["WEEKS", words().setup.weekly], ["DAYS", words().setup.daily]])}
+              {text("handOver", words().rotation.handOver, { type: "time", required: true })}
             </div>
-            <Zone value={plan.timeZone} change={(timeZone) => keep({ timeZone })} error={error?.of("timeZone")} />
+            <Zone {...of("timeZone")} />
           </Section>
           <Section title={words().setup.escalation}>
             <p class="dim">{words().setup.escalationHint}</p>
             <div class="pair">
-              <Duration label={words().policy.wait} value={plan.wait} change={(wait) => keep({ wait })} />
-              <Choice label={words().policy.repeat} value={String(plan.repeat)} of={[0, 1, 2, 3, 4, 5].map((count) => [String(count), words().policy.times(count)] as const)} change={(repeat) => keep({ repeat: Number(repeat) })} />
+              <Duration label={words().policy.wait} {...of("wait")} />
+              <Choice label={words().policy.repeat} of={[0, 1, 2, 3, 4, 5].map((count) => [String(count), words().policy.times(count)] as const)} {...numbered(of("repeat"), "0")} />
             </div>
           </Section>
           <Section title={words().setup.source}>
-            <Choice label={words().integration.kind} value={plan.kind} of={KINDS.filter((kind) => kind !== "EMAIL").map((kind) => [kind, words().integration.kinds[kind] ?? kind] as const)} change={(kind) => keep({ kind })} />
+            {choice("kind", words().integration.kind, KINDS.filter((kind) => kind !== "EMAIL").map((kind) => [kind, words().integration.kinds[kind] ?? kind] as const))}
           </Section>
           <p class="said">{words().setup.says}</p>
         </>
       )}
-    </Form>
+    </FormOf>
   );
 }
 
 /** People who are not there yet. */
-function Newcomers({ value, change }: { value: readonly Newcomer[]; change: (value: Newcomer[]) => void }) {
-  const put = (index: number, part: Partial<Newcomer>) => change(value.map((item, other) => (other === index ? { ...item, ...part } : item)));
+function Newcomers({ value, change }: Bound<Newcomer[]>) {
+  const put = (index: number, part: Partial<Newcomer>) => change(withPart(value, index, part));
   return (
     <div class="field">
       {value.map((item, index) => (

@@ -1,9 +1,9 @@
 /** On call: what is not covered, who has it now, and the calendar of everybody. */
 
-import { useLocation } from "preact-iso";
+import { useLocation } from "../state/location";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { AsOf, Empty, Head, Section, Shape } from "../parts/basics";
-import { Calendar, minute } from "../parts/calendar";
+import { Calendar } from "../parts/calendar";
 import { Mark } from "../parts/mark";
 import { OverrideForm } from "../parts/override-form";
 import { Panel } from "../parts/panel";
@@ -12,7 +12,7 @@ import { RotationPanel } from "../parts/rotation-panel";
 import { Tabs } from "../parts/tabs";
 import { When, brief } from "../parts/when";
 import { mondayOf, turned, wallOf, weeksOf, type View } from "../state/calendar";
-import { inSeconds, ownZone, serverNow, zone } from "../state/clock";
+import { inSeconds, minute, ownZone, serverNow, chooseZone, zone } from "../state/clock";
 import { called, lookUp, useDirectory } from "../state/directory";
 import { dutiesOf, gapsOf, loadsOf, nextEnd, standingOf, type Duty, type Schedule } from "../state/duty";
 import { lasting } from "../state/lasting";
@@ -110,7 +110,7 @@ export default function OnCall({ params }: { params?: { id?: string } }) {
                         {words().duty.views[each]}
                       </a>
                     ))}
-                    <select class="narrow" aria-label={words().settings.zone} value={zone.value} onChange={(event) => (zone.value = event.currentTarget.value)}>
+                    <select class="narrow" aria-label={words().settings.zone} value={zone.value} onChange={(event) => chooseZone(event.currentTarget.value)}>
                       {[...new Set([zone.value, ownZone, "UTC", ...all.map((schedule) => schedule.timeZone ?? "UTC")])].map((name) => (
                         <option key={name}>{name}</option>
                       ))}

@@ -1,6 +1,6 @@
 /** People: who messages are for, with their addresses; see also `groups.tsx` and `imports.tsx`. */
 
-import { useLocation } from "preact-iso";
+import { useLocation } from "../state/location";
 import { api } from "../api/client";
 import { AsOf, Head } from "../parts/basics";
 import { Filter, filterOf } from "../parts/filter";

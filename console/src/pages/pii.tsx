@@ -1,7 +1,7 @@
 /** Policies on personal data: what is done about it, where, and of what kind; and a try-out for a text. */
 
 import { useState } from "preact/hooks";
-import { useLocation } from "preact-iso";
+import { useLocation } from "../state/location";
 import { api, idOf, type Schemas } from "../api/client";
 import { Admin } from "../parts/admin";
 import { Button, CommandLine, Copy, Fact, Facts, Section } from "../parts/basics";

@@ -1,6 +1,6 @@
 /** Escalation policies: who is told of an incident, step by step, until somebody answers. */
 
-import { useLocation } from "preact-iso";
+import { useLocation } from "../state/location";
 import { api, idOf } from "../api/client";
 import { sure } from "../parts/ask";
 import { AsOf, Button, CommandLine, Copy, Fact, Facts, Head, Pending, Section } from "../parts/basics";

@@ -1,6 +1,6 @@
 /** Service accounts: programs that are nobody's, with their keys. */
 
-import { useLocation } from "preact-iso";
+import { useLocation } from "../state/location";
 import { api, idOf, type Schemas } from "../api/client";
 import { sure } from "../parts/ask";
 import { AsOf, Button, CommandLine, Copy, Fact, Facts, Head } from "../parts/basics";

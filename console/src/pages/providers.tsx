@@ -1,7 +1,7 @@
 /** Providers: the ways out for messages, in the order in which they are asked. */
 
 import { useState } from "preact/hooks";
-import { useLocation } from "preact-iso";
+import { useLocation } from "../state/location";
 import { api, idOf, type Schemas } from "../api/client";
 import { Admin } from "../parts/admin";
 import { sure } from "../parts/ask";

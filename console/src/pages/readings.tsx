@@ -1,10 +1,10 @@
 /** Readings: the limits that are watched, and what was measured last. */
 
-import { useLocation } from "preact-iso";
-import { useState } from "preact/hooks";
+import { useLocation } from "../state/location";
 import { api, idOf, type Schemas } from "../api/client";
 import { AsOf, CommandLine, Copy, Empty, Fact, Facts, Head, Pending, Section, Shape } from "../parts/basics";
-import { Choice, Form, Text } from "../parts/fields";
+import { Choice } from "../parts/fields";
+import { Form } from "../parts/form";
 import { Duration } from "../parts/hours";
 import { List, type Column } from "../parts/list";
 import { State } from "../parts/mark";
@@ -13,7 +13,6 @@ import { PickPolicy } from "../parts/pick-policy";
 import { Tabs } from "../parts/tabs";
 import { When, absolute, timeOfDay } from "../parts/when";
 import { millis, ruleOf, type Alarm } from "../state/alarms";
-import { useKeptParts } from "../state/kept";
 import { lasting } from "../state/lasting";
 import { useLoaded } from "../state/loaded";
 import { may } from "../state/session";
@@ -170,30 +169,25 @@ const _SIGNS: readonly (readonly [Comparison, string])[] = [
 ];
 
 function LimitForm({ done }: { done: (alarm: Alarm) => void }) {
-  const [draft, keep, forget] = useKeptParts<Draft>("limit", { displayName: "", metric: "", comparison: "GREATER_THAN", value: "", forTime: "", escalationPolicy: "" });
-  const [missing, setMissing] = useState(false);
-  const save = async () => {
-    setMissing(!draft.escalationPolicy);
-    if (!draft.escalationPolicy) return;
+  const first: Draft = { displayName: "", metric: "", comparison: "GREATER_THAN", value: "", forTime: "", escalationPolicy: "" };
+  const save = async (draft: Draft) => {
     const threshold = { metric: draft.metric, comparison: draft.comparison, value: Number(draft.value), ...(draft.forTime ? { forDuration: draft.forTime } : {}) };
     const sign = _SIGNS.find(([name]) => name === draft.comparison)?.[1] ?? "";
     const notify = { escalationPolicy: draft.escalationPolicy, subject: draft.displayName, text: `${draft.metric} ${sign} ${draft.value}` };
-    const made = await api.POST("/v1/alarms", { body: { displayName: draft.displayName, trigger: { threshold }, action: { notify } } });
-    forget();
-    done(made);
+    done(await api.POST("/v1/alarms", { body: { displayName: draft.displayName, trigger: { threshold }, action: { notify } } }));
   };
   return (
-    <Form submit={save} label={words().watched.addLimit} at={["displayName", "trigger.threshold"]}>
-      {(error) => (
+    <Form id="limit" first={first} send={save} name={words().watched.addLimit}>
+      {({ of, text }) => (
         <>
-          <Text label={words().alarm.name} required maxLength={200} value={draft.displayName} change={(displayName) => keep({ displayName })} error={error?.of("displayName")} first />
-          <Text label={words().watched.metric} required placeholder="cellar.temperature" value={draft.metric} change={(metric) => keep({ metric })} error={error?.of("threshold.metric")} />
+          {text("displayName", words().alarm.name, { required: true, max: 200, first: true })}
+          {text("metric", words().watched.metric, { required: true, placeholder: "cellar.temperature", path: "threshold.metric" })}
           <div class="pair">
-            <Choice label={words().watched.comparison} value={draft.comparison} of={_SIGNS} change={(comparison) => keep({ comparison })} error={error?.of("threshold.comparison")} />
-            <Text label={words().watched.limit} type="number" step="any" required value={draft.value} change={(value) => keep({ value })} error={error?.of("threshold.value")} />
+            <Choice label={words().watched.comparison} of={_SIGNS} {...of("comparison", "threshold.comparison")} />
+            {text("value", words().watched.limit, { type: "number", step: "any", required: true, path: "threshold.value" })}
           </div>
-          <Duration optional label={words().watched.forTime} value={draft.forTime} change={(forTime) => keep({ forTime })} error={error?.of("threshold.forDuration")} />
-          <PickPolicy value={draft.escalationPolicy} change={(escalationPolicy) => keep({ escalationPolicy })} none={words().fields.choose} error={missing && !draft.escalationPolicy ? words().fields.mustChoose : undefined} />
+          <Duration optional label={words().watched.forTime} {...of("forTime", "threshold.forDuration")} />
+          <PickPolicy required {...of("escalationPolicy")} none={words().fields.choose} />
         </>
       )}
     </Form>

@@ -1,6 +1,6 @@
 /** Roles: what people and programs may do, as sets of scopes. */
 
-import { useLocation } from "preact-iso";
+import { useLocation } from "../state/location";
 import { api, idOf } from "../api/client";
 import { sure } from "../parts/ask";
 import { AsOf, Button, CommandLine, Copy, Fact, Facts, Head, Section, Shape } from "../parts/basics";

@@ -5,7 +5,7 @@ import { Button, Copy, Fact, Facts, Head, Pending, Section } from "../parts/basi
 import { Form } from "../parts/form";
 import { Tabs } from "../parts/tabs";
 import { When } from "../parts/when";
-import { clockOffset, ownZone, zone } from "../state/clock";
+import { clockOffset, ownZone, chooseZone, zone } from "../state/clock";
 import { useLoaded } from "../state/loaded";
 import { notify } from "../state/notices";
 import { renamed, who } from "../state/who";
@@ -92,7 +92,7 @@ function Browser() {
         </label>
         <label class="field">
           {words().settings.zone}
-          <select value={zone.value} onChange={(event) => (zone.value = event.currentTarget.value)}>
+          <select value={zone.value} onChange={(event) => chooseZone(event.currentTarget.value)}>
             {[...new Set([ownZone, "UTC", ...Intl.supportedValuesOf("timeZone")])].map((name) => (
               <option key={name} value={name}>
                 {name === ownZone ? words().settings.ownZone(name) : name}
@@ -100,7 +100,7 @@ function Browser() {
             ))}
           </select>
         </label>
-        {clockOffset.value !== 0 && <p class="said">{words().settings.clockOff(Math.round(clockOffset.value / 1000))}</p>}
+        {clockOffset() !== 0 && <p class="said">{words().settings.clockOff(Math.round(clockOffset() / 1000))}</p>}
         <div class="actions">
           <Button onPress={signOut}>{words().settings.signOut}</Button>
         </div>

@@ -1,6 +1,6 @@
 /** Templates: find one, see what it says, its versions and what changed between them, and write the next one. */
 
-import { useLocation } from "preact-iso";
+import { useLocation } from "../state/location";
 import { useState } from "preact/hooks";
 import { api, idOf } from "../api/client";
 import { ApiError } from "../api/problem";

@@ -1,7 +1,7 @@
 /** Tenants as wholes, for the operator: make, bound, suspend, delete, and prove that one is gone. */
 
 import { useState } from "preact/hooks";
-import { useLocation } from "preact-iso";
+import { useLocation } from "../state/location";
 import { api, idOf, type Schemas } from "../api/client";
 import { Admin } from "../parts/admin";
 import { Button, CommandLine, Copy, Fact, Facts, Pending, Section } from "../parts/basics";

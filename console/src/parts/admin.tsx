@@ -5,7 +5,7 @@ import { AsOf, Head } from "./basics";
 import { Filter, filterOf } from "./filter";
 import { Listed, type Column } from "./list";
 import { Tabs } from "./tabs";
-import { useLocation } from "preact-iso";
+import { useLocation } from "../state/location";
 import { useParts, type Part } from "../state/pages";
 import { may } from "../state/session";
 

@@ -1,7 +1,7 @@
 /** Asks before what cannot be undone. */
 
 import { useEffect, useRef } from "preact/hooks";
-import { signal } from "@preact/signals";
+import { signal } from "../state/signals";
 import { words } from "../words";
 
 interface Question {

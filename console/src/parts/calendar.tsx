@@ -1,9 +1,8 @@
 /** Who is on call, as a calendar: weeks of seven days, in each a lane for every rotation. Dragging over a lane chooses a time; arrows go from shift to shift. */
 
-import { computed } from "@preact/signals";
 import { useRef, useState } from "preact/hooks";
 import { instantAt, piecesOf, placeIn, type Span, type Week } from "../state/calendar";
-import { now } from "../state/clock";
+import { minute } from "../state/clock";
 import { called } from "../state/directory";
 import { isGap, type Duty } from "../state/duty";
 import { language, words } from "../words";
@@ -18,8 +17,6 @@ export interface Lane {
   error: string;
 }
 
-/** The minute that it is, in milliseconds since 1970: a calendar need not be drawn each second. */
-export const minute = computed(() => Math.floor(now.value / 60_000) * 60_000);
 
 const _FEW_PX = 4; // less than this is a click
 const _LEAST_MS = 3_600_000;

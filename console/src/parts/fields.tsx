@@ -2,46 +2,55 @@
 
 import type { ComponentChildren, InputHTMLAttributes } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
-import type { ApiError } from "../api/problem";
 import { called, entries } from "../state/directory";
 import { words } from "../words";
-import { Sheet, useSending } from "./sheet";
 
-/** A form. `submit` throws ApiError when it is refused: what was typed stays, and each field says its part. */
-export function Form({
-  submit,
-  label,
-  at = [],
-  children,
-  beside,
-}: {
-  submit: () => Promise<unknown>;
-  label: string;
-  /** Beginnings of the paths of fields that say themselves what is wrong. */
-  at?: readonly string[];
-  children: (error: ApiError | null) => ComponentChildren;
-  beside?: ComponentChildren;
-}) {
-  const sending = useSending(submit);
-  const { error } = sending;
-  const elsewhere = error?.fields.filter((item) => !at.some((path) => item.field.startsWith(path))) ?? [];
-  const said = error && (error.fields.length > elsewhere.length ? words().fields.refused : words().failed(error));
-  return (
-    <Sheet sending={sending} said={said ?? ""} rest={(error?.fields.length ?? 0) > 1 ? elsewhere : []} name={label} beside={beside}>
-      {children(error)}
-    </Sheet>
-  );
+/** What a control of a form is about: a value, how it changes, and what is wrong with it. */
+export interface Bound<V> {
+  value: V;
+  change: (value: V) => void;
+  error?: string | undefined;
 }
 
-/** A field with its name, and what is wrong with it. */
-export function Field({ label, hint, error, children }: { label: string; hint?: ComponentChildren; error?: string | undefined; children: ComponentChildren }) {
+/** Binds controls to the parts of a draft; `path` is what the API calls a part, where that is otherwise. */
+export type Binder<D> = <K extends keyof D & string>(name: K, path?: string) => Bound<D[K]>;
+
+/** A binder; `wrong` tells what is wrong with a path. */
+export function binder<D extends object>(draft: D, change: (part: Partial<D>) => void, wrong: (path: string) => string | undefined): Binder<D> {
+  return (name, path = name) => ({ value: draft[name], change: (value) => change({ [name]: value } as unknown as Partial<D>), error: wrong(path) });
+}
+
+/** The same part, as text for a control of numbers; `none` stands there for 0. */
+export function numbered({ value, change, ...rest }: Bound<number>, none = ""): Bound<string> {
+  return { value: value ? String(value) : none, change: (text) => change(Number(text) || 0), ...rest };
+}
+
+/** A list with one of its items changed in part. */
+export function withPart<T>(list: readonly T[], index: number, part: Partial<T>): T[] {
+  return list.map((item, other) => (other === index ? { ...item, ...part } : item));
+}
+
+interface Named {
+  label: string;
+  hint?: ComponentChildren;
+}
+
+/** A field with its name, and below it what is wrong with it, or a hint. The control itself says that it is described by these. */
+export function Field({ label, hint, error, children }: Named & { error?: string | undefined; children: (about: { "aria-describedby"?: string; "aria-invalid"?: true }) => ComponentChildren }) {
+  const id = useId();
+  const said = error || hint;
   return (
-    <label class="field">
-      {label}
-      {children}
-      {hint && <small class="dim">{hint}</small>}
-      {error && <span class="wrong">{error}</span>}
-    </label>
+    <div class="field">
+      <label>
+        {label}
+        {children({ ...(said ? { "aria-describedby": id } : {}), ...(error ? { "aria-invalid": true as const } : {}) })}
+      </label>
+      {said && (
+        <p id={id} class={error ? "wrong" : "hint"}>
+          {said}
+        </p>
+      )}
+    </div>
   );
 }
 
@@ -56,66 +65,76 @@ export function Text({
   error,
   first = false,
   ...rest
-}: {
-  label: string;
-  value: string;
-  change: (value: string) => void;
-  hint?: ComponentChildren;
-  error?: string | undefined;
-  /** Whether it takes the focus when it appears. */
-  first?: boolean;
-} & Typed) {
+}: Named &
+  Bound<string> & {
+    /** Whether it takes the focus when it appears. */
+    first?: boolean;
+  } & Typed) {
   const own = useRef<HTMLInputElement>(null);
   useEffect(() => {
     if (first) own.current?.focus();
   }, []);
   return (
     <Field label={label} hint={hint} error={error}>
-      <input ref={own} type="text" {...(rest as object)} value={value} onInput={(event) => change(event.currentTarget.value)} aria-invalid={error ? true : undefined} />
+      {(about) => <input ref={own} type="text" {...(rest as object)} {...about} value={value} onInput={(event) => change(event.currentTarget.value)} />}
     </Field>
   );
 }
 
-/** One of a few. */
-export function Choice<T extends string>({
-  label,
-  value,
-  of,
-  change,
-  error,
-  hint,
-}: {
-  label: string;
-  value: T;
-  of: readonly (readonly [T, string])[];
-  change: (value: T) => void;
-  error?: string | undefined;
-  hint?: ComponentChildren;
-}) {
+/** Several lines of text. */
+export function Area({ label, value, change, hint, error, rows = 3, code = false }: Named & Bound<string> & { rows?: number | undefined; code?: boolean | undefined }) {
+  return (
+    <Field label={label} hint={hint} error={error}>
+      {(about) => <textarea rows={rows} class={code ? "code" : ""} spellcheck={!code} {...about} value={value} onInput={(event) => change(event.currentTarget.value)} />}
+    </Field>
+  );
+}
+
+/** One of a few, as pairs of value and name. */
+export function Choice<T extends string>({ label, value, of, change, error, hint, required = false }: Named & Bound<T> & { of: readonly (readonly [T, string])[]; required?: boolean }) {
   return (
     <Field label={label} error={error} hint={hint}>
-      <select value={value} onChange={(event) => change(event.currentTarget.value as T)}>
-        {of.map(([name, text]) => (
-          <option key={name} value={name}>
-            {text}
-          </option>
-        ))}
-      </select>
+      {(about) => (
+        <select required={required} {...about} value={value} onChange={(event) => change(event.currentTarget.value as T)}>
+          {of.map(([name, text]) => (
+            <option key={name} value={name}>
+              {text}
+            </option>
+          ))}
+        </select>
+      )}
     </Field>
+  );
+}
+
+/** Yes or no. */
+export function Tick({ label, value, change, error, hint }: Named & Bound<boolean>) {
+  return (
+    <div class="field">
+      <label class="tick">
+        <input type="checkbox" checked={value} onChange={(event) => change(event.currentTarget.checked)} />
+        {label}
+      </label>
+      {(error || hint) && <p class={error ? "wrong" : "hint"}>{error || hint}</p>}
+    </div>
   );
 }
 
 /** A time zone. */
-export function Zone({ value, change, error, hint }: { value: string; change: (value: string) => void; error?: string | undefined; hint?: ComponentChildren }) {
+export function Zone({ hint, error, value, change }: Bound<string> & { hint?: ComponentChildren }) {
   const id = useId();
   return (
     <Field label={words().alarm.zone} error={error} hint={hint}>
-      <input type="text" list={id} value={value} onInput={(event) => change(event.currentTarget.value)} />
-      <datalist id={id}>
-        {Intl.supportedValuesOf("timeZone").map((name) => (
-          <option key={name} value={name} />
-        ))}
-      </datalist>
+      {(about) => (
+        <>
+          <input type="text" list={id} {...about} value={value} onInput={(event) => change(event.currentTarget.value)} />
+          <datalist id={id}>
+            {Intl.supportedValuesOf("timeZone").map((name) => (
+              <option key={name} value={name} />
+            ))}
+          </datalist>
+        </>
+      )}
     </Field>
   );
 }
@@ -129,16 +148,12 @@ export function Pick({
   error,
   hint,
   bare = false,
-}: {
-  label: string;
-  /** Whether the label stands in the field instead of above it. */
-  bare?: boolean;
-  kinds: readonly string[];
-  value: readonly string[];
-  change: (value: string[]) => void;
-  error?: string | undefined;
-  hint?: ComponentChildren;
-}) {
+}: Named &
+  Bound<string[]> & {
+    /** Whether the label stands in the field instead of above it. */
+    bare?: boolean;
+    kinds: readonly string[];
+  }) {
   const id = useId();
   const [text, setText] = useState("");
   const [unknown, setUnknown] = useState(false);
@@ -198,7 +213,7 @@ export function Pick({
           <option key={entry.name} value={said(entry)} />
         ))}
       </datalist>
-      {hint && <small class="dim">{hint}</small>}
+      {hint && <p class="hint">{hint}</p>}
       {unknown && <span class="wrong">{words().fields.unknown}</span>}
       {error && <span class="wrong">{error}</span>}
     </div>
@@ -206,7 +221,7 @@ export function Pick({
 }
 
 /** Things in an order: each goes up, down, or away by a button of its own. */
-export function Ordered<T>({ value, change, name, children, least = 0 }: { value: readonly T[]; change: (value: T[]) => void; name: (index: number) => string; children: (item: T, index: number) => ComponentChildren; least?: number }) {
+export function Ordered<T>({ value, change, name, children, least = 0 }: Bound<T[]> & { name: (index: number) => string; children: (item: T, index: number) => ComponentChildren; least?: number }) {
   const move = (from: number, to: number) => {
     const next = [...value];
     next.splice(to, 0, ...next.splice(from, 1));

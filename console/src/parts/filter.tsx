@@ -3,7 +3,7 @@
  * `meant` is the filter that a text stands for which is no expression, such as a name.
  */
 
-import { useLocation } from "preact-iso";
+import { useLocation } from "../state/location";
 import { useEffect, useState } from "preact/hooks";
 import { quoted } from "../state/people";
 import { words } from "../words";

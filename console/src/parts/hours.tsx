@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { durationOf, hoursText, unitsOf, type Hours, type Unit } from "../state/hours";
 import { language, words } from "../words";
-import { Field } from "./fields";
+import { Field, type Bound } from "./fields";
 
 /** The short name of a weekday; 1 is Monday. */
 export function weekday(day: number): string {
@@ -16,7 +16,7 @@ export function hoursInWords(hours: readonly Hours[]): string {
 }
 
 /** Hours of the week; none: always. */
-export function HoursField({ value, change, error }: { value: readonly Hours[]; change: (value: Hours[]) => void; error?: string | undefined }) {
+export function HoursField({ value, change, error }: Bound<Hours[]>) {
   const put = (index: number, part: Partial<Hours>) => change(value.map((item, other) => (other === index ? { ...item, ...part } : item)));
   return (
     <fieldset class="field">
@@ -54,7 +54,7 @@ export function HoursField({ value, change, error }: { value: readonly Hours[]; 
 }
 
 /** How long: a number and its unit. */
-export function Duration({ label, value, change, error, optional = false }: { label: string; value: string; change: (value: string) => void; error?: string | undefined; optional?: boolean }) {
+export function Duration({ label, value, change, error, optional = false }: Bound<string> & { label: string; optional?: boolean }) {
   const read = (given: string): [string, Unit, string] => (given ? [String(unitsOf(given)[0]), unitsOf(given)[1], given] : ["", "m", given]);
   const [typed, setTyped] = useState(() => read(value));
   const [text, unit] = typed[2] === value ? typed : read(value); // another value than was typed here is shown as it is
@@ -65,16 +65,18 @@ export function Duration({ label, value, change, error, optional = false }: { la
   };
   return (
     <Field label={label} error={error}>
-      <span class="pair">
-        <input type="number" min={0} step="any" required={!optional} value={text} onInput={(event) => put(event.currentTarget.value, unit)} />
-        <select aria-label={words().fields.unit(label)} value={unit} onChange={(event) => put(text, event.currentTarget.value as Unit)}>
-          {(["s", "m", "h", "d"] as const).map((name) => (
-            <option key={name} value={name}>
-              {words().fields.units[name]}
-            </option>
-          ))}
-        </select>
-      </span>
+      {(about) => (
+        <span class="pair">
+          <input type="number" min={0} step="any" required={!optional} {...about} value={text} onInput={(event) => put(event.currentTarget.value, unit)} />
+          <select aria-label={words().fields.unit(label)} value={unit} onChange={(event) => put(text, event.currentTarget.value as Unit)}>
+            {(["s", "m", "h", "d"] as const).map((name) => (
+              <option key={name} value={name}>
+                {words().fields.units[name]}
+              </option>
+            ))}
+          </select>
+        </span>
+      )}
     </Field>
   );
 }

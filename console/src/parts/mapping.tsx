@@ -7,7 +7,8 @@ import { incidentTone } from "../state/alarms";
 import { USUAL_MAPPING, type Integration, type Mapping } from "../state/intake";
 import { useKeptParts } from "../state/kept";
 import { words } from "../words";
-import { Form, Text } from "./fields";
+import { Area, binder, Text, type Bound } from "./fields";
+import { FormOf } from "./form";
 import { State } from "./mark";
 
 type Alert = Schemas["scheduler.v1.ReceivedAlert"];
@@ -78,24 +79,19 @@ export function Try({ integration, payload, saved }: { integration: Integration;
   const uses = mapped && (integration.kind === "GENERIC" || Object.values(draft.paths).some(Boolean));
   const mapping = uses ? _mappingOf(draft) : undefined;
   const said = useTried(integration, draft.payload, mapping);
-  const wrong = (field: string) => (said instanceof ApiError ? said.fields.find((item) => item.field === `mapping.${field}` || item.field.startsWith(`mapping.${field}.`) || item.field.startsWith(`mapping.${field}[`))?.description : undefined);
+  const of = binder(draft, keep, (field) => (said instanceof ApiError ? said.within(`mapping.${field}`) : undefined));
   const save = async () => {
     const now = await api.PATCH("/v1/integrations/{integration}", { params: { path: { integration: idOf(integration.name) }, query: { updateMask: "mapping" } }, body: { ...integration, ...(mapping ? { mapping } : {}) } });
-    forget();
     saved(now);
   };
   const fields = (
     <>
-      <label class="field">
-        {words().integration.payload}
-        <textarea rows={8} class="code" spellcheck={false} value={draft.payload} onInput={(event) => keep({ payload: event.currentTarget.value })} />
-        {said instanceof ApiError && said.of("body") && <span class="wrong">{said.of("body")}</span>}
-      </label>
+      <Area label={words().integration.payload} rows={8} code {...of("payload")} error={said instanceof ApiError ? said.of("body") : ""} />
       <Tried said={said} />
       {mapped && (
         <fieldset class="field mapping">
           <legend>{words().integration.mapping}</legend>
-          <Text label={words().integration.items} placeholder="alerts" value={draft.items} change={(items) => keep({ items })} error={wrong("items")} />
+          <Text label={words().integration.items} placeholder="alerts" {...of("items")} />
           {_SOURCES.map((name) => (
             <div class="pair" key={name}>
               <Text
@@ -103,36 +99,29 @@ export function Try({ integration, payload, saved }: { integration: Integration;
                 placeholder="$.monitor.name"
                 value={draft.paths[name] ?? ""}
                 change={(paths) => keep({ paths: { ...draft.paths, [name]: paths } })}
-                error={wrong(name)}
+                error={of("paths", name).error}
               />
               <Text label={words().integration.otherwise} value={draft.defaults[name] ?? ""} change={(value) => keep({ defaults: { ...draft.defaults, [name]: value } })} />
             </div>
           ))}
-          <Lines label={words().integration.labels} hint="team=$.monitor.tags[0]" value={draft.labels} change={(labels) => keep({ labels })} error={wrong("labels")} />
-          <Lines label={words().integration.states} hint="down=TRIGGER, up=RESOLVE" value={draft.states} change={(states) => keep({ states })} error={wrong("states")} />
-          <Lines label={words().integration.severities} hint="P1=CRITICAL, P3=WARNING" value={draft.severities} change={(severities) => keep({ severities })} error={wrong("severities")} />
+          <Lines label={words().integration.labels} hint="team=$.monitor.tags[0]" {...of("labels")} />
+          <Lines label={words().integration.states} hint="down=TRIGGER, up=RESOLVE" {...of("states")} />
+          <Lines label={words().integration.severities} hint="P1=CRITICAL, P3=WARNING" {...of("severities")} />
         </fieldset>
       )}
     </>
   );
   if (!mapped) return <div class="form">{fields}</div>;
   return (
-    <Form submit={save} label={words().integration.saveMapping}>
+    <FormOf kept={[draft, keep, forget]} send={save} name={words().integration.saveMapping} at={["mapping"]}>
       {() => fields}
-    </Form>
+    </FormOf>
   );
 }
 
 /** Lines of "word=value". */
-function Lines({ label, hint, value, change, error }: { label: string; hint: string; value: string; change: (value: string) => void; error: string | undefined }) {
-  return (
-    <label class="field">
-      {label}
-      <textarea rows={Math.min(6, Math.max(2, value.split("\n").length))} class="code" spellcheck={false} value={value} onInput={(event) => change(event.currentTarget.value)} />
-      <small class="dim">{hint}</small>
-      {error && <span class="wrong">{error}</span>}
-    </label>
-  );
+function Lines(about: Bound<string> & { label: string; hint: string }) {
+  return <Area {...about} code rows={Math.min(6, Math.max(2, about.value.split("\n").length))} />;
 }
 
 type Said = Schemas["scheduler.v1.TryIntegrationResponse"] | ApiError | null;

@@ -1,7 +1,7 @@
 /** The command palette: every page and what can be done, by typing. */
 
-import { signal } from "@preact/signals";
-import { useLocation } from "preact-iso";
+import { signal } from "../state/signals";
+import { useLocation } from "../state/location";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { PLACES } from "../app";
 import { may } from "../state/session";

@@ -1,7 +1,7 @@
 /** What is open beside a list. Escape closes it. */
 
 import type { ComponentChildren } from "preact";
-import { useLocation } from "preact-iso";
+import { useLocation } from "../state/location";
 import { useEffect, useRef } from "preact/hooks";
 import { words } from "../words";
 

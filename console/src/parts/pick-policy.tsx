@@ -4,7 +4,7 @@ import { api, idOf } from "../api/client";
 import { useLoaded } from "../state/loaded";
 import { may } from "../state/session";
 import { words } from "../words";
-import { Choice } from "./fields";
+import { Choice, type Bound } from "./fields";
 
 /** The policies by resource name and name for people. */
 export function usePolicies(): readonly (readonly [string, string])[] {
@@ -16,8 +16,8 @@ export function usePolicies(): readonly (readonly [string, string])[] {
   return found.data ?? [];
 }
 
-export function PickPolicy({ value, change, none, error }: { value: string; change: (value: string) => void; none: string; error?: string | undefined }) {
+export function PickPolicy({ value, none, ...rest }: Bound<string> & { none: string; required?: boolean }) {
   const known = usePolicies();
   const there = value && !known.some(([name]) => name === value) ? [...known, [value, idOf(value)] as const] : known;
-  return <Choice label={words().policy.one} value={value} of={[["", none], ...there]} change={change} error={error} />;
+  return <Choice label={words().policy.one} value={value} of={[["", none], ...there]} {...rest} />;
 }

@@ -3,9 +3,9 @@
 import { api, idOf, type Schemas } from "../api/client";
 import type { ApiError } from "../api/problem";
 import type { Hours } from "../state/hours";
-import { useKeptParts } from "../state/kept";
 import { words } from "../words";
-import { Choice, Form, Ordered, Pick, Text, Zone } from "./fields";
+import { binder, Choice, numbered, Ordered, Pick, Text, withPart, Zone } from "./fields";
+import { Form } from "./form";
 import { Duration, HoursField } from "./hours";
 
 export type Policy = Schemas["scheduler.v1.EscalationPolicy"];
@@ -64,9 +64,7 @@ export function PolicyForm({ policy, done }: { policy?: Policy; done: (policy: P
     resolveAfter: policy?.resolveAfter ?? "",
     timeZone: policy?.timeZone ?? "",
   };
-  const [draft, keep, forget] = useKeptParts<Draft>(policy ? `${policy.name} ${policy.etag}` : "escalationPolicies/", first);
-  const put = (index: number, part: Partial<Step>) => keep({ steps: draft.steps.map((step, other) => (other === index ? { ...step, ...part } : step)) });
-  const save = async () => {
+  const save = async (draft: Draft) => {
     const body = {
       displayName: draft.displayName,
       steps: draft.steps.map(_apiStep),
@@ -80,28 +78,24 @@ export function PolicyForm({ policy, done }: { policy?: Policy; done: (policy: P
     const saved = policy
       ? await api.PATCH("/v1/escalationPolicies/{escalationPolicy}", { params: { path: { escalationPolicy: idOf(policy.name) }, query }, body: { ...body, ...(policy.etag ? { etag: policy.etag } : {}) } })
       : await api.POST("/v1/escalationPolicies", { body });
-    forget();
     done(saved);
   };
   return (
-    <Form submit={save} label={policy ? words().save : words().policy.add} at={["displayName", "steps", "unacknowledgeAfter", "resolveAfter", "timeZone", "repeat"]}>
-      {(error) => (
+    <Form id={policy ? `${policy.name} ${policy.etag}` : "escalationPolicies/"} first={first} send={save} name={policy ? words().save : words().policy.add} at={["steps"]}>
+      {({ draft, change, error, of, text, tick }) => (
         <>
-          <Text label={words().alarm.name} first value={draft.displayName} maxLength={200} required change={(displayName) => keep({ displayName })} error={error?.of("displayName")} />
-          <Ordered value={draft.steps} change={(steps) => keep({ steps })} name={(index) => words().policy.step(index + 1)} least={1}>
-            {(step, index) => <StepFields step={step} put={(part) => put(index, part)} error={error} path={`steps[${index}]`} last={index === draft.steps.length - 1} />}
+          {text("displayName", words().alarm.name, { first: true, required: true, max: 200 })}
+          <Ordered {...of("steps")} name={(index) => words().policy.step(index + 1)} least={1}>
+            {(step, index) => <StepFields step={step} put={(part) => change({ steps: withPart(draft.steps, index, part) })} error={error} path={`steps[${index}]`} last={index === draft.steps.length - 1} />}
           </Ordered>
-          <button type="button" class="quiet add" onClick={() => keep({ steps: [...draft.steps, _stepOf({ targets: [] })] })}>
+          <button type="button" class="quiet add" onClick={() => change({ steps: [...draft.steps, _stepOf({ targets: [] })] })}>
             + {words().policy.addStep}
           </button>
-          <Choice label={words().policy.repeat} value={String(draft.repeat)} of={[0, 1, 2, 3, 4, 5].map((count) => [String(count), words().policy.times(count)] as const)} change={(repeat) => keep({ repeat: Number(repeat) })} error={error?.of("repeat")} />
-          <label class="tick">
-            <input type="checkbox" checked={draft.roundRobin} onChange={(event) => keep({ roundRobin: event.currentTarget.checked })} />
-            {words().policy.roundRobin}
-          </label>
-          <Duration optional label={words().policy.unacknowledge} value={draft.unacknowledgeAfter} change={(unacknowledgeAfter) => keep({ unacknowledgeAfter })} error={error?.of("unacknowledgeAfter")} />
-          <Duration optional label={words().policy.resolve} value={draft.resolveAfter} change={(resolveAfter) => keep({ resolveAfter })} error={error?.of("resolveAfter")} />
-          {draft.steps.some((step) => step.hours.length > 0) && <Zone value={draft.timeZone} change={(timeZone) => keep({ timeZone })} error={error?.of("timeZone")} hint={words().policy.zoneHint} />}
+          <Choice label={words().policy.repeat} of={[0, 1, 2, 3, 4, 5].map((count) => [String(count), words().policy.times(count)] as const)} {...numbered(of("repeat"), "0")} />
+          {tick("roundRobin", words().policy.roundRobin)}
+          <Duration optional label={words().policy.unacknowledge} {...of("unacknowledgeAfter")} />
+          <Duration optional label={words().policy.resolve} {...of("resolveAfter")} />
+          {draft.steps.some((step) => step.hours.length > 0) && <Zone {...of("timeZone")} hint={words().policy.zoneHint} />}
         </>
       )}
     </Form>
@@ -109,18 +103,18 @@ export function PolicyForm({ policy, done }: { policy?: Policy; done: (policy: P
 }
 
 function StepFields({ step, put, error, path, last }: { step: Step; put: (part: Partial<Step>) => void; error: ApiError | null; path: string; last: boolean }) {
-  const wrong = (name: string) => error?.fields.find((item) => item.field === `${path}.${name}` || item.field.startsWith(`${path}.${name}[`))?.description;
+  const of = binder(step, put, (name) => error?.within(`${path}.${name}`));
   return (
     <div class="form inner">
-      <Pick label={words().policy.targets} kinds={["rotations", "recipients", "groups"]} value={step.targets} change={(targets) => put({ targets })} error={wrong("targets")} />
-      <Duration label={last ? words().policy.waitLast : words().policy.wait} value={step.wait} change={(wait) => put({ wait })} error={wrong("wait")} />
+      <Pick label={words().policy.targets} kinds={["rotations", "recipients", "groups"]} {...of("targets")} />
+      <Duration label={last ? words().policy.waitLast : words().policy.wait} {...of("wait")} />
       <details open={step.channels !== "" || step.hours.length > 0 || step.least > 0 || undefined}>
         <summary>{words().policy.only}</summary>
         <div class="form inner">
-          <Text label={words().policy.channels} hint={words().policy.channelsHint} placeholder="sms, push" value={step.channels} change={(channels) => put({ channels })} error={wrong("channels")} />
-          <HoursField value={step.hours} change={(hours) => put({ hours })} error={wrong("hours")} />
-          <Text label={words().policy.least} type="number" min={0} value={step.least ? String(step.least) : ""} change={(least) => put({ least: Number(least) || 0 })} error={wrong("minOccurrences")} />
-          {step.least > 0 && <Duration optional label={words().policy.within} value={step.within} change={(within) => put({ within })} error={wrong("occurrenceWindow")} />}
+          <Text label={words().policy.channels} hint={words().policy.channelsHint} placeholder="sms, push" {...of("channels")} />
+          <HoursField {...of("hours")} />
+          <Text label={words().policy.least} type="number" min={0} {...numbered(of("least", "minOccurrences"))} />
+          {step.least > 0 && <Duration optional label={words().policy.within} {...of("within", "occurrenceWindow")} />}
         </div>
       </details>
     </div>

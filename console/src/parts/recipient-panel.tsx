@@ -1,6 +1,6 @@
 /** One recipient: addresses, groups, what they want, and what they got lately. */
 
-import { useLocation } from "preact-iso";
+import { useLocation } from "../state/location";
 import { api, type Schemas } from "../api/client";
 import { act } from "../state/act";
 import { deliveryTone, millis } from "../state/alarms";

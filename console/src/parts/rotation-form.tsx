@@ -7,10 +7,10 @@ import { now, ownZone } from "../state/clock";
 import { noted } from "../state/directory";
 import type { Rotation } from "../state/duty";
 import { grouped, windowsOf, type Hours, type Window } from "../state/hours";
-import { useKeptParts } from "../state/kept";
 import { words } from "../words";
 import { DutyPreview } from "./duty-preview";
-import { Choice, Form, Ordered, Pick, Text, Zone } from "./fields";
+import { binder, Choice, numbered, Ordered, Pick, Text, withPart, Zone, type Bound } from "./fields";
+import { Form } from "./form";
 import { HoursField, hoursInWords, weekday } from "./hours";
 
 type ApiLayer = Schemas["mailer.v1.RotationLayer"];
@@ -87,37 +87,34 @@ export function RotationForm({ rotation, done }: { rotation?: Rotation; done: (r
   const first: Draft = rotation
     ? { displayName: rotation.displayName ?? "", timeZone: rotation.timeZone, owner: rotation.owner ? [rotation.owner] : [], layers: rotation.layers.map(_layerOf) }
     : { displayName: "", timeZone: ownZone, owner: [], layers: [newLayer(ownZone)] };
-  const [draft, keep, forget] = useKeptParts<Draft>(rotation ? `${rotation.name} ${rotation.revision}` : "rotations/", first);
-  const put = (index: number, part: Partial<Layer>) => keep({ layers: draft.layers.map((layer, other) => (other === index ? { ...layer, ...part } : layer)) });
-  const body = { displayName: draft.displayName, timeZone: draft.timeZone, owner: draft.owner[0] ?? "", layers: draft.layers.map(apiLayer) };
-  const save = async () => {
+  const bodyOf = (draft: Draft) => ({ displayName: draft.displayName, timeZone: draft.timeZone, owner: draft.owner[0] ?? "", layers: draft.layers.map(apiLayer) });
+  const save = async (draft: Draft) => {
+    const body = bodyOf(draft);
     const query = { updateMask: "displayName,timeZone,owner,layers" };
     const saved = rotation
       ? await api.PATCH("/v1/rotations/{rotation}", { params: { path: { rotation: idOf(rotation.name) }, query }, body })
       : await api.POST("/v1/rotations", { body });
-    forget();
     noted(saved.name, saved.displayName);
     done(saved);
   };
-  const layerName = (index: number) => draft.layers[index]?.displayName || words().rotation.layer(index + 1);
   return (
-    <Form submit={save} label={rotation ? words().save : words().rotation.add} at={["displayName", "timeZone", "owner", "layers"]}>
-      {(error) => (
+    <Form id={rotation ? `${rotation.name} ${rotation.revision}` : "rotations/"} first={first} send={save} name={rotation ? words().save : words().rotation.add} at={["layers"]}>
+      {({ draft, change, error, of, text }) => (
         <>
-          <Text label={words().alarm.name} first value={draft.displayName} maxLength={200} required change={(displayName) => keep({ displayName })} error={error?.of("displayName")} />
-          <Zone value={draft.timeZone} change={(timeZone) => keep({ timeZone })} error={error?.of("timeZone")} />
-          <Pick label={words().rotation.owner} hint={words().rotation.ownerHint} kinds={["recipients", "groups"]} value={draft.owner} change={(owner) => keep({ owner: owner.slice(-1) })} error={error?.of("owner")} />
-          <Ordered value={draft.layers} change={(layers) => keep({ layers })} name={layerName} least={1}>
-            {(layer, index) => <LayerFields layer={layer} put={(part) => put(index, part)} error={error} path={`layers[${index}]`} />}
+          {text("displayName", words().alarm.name, { first: true, required: true, max: 200 })}
+          <Zone {...of("timeZone")} />
+          <Pick label={words().rotation.owner} hint={words().rotation.ownerHint} kinds={["recipients", "groups"]} {...of("owner")} change={(owner) => change({ owner: owner.slice(-1) })} />
+          <Ordered {...of("layers")} name={(index) => draft.layers[index]?.displayName || words().rotation.layer(index + 1)} least={1}>
+            {(layer, index) => <LayerFields layer={layer} put={(part) => change({ layers: withPart(draft.layers, index, part) })} error={error} path={`layers[${index}]`} />}
           </Ordered>
           {error?.of("layers") && <span class="wrong">{error.of("layers")}</span>}
-          <button type="button" class="quiet add" onClick={() => keep({ layers: [...draft.layers, newLayer(draft.timeZone)] })}>
+          <button type="button" class="quiet add" onClick={() => change({ layers: [...draft.layers, newLayer(draft.timeZone)] })}>
             + {words().rotation.addLayer}
           </button>
           <small class="dim">{words().rotation.layersHint}</small>
           <section class="field" aria-label={words().rotation.preview}>
             {words().rotation.preview}
-            <DutyPreview rotation={rotation?.name ? { name: rotation.name, ...body } : body} />
+            <DutyPreview rotation={rotation?.name ? { name: rotation.name, ...bodyOf(draft) } : bodyOf(draft)} />
           </section>
         </>
       )}
@@ -127,53 +124,52 @@ export function RotationForm({ rotation, done }: { rotation?: Rotation; done: (r
 
 /** One layer. Those of a calendar's text are kept as they are: they are changed where the calendar is. */
 function LayerFields({ layer, put, error, path }: { layer: Layer; put: (part: Partial<Layer>) => void; error: ApiError | null; path: string }) {
-  const wrong = (name: string) => error?.fields.find((item) => item.field === `${path}.${name}` || item.field.startsWith(`${path}.${name}[`))?.description;
+  const of = binder(layer, put, (name) => error?.within(`${path}.${name}`));
   return (
     <div class="form inner">
-      <Text label={words().rotation.layerName} value={layer.displayName} maxLength={100} change={(displayName) => put({ displayName })} error={wrong("displayName")} />
+      <Text label={words().rotation.layerName} maxLength={100} {...of("displayName")} />
       {layer.by === "shifts" ? (
         <p class="said">{words().rotation.shiftCount(layer.shifts?.length ?? 0)}</p>
       ) : (
         <Choice
           label={words().rotation.by}
-          value={layer.by}
           of={[
             ["turns", words().rotation.byTurns],
             ["calendar", words().rotation.byCalendar],
           ]}
-          change={(by) => put({ by })}
+          {...of("by")}
         />
       )}
-      {layer.by === "calendar" && <Text label={words().rotation.url} type="url" required placeholder="https://calendar.example.com/team.ics" value={layer.url} change={(url) => put({ url })} error={wrong("calendarUrl")} />}
+      {layer.by === "calendar" && <Text label={words().rotation.url} type="url" required placeholder="https://calendar.example.com/team.ics" {...of("url", "calendarUrl")} />}
       {layer.by === "turns" && (
         <>
-          <Turns value={layer.participants} change={(participants) => put({ participants })} error={wrong("participants")} />
+          <Turns {...of("participants")} />
           <div class="pair">
-            <Text label={words().rotation.length} type="number" min={1} required value={String(layer.count || "")} change={(count) => put({ count: Number(count) })} error={wrong("turnCount")} />
-            <Choice label={words().rotation.unit} value={layer.unit} of={(["HOURS", "DAYS", "WEEKS"] as const).map((unit) => [unit, words().rotation.units[unit] ?? unit] as const)} change={(unit) => put({ unit })} />
+            <Text label={words().rotation.length} type="number" min={1} required {...numbered(of("count", "turnCount"))} />
+            <Choice label={words().rotation.unit} of={(["HOURS", "DAYS", "WEEKS"] as const).map((unit) => [unit, words().rotation.units[unit] ?? unit] as const)} {...of("unit")} />
           </div>
           <div class="pair">
-            <Text label={words().rotation.handOver} type="time" value={layer.handOver} change={(handOver) => put({ handOver })} error={wrong("handOverTime")} />
-            {layer.unit === "WEEKS" && <Choice label={words().rotation.on} value={String(layer.day)} of={[1, 2, 3, 4, 5, 6, 7].map((day) => [String(day), weekday(day)] as const)} change={(day) => put({ day: Number(day) })} error={wrong("handOverWeekday")} />}
+            <Text label={words().rotation.handOver} type="time" {...of("handOver", "handOverTime")} />
+            {layer.unit === "WEEKS" && <Choice label={words().rotation.on} of={[1, 2, 3, 4, 5, 6, 7].map((day) => [String(day), weekday(day)] as const)} {...numbered(of("day", "handOverWeekday"))} />}
           </div>
         </>
       )}
       <div class="pair">
-        <Text label={words().rotation.starts} type="datetime-local" required={layer.by === "turns"} value={layer.start} change={(start) => put({ start })} error={wrong("start")} />
-        <Text label={words().rotation.endsAt} type="datetime-local" value={layer.end} change={(end) => put({ end })} error={wrong("end")} />
+        <Text label={words().rotation.starts} type="datetime-local" required={layer.by === "turns"} {...of("start")} />
+        <Text label={words().rotation.endsAt} type="datetime-local" {...of("end")} />
       </div>
-      <HoursField value={layer.hours} change={(hours) => put({ hours })} error={wrong("hours")} />
+      <HoursField {...of("hours")} />
     </div>
   );
 }
 
 /** Who takes turns, in their order; several of one turn are on call together. */
-function Turns({ value, change, error }: { value: readonly string[][]; change: (value: string[][]) => void; error: string | undefined }) {
+function Turns({ value, change, error }: Bound<string[][]>) {
   return (
     <fieldset class="field">
       <legend>{words().rotation.participants}</legend>
       <Ordered value={value} change={change} name={(index) => words().rotation.turn(index + 1)}>
-        {(people, index) => <Pick bare label={words().rotation.together} kinds={["recipients"]} value={people} change={(next) => change(value.map((item, other) => (other === index ? next : item)))} />}
+        {(people, index) => <Pick bare label={words().rotation.together} kinds={["recipients"]} value={people} change={(next) => change(value.with(index, next))} />}
       </Ordered>
       <Pick label={words().rotation.addTurn} kinds={["recipients"]} value={[]} change={(next) => change([...value, next])} error={error} />
     </fieldset>

@@ -1,6 +1,6 @@
 /** A rotation beside the calendar: its overrides, its layers in words, and how others subscribe to it. */
 
-import { useLocation } from "preact-iso";
+import { useLocation } from "../state/location";
 import { useState } from "preact/hooks";
 import { api, type Schemas } from "../api/client";
 import { onCallAt } from "../pages/on-call";

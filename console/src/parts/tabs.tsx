@@ -1,6 +1,6 @@
 /** Pages that belong together, as tabs: the places below one path that the session may see. */
 
-import { useLocation } from "preact-iso";
+import { useLocation } from "../state/location";
 import { PLACES } from "../app";
 import { may } from "../state/session";
 

@@ -1,6 +1,6 @@
 /** Whom messages can be for: people, groups and rotations, with their names. */
 
-import { signal } from "@preact/signals";
+import { signal } from "./signals";
 import { useEffect } from "preact/hooks";
 import { api, idOf } from "../api/client";
 import { ApiError } from "../api/problem";

@@ -1,6 +1,6 @@
 /** Which mails of the development inbox were seen in this browser. */
 
-import { computed, signal } from "@preact/signals";
+import { signal } from "./signals";
 
 const _SEEN = "tocsin.inbox.seen";
 
@@ -9,7 +9,7 @@ export const seenUntil = signal(localStorage.getItem(_SEEN) ?? "");
 /** When each of the newest mails came. */
 export const received = signal<readonly string[]>([]);
 /** How many came since. */
-export const unread = computed(() => received.value.filter((time) => time > seenUntil.value).length);
+export const unread = () => received.value.filter((time) => time > seenUntil.value).length;
 
 /** Everything that came until now has been seen. */
 export function allSeen(): void {

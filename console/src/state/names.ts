@@ -1,6 +1,6 @@
 /** What alarms are called: a firing and a delivery know only the resource name. */
 
-import { signal } from "@preact/signals";
+import { signal } from "./signals";
 import { api, idOf } from "../api/client";
 import { ApiError } from "../api/problem";
 import { nameOf } from "./alarms";

@@ -1,6 +1,6 @@
 /** Short messages at the edge of the page: what was done, with "undo" where it can be undone, and what failed. */
 
-import { signal } from "@preact/signals";
+import { signal } from "./signals";
 
 /** One message. */
 export interface Notice {

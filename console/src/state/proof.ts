@@ -1,6 +1,6 @@
 /** Fresh proofs: what changes passwords and factors asks again who is there (FRESH_PROOF_REQUIRED), and goes on then. */
 
-import { signal } from "@preact/signals";
+import { signal } from "./signals";
 import { ApiError } from "../api/problem";
 
 /** Whoever waits for a proof; null: nobody. */

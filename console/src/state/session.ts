@@ -1,6 +1,6 @@
 /** Who looks: the session that the gateway holds. The script never sees a token. */
 
-import { signal } from "@preact/signals";
+import { signal } from "./signals";
 import { told } from "./clock";
 
 /** Who is signed in. */

@@ -19,5 +19,11 @@ export async function lookForUpdate(): Promise<void> {
   if (page?.ok && !(await page.text()).includes(new URL(script.src).pathname)) _offer();
 }
 
-// A part of this build that is loaded later is gone.
-window.addEventListener("vite:preloadError", _offer);
+/** A part that is loaded when a page is opened is gone, as that of an older build: the whole console is loaded anew, once in a while. */
+export function gone(): void {
+  _offer();
+  const last = Number(sessionStorage.getItem("tocsin.reloaded"));
+  if (Date.now() - last < 30_000) return;
+  sessionStorage.setItem("tocsin.reloaded", String(Date.now()));
+  location.reload();
+}

@@ -1,6 +1,6 @@
 /** What people, service accounts and keys are called: most of the API knows only resource names such as "users/01J…". */
 
-import { signal } from "@preact/signals";
+import { signal } from "./signals";
 import { api, idOf } from "../api/client";
 import { ApiError } from "../api/problem";
 

@@ -1,6 +1,6 @@
 /** The words of the console, in the reader's language: those of the first page at once, the others with the first other page. */
 
-import { signal } from "@preact/signals";
+import { signal } from "../state/signals";
 import { first, type FirstWords } from "./en/first";
 import type { OtherWords } from "./en/others";
 

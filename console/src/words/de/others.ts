@@ -503,7 +503,6 @@ export const others: OtherWords = {
     pick: "Namen tippen, dann Eingabe",
     unknown: "So heißt niemand, oder mehr als einer.",
     choose: "Auswählen",
-    mustChoose: "Bitte auswählen.",
     refused: "Nicht gespeichert. Siehe die markierten Felder oben.",
     without: (name) => `${name} entfernen`,
     up: (name) => `${name} nach oben`,

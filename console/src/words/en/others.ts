@@ -503,7 +503,6 @@ export const others = {
     pick: "Type a name, then Enter",
     unknown: "Nobody, or more than one, has this name.",
     choose: "Choose",
-    mustChoose: "Choose one.",
     refused: "Not saved. Look at the fields marked above.",
     without: (name: string) => `Remove ${name}`,
     up: (name: string) => `Move ${name} up`,
