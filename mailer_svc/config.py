@@ -1,5 +1,6 @@
 """Settings of the mailer."""
 
+from pathlib import Path
 from types import new_class
 from typing import TYPE_CHECKING, ClassVar
 
@@ -51,6 +52,10 @@ class MailerSettings(ChannelSettings, HttpSettings, EgressSettings, StoreSetting
     inbox_retention_seconds: float = Field(7 * 86400.0, gt=0, description="Messages of the inbox are kept this long.")
     delivery_retention_seconds: float = Field(
         30 * 86400.0, gt=0, description="Finished deliveries are kept this long; until then a repeated message is recognised."
+    )
+    archive_dir: Path | None = Field(
+        None,
+        description="Folder to which finished deliveries move, as Parquet files, instead of being removed; without one they are removed.",
     )
     rotation_retention_seconds: float = Field(
         400 * 86400.0, gt=0, description="What rotations were, and overrides that have ended, are kept this long."

@@ -28,6 +28,28 @@ class BounceMetrics:
         self._returned.labels(kind).inc()
 
 
+class ArchiveMetrics:
+    """Counts what moves into the archive, and shows whether that fails."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._archived = Counter(
+            "tocsin_mailer_archived_deliveries", "Deliveries that left the database for the archive.", registry=registry
+        )
+        self._failing = Gauge(
+            "tocsin_mailer_archive_failing",
+            "1 while finished deliveries cannot be archived, and so stay in the database.",
+            registry=registry,
+        )
+
+    def archived(self, rows: int) -> None:
+        """So many deliveries left the database for a file."""
+        self._archived.inc(rows)
+
+    def archive_failing(self, failing: bool) -> None:
+        """Shows whether archiving fails."""
+        self._failing.set(int(failing))
+
+
 class DeliveryMetrics:
     """Counts deliveries by channel and outcome, attempts by provider, and the queue by channel and priority."""
 

@@ -132,9 +132,9 @@ class SchedulerMetrics:
         """Shows the number of open incidents by severity."""
         self.incidents.counted(incidents)
 
-    def archived(self, firings: int) -> None:
+    def archived(self, rows: int) -> None:
         """Counts what left the ledger for a file."""
-        self._archived.inc(firings)
+        self._archived.inc(rows)
 
     def archive_failing(self, failing: bool) -> None:
         """Shows whether archiving fails."""

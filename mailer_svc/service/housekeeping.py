@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mailer_svc.ports import DeliveryEndings, DeliveryHousekeepingStore
+from tocsin.archive.archiver import Archiver
 from tocsin.background import Background
 from tocsin.clock import Clock
+from tocsin.errors import Aborted, Unavailable
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -28,9 +30,26 @@ class DeliveryHousekeeper:
     """Removes old messages and deliveries at intervals; a component."""
 
     def __init__(
-        self, *, store: DeliveryHousekeepingStore, endings: DeliveryEndings, channels: Sequence[str], clock: Clock, retention: Retention
+        self,
+        *,
+        store: DeliveryHousekeepingStore,
+        endings: DeliveryEndings,
+        channels: Sequence[str],
+        clock: Clock,
+        retention: Retention,
+        archiver: Archiver | None = None,
     ) -> None:
-        """Takes what it stands on; ``channels`` are those that have a sender here, who ends what waits too long."""
+        """Takes what it stands on.
+
+        Args:
+            store: what is removed.
+            endings: ends what waits too long.
+            channels: those that have a sender here, who ends what waits too long.
+            clock: source of time.
+            retention: how long things are kept.
+            archiver: moves finished deliveries elsewhere that otherwise would be removed.
+        """
+        self._archiver = archiver
         self._store = store
         self._endings = endings
         self._channels = channels
@@ -39,9 +58,15 @@ class DeliveryHousekeeper:
         self._rounds = Background(clock)
 
     async def start(self) -> None:
-        """Begins to clean up."""
+        """Begins to clean up.
+
+        Raises:
+            ArchiveNotPossible: what writes the archive is not installed.
+        """
         if not self._rounds.running:
-            self._rounds.periodic("housekeeping", self._retention.interval, self._round, at_once=False, vital=False)
+            if self._archiver is not None:
+                self._archiver.require()
+            self._rounds.periodic("housekeeping", self._retention.interval, self.round, at_once=False, vital=False)
 
     async def stop(self) -> None:
         """Stops cleaning up."""
@@ -55,6 +80,7 @@ class DeliveryHousekeeper:
             inbox_before=now - round(self._retention.inbox * 1e6),
             deliveries_before=now - round(self._retention.deliveries * 1e6),
             limit=_BATCH,
+            archived=self._archiver is not None,
         ):
             total += removed
             await asyncio.sleep(0)
@@ -71,5 +97,12 @@ class DeliveryHousekeeper:
             total += ended
         return total
 
-    async def _round(self) -> None:
+    async def round(self) -> None:
+        """One round. What cannot be archived holds up nothing else, and is tried again in the next one."""
         _log.info("cleaned up", expired=await self.expire(), removed=await self.clean())
+        if self._archiver is None:
+            return
+        try:
+            await self._archiver.round(before=self._clock.micros() - round(self._retention.deliveries * 1e6))
+        except (Aborted, Unavailable) as error:
+            _log.warning("housekeeping interrupted", error=error.message)

@@ -18,14 +18,14 @@ class SqlDeliveryHousekeepingStore:
     def __init__(self, *, database: Database) -> None:
         self._database = database
 
-    async def clean(self, *, inbox_before: int, deliveries_before: int, limit: int) -> int:
-        """Removes up to ``limit`` rows of each kind that are older than the instants. Returns how many."""
+    async def clean(self, *, inbox_before: int, deliveries_before: int, limit: int, archived: bool = False) -> int:
+        """Removes up to ``limit`` rows of each kind that are older than the instants, but no deliveries if they are ``archived``."""
         messages = select(inbox_messages.c.id).where(inbox_messages.c.received < inbox_before).limit(limit)
         finished = [int(state) for state in ENDED]
         old = select(deliveries.c.id).where(deliveries.c.updated < deliveries_before, deliveries.c.state.in_(finished)).limit(limit)
         async with self._database.transaction() as connection:
             removed = (await connection.execute(delete(inbox_messages).where(inbox_messages.c.id.in_(messages)))).rowcount
-            ids = list((await connection.execute(old)).scalars())
+            ids = [] if archived else list((await connection.execute(old)).scalars())
             if ids:
                 await _remove(connection, contents, contents.c.delivery, ids)
                 await _remove(connection, events, events.c.delivery, ids)

@@ -20,6 +20,7 @@ OWNERS: Final = RowOwners(
     },
     columns={},
     nobody={
+        "archive_lease": "which replica archives",
         "changes": "the numbers of changes",
         "followers": "how far their order was read",
         "provider_events": "identities of what providers told, which go with their age",

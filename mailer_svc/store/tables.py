@@ -106,6 +106,24 @@ changes = Table(
     ),
 )
 
+archive_parts = Table(
+    "archive_parts",
+    metadata,
+    Column("id", Text().with_variant(Text(collation="C"), "postgresql"), primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("day", Text, nullable=False, comment="On which the deliveries in it were accepted (UTC), YYYY-MM-DD."),
+    Column("committed", Boolean, nullable=False, comment="Its deliveries have left the database; before, it is a draft."),
+)
+
+archive_lease = Table(
+    "archive_lease",
+    metadata,
+    # One row, 1.
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("owner", Text, nullable=False, comment="The replica that archives; empty when nobody does."),
+    Column("until", BigInteger, nullable=False, comment="Microseconds since the Unix epoch, UTC."),
+)
+
 quota_periods = QuotaPeriods(metadata)
 
 inbox_messages = Table(

@@ -6,10 +6,8 @@ from mailer_svc.config import MailerSettings
 from mailer_svc.service import (
     StatusReporting,
 )
-from mailer_svc.store import (
-    SqlStatusReports,
-    tenant_rows,
-)
+from mailer_svc.store import SqlStatusReports
+from mailer_svc.wiring.archiving import purger
 from mailer_svc.wiring.callbacks import Callbacks, incoming_mail
 from mailer_svc.wiring.notifying import Notifying
 from mailer_svc.wiring.people import unsubscribing_of
@@ -48,6 +46,6 @@ def build(settings: MailerSettings, clock: Clock, *, jwks: JwksSource | None = N
         *callbacks.parts,
         *storage.watches,
         *incoming,
-        node.purger(tenant_rows(storage.database)),
+        purger(node, settings, storage.database, clock),
     ]
     return App(name=node.name, components=[*node.components, *parts], server=server)

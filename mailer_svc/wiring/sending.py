@@ -37,6 +37,7 @@ from mailer_svc.store import (
     SqlReports,
 )
 from mailer_svc.tracing import TracedProvider
+from mailer_svc.wiring.archiving import archiver
 from mailer_svc.wiring.storage import MailStorage
 from tocsin.channels import CHANNELS
 from tocsin.clock import Clock
@@ -106,6 +107,7 @@ class Sending:
             channels=self.channels.queued,
             clock=clock,
             retention=_retention(settings),
+            archiver=archiver(node, settings, storage.database, clock),
         )
 
     @property

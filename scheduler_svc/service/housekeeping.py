@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from scheduler_svc.ports import CountSink, HousekeepingStore
-from scheduler_svc.service.archiving import Archiver
+from tocsin.archive.archiver import Archiver
 from tocsin.background import Background
 from tocsin.clock import DAY, Clock
 from tocsin.errors import Aborted, TocsinError, Unavailable

@@ -1,28 +1,28 @@
-"""The ledger on its way into the archive: implements `scheduler_svc.ports.archive`.
+"""The ledger on its way into the archive: implements `tocsin.archive.ports.ArchiveStore`.
 
-A firing leaves by a transaction that removes exactly the versions that its file has, or nothing: what was changed after it was read, such
-as a dead firing that somebody replays, is not in the file as it is now.
+What was changed after it was read, such as a dead firing that somebody replays, stays.
 """
 
 import asyncio
 import base64
 import json
 from collections.abc import Sequence
-from datetime import date
 from enum import IntEnum
 from typing import Any, Final
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 from google.protobuf.struct_pb2 import Struct
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import FiringState, Origin, Outcome, Priority
-from scheduler_svc.ports.archive import ArchivePart, ArchiveRows, FinishedFiring
 from scheduler_svc.store.sql import Fields, Statement, array, both, is_sqlite
-from scheduler_svc.store.tables import UNFINISHED
+from scheduler_svc.store.tables import UNFINISHED, archive_parts
+from tocsin.archive.columns import ArchivedFiring
+from tocsin.archive.ports import ArchiveRows, FinishedRow
+from tocsin.archive.store import SqlArchive
 from tocsin.clock import DAY
 from tocsin.database import Database, DriverConnection
-from tocsin.ledger_archive.columns import ArchivedFiring
 from tocsin.recurrence import Micros
 
 _MOST_SQLITE: Final = 5_000
@@ -42,10 +42,6 @@ _SIZES: Final = both(
     f"FROM firings WHERE {_BEHIND} AND due_at < $4 ORDER BY due_at, id LIMIT $5"
 )
 _ROWS: Final = both(f"SELECT {_COLUMNS} FROM firings WHERE {_BEHIND} AND due_at <= $4 AND (due_at, id) <= ($4, $5) ORDER BY due_at, id")
-_PARTS: Final = both("SELECT id, tenant, day, committed FROM archive_parts ORDER BY id")
-_RESERVE: Final = both("INSERT INTO archive_parts (id, tenant, day, committed) VALUES ($1, $2, $3, false)")
-_COMMIT: Final = both("UPDATE archive_parts SET committed = true WHERE id = $1 AND NOT committed")
-_FORGET: Final = both("DELETE FROM archive_parts WHERE id = $1 AND committed = $2")
 _REMOVE: Final = Statement(
     sqlite=f"DELETE FROM firings WHERE id = ?1 AND due_at = ?2 AND change_no = ?3 AND state NOT IN {UNFINISHED}",
     postgresql=(
@@ -60,16 +56,12 @@ _FORGET_IDS: Final = Statement(
 )
 
 
-class _Changed(Exception):
-    """A firing is not what the file has any more."""
-
-
-class SqlArchiveStore:
-    """The ledger, and the notes of files: implements `scheduler_svc.ports.archive.ArchiveStore`."""
+class SqlArchiveStore(SqlArchive):
+    """The ledger, and the notes of files."""
 
     def __init__(self, database: Database, *, most: int = 0, most_bytes: int = _MOST_BYTES) -> None:
         """Takes the database; ``most`` and ``most_bytes`` bound a file, by what suits the database unless given."""
-        self._database = database
+        super().__init__(database, archive_parts)
         self._most = most or (_MOST_SQLITE if database.dialect == "sqlite" else _MOST_POSTGRESQL)
         self._most_bytes = most_bytes
 
@@ -84,40 +76,18 @@ class SqlArchiveStore:
             if last is None:
                 return ArchiveRows()
             found = await _ROWS.rows(connection, tenant, *after, *last)
-        firings = [FinishedFiring(row[0], row[5], row[19], bool(row[20])) for row in found]
-        return ArchiveRows(firings=firings, rows=await asyncio.to_thread(lambda: [_archived(row) for row in found]))
+        finished = [FinishedRow(row[0], row[5], row[19], int(bool(row[20]))) for row in found]
+        return ArchiveRows(finished=finished, rows=await asyncio.to_thread(lambda: [_archived(row) for row in found]))
 
-    async def parts(self) -> Sequence[ArchivePart]:
-        async with self._database.read() as connection:
-            rows = await _PARTS.rows(connection)
-        return [
-            ArchivePart(id=identity, tenant=tenant, day=date.fromisoformat(day), committed=bool(committed))
-            for identity, tenant, day, committed in rows
-        ]
-
-    async def reserve(self, part: ArchivePart) -> None:
-        async with self._database.transaction() as connection:
-            await _RESERVE.run(connection, part.id, part.tenant, part.day.isoformat())
-
-    async def commit(self, part: ArchivePart, firings: Sequence[FinishedFiring]) -> bool:
-        try:
-            async with self._database.transaction() as connection:
-                if await _COMMIT.run(connection, part.id) != 1:
-                    return False
-                if await _remove(connection, firings) != len(firings):
-                    raise _Changed
-                await _FORGET_IDS.run(connection, [firing.id for firing in firings if firing.beside])
-        except _Changed:
-            return False
-        return True
-
-    async def forget(self, part: ArchivePart) -> bool:
-        async with self._database.transaction() as connection:
-            return await _FORGET.run(connection, part.id, part.committed) == 1
+    async def remove(self, connection: AsyncConnection, rows: Sequence[FinishedRow]) -> int:
+        """Removes those firings that are what they were, and the ids of those that were made beside the rule of their alarm."""
+        removed = await _remove(connection, rows)
+        await _FORGET_IDS.run(connection, [row.id for row in rows if row.detail])
+        return removed
 
 
-async def _remove(connection: DriverConnection, firings: Sequence[FinishedFiring]) -> int:
-    rows = [(firing.id, firing.due, firing.change) for firing in firings]
+async def _remove(connection: DriverConnection, finished: Sequence[FinishedRow]) -> int:
+    rows = [(row.id, row.time, row.change) for row in finished]
     if is_sqlite(connection):
         return await _REMOVE.many(connection, rows)
     ids, dues, changes = map(list, zip(*rows, strict=True))

@@ -3,12 +3,15 @@
 from typing import Final
 
 from scheduler_svc.config import SchedulerSettings
+from scheduler_svc.domain import new_id
 from scheduler_svc.ports import Shards
-from scheduler_svc.ports.archive import ArchiveObserver
-from scheduler_svc.service.archiving import Archiver
 from scheduler_svc.store import tenant_rows
 from scheduler_svc.store.archive import SqlArchiveStore
-from scheduler_svc.store.archive_files import ParquetArchive
+from tocsin.archive.archiver import Archiver
+from tocsin.archive.columns import FIRINGS
+from tocsin.archive.files import ParquetArchive
+from tocsin.archive.ports import ArchiveObserver
+from tocsin.archive.purging import archive_purge
 from tocsin.clock import Clock
 from tocsin.database import Database
 from tocsin.node import Node
@@ -24,13 +27,18 @@ def archiver(
     """What archives, in the replica that has the first shard; None where nothing is archived."""
     if settings.archive_dir is None:
         return None
+
+    async def leads() -> bool:
+        return _LEADER in shards.held
+
     return Archiver(
         store=SqlArchiveStore(database),
-        files=ParquetArchive(settings.archive_dir),
-        leads=lambda: _LEADER in shards.held,
+        files=ParquetArchive(settings.archive_dir, FIRINGS),
+        leads=leads,
         purging=lambda: node.tenants.book().purging,
         observer=observer,
         clock=clock,
+        new_id=lambda: new_id(clock.micros()),
     )
 
 
@@ -39,12 +47,4 @@ def purger(node: Node, settings: SchedulerSettings, database: Database, clock: C
     rows = tenant_rows(database)
     if settings.archive_dir is None:
         return node.purger(rows)
-    files = ParquetArchive(settings.archive_dir)
-
-    async def remove_files(tenant: str) -> int:
-        removed = await files.remove_tenant(tenant)
-        if removed:
-            await rows.add(tenant, "files/archive", removed, now=clock.micros())
-        return removed
-
-    return node.purger(rows, elsewhere=(remove_files,))
+    return node.purger(rows, elsewhere=(archive_purge(settings.archive_dir, FIRINGS, rows, clock),))

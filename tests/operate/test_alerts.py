@@ -112,6 +112,11 @@ COURSES: Final = (
         {of("scheduler_svc", "tocsin_scheduler_archive_failing"): "0x9 1x50 0x300"},
         {10: set(), 25: {"TocsinArchiveFails"}, 40: set()},
     ),
+    Course(
+        "an archive of deliveries that cannot be written, and can again",
+        {of("mailer_svc", "tocsin_mailer_archive_failing"): "0x9 1x50 0x300"},
+        {10: set(), 25: {"TocsinArchiveFails"}, 40: set()},
+    ),
     Course("a clock that is off", {"tocsin_clock_offset_seconds": "-5x19 0x300"}, {8: {"TocsinClockOff"}, 15: set()}),
     Course(
         "requests that fail by our fault",

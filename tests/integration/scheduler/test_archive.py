@@ -18,14 +18,15 @@ from sqlalchemy import select
 
 from scheduler_svc.domain import FailedAttempt, FiringState, Succeeded
 from scheduler_svc.store.archive import SqlArchiveStore
-from scheduler_svc.store.archive_files import ParquetArchive
 from scheduler_svc.store.tables import firing_ids
 from tests.integration.scheduler.archives import DAY, LATER, Killed, Seen, Steps, archiver, fill, in_archive, in_ledger, killed, notes, root
 from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm, firing
+from tocsin.archive import parquet
+from tocsin.archive.columns import FIRINGS, ArchiveKind
+from tocsin.archive.errors import ArchiveDamaged
+from tocsin.archive.files import ParquetArchive
+from tocsin.archive.folder import ArchiveFolder
 from tocsin.errors import Unavailable
-from tocsin.ledger_archive import parquet
-from tocsin.ledger_archive.errors import ArchiveDamaged
-from tocsin.ledger_archive.folder import ArchiveFolder
 
 __all__ = ["root"]
 
@@ -38,7 +39,7 @@ async def main(url: str, root: str, step: str) -> None:
     stores = t.Stores(url, t.SystemClock())
     await stores.database.start()
     whose, _, when = step.partition(" ")
-    parts = {"store": t.SqlArchiveStore(stores.database, most=3), "files": t.ParquetArchive(Path(root))}
+    parts = {"store": t.SqlArchiveStore(stores.database, most=3), "files": t.ParquetArchive(Path(root), t.FIRINGS)}
     parts[whose] = t.Steps(parts[whose], when, lambda: os.kill(os.getpid(), signal.SIGKILL))
     await t.archiver(stores, Path(root), **parts).round(before=t.LATER)
 
@@ -57,7 +58,7 @@ async def test_what_is_finished_and_old_moves_by_tenant_and_day(stores: Stores, 
     assert sorted(in_archive(root)) == sorted(ids)
     assert await in_ledger(stores) == [waiting.id, fresh.id]
     assert (seen.count, seen.failing, await notes(stores)) == (len(ids), False, 0)
-    found = list(ArchiveFolder(root).files())
+    found = list(ArchiveFolder(root, FIRINGS).files())
     assert Counter((file.tenant, file.day.isoformat()) for file in found) == {
         (tenant, day): 2 for tenant in ("t1", "t2/x=y") for day in ("2026-01-01", "2026-01-02")
     }
@@ -66,7 +67,7 @@ async def test_what_is_finished_and_old_moves_by_tenant_and_day(stores: Stores, 
         left = (await connection.execute(select(firing_ids.c.id))).scalars().all()
     assert sorted(left) == sorted([waiting.id, fresh.id])
     await archiver(stores, root, seen=seen).round(before=LATER + 3600 * SECOND)
-    assert (list(ArchiveFolder(root).files()), seen.count) == (found, len(ids))
+    assert (list(ArchiveFolder(root, FIRINGS).files()), seen.count) == (found, len(ids))
 
 
 async def test_a_row_tells_what_the_firing_was(stores: Stores, root: Path) -> None:
@@ -84,8 +85,8 @@ async def test_a_row_tells_what_the_firing_was(stores: Stores, root: Path) -> No
         done={tasks[0].id: Succeeded(output=answer.SerializeToString()), tasks[1].id: Succeeded()}, failed_attempts=(), now=NOW + 3 * SECOND
     )
     await archiver(stores, root).round(before=LATER)
-    (file,) = ArchiveFolder(root).files()
-    first, second, third = parquet.read_file(file.path)
+    (file,) = ArchiveFolder(root, FIRINGS).files()
+    first, second, third = parquet.read_file(file.path, FIRINGS)
     assert {
         name: first[name] for name in ("id", "tenant", "alarm", "origin", "outcome", "reason", "state", "attempts", "error", "kind")
     } == {
@@ -120,7 +121,7 @@ async def test_whoever_dies_at_any_step_loses_nothing_and_doubles_nothing(stores
     whose, _, when = step.partition(" ")
     dying: dict[str, Any] = {
         "store": SqlArchiveStore(stores.database, most=3),
-        "files": ParquetArchive(root),
+        "files": ParquetArchive(root, FIRINGS),
     }
     dying[whose] = Steps(dying[whose], when, killed)
     with pytest.raises(Killed):
@@ -177,7 +178,7 @@ async def test_a_folder_that_is_away_is_not_made_anew(stores: Stores, root: Path
         await archiver(stores, root).round(before=LATER)
     assert (root.exists(), sorted(await in_ledger(stores))) == (False, sorted(ids))
     with pytest.raises(Unavailable):
-        await ParquetArchive(root).remove_tenant("t1")
+        await ParquetArchive(root, FIRINGS).remove_tenant("t1")
 
 
 async def test_a_file_that_does_not_hold_what_was_written_takes_nothing(
@@ -186,7 +187,7 @@ async def test_a_file_that_does_not_hold_what_was_written_takes_nothing(
     """It is read back before anything leaves the ledger."""
     ids = await fill(stores, tenants=("t1",), days=1)
 
-    def other(path: Path, names: Sequence[str]) -> Any:
+    def other(path: Path, kind: ArchiveKind, names: Sequence[str]) -> Any:
         return iter(())
 
     with monkeypatch.context() as patched:
@@ -207,7 +208,7 @@ async def test_a_firing_that_is_replayed_meanwhile_stays(stores: Stores, root: P
     async def replayed() -> None:
         assert await stores.ledger.replay("t1", dead.id, now=LATER, shard=dead.shard, owner=OWNER, held=stores.held) is not None
 
-    files = Steps(ParquetArchive(root), "after write", replayed)
+    files = Steps(ParquetArchive(root, FIRINGS), "after write", replayed)
     await archiver(stores, root, files=files).round(before=LATER)
     assert (in_archive(root), sorted(await in_ledger(stores))) == ([], sorted([*ids, dead.id]))
     assert (list((root / ".drafts").iterdir()), await notes(stores)) == ([], 0)
@@ -236,7 +237,7 @@ async def test_a_replica_that_wakes_finds_its_file_given_up(stores: Stores, root
     async def meanwhile() -> None:
         await archiver(stores, root).round(before=LATER)
 
-    files = Steps(ParquetArchive(root), "after write", meanwhile)
+    files = Steps(ParquetArchive(root, FIRINGS), "after write", meanwhile)
     await archiver(stores, root, files=files).round(before=LATER)
     assert (await in_ledger(stores), sorted(in_archive(root))) == ([], sorted(ids))
     assert (list((root / ".drafts").iterdir()), await notes(stores)) == ([], 0)
@@ -250,17 +251,17 @@ async def test_who_does_not_lead_archives_nothing_nor_what_is_being_purged(store
     await archiver(stores, root, seen=seen, leads=False).round(before=LATER)
     assert (in_archive(root), seen.failing) == ([], False)
     await archiver(stores, root, purging=("t1",)).round(before=LATER)
-    assert {file.tenant for file in ArchiveFolder(root).files()} == {"t2/x=y"}
+    assert {file.tenant for file in ArchiveFolder(root, FIRINGS).files()} == {"t2/x=y"}
     assert sorted(await in_ledger(stores, ("t1",))) == sorted(ids[:8])
-    assert await ParquetArchive(root).remove_tenant("t2/x=y") == 4
-    assert (await ParquetArchive(root).remove_tenant("t2/x=y"), in_archive(root)) == (0, [])
+    assert await ParquetArchive(root, FIRINGS).remove_tenant("t2/x=y") == 4
+    assert (await ParquetArchive(root, FIRINGS).remove_tenant("t2/x=y"), in_archive(root)) == (0, [])
 
 
 async def test_a_file_is_bounded_by_bytes_too(stores: Stores, root: Path) -> None:
     """One firing is always taken, however large."""
     await fill(stores, tenants=("t1",), days=1, each=3)
     await archiver(stores, root, store=SqlArchiveStore(stores.database, most_bytes=1)).round(before=LATER)
-    assert [parquet.read_count(file.path) for file in ArchiveFolder(root).files()] == [1, 1, 1]
+    assert [parquet.read_count(file.path, FIRINGS) for file in ArchiveFolder(root, FIRINGS).files()] == [1, 1, 1]
 
 
 async def test_a_file_that_somebody_took_away_holds_nobody_up(stores: Stores, root: Path) -> None:

@@ -12,8 +12,9 @@ from scheduler_svc.wiring.archiving import archiver as wired_archiver
 from scheduler_svc.wiring.archiving import purger as wired_purger
 from tests.integration.scheduler.archives import DAY, LATER, Seen, Steps, archiver, fill, in_archive, in_ledger, killed, root
 from tests.integration.scheduler.stores import NOW, Stores
+from tocsin.archive.columns import FIRINGS
+from tocsin.archive.folder import ArchiveFolder
 from tocsin.clock import SystemClock
-from tocsin.ledger_archive.folder import ArchiveFolder
 from tocsin.node import Node
 from tocsin.testing.clock import FakeClock
 
@@ -69,9 +70,9 @@ async def test_the_setting_archives_and_a_deletion_reaches_it(tmp_path: Path, ro
         await made.round(before=LATER)
         assert (sorted(in_archive(root)), observer.count) == (sorted(ids), len(ids))
         (remove,) = vars(wired_purger(node, settings, stores.database, SystemClock()))["_elsewhere"]
-        files = len(list(ArchiveFolder(root).files("t1")))
+        files = len(list(ArchiveFolder(root, FIRINGS).files("t1")))
         assert [await remove("t1"), await remove("t1")] == [files, 0]
-        assert {file.tenant for file in ArchiveFolder(root).files()} == {"t2/x=y"}
+        assert {file.tenant for file in ArchiveFolder(root, FIRINGS).files()} == {"t2/x=y"}
         assert await tenant_rows(stores.database).counts("t1") == {"files/archive": files}
     finally:
         await stores.database.stop()

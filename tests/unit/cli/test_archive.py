@@ -1,4 +1,4 @@
-"""`tocsin archive`: what has left the ledger is listed, checked, read and removed, without any service."""
+"""`tocsin archive`: what has left the databases is listed, checked, read and removed, without any service."""
 
 import csv
 import io
@@ -8,26 +8,33 @@ from pathlib import Path
 import pytest
 
 from tests.unit.cli.test_commands import tocsin
-from tests.unit.tocsin.test_ledger_archive import ROW, archived, name_of
+from tests.unit.tocsin.test_archive_files import DELIVERY, ROW, archived, name_of
+from tocsin.archive.columns import DELIVERIES
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """An archive with two tenants."""
+    """An archive with two tenants, one of which has deliveries, too."""
     archived(tmp_path, name_of(1), ROW, ROW._replace(id="a2", alarm="alarm2", failed='{"d":["DEAD","x"]}'))
     archived(tmp_path, name_of(2), ROW._replace(tenant="t2", id="b1"), tenant="t2")
+    archived(tmp_path, name_of(3), DELIVERY._replace(tenant="t2"), tenant="t2", kind=DELIVERIES)
     return tmp_path
 
 
 def test_days_are_listed(root: Path) -> None:
     """As a table and as JSON; the folder is that of the setting unless given."""
     done = tocsin("archive", "list", "--archive", str(root))
-    assert (done.returncode, done.stdout.split()[:10]) == (
+    assert (done.returncode, done.stdout.split()[:12]) == (
         0,
-        ["tenant", "day", "files", "firings", "bytes", "t1", "2026-01-31", "1", "2", str(_size(root, "t1"))],
+        ["kind", "tenant", "day", "files", "rows", "bytes", "firings", "t1", "2026-01-31", "1", "2", str(_size(root, "t1"))],
     ), done.stderr
     done = tocsin("archive", "list", "--tenant", "tenants/t2", "--json", "--archive", str(root))
-    assert [(day["tenant"], day["day"], day["firings"]) for day in json.loads(done.stdout)["days"]] == [("t2", "2026-01-31", 1)]
+    assert [(day["kind"], day["tenant"], day["day"], day["rows"]) for day in json.loads(done.stdout)["days"]] == [
+        ("firings", "t2", "2026-01-31", 1),
+        ("deliveries", "t2", "2026-01-31", 1),
+    ]
+    done = tocsin("archive", "list", "--kind", "deliveries", "--json", "--archive", str(root))
+    assert [day["kind"] for day in json.loads(done.stdout)["days"]] == ["deliveries"]
     assert "Nothing is archived." in tocsin("archive", "list", "--to", "2026-01-31", "--archive", str(root)).stdout
 
 
@@ -49,24 +56,38 @@ def test_firings_are_read_back(root: Path) -> None:
     assert (row["id"], row["attempts"], row["result"], row["complete_time"]) == ("a2", "1", '{"ok": true}', "")
 
 
+def test_deliveries_are_read_back(root: Path) -> None:
+    """With their timelines; by alarm as well."""
+    done = tocsin("archive", "export", "--kind", "deliveries", "--alarm", "alarm1", "--archive", str(root))
+    (row,) = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (row["id"], row["create_time"], row["state"]) == ("d1", "2026-01-31T12:00:00Z", "DEAD")
+    assert [entry["state"] for entry in row["timeline"]] == ["ACCEPTED", "DEAD"]
+    done = tocsin("archive", "export", "--kind", "deliveries", "--format", "csv", "--archive", str(root))
+    (line,) = csv.DictReader(io.StringIO(done.stdout))
+    assert (line["address"], json.loads(line["timeline"])) == ("a@example.org", row["timeline"])
+
+
 def test_damage_is_an_exit_code(root: Path) -> None:
     """And the file is named; what is whole is told as well."""
     done = tocsin("archive", "verify", "--archive", str(root))
-    assert (done.returncode, done.stdout) == (0, "2 files, 3 firings, 0 repeated\n"), done.stderr
+    assert (done.returncode, done.stdout) == (
+        0,
+        "firings: 2 files, 3 rows, 0 repeated\ndeliveries: 1 file, 1 row, 0 repeated\n",
+    ), done.stderr
     (file,) = (root / "firings/tenant=t2").rglob("*.parquet")
     file.write_bytes(file.read_bytes()[:-9])
     done = tocsin("archive", "verify", "--json", "--archive", str(root))
-    assert (done.returncode, json.loads(done.stdout)["firings"]) == (1, 2)
-    assert str(file) in json.loads(done.stdout)["problems"][0]
+    assert (done.returncode, json.loads(done.stdout)["firings"]["rows"]) == (1, 2)
+    assert str(file) in json.loads(done.stdout)["firings"]["problems"][0]
     assert tocsin("archive", "export", "--tenant", "t2", "--archive", str(root)).returncode == 1
 
 
 def test_a_tenant_is_removed_by_force_alone(root: Path) -> None:
     """Counted first."""
     done = tocsin("archive", "remove", "--tenant", "t2", "--archive", str(root))
-    assert (done.returncode, done.stdout) == (0, "1 file would be removed; --force removes them.\n"), done.stderr
-    assert tocsin("archive", "remove", "--tenant", "t2", "--force", "--archive", str(root)).stdout == "1 file removed\n"
-    assert [path.name for path in (root / "firings").iterdir()] == ["tenant=t1"]
+    assert (done.returncode, done.stdout) == (0, "2 files would be removed; --force removes them.\n"), done.stderr
+    assert tocsin("archive", "remove", "--tenant", "t2", "--force", "--archive", str(root)).stdout == "2 files removed\n"
+    assert [path.name for kind in ("firings", "deliveries") for path in (root / kind).iterdir()] == ["tenant=t1"]
 
 
 @pytest.mark.parametrize(
@@ -79,6 +100,7 @@ def test_a_tenant_is_removed_by_force_alone(root: Path) -> None:
         (["list", "--archive", "/nowhere"], "/nowhere", 69),
         (["remove", "--tenant", "t1", "--archive", "/nowhere"], "/nowhere", 69),
         (["export", "--format", "xml"], "xml", 2),
+        (["list", "--kind", "alarms"], "alarms", 2),
     ],
 )
 def test_bad_words_are_named(root: Path, words: list[str], says: str, code: int) -> None:
@@ -86,4 +108,4 @@ def test_bad_words_are_named(root: Path, words: list[str], says: str, code: int)
     where = [] if "--archive" in words else ["--archive", str(root)]
     done = tocsin("archive", *words, *where)
     assert (done.returncode, says in done.stderr, "Traceback" in done.stderr) == (code, True, False), done.stderr
-    assert len(list(root.rglob("*.parquet"))) == 2
+    assert len(list(root.rglob("*.parquet"))) == 3

@@ -1,29 +1,35 @@
-"""The archive of the ledger: firings leave the database for files."""
+"""What the archiver stands on: rows leave a database for files."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from tocsin.ledger_archive.columns import ArchivedFiring
 from tocsin.recurrence import Micros
 
 
-class FinishedFiring(NamedTuple):
-    """What tells a version of a firing in the ledger; ``beside`` is whether it was made beside the rule of its alarm."""
+class FinishedRow(NamedTuple):
+    """What tells a version of a row in its database.
+
+    Attributes:
+        id: of the row.
+        time: by which rows are archived, by days and in order.
+        change: number of its last change.
+        detail: what else its store tells its versions apart by.
+    """
 
     id: str
-    due: Micros
+    time: Micros
     change: int
-    beside: bool
+    detail: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveRows:
-    """Firings of one day (UTC), in the order of their due times, and the rows that tell of them in the archive."""
+    """Rows of one day (UTC), in the order of their times, and what tells of them in the archive."""
 
-    firings: Sequence[FinishedFiring] = ()
-    rows: Sequence[ArchivedFiring] = ()
+    finished: Sequence[FinishedRow] = ()
+    rows: Sequence[tuple[Any, ...]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +38,9 @@ class ArchivePart:
 
     Attributes:
         id: its name.
-        tenant: whose firings are in it.
-        day: when they were due (UTC).
-        committed: whether they have left the ledger; before, the file is only a draft of one.
+        tenant: whose rows are in it.
+        day: of their times (UTC).
+        committed: whether they have left the database; before, the file is only a draft of one.
     """
 
     id: str
@@ -44,14 +50,14 @@ class ArchivePart:
 
 
 class ArchiveStore(Protocol):
-    """The ledger, and the files that are on their way from it to the archive."""
+    """A database, and the files that are on their way from it to the archive."""
 
     async def next_tenant(self, *, after: str) -> str | None:
-        """The next tenant that has firings; None behind the last one."""
+        """The next tenant that has rows; None behind the last one."""
         ...
 
     async def finished(self, tenant: str, *, after: tuple[Micros, str], before: Micros) -> ArchiveRows:
-        """The oldest finished firings behind ``after`` (due time, id) that were due before an instant: of one day, and not too many."""
+        """The oldest finished rows behind ``after`` (time, id) that are older than an instant: of one day, and not too many."""
         ...
 
     async def parts(self) -> Sequence[ArchivePart]:
@@ -62,8 +68,8 @@ class ArchiveStore(Protocol):
         """Notes that a file is begun."""
         ...
 
-    async def commit(self, part: ArchivePart, firings: Sequence[FinishedFiring]) -> bool:
-        """Takes the firings out of the ledger, because the file has them: all of them; whether it did.
+    async def commit(self, part: ArchivePart, rows: Sequence[FinishedRow]) -> bool:
+        """Takes the rows out of the database, because the file has them: all of them; whether it did.
 
         It does not where one of them is not what it was, or the file is not reserved any more.
         """
@@ -105,8 +111,8 @@ class ArchiveFiles(Protocol):
 class ArchiveObserver(Protocol):
     """Sees what becomes of the archive, for metrics."""
 
-    def archived(self, firings: int) -> None:
-        """So many firings left the ledger for a file."""
+    def archived(self, rows: int) -> None:
+        """So many rows left the database for a file."""
         ...
 
     def archive_failing(self, failing: bool) -> None:

@@ -1,17 +1,16 @@
-"""Moves firings that are older than the ledger keeps them into the archive; what could not be archived stays.
+"""Moves what is older than a service keeps it into the archive; what could not be archived stays.
 
-A firing is in the ledger until the transaction that removes it commits, and in the archive from then on: its file was written, flushed and
+A row is in the database until the transaction that removes it commits, and in the archive from then on: its file was written, flushed and
 read back before, and what is left to do, giving the file its place, is done again by whoever comes next. Whoever dies before leaves a draft
 that nobody reads and the next round removes. A draft counts only as long as its note in the database does, so a replica that was frozen
 meanwhile finds that it was given up, and leaves everything as it is (docs/adr/0060).
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from typing import Final
 
-from scheduler_svc.domain import new_id
-from scheduler_svc.ports.archive import ArchiveFiles, ArchiveObserver, ArchivePart, ArchiveRows, ArchiveStore
+from tocsin.archive.ports import ArchiveFiles, ArchiveObserver, ArchivePart, ArchiveRows, ArchiveStore
 from tocsin.background import report_progress
 from tocsin.clock import DAY, Clock, from_micros
 from tocsin.errors import TocsinError
@@ -31,21 +30,24 @@ class Archiver:
         *,
         store: ArchiveStore,
         files: ArchiveFiles,
-        leads: Callable[[], bool],
+        leads: Callable[[], Awaitable[bool]],
         purging: Callable[[], Collection[str]],
         observer: ArchiveObserver,
         clock: Clock,
+        new_id: Callable[[], str],
     ) -> None:
         """Archives nothing yet.
 
         Args:
-            store: the ledger.
+            store: the database.
             files: the archive.
             leads: whether this replica is the one that archives; two that believe it lose time, and nothing else.
             purging: tenants of which nothing is kept.
             observer: is told of what was done.
             clock: source of time.
+            new_id: makes names of files, ULIDs.
         """
+        self._new_id = new_id
         self._store = store
         self._files = files
         self._leads = leads
@@ -62,12 +64,12 @@ class Archiver:
         self._files.require()
 
     async def round(self, *, before: Micros) -> None:
-        """Archives what is finished and was due on days that were over at an instant.
+        """Archives what is finished and of days that were over at an instant.
 
         Raises:
-            TocsinError: the database or the archive is away; what was not archived is still in the ledger.
+            TocsinError: the database or the archive is away; what was not archived is still in the database.
         """
-        if not self._leads():
+        if not await self._leads():
             self._observer.archive_failing(False)
             return
         try:
@@ -84,26 +86,26 @@ class Archiver:
 
     async def _archive(self, tenant: str, before: Micros) -> None:
         after = (-(1 << 62), "")
-        while self._leads():
+        while await self._leads():
             rows = await self._store.finished(tenant, after=after, before=before)
-            if not rows.firings:
+            if not rows.finished:
                 return
             await self._move(tenant, rows)
             report_progress()
-            after = (rows.firings[-1].due, rows.firings[-1].id)
+            after = (rows.finished[-1].time, rows.finished[-1].id)
             await self._clock.sleep(_PAUSE_SECONDS)
 
     async def _move(self, tenant: str, rows: ArchiveRows) -> None:
-        """Moves firings of one day; not those of which one was changed meanwhile, which a later round looks at again."""
-        day = from_micros(rows.firings[0].due).date()
-        part = ArchivePart(id=new_id(self._clock.micros()), tenant=tenant, day=day)
+        """Moves rows of one day; not those of which one was changed meanwhile, which a later round looks at again."""
+        day = from_micros(rows.finished[0].time).date()
+        part = ArchivePart(id=self._new_id(), tenant=tenant, day=day)
         await self._store.reserve(part)
         await self._files.write(part, rows)
-        if not await self._store.commit(part, rows.firings):
+        if not await self._store.commit(part, rows.finished):
             _log.info("archiving repeated", tenant=tenant, day=day.isoformat())
             await self._give_up(part)
             return
-        self._observer.archived(len(rows.firings))
+        self._observer.archived(len(rows.finished))
         await self._publish(part)
 
     async def _finish_parts(self) -> None:

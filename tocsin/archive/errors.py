@@ -4,12 +4,12 @@ from tocsin.errors import DataLoss, FailedPrecondition, SettingsAtFault, Unavail
 
 
 class ArchiveUnavailable(Unavailable):
-    """The archive of the ledger cannot be written or read."""
+    """The archive cannot be written or read."""
 
 
 class ArchiveDamaged(DataLoss):
-    """The archive of the ledger is not whole."""
+    """The archive is not whole."""
 
 
 class ArchiveNotPossible(FailedPrecondition, SettingsAtFault):
-    """The archive of the ledger needs `pip install 'tocsin[archive]'`."""
+    """The archive needs `pip install 'tocsin[archive]'`."""

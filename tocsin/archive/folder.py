@@ -1,6 +1,7 @@
 """The folder of an archive: ``firings/tenant=T/date=D/ID.parquet``, as DuckDB, Spark, Polars and Arrow find partitions.
 
-A file is written in ``drafts``, and gets its place by a rename: whoever reads sees whole files alone.
+A file is written in a folder of drafts, which is that of its kind and so its writer's alone, and gets its place by a rename: whoever reads
+sees whole files alone.
 """
 
 import os
@@ -9,15 +10,14 @@ import shutil
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote, unquote
 
-from tocsin.ledger_archive.columns import ArchivedFiring
-from tocsin.ledger_archive.errors import ArchiveUnavailable
-from tocsin.ledger_archive.parquet import require_library, write_file
+from tocsin.archive.columns import FIRINGS, ArchiveKind
+from tocsin.archive.errors import ArchiveUnavailable
+from tocsin.archive.parquet import require_library, write_file
 from tocsin.private_files import sync_folder
 
-_FIRINGS: Final = "firings"
 _DRAFTS: Final = ".drafts"
 _ENDING: Final = ".parquet"
 _TENANT: Final = "tenant="
@@ -26,7 +26,7 @@ _FILE: Final = re.compile(r"[0-9A-Z]{26}\.parquet")
 
 
 class ArchivedFile(NamedTuple):
-    """A file of the archive: whose firings of which day (UTC, by their due times) are in it."""
+    """A file of the archive: whose rows of which day (UTC) are in it."""
 
     path: Path
     tenant: str
@@ -34,11 +34,13 @@ class ArchivedFile(NamedTuple):
 
 
 class ArchiveFolder:
-    """The files of an archive. Every method but `require` may raise OSError."""
+    """The files of one kind in an archive. Every method but `require` may raise OSError."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, kind: ArchiveKind) -> None:
         self.root = root
-        self._drafts = root / _DRAFTS
+        self.kind = kind
+        self._home = root / kind.name
+        self._drafts = root / (_DRAFTS if kind is FIRINGS else f"{_DRAFTS}-{kind.name}")
 
     def require(self) -> None:
         """Makes sure that files can be written.
@@ -49,14 +51,14 @@ class ArchiveFolder:
         """
         require_library()
         if not self.root.is_dir():
-            raise ArchiveUnavailable(f"The archive of the ledger is no folder: {self.root}")
+            raise ArchiveUnavailable(f"The archive is no folder: {self.root}")
         if not os.access(self.root, os.W_OK | os.X_OK):
-            raise ArchiveUnavailable(f"The archive of the ledger cannot be written: {self.root}")
+            raise ArchiveUnavailable(f"The archive cannot be written: {self.root}")
 
-    def write_draft(self, draft: str, rows: Sequence[ArchivedFiring]) -> None:
+    def write_draft(self, draft: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """Writes a file that nobody reads yet; errors as `write_file`."""
         self._make(self._drafts)
-        write_file(self._draft(draft), rows)
+        write_file(self._draft(draft), self.kind, rows)
         sync_folder(self._drafts)
 
     def publish(self, draft: str, *, tenant: str, day: date) -> bool:
@@ -81,7 +83,7 @@ class ArchiveFolder:
 
     def files(self, tenant: str = "") -> Iterator[ArchivedFile]:
         """The files, by tenant and day; of one tenant, if it is named."""
-        for folder in sorted((self.root / _FIRINGS).glob(f"{_TENANT}*")):
+        for folder in sorted(self._home.glob(f"{_TENANT}*")):
             owner = unquote(folder.name.removeprefix(_TENANT))
             if tenant in ("", owner):
                 for place in sorted(folder.glob(f"{_DATE}*")):
@@ -90,7 +92,7 @@ class ArchiveFolder:
 
     def remove_tenant(self, tenant: str) -> int:
         """Removes all files of a tenant; how many."""
-        folder = self.root / _FIRINGS / f"{_TENANT}{quote(tenant, safe='')}"
+        folder = self._home / f"{_TENANT}{quote(tenant, safe='')}"
         if not folder.is_dir():
             return 0
         count = len(list(folder.rglob(f"*{_ENDING}")))
@@ -102,7 +104,7 @@ class ArchiveFolder:
         return self._drafts / f"{draft}{_ENDING}"
 
     def _place(self, tenant: str, day: date) -> Path:
-        return self.root / _FIRINGS / f"{_TENANT}{quote(tenant, safe='')}" / f"{_DATE}{day.isoformat()}"
+        return self._home / f"{_TENANT}{quote(tenant, safe='')}" / f"{_DATE}{day.isoformat()}"
 
     def _make(self, folder: Path) -> None:
         """Makes a folder within the archive, and has the disk know it; never the archive itself."""
