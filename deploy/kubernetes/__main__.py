@@ -25,6 +25,7 @@ def files() -> dict[Path, str]:
         "keda": extras.queues(),
         "monitoring": extras.monitoring(alerts),
         "backup": extras.backups(),
+        "archive": extras.archive(),
     }
     found = {Path(f"k8s/base/{each.name}.yaml"): plain(each, HEADER) for each in base}
     found[Path("k8s/base/kustomization.yaml")] = HEADER + _kustomization(base)

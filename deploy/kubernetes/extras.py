@@ -7,7 +7,7 @@ import yaml
 from deploy.kubernetes.network import to_the_database
 from deploy.kubernetes.parts import AUTOSCALED, PART_OF, PULL, QUEUE_SCALED, SERVICES, TRUST_DOMAIN, labels, metadata, service
 from deploy.kubernetes.rendering import ChartOnly, Manifest, Value
-from deploy.kubernetes.workloads import LOCKED, POD_SECURITY, STATE, TMP, from_secret
+from deploy.kubernetes.workloads import ARCHIVE_CLAIM, ARCHIVED, LOCKED, POD_SECURITY, STATE, TMP, from_secret
 
 _MOST = Value("autoscaling.maxReplicas", 10)
 _LEAST = Value("autoscaling.minReplicas", 2)
@@ -127,6 +127,21 @@ def backups() -> Manifest:
         },
     }
     return Manifest("backup", [job, claim, to_the_database(_BACKUP, "backup")], when=".Values.backup.enabled")
+
+
+def archive() -> Manifest:
+    """The volume that scheduler_svc and mailer_svc archive to: all replicas of both, on whatever nodes they are."""
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": metadata(ARCHIVE_CLAIM, "archive"),
+        "spec": {
+            "accessModes": [Value("archive.accessMode", "ReadWriteMany")],
+            "storageClassName": Value("archive.storageClass", None, unless="(not .Values.archive.storageClass)"),
+            "resources": {"requests": {"storage": Value("archive.storage", "50Gi")}},
+        },
+    }
+    return Manifest("archive", [claim], when=ARCHIVED)
 
 
 def _backup_pod() -> dict[str, Any]:

@@ -11,6 +11,7 @@ import yaml
 Tree: TypeAlias = Mapping[str, Any]
 
 _TOKEN: Final = re.compile(r"'?@@(\d+)@@'?")
+_ITEM: Final = re.compile(r"^ *- @@(\d+)@@$", re.MULTILINE)
 _LINE: Final = re.compile(r"^( *(?:- )?[\w.-]+: )@@(\d+)@@$", re.MULTILINE)
 
 
@@ -46,6 +47,14 @@ class ChartOnly:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemWhen:
+    """An item of a list that the chart has under a condition; in kustomize a component adds it."""
+
+    condition: str
+    item: Tree
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """One file of resources.
 
@@ -58,6 +67,10 @@ class Manifest:
     name: str
     resources: Sequence[Tree]
     when: str = ""
+
+
+Leaf: TypeAlias = Value | Text | ChartOnly | ItemWhen
+"""What a tree has in the place of a text, a number or an item."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -74,27 +87,37 @@ def plain(manifest: Manifest, header: str) -> str:
 
 def template(manifest: Manifest, header: str) -> str:
     """For Helm."""
-    held: list[Value | Text | ChartOnly] = []
+    held: list[Leaf] = []
 
-    def hold(leaf: Value | Text | ChartOnly) -> str:
+    def hold(leaf: Leaf) -> str:
         held.append(leaf)
         return f"@@{len(held) - 1}@@"
 
     text = "---\n".join(_yaml(_replaced(resource, hold)) for resource in manifest.resources)
     text = _LINE.sub(lambda found: _whole_line(found[1], held[int(found[2])]), text.replace("'@@", "@@").replace("@@'", "@@"))
+    text = _ITEM.sub(lambda found: _whole_item(found[0], held[int(found[1])]), text)
     text = _TOKEN.sub(lambda found: _expression(held[int(found[1])]), text)
     return header + (f"{{{{- if {manifest.when} }}}}\n{text}{{{{- end }}}}\n" if manifest.when else text)
 
 
-def _whole_line(key: str, leaf: Value | Text | ChartOnly) -> str:
+def _whole_line(key: str, leaf: Leaf) -> str:
     line = f"{key}{_expression(leaf)}"
     if isinstance(leaf, Value) and leaf.unless:
         return f"{{{{- if not {leaf.unless} }}}}\n{line}\n{{{{- end }}}}"
     return line
 
 
-def _expression(leaf: Value | Text | ChartOnly) -> str:
+def _whole_item(line: str, leaf: Leaf) -> str:
+    if not isinstance(leaf, ItemWhen):
+        return line
+    return f"{{{{- if {leaf.condition} }}}}\n{line.partition('@@')[0]}{json.dumps(leaf.item)}\n{{{{- end }}}}"
+
+
+def _expression(leaf: Leaf) -> str:
     match leaf:
+        case ItemWhen():
+            msg = "an item under a condition is a whole item of a list"
+            raise TypeError(msg)
         case Value():
             return f"{{{{ .Values.{leaf.path} | toJson }}}}"
         case Text():
@@ -103,8 +126,10 @@ def _expression(leaf: Value | Text | ChartOnly) -> str:
             return f"{{{{ {leaf.expression} }}}}"
 
 
-def _default(leaf: Value | Text | ChartOnly) -> Any:
+def _default(leaf: Leaf) -> Any:
     match leaf:
+        case ItemWhen():
+            return None
         case Value():
             return leaf.default
         case Text():
@@ -113,15 +138,20 @@ def _default(leaf: Value | Text | ChartOnly) -> Any:
             return leaf.otherwise
 
 
-def _replaced(tree: Any, leaf: Callable[[Value | Text | ChartOnly], Any]) -> Any:
-    """The tree with every leaf that stands for something replaced; a key is left out whose value becomes None, or loses all that it had."""
-    if isinstance(tree, Value | Text | ChartOnly):
+def _replaced(tree: Any, leaf: Callable[[Leaf], Any]) -> Any:
+    """The tree with every leaf that stands for something replaced.
+
+    A key is left out whose value becomes None, or loses all that it had; so is an item that the chart has under a condition.
+    """
+    if isinstance(tree, Value | Text | ChartOnly | ItemWhen):
         return leaf(tree)
     if isinstance(tree, Mapping):
         made: dict[Any, Any] = {key: _replaced(value, leaf) for key, value in tree.items()}  # pyright: ignore[reportUnknownVariableType]
         return {key: value for key, value in made.items() if value is not None} or (None if made else {})
     if isinstance(tree, Sequence) and not isinstance(tree, str):
-        return [_replaced(value, leaf) for value in tree]  # pyright: ignore[reportUnknownVariableType]
+        items: Sequence[Any] = tree
+        made_of = [(value, _replaced(value, leaf)) for value in items]
+        return [made for value, made in made_of if not (isinstance(value, ItemWhen) and made is None)]
     return tree
 
 

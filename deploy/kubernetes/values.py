@@ -42,6 +42,10 @@ MEANINGS: Final = {
     "backup.keep": "How many of the newest archives are kept, as a text.",
     "backup.storage": "Size of the volume for them.",
     "backup.storageClass": "Its storage class; null takes the cluster's default.",
+    "archive.enabled": "Moves old firings and deliveries into Parquet files in a volume instead of removing them (docs/archive.md).",
+    "archive.accessMode": "How that volume is mounted: ReadWriteMany, or ReadWriteOnce where all pods of both services are on one node.",
+    "archive.storage": "Its size.",
+    "archive.storageClass": "Its storage class; null takes the cluster's default.",
     "monitoring.enabled": "Makes a ServiceMonitor, a PrometheusRule, and ConfigMaps with the dashboards; needs the Prometheus operator.",
 }
 """What each value means, in the order of the file; a name that ends a level earlier speaks for all below it."""
@@ -60,6 +64,7 @@ _OF_THE_CHART: Final[Mapping[str, Any]] = {
     "autoscaling.enabled": False,
     "keda.enabled": False,
     "backup.enabled": False,
+    "archive.enabled": False,
     "monitoring.enabled": False,
 }
 """Those that templates written by hand read."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from deploy.kubernetes.parts import IDENTITY, IMAGE, MESH, PULL, SERVICES, TRUST_DOMAIN, Service, labels, metadata
-from deploy.kubernetes.rendering import ChartOnly, Manifest, Value
+from deploy.kubernetes.rendering import ChartOnly, ItemWhen, Manifest, Value
 
 LOCKED = {
     "allowPrivilegeEscalation": False,
@@ -21,6 +21,10 @@ _SIGNING_KEY_MODE = 0o640
 ZONE_LABEL = "topology.kubernetes.io/zone"
 _ZONE = {"fieldRef": {"fieldPath": f"metadata.labels['{ZONE_LABEL}']"}}
 STATE = {"name": "state", "mountPath": "/var/lib/tocsin"}
+ARCHIVE = "/var/lib/tocsin-archive"
+ARCHIVE_CLAIM = "tocsin-archive"
+ARCHIVED = ".Values.archive.enabled"
+_ARCHIVING = ("scheduler_svc", "mailer_svc")
 TMP = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - in the container
 
 
@@ -157,7 +161,7 @@ def _pod(service: Service) -> dict[str, Any]:
         }
         for key in (ZONE_LABEL, "kubernetes.io/hostname")
     ]
-    volumes: list[dict[str, Any]] = [
+    volumes: list[dict[str, Any] | ItemWhen] = [
         {"name": "mesh", "secret": {"secretName": f"{service.resource}-mesh"}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
     ]
@@ -165,6 +169,8 @@ def _pod(service: Service) -> dict[str, Any]:
         volumes.append({"name": "state", "emptyDir": {"sizeLimit": "1Gi"}})
     if service.name == "auth_svc":
         volumes.append({"name": "signing-key", "secret": {"secretName": "tocsin-signing-key", "defaultMode": _SIGNING_KEY_MODE}})
+    if service.name in _ARCHIVING:
+        volumes.append(ItemWhen(ARCHIVED, {"name": "archive", "persistentVolumeClaim": {"claimName": ARCHIVE_CLAIM}}))
     return {
         "serviceAccountName": service.resource,
         "automountServiceAccountToken": False,
@@ -180,13 +186,15 @@ def _pod(service: Service) -> dict[str, Any]:
 
 def _container(service: Service) -> dict[str, Any]:
     ports = [("http", 8000)] if service.name == "gateway" else []
-    mounts: list[dict[str, Any]] = [
+    mounts: list[dict[str, Any] | ItemWhen] = [
         STATE,
         {"name": "mesh", "mountPath": MESH, "readOnly": True},
         TMP,
     ]
     if service.name == "auth_svc":
         mounts.append({"name": "signing-key", "mountPath": "/var/run/tocsin/keys", "readOnly": True})
+    if service.name in _ARCHIVING:
+        mounts.append(ItemWhen(ARCHIVED, {"name": "archive", "mountPath": ARCHIVE}))
     return {
         "name": service.short,
         "image": IMAGE,
@@ -213,8 +221,8 @@ def _probe(path: str) -> dict[str, Any]:
     return {"httpGet": {"path": path, "port": "metrics"}}
 
 
-def _environment(service: Service) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = [
+def _environment(service: Service) -> list[dict[str, Any] | ItemWhen]:
+    found: list[dict[str, Any] | ItemWhen] = [
         {"name": "TOCSIN_TRUST_DOMAIN", "value": TRUST_DOMAIN},
         {"name": "TOCSIN_TLS_CA_FILE", "value": f"{MESH}/ca.crt"},
         {"name": "TOCSIN_TLS_CERT_FILE", "value": f"{MESH}/tls.crt"},
@@ -234,6 +242,8 @@ def _environment(service: Service) -> list[dict[str, Any]]:
         found.append(from_secret("TOCSIN_SECRET_KEY", service.resource, "secret-key"))
     if service.name == "auth_svc":
         found.append({"name": "TOCSIN_AUTH_SIGNING_KEY_FILE", "value": "/var/run/tocsin/keys/signing.pem"})
+    if service.name in _ARCHIVING:
+        found.append(ItemWhen(ARCHIVED, {"name": f"TOCSIN_{service.short.upper()}_ARCHIVE_DIR", "value": ARCHIVE}))
     return found
 
 

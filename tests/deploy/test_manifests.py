@@ -24,6 +24,7 @@ EVERYTHING = (
     "autoscaling.enabled=true",
     "keda.enabled=true",
     "backup.enabled=true",
+    "archive.enabled=true",
     "ingress.host=a.example.com",
     "ingress.tlsSecret=a",
 )
@@ -136,6 +137,33 @@ def test_the_chart_and_the_base_are_the_same() -> None:
         return {key: yaml.safe_dump(each) for key, each in kept.items()}
 
     assert comparable(theirs) == comparable(ours)
+
+
+def test_an_archive_is_the_same_by_the_chart_and_by_the_component(tmp_path: Path) -> None:
+    """The two services that archive have the volume and the setting that names it, and nobody else has either."""
+    copy = shutil.copytree(DEPLOY / "k8s", tmp_path / "k8s")
+    overlay = copy / "overlays/archive"
+    overlay.mkdir()
+    said = {"kind": "Kustomization", "resources": ["../../base"], "components": ["../../components/archive"]}
+    (overlay / "kustomization.yaml").write_text(yaml.safe_dump({"apiVersion": "kustomize.config.k8s.io/v1beta1", **said}), "utf-8")
+    made = {"kubectl": documents(run("kubectl", "kustomize", str(overlay)).stdout), "helm": documents(chart("archive.enabled=true").stdout)}
+    shapes: dict[str, Any] = {}
+    for program, found in made.items():
+        require_valid(found)
+        resources = by_name(found)
+        shapes[program] = {name: archiving(each) for (kind, name), each in resources.items() if kind == "Deployment"}
+        assert resources["PersistentVolumeClaim", "tocsin-archive"]["spec"]["accessModes"] == ["ReadWriteMany"]
+    assert shapes["helm"] == shapes["kubectl"]
+    assert {name for name, shape in shapes["helm"].items() if any(shape)} == {"tocsin-scheduler", "tocsin-mailer"}
+
+
+def archiving(workload: dict[str, Any]) -> tuple[list[Any], list[Any], list[Any]]:
+    """What a pod has of the archive: volumes, mounts and variables."""
+    spec = workload["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    named = (spec["volumes"], container["volumeMounts"])
+    volumes, mounts = ([each for each in parts if each["name"] == "archive"] for parts in named)
+    return volumes, mounts, [each for each in container["env"] if each["name"].endswith("_ARCHIVE_DIR")]
 
 
 def environment(workload: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -220,6 +220,20 @@ def test_the_image_holds_everything_that_it_needs() -> None:
     assert {"tocsin", *SERVICES} <= set(sources)
 
 
+def test_the_image_can_archive(compose: dict[str, Any]) -> None:
+    """What writes Parquet is among what is installed, and the volume of the archive belongs to the user of the image."""
+    dockerfile = (ROOT / "deploy/Dockerfile").read_text("utf-8")
+    (lock,) = re.findall(r"--requirement (requirements/runtime\S+)", dockerfile)
+    assert re.search(r"^pyarrow==", (ROOT / lock).read_text("utf-8"), re.MULTILINE)
+    mounted = {
+        name: [each for each in service.get("volumes", ()) if str(each).startswith("archive:")]
+        for name, service in compose["services"].items()
+    }
+    ((place,),) = {tuple(each) for each in mounted.values() if each}
+    assert {name for name, each in mounted.items() if each} == {"scheduler_svc", "mailer_svc"}
+    assert f"install -d -o 10001 -g 10001 -m 0750 {place.partition(':')[2]}" in dockerfile
+
+
 def test_the_image_holds_no_secret(image_env: dict[str, str]) -> None:
     """No variable of the image and no build argument carries a password, key or token."""
     arguments = re.findall(r"^ARG (\w+)", (ROOT / "deploy/Dockerfile").read_text("utf-8"), re.MULTILINE)

@@ -1,5 +1,6 @@
 """The manifests of Kubernetes against the code: what is written is fresh, and the pods would start and be reached."""
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from deploy import cluster_secrets
 from deploy.healthcheck import settings_kind
 from deploy.kubernetes.__main__ import FOLDER, files, stale
 from deploy.kubernetes.parts import SERVICES, Service, labels
-from deploy.kubernetes.rendering import Manifest, Text, Value, plain, template
+from deploy.kubernetes.rendering import ItemWhen, Manifest, Text, Value, plain, template
 from deploy.kubernetes.values import document
 from tocsin.backups.installation import BackedUpInstallation
 from tocsin.config import load
@@ -172,6 +173,24 @@ def test_only_the_gateway_has_a_volume_of_its_own() -> None:
     assert {each["metadata"]["name"] for each in of_kind("PodDisruptionBudget")} == {each.resource for each in SERVICES}
 
 
+def test_an_archive_is_a_volume_of_those_who_archive() -> None:
+    """By a setting that the service has; in the base there is none, and the component adds what the chart has under its condition."""
+    assert not [name for name, spec in pods() if "archive" in {each["name"] for each in spec["volumes"]}]
+    component = yaml.safe_load((FOLDER / "k8s/components/archive/kustomization.yaml").read_text("utf-8"))
+    (claim,) = yaml.safe_load_all(files()[Path("k8s/components/archive/archive.yaml")])
+    for patch in component["patches"]:
+        volume, mount, variable = (each["value"] for each in yaml.safe_load(patch["patch"]))
+        service = next(each for each in SERVICES if each.resource == patch["target"]["name"])
+        assert volume["persistentVolumeClaim"] == {"claimName": claim["metadata"]["name"]}
+        assert (variable["value"], mount["name"]) == (mount["mountPath"], volume["name"])
+        settings: Any = load(settings_kind(service.name), {variable["name"]: variable["value"]})
+        assert settings.archive_dir == Path(mount["mountPath"])
+        chart = files()[Path(f"helm/tocsin/templates/{service.short}.yaml")]
+        for part in (volume, mount, variable):
+            assert f"- {json.dumps(part)}" in chart
+    assert {patch["target"]["name"] for patch in component["patches"]} == {"tocsin-scheduler", "tocsin-mailer"}
+
+
 def test_certificates_say_who_a_service_is() -> None:
     """The SPIFFE id that servers look for, and the name that clients look for, in the Secret that is mounted."""
     for service in SERVICES:
@@ -221,9 +240,10 @@ def test_a_value_is_a_lookup_in_the_chart_and_itself_in_the_base() -> None:
         "a": Value("image", "x:1"),
         "b": Value("replicas.auth", 2, unless=".Values.c"),
         "d": Text("s://{}/e", Value("trustDomain", "t")),
+        "f": ["g", ItemWhen(".Values.h", {"i": "j"}), Value("image", "x:1")],
     }
     made = Manifest("m", [tree], when=".Values.on")
-    assert plain(made, "# h\n") == "# h\na: x:1\nb: 2\nd: s://t/e\n"
+    assert plain(made, "# h\n") == "# h\na: x:1\nb: 2\nd: s://t/e\nf:\n- g\n- x:1\n"
     assert template(made, "# h\n").splitlines() == [
         "# h",
         "{{- if .Values.on }}",
@@ -232,6 +252,12 @@ def test_a_value_is_a_lookup_in_the_chart_and_itself_in_the_base() -> None:
         "b: {{ .Values.replicas.auth | toJson }}",
         "{{- end }}",
         'd: {{ printf "s://%s/e" .Values.trustDomain | toJson }}',
+        "f:",
+        "- g",
+        "{{- if .Values.h }}",
+        '- {"i": "j"}',
+        "{{- end }}",
+        "- {{ .Values.image | toJson }}",
         "{{- end }}",
     ]
     with pytest.raises(KeyError):
