@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from gateway.http.conditions import EtagCondition, as_condition
 from gateway.http.exchange import Exchange
 from gateway.http.headers import (
     AS_A_FRAME,
@@ -26,7 +27,7 @@ from gateway.transcoding.problems import Problem, UnsupportedMediaType, problem
 from gateway.transcoding.rendering import ResponseBody
 from gateway.transcoding.routes import Route
 from tocsin.clock import Clock
-from tocsin.errors import DeadlineExceeded, InvalidInput, Unavailable
+from tocsin.errors import Aborted, DeadlineExceeded, InvalidInput, Unavailable
 from tocsin.mesh.policy import MethodPolicy
 
 # A body of this many bytes is converted in about a millisecond.
@@ -165,25 +166,29 @@ class UnaryEndpoint(RpcEndpoint):
         super().__init__(route=route, rule=rule)
         self._call = backend.unary(route.rpc.path)
         self._keys = keys
+        self._condition = EtagCondition(route.rpc.descriptor.input_type, route.body)
         self._headers = (AS_A_FRAME if route.rpc.door.framed else AS_A_PAGE) if route.renderer.raw else NOT_STORED
 
     async def serve(self, exchange: Exchange) -> None:
         """Converts, calls, converts back."""
         try:
+            condition = b"" if exchange.method == "GET" else self._condition.wire(exchange.headers)
             incoming = await read_request(exchange, self._route, self._rule)
             renderer = self._route.renderer.chosen(incoming)
             keyed = self._keyed(exchange, incoming)
             if keyed is None:
-                request = self._ready(await bound(self._route, incoming))
+                request = self._ready(await bound(self._route, incoming) + condition)
                 exchange.watch()
                 status, answer = await self._answer(exchange, request)
             else:
                 bind = bound(self._route, replace(incoming, request_id=keyed.request_id))
-                request = self._ready(keyed.identified(await bind))
+                request = self._ready(keyed.identified(await bind) + condition)
                 exchange.watch()
                 status, answer = await self._keys.run(keyed, lambda: self._answer(exchange, request))
         except InvalidInput as error:
             raise self._route.binder.as_written(error) from error
+        except Aborted as error:
+            raise as_condition(error, exchange.headers) from error
         await self._send(exchange, renderer.render(answer), status=status)
 
     def _keyed(self, exchange: Exchange, incoming: Incoming) -> KeyedCall | None:

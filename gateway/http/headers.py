@@ -18,7 +18,7 @@ _READ = frozenset(
         b"accept", b"accept-encoding", b"accept-language", b"access-control-request-method", b"authorization", b"connect-accept-encoding",
         b"connect-content-encoding", b"connect-protocol-version", b"connect-timeout-ms", b"content-encoding", b"content-length",
         b"content-type", b"cookie", b"grpc-accept-encoding", b"grpc-encoding", b"grpc-timeout", b"host", b"idempotency-key",
-        b"if-none-match",
+        b"if-match", b"if-none-match",
         b"last-event-id", b"origin", b"sec-fetch-site", b"traceparent", b"transfer-encoding", b"user-agent", b"x-request-timeout",
     }
 )  # fmt: skip
@@ -29,7 +29,7 @@ _OWS = b" \t"
 
 ALLOWED_FROM_BROWSERS = (
     b"accept, accept-language, authorization, baggage, connect-accept-encoding, connect-content-encoding, connect-protocol-version, "
-    b"connect-timeout-ms, content-encoding, content-type, grpc-accept-encoding, grpc-encoding, grpc-timeout, idempotency-key, "
+    b"connect-timeout-ms, content-encoding, content-type, grpc-accept-encoding, grpc-encoding, grpc-timeout, idempotency-key, if-match, "
     b"last-event-id, traceparent, tracestate, x-grpc-web, x-request-timeout, x-user-agent"
 )
 """Answer to Access-Control-Request-Headers."""

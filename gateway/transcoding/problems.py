@@ -85,10 +85,15 @@ class IdempotencyKeyInUse(Aborted):
     """The first request with this Idempotency-Key is still under way."""
 
 
+class PreconditionFailed(Aborted):
+    """The resource is not what If-Match says."""
+
+
 _HTTP_ONLY: Mapping[type[TocsinError], int] = {
     MethodNotAllowed: 405,
     NotAcceptable: 406,
     BodyTooSlow: 408,
+    PreconditionFailed: 412,
     HeadersTooSlow: 408,
     UnsupportedMediaType: 415,
     IdempotencyKeyReused: 422,

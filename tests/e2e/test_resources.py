@@ -105,6 +105,28 @@ async def test_an_update_changes_what_its_mask_names(stranger: httpx2.AsyncClien
             assert (await patched(each.json_name, {})).status_code == 200, each.json_name
 
 
+@pytest.mark.parametrize("name", list(RESOURCES))
+async def test_if_match_holds_wherever_there_is_an_etag(stranger: httpx2.AsyncClient, name: str) -> None:
+    """Another etag, a weak one, a list, and any on what has none: 412, and nothing changes; the one that was read and ``*`` let it pass."""
+    (made,) = await prepared(stranger, name)
+    path, body = f"/v1/{made['name']}", dict[str, Any]()
+    read = (await stranger.get(path)).json()
+    one = f"={RESOURCES[name].path.removeprefix('/v1/')}/*}}"
+    verbs = [verb for verb in ("PATCH", "DELETE") if any(template.endswith(one) for _, template in public(verb.lower()))]
+    if RESOURCES[name].kept:
+        verbs = [verb for verb in verbs if verb != "DELETE"]
+    for verb in verbs:
+        for tag in ('"999"', f'W/"{read.get("etag", "1")}"', '"1", "2"', "1", "" if "etag" in read else '"1"'):
+            answer = await stranger.request(verb, path, headers={"If-Match": tag}, json=body if verb == "PATCH" else None)
+            assert (answer.status_code, answer.json()["code"]) == (412, "ABORTED"), (verb, tag, answer.text)
+        assert (await stranger.get(path)).json() == read
+    if "PATCH" in verbs and "etag" in read:
+        assert (await stranger.patch(path, json=body, headers={"If-Match": f'"{read["etag"]}"'})).status_code == 200
+    for verb in verbs:
+        answer = await stranger.request(verb, path, headers={"If-Match": "*"}, json=body if verb == "PATCH" else None)
+        assert answer.status_code == 200, answer.text
+
+
 def _lasting(resource: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in resource.items() if key not in PASSING}
 

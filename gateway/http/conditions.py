@@ -1,0 +1,68 @@
+"""If-Match: a change is made only of what its client has read (RFC 9110, section 13.1.1; AIP-154)."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from gateway.transcoding.problems import IdempotencyKeyInUse, PreconditionFailed
+from tocsin.errors import Aborted
+
+_IF_MATCH: Final = b"if-match"
+_ETAG: Final = "etag"
+_STRONG: Final = re.compile(rb'"([\x21\x23-\x7e]{1,64})"')
+_TEXT: Final = 2
+"""Wire type of text and of messages."""
+
+
+class EtagCondition:
+    """The place of the etag in the request of one RPC: a field of it, or of the resource that is its body."""
+
+    __slots__ = ("_place",)
+
+    def __init__(self, request: Descriptor, body: str) -> None:
+        """Looks for it; ``body`` is the field of ``request`` that is the body, if it is one."""
+        resource = request.fields_by_name.get(body)
+        message = resource.message_type if resource is not None and not resource.is_repeated else None
+        inner = message.fields_by_name.get(_ETAG) if message is not None else None
+        self._place = tuple(field for field in (resource, inner) if field) if inner else _fields(request.fields_by_name.get(_ETAG))
+
+    def wire(self, headers: Mapping[bytes, bytes]) -> bytes:
+        """What follows the request's bytes so that its etag is that of the header; empty without one, and for any (``*``).
+
+        Raises:
+            PreconditionFailed: the header is no single strong tag, or the resource has none that could match.
+        """
+        given = headers.get(_IF_MATCH)
+        if given is None or given == b"*":
+            return b""
+        tag = _STRONG.fullmatch(given)
+        if tag is None:
+            raise PreconditionFailed('If-Match must be * or the etag of the resource in quotes, such as "3".')
+        if not self._place:
+            raise PreconditionFailed("If-Match cannot hold: what this method changes has no etag.")
+        found = tag[1]
+        for field in reversed(self._place):
+            found = _varint(field.number << 3 | _TEXT) + _varint(len(found)) + found
+        return found
+
+
+def as_condition(error: Aborted, headers: Mapping[bytes, bytes]) -> Aborted:
+    """The error as it is told: a conflict is 412 where the client asked for it by If-Match."""
+    if _IF_MATCH not in headers or isinstance(error, IdempotencyKeyInUse):
+        return error
+    return PreconditionFailed(error.message, reason=error.error_reason, metadata=error.metadata)
+
+
+def _fields(field: FieldDescriptor | None) -> tuple[FieldDescriptor, ...]:
+    return (field,) if field is not None else ()
+
+
+def _varint(number: int) -> bytes:
+    found = bytearray()
+    while number > 0x7F:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    found.append(number)
+    return bytes(found)
