@@ -82,7 +82,7 @@ class AlarmStore(Protocol):
         ...
 
     async def pause(self, tenant: str, alarm_id: str, *, now: Micros) -> Alarm | None:
-        """Pauses an active alarm; None when it was not active."""
+        """Pauses an active alarm, or one that waits for its tenant and would go on by itself; None when it was neither."""
         ...
 
     async def resume(self, tenant: str, alarm_id: str, *, now: Micros) -> Alarm | None:
@@ -94,9 +94,9 @@ class AlarmStore(Protocol):
         ...
 
     async def heads(
-        self, tenant: str, *, conditions: Sequence[Condition], before: str | None, size: int
+        self, tenant: str, *, conditions: Sequence[Condition], before: str | None, size: int, pausable: bool = False
     ) -> tuple[Sequence[AlarmHead], str | None]:
-        """A page as `page` has it, without what is in the alarms."""
+        """A page as `page` has it, without what is in the alarms; with ``pausable`` only those that `pause` would pause."""
         ...
 
     async def delete_all(self, tenant: str, wanted: Sequence[AlarmHead], *, now: Micros) -> Sequence[AlarmHead]:

@@ -19,6 +19,7 @@ _SAMPLE: Final = 100
 _SECONDS: Final = 15.0
 """Half of the methods' deadline."""
 
+_PAUSED: Final = Condition(field="state", operator="=", value=AlarmState.PAUSED.name)
 _Change: TypeAlias = Callable[[str, Sequence[AlarmHead]], Awaitable[int]]
 """Changes alarms of a tenant in one transaction; how many."""
 
@@ -55,18 +56,18 @@ class BulkChanges:
         return await self._sweep(caller.tenant, conditions, self._remove if force else None)
 
     async def pause(self, caller: Caller, *, conditions: Sequence[Condition], force: bool) -> BulkChange:
-        """Pauses the tenant's active alarms that meet all conditions; without ``force`` it only counts them."""
-        return await self._sweep(caller.tenant, (*conditions, _in(AlarmState.ACTIVE)), self._pause if force else None)
+        """Pauses the tenant's alarms that meet all conditions and are active, or wait for it; without ``force`` it only counts them."""
+        return await self._sweep(caller.tenant, conditions, self._pause if force else None, pausable=True)
 
     async def resume(self, caller: Caller, *, conditions: Sequence[Condition], force: bool) -> BulkChange:
         """Resumes the tenant's paused alarms that meet all conditions; without ``force`` it only counts them."""
-        return await self._sweep(caller.tenant, (*conditions, _in(AlarmState.PAUSED)), self._resume if force else None)
+        return await self._sweep(caller.tenant, (*conditions, _PAUSED), self._resume if force else None)
 
-    async def _sweep(self, tenant: str, conditions: Sequence[Condition], change: _Change | None) -> BulkChange:
+    async def _sweep(self, tenant: str, conditions: Sequence[Condition], change: _Change | None, *, pausable: bool = False) -> BulkChange:
         count, missed, sample, end = 0, False, list[str](), self._clock.monotonic() + _SECONDS
         before: str | None = None
         while True:
-            found, before = await self._store.heads(tenant, conditions=conditions, before=before, size=_STEP)
+            found, before = await self._store.heads(tenant, conditions=conditions, before=before, size=_STEP, pausable=pausable)
             if change is None:
                 count += len(found)
                 sample += [alarm.id for alarm in found[: _SAMPLE - len(sample)]]
@@ -90,7 +91,3 @@ class BulkChanges:
         resumed = await retry_on_conflict(partial(self._store.resume_all, tenant, found, now=self._clock.micros()))
         await self._hints.moved_all(tenant, resumed)
         return len(resumed)
-
-
-def _in(state: AlarmState) -> Condition:
-    return Condition(field="state", operator="=", value=state.name)

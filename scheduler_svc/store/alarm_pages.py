@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from scheduler_svc.domain import AlarmState, Priority
 from scheduler_svc.ports import AlarmHead, Page
 from scheduler_svc.store.mapping import alarm_of, where
-from scheduler_svc.store.tables import alarm_labels, alarms
+from scheduler_svc.store.tables import PAUSABLE, alarm_labels, alarms
 from tocsin.listing import Condition
 
 EXAMINED: Final = 1000
@@ -30,21 +30,31 @@ async def find_page(connection: AsyncConnection, tenant: str, *, conditions: Seq
 
 
 async def find_heads(
-    connection: AsyncConnection, tenant: str, *, conditions: Sequence[Condition], before: str | None, size: int
+    connection: AsyncConnection, tenant: str, *, conditions: Sequence[Condition], before: str | None, size: int, pausable: bool
 ) -> tuple[list[AlarmHead], str | None]:
-    """The same page, without what is in the alarms."""
+    """The same page, without what is in the alarms; with ``pausable`` only those that a pause would pause."""
     query = select(*(alarms.c[name] for name in AlarmHead._fields))
-    rows, following = await _page(connection, query, tenant, conditions=conditions, before=before, size=size)
+    rows, following = await _page(connection, query, tenant, conditions=conditions, before=before, size=size, pausable=pausable)
     return [AlarmHead._make(row) for row in rows], following
 
 
 async def _page(
-    connection: AsyncConnection, query: Select[Any], tenant: str, *, conditions: Sequence[Condition], before: str | None, size: int
+    connection: AsyncConnection,
+    query: Select[Any],
+    tenant: str,
+    *,
+    conditions: Sequence[Condition],
+    before: str | None,
+    size: int,
+    pausable: bool = False,
 ) -> tuple[Sequence[Row[Any]], str | None]:
-    driver, rest = await _driver(connection, tenant, conditions, before)
+    driver, others = await _driver(connection, tenant, conditions, before)
+    rest = [where(tenant, condition) for condition in others]
+    if pausable:
+        rest.append(literal_column(PAUSABLE))
     looked_at = driver.limit(_most(EXAMINED if rest else size + 1))
     inner = looked_at.subquery()
-    wanted = query.join(inner, alarms.c.id == inner.c.id).where(*(where(tenant, condition) for condition in rest))
+    wanted = query.join(inner, alarms.c.id == inner.c.id).where(*rest)
     found = (await connection.execute(wanted.order_by(inner.c.id.desc()).limit(_most(size + 1)))).all()
     if len(found) > size:
         return found[:size], found[size - 1].id

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from sqlalchemy import ColumnElement, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler_svc.domain import (
@@ -32,7 +32,7 @@ from scheduler_svc.store.signals import (
     with_signals,
 )
 from scheduler_svc.store.sql import Fields, Statement, both, insert, join_by_index
-from scheduler_svc.store.tables import alarms, requests
+from scheduler_svc.store.tables import PAUSABLE, alarms, requests
 from scheduler_svc.triggers import HeartbeatKeyTaken
 from tocsin.database import Database, DriverConnection, Lookup
 from tocsin.errors import TocsinError
@@ -60,7 +60,7 @@ _DELETE: Final = Statement(
 )
 _PAUSING: Final = (
     f"UPDATE alarms SET state = {AlarmState.PAUSED:d}, pause_reason = '{REQUESTED}', updated_at = $2, version = version + 1 "
-    f"WHERE id {{}} AND state = {AlarmState.ACTIVE:d} RETURNING id"
+    f"WHERE id {{}} AND {PAUSABLE} RETURNING id"
 )
 _RESUMING: Final = (
     f"UPDATE alarms SET state = {AlarmState.ACTIVE:d}, pause_reason = '', failures = 0, skip_before = $2, updated_at = $2, "
@@ -194,7 +194,7 @@ class SqlAlarmStore:
                 connection,
                 tenant,
                 alarm_id,
-                alarms.c.state == AlarmState.ACTIVE,
+                literal_column(PAUSABLE),
                 state=AlarmState.PAUSED,
                 pause_reason=REQUESTED,
                 updated_at=now,
@@ -231,10 +231,10 @@ class SqlAlarmStore:
         return True
 
     async def heads(
-        self, tenant: str, *, conditions: Sequence[Condition], before: str | None, size: int
+        self, tenant: str, *, conditions: Sequence[Condition], before: str | None, size: int, pausable: bool = False
     ) -> tuple[Sequence[AlarmHead], str | None]:
         async with self._database.read() as connection:
-            return await find_heads(connection, tenant, conditions=conditions, before=before, size=size)
+            return await find_heads(connection, tenant, conditions=conditions, before=before, size=size, pausable=pausable)
 
     async def delete_all(self, tenant: str, wanted: Sequence[AlarmHead], *, now: Micros) -> Sequence[AlarmHead]:
         async with self._database.transaction() as connection:

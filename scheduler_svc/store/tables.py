@@ -42,6 +42,8 @@ RUNNING_ALONE: Final = f"state IN {UNFINISHED} AND (flags & {SINGLE}) = {SINGLE}
 RUNNING_SERIALLY: Final = f"state IN {UNFINISHED} AND (flags & {SERIAL}) = {SERIAL}"
 SUSPENDED: Final = f"state = {AlarmState.PAUSED:d} AND pause_reason = '{TENANT_SUSPENDED}'"
 OVER_QUOTA: Final = f"state = {AlarmState.PAUSED:d} AND pause_reason = '{FIRE_QUOTA}'"
+PAUSABLE: Final = f"(state = {AlarmState.ACTIVE:d} OR {SUSPENDED} OR {OVER_QUOTA})"
+"""Alarms that fire, or that wait for their tenant and will fire again by themselves."""
 CRITICAL: Final = f"state = {ACTIVE} AND priority = {Priority.CRITICAL:d}"
 _NOTABLE: Final = one_of((FiringState.RETRYING, FiringState.DEAD, FiringState.CLOSED))
 

@@ -7,10 +7,11 @@ from typing import Any, Final
 import pytest
 from msgspec import structs
 
-from scheduler_svc.domain import AUTO_PAUSE, REQUESTED, Alarm, AlarmState, Outcome, Priority
+from scheduler_svc.domain import AUTO_PAUSE, FIRE_QUOTA, REQUESTED, TENANT_SUSPENDED, Alarm, AlarmState, Outcome, Priority
 from scheduler_svc.ports import AlarmHead, Moved
 from scheduler_svc.service import BulkChanges, Caller
 from scheduler_svc.store import SqlAlarmStore
+from scheduler_svc.store.suspensions import SqlSuspensions
 from scheduler_svc.triggers import Signal, Status, initial_signal
 from tests.integration.scheduler.stores import NOW, SECOND, Stores, alarm
 from tests.integration.scheduler.support import LATEST, Rig, State, at, every
@@ -80,6 +81,22 @@ async def test_what_meets_the_filter_is_paused_and_resumed(stores: Stores, clock
     assert await states(stores, [*active, paused]) == [(AlarmState.ACTIVE, "", 3)] * 3 + [(AlarmState.ACTIVE, "", 2)]
     assert heard.due == {("t1", each.id): each.due for each in (*active, paused)}
     assert [await stores.alarms.get(each.tenant, each.id) for each in untouched] == untouched
+
+
+@pytest.mark.parametrize("reason", [TENANT_SUSPENDED, FIRE_QUOTA])
+async def test_one_that_waits_for_its_tenant_is_paused_as_well(stores: Stores, clock: FakeClock, reason: str) -> None:
+    """It would go on by itself, in the middle of what it was to be paused for; by its name or by a filter it goes on when it is resumed."""
+    waiting = [alarm(labels=PAYMENTS, state=AlarmState.PAUSED, pause_reason=reason, due=NOW) for _ in range(3)]
+    await stores.add(*waiting)
+    use, _ = changes(stores, clock)
+    assert await stores.alarms.pause("t1", waiting[0].id, now=NOW) is not None
+    counted = await use.pause(T1, conditions=TEAM, force=False)
+    assert (counted.count, set(counted.sample)) == (2, {each.id for each in waiting[1:]})
+    assert (await use.pause(T1, conditions=TEAM, force=True)).count == 2
+    assert await states(stores, waiting) == [(AlarmState.PAUSED, REQUESTED, 2)] * 3
+    assert await SqlSuspensions(stores.database).release("t1", now=NOW, most=100) == []
+    assert (await use.pause(T1, conditions=TEAM, force=True)).count == 0
+    assert (await use.resume(T1, conditions=TEAM, force=True)).count == 3
 
 
 async def test_it_is_what_a_pause_and_a_resume_of_each_would_be(stores: Stores, clock: FakeClock) -> None:
