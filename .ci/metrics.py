@@ -64,6 +64,7 @@ LABELS = {
     "to": "the state of the breaker after",
     "version": "the interpreter's version, this build's, or that of a replica as the target names it",
     "zone": "where a replica is, as the target names it; empty where it says nothing",
+    "way": "whether an attempt rode on a carrier (`carried`, of which `left`), or why not, such as `large` (docs/mesh.md)",
     "why": "`all` or `address` (too many), or `slow`",
     "what": "`taken`, or why it was not, such as `silenced`",
     "which": "`in_use` or `most`",

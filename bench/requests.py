@@ -69,6 +69,6 @@ def _seconds(pid: int) -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=CALLS)
-    parser.add_argument("--carriers", action="store_true")
+    parser.add_argument("--carriers", action=argparse.BooleanOptionalAction, default=False)
     options = parser.parse_args()
     print(json.dumps(uvloop.run(measure(calls=options.calls, carriers=options.carriers)), indent=2))

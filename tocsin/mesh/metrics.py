@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from tocsin.mesh.breaker import TRANSITIONS, BreakerRegistry
 from tocsin.mesh.bulkhead import Bulkheads
 from tocsin.mesh.call_queue import CallQueue
+from tocsin.mesh.carried_metrics import CarriedCollector, CarriedCount
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.identity import Keyring
 from tocsin.mesh.labels import EndpointLabels
@@ -100,6 +101,7 @@ class ClientMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._rpcs = RpcCollector("tocsin_client_attempt_seconds", "Time of attempts.", side="client", registry=registry)
+        self._carried = CarriedCollector(registry)
         self._retries = Counter("tocsin_client_retries", "Attempts after the first.", ("target", "method"), registry=registry)
         self._hedges = Counter("tocsin_client_hedges", "Second attempts beside slow ones.", ("target", "method"), registry=registry)
         self._budget = Gauge("tocsin_client_retry_budget", "Tokens left for retries.", ("target",), registry=registry)
@@ -119,6 +121,10 @@ class ClientMetrics:
     def durations(self, target: str, path: str, *, kind: MethodKind = MethodKind.UNARY_UNARY, uri: str = "") -> Durations:
         """What is counted of the method ``path`` of ``target``, whose URI is ``uri``."""
         return self._rpcs.of(target, path, kind=kind, target=uri)
+
+    def carried(self, target: str) -> CarriedCount:
+        """Counts the calls to a target that may ride on carriers."""
+        return self._carried.of(target)
 
     def retries(self, target: str, path: str) -> Counter:
         """The retries of a method."""

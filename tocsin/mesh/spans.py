@@ -34,6 +34,8 @@ _FAULTS: Final = frozenset(
 _NOTHING: Final[Mapping[str, AttributeValue]] = {}
 PREVIOUS_ATTEMPTS: Final = "previous-rpc-attempts"
 """Of an attempt: how many came before it (gRFC A72)."""
+CARRIED: Final = "tocsin.carried"
+"""Of an attempt, and of a call that is served: whether it rode on a carrier (ADR 0061)."""
 
 
 def rpc_attributes(path: str, extra: Mapping[str, AttributeValue] = _NOTHING) -> dict[str, AttributeValue]:

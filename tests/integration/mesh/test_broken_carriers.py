@@ -18,6 +18,7 @@ from tests.integration.mesh.support import CARRIED, ONCE, Echo, EchoStub, Note, 
 from tocsin.api.mesh.v1 import carrier_pb2 as pb
 from tocsin.errors import DeadlineExceeded, TocsinError, Unavailable
 from tocsin.mesh import carried
+from tocsin.mesh.carried_metrics import CarriedCount
 from tocsin.mesh.client.carrier import Carrier
 from tocsin.testing.waiting import eventually
 
@@ -358,7 +359,7 @@ async def test_calls_learn_how_their_carrier_ended(end: Any, raw: bytes | None, 
     over = asyncio.Event()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         stream: Any = channel.stream_stream(carried.CARRY, None, None)
-        carrier = Carrier(stream(), closing=lambda *_: None, closed=lambda _: over.set())
+        carrier = Carrier(stream(), count=CarriedCount(), closing=lambda *_: None, closed=lambda _: over.set())
         await eventually(lambda: carrier.stands, what="the carrier")
         rider = Rider()
         carrier.begin(rider, method="/a/b", headers=[], timeout=30.0, request=b"")

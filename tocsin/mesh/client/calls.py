@@ -17,6 +17,7 @@ from tocsin.mesh.client.request_stream import Requests
 from tocsin.mesh.client.stream_call import Extra, StreamCall
 from tocsin.mesh.client.stream_count import StreamCount
 from tocsin.mesh.client.unary_call import StreamUnaryCall, UnaryCall
+from tocsin.mesh.spans import CARRIED
 from tocsin.mesh.status import is_unsent
 from tocsin.telemetry import current_traceparent
 
@@ -104,7 +105,7 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
         now = call.loop.time
         span = method.span(trace, call.attempts)
         call.attempts += 1
-        with span or _NO_SPAN:
+        with span or _NO_SPAN as recorded:
             started = now()
             timeout = method.attempt_seconds(deadline - started)
             permit = method.admit(timeout)
@@ -119,6 +120,9 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
             except BaseException:
                 method.abandoned(permit, now() - started, sizes(raw))
                 raise
+            finally:
+                if recorded is not None:
+                    recorded.set_attribute(CARRIED, getattr(raw, "carried", False))
             method.succeeded(permit, now() - started, *sizes(raw))
             call.wire = raw  # of two hedged attempts the one that answered first
             return value

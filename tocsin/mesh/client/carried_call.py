@@ -46,11 +46,21 @@ class CarriedMethod:
     def __call__(self, request: Any, *, timeout: float, metadata: tuple[tuple[str, str | bytes], ...], **options: Any) -> Any:
         """One attempt, which begins as it is awaited."""
         data = request if self._serialize is None else self._serialize(request)
-        if not options and len(data) <= MOST_REQUEST_BYTES and (carrier := self._carriage.carrier()) is not None:
+        count = self._carriage.count
+        if options:
+            count.options += 1
+        elif len(data) > MOST_REQUEST_BYTES:
+            count.large += 1
+        elif (carrier := self._carriage.carrier()) is not None:
             headers = riding_headers(metadata)
             if headers is not None and timeout > 0:
                 return CarriedCall(carrier, self, data, timeout, metadata, headers)
+            count.metadata += 1
         return self.by_itself(data, timeout, metadata, options)
+
+    def left(self) -> None:
+        """Counts an attempt that a carrier gave back."""
+        self._carriage.count.left += 1
 
     def by_itself(self, data: bytes, timeout: float, metadata: Any, options: Any) -> Any:
         """One attempt that does not ride."""
@@ -110,6 +120,11 @@ class CarriedCall:
         self._locally = self._unseen = False
         self.sent = len(data)
         self.received = 0
+
+    @property
+    def carried(self) -> bool:
+        """Whether it rode, and was not made by itself after all."""
+        return self._number > 0 and self._other is None
 
     def __await__(self) -> Generator[Any, None, Any]:
         """The answer.
@@ -187,6 +202,7 @@ class CarriedCall:
             self.lost("The carrier left a call that it had begun to answer.")
             return
         self._unseen = True
+        self._method.left()
         self._wake()
 
     def lost(self, details: str) -> None:

@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 
 from tocsin.api.mesh.v1 import carrier_pb2 as pb
 from tocsin.mesh.carried import BATCH_BYTES, CARRY, MARK, MOST_CALLS, MOST_CANCELLED, MOST_UNDER_WAY
+from tocsin.mesh.carried_metrics import CarriedCount
 from tocsin.mesh.client.final_status import keep_final_status
 from tocsin.telemetry import get_logger
 
@@ -57,16 +58,20 @@ class Rider(Protocol):
 class Carrier:
     """One stream."""
 
-    def __init__(self, stream: Any, *, closing: Callable[["Carrier", float], None], closed: Callable[["Carrier"], None]) -> None:
+    def __init__(
+        self, stream: Any, *, count: CarriedCount, closing: Callable[["Carrier", float], None], closed: Callable[["Carrier"], None]
+    ) -> None:
         """Opens the stream; needs a running event loop.
 
         Args:
             stream: gRPC's call, of bytes.
+            count: counts what rides.
             closing: told when it takes no more calls, and after how many seconds the next one may be opened; perhaps again at the end.
             closed: told when it is over.
         """
         self._stream = keep_final_status(stream)
         self.loop = asyncio.get_running_loop()
+        self._count = count
         self._closing = closing
         self._closed = closed
         self._failed = False
@@ -90,6 +95,7 @@ class Carrier:
 
     def begin(self, rider: Rider, *, method: str, headers: list[str], timeout: float, request: bytes) -> int:
         """Lets a call ride; returns its number."""
+        self._count.carried += 1
         self._last = number = self._last + 1
         self._riders[number] = rider
         self._queue[number] = pb.CarriedCall(id=number, method=method, metadata=headers, timeout=timeout, request=request)
@@ -191,6 +197,7 @@ class Carrier:
             size += len(frame.request)
             if len(calls) == MOST_CALLS or size >= BATCH_BYTES:
                 break
+        self._count.messages += bool(calls)
         for frame in calls:
             del queue[frame.id]
         self._queued_bytes -= size
@@ -217,14 +224,16 @@ class Carrier:
 class Carriage:
     """The carrier of one connection."""
 
-    def __init__(self, channel: grpc.aio.Channel, *, sole: Callable[[], bool], elsewhere: bool = False) -> None:
+    def __init__(self, channel: grpc.aio.Channel, *, sole: Callable[[], bool], elsewhere: bool, count: CarriedCount) -> None:
         """Opens nothing.
 
         Args:
             channel: gRPC's own.
             sole: whether it leads to one endpoint: calls of several would all ride to the one that the stream leads to.
             elsewhere: whether it is that of one replica, beside which there may be others.
+            count: counts what rides, and what does not.
         """
+        self.count = count
         self._sole = sole
         self._elsewhere = elsewhere
         self._channel = channel
@@ -244,8 +253,18 @@ class Carriage:
         carrier = self._carrier
         if carrier is None:
             self._open_soon()
+            self.count.opening += 1
             return None
-        return carrier if carrier.has_room and self._sole() and self._channel.get_state() is _READY else None
+        if not self._sole():
+            self.count.shared += 1
+            return None
+        if not carrier.stands or self._channel.get_state() is not _READY:
+            self.count.opening += 1
+            return None
+        if not carrier.has_room:
+            self.count.full += 1
+            return None
+        return carrier
 
     def ends(self, carrier: Carrier) -> bool:
         """Whether a call that ``carrier`` left is not to be made on this connection: its server ends.
@@ -259,7 +278,7 @@ class Carriage:
         loop = asyncio.get_running_loop()
         if self._closed or loop.time() < self._not_before or not self._sole() or self._channel.get_state() is not _READY:
             return
-        self._carrier = Carrier(self._open(), closing=self._closing, closed=self._carriers.discard)
+        self._carrier = Carrier(self._open(), count=self.count, closing=self._closing, closed=self._carriers.discard)
         self._carriers.add(self._carrier)
 
     def _closing(self, carrier: Carrier, seconds: float) -> None:

@@ -206,7 +206,8 @@ class MeshChannel(grpc.aio.Channel):
         carriage = self._carriages.get(channel)
         if carriage is None:
             replicas = self._replicas
-            carriage = Carriage(channel, sole=lambda: replicas is None or replicas.sole, elsewhere=replicas is None)
+            count = self._target.metrics.carried(self._target.service)
+            carriage = Carriage(channel, sole=lambda: replicas is None or replicas.sole, elsewhere=replicas is None, count=count)
             self._carriages[channel] = carriage
         # A call that its carrier left may find its connection closed: another has taken its place.
         plain = self._wire_of(lambda now: direct(now, kind, path, None, deserializer), use=_Use.of(policy))

@@ -40,11 +40,12 @@ from tocsin.mesh.principal import Principal, ScopeMissing
 from tocsin.mesh.rates import MethodRates, RateSubject
 from tocsin.mesh.server.acceptor import Gate, Refusal, context_of
 from tocsin.mesh.server.call_facts import Context, aborted_with, address_of, call_headers, remaining_seconds, spiffe_id, transferred
+from tocsin.mesh.server.carried_context import CarriedContext
 from tocsin.mesh.server.parts import ServerParts, TenantGate
 from tocsin.mesh.server.refusals import DEPENDENCY_OVERLOADED, OVERLOADED
 from tocsin.mesh.server.trailers import beside, keeping
 from tocsin.mesh.shedding import SHARES, DependencyOverloaded, Overloaded
-from tocsin.mesh.spans import rpc_span
+from tocsin.mesh.spans import CARRIED, rpc_span
 from tocsin.mesh.standing import StandingLimit
 from tocsin.mesh.tap import EndedCall
 from tocsin.telemetry import bind_tenant, carry, carry_along, current_traceparent, get_logger, is_sampled, trace_id_of
@@ -183,7 +184,9 @@ class Chain:
         if traceparent is not None and not (self._telemetry.tracing and is_sampled(traceparent)):
             carry(traceparent)
             return await self._run(body, first, context, authorization)
-        with rpc_span(self._telemetry, self._policy.path, kind=SpanKind.SERVER, traceparent=traceparent, durations=self._durations):
+        known = {CARRIED: isinstance(context, CarriedContext)}
+        telemetry, path = self._telemetry, self._policy.path
+        with rpc_span(telemetry, path, kind=SpanKind.SERVER, traceparent=traceparent, attributes=known, durations=self._durations):
             return await self._run(body, first, context, authorization)
 
     async def _run(self, body: Body[R], first: Any, context: Context, authorization: str | None) -> R:
