@@ -84,11 +84,15 @@ class MeshAdmin:
                     break
 
     async def WatchCalls(self, request: admin.WatchCallsRequest) -> AsyncGenerator[admin.WatchCallsResponse]:  # noqa: N802 - likewise
-        """The calls of every replica, as they end."""
-        services = (self._known(request.service),) if request.service else self._services
-        asked = pb.TapCallsRequest(filter=request.filter)
-        processes = [_Process(service, address) for service in services for address in await self._addresses(service)]
-        streams: dict[tuple[str, str], Any] = {process: self._stub(process).TapCalls(asked) for process in processes}
+        """The calls of every replica, as they end, and those of this process to services outside of the mesh."""
+        foreign = request.service in self._mesh.foreign
+        asked = pb.TapCallsRequest(filter=request.filter, target=request.service if foreign else "")
+        streams: dict[tuple[str, str], Any] = {}
+        if foreign or (self._mesh.foreign and not request.service):
+            streams[_Process(_GATEWAY, _GATEWAY)] = self._own.TapCalls(asked)
+        services = () if foreign else (self._known(request.service, *self._mesh.foreign),) if request.service else self._services
+        for process in [_Process(service, address) for service in services for address in await self._addresses(service)]:
+            streams[process] = self._stub(process).TapCalls(asked)
         async with aclosing(merged(streams)) as answers:
             async for (service, address), answer in answers:
                 shown = admin.WatchCallsResponse(service=service, address=address)
@@ -248,10 +252,10 @@ class MeshAdmin:
         """The name that "scheduler" stands for, "scheduler_svc"; other targets have no second name."""
         return f"{service}_svc" if f"{service}_svc" in self._services else service
 
-    def _known(self, service: str) -> str:
+    def _known(self, service: str, *others: str) -> str:
         name = self._full_name(service)
         if name not in self._services:
-            raise ServiceUnknown(f"there is no service {service!r}; there are {', '.join(self._services)}")
+            raise ServiceUnknown(f"there is no service {service!r}; there are {', '.join((*self._services, *others))}")
         return name
 
 
@@ -265,6 +269,11 @@ class _Own:
 
     def __init__(self, servicer: MeshServicer) -> None:
         self._servicer = servicer
+
+    def TapCalls(self, request: pb.TapCallsRequest) -> AsyncGenerator[pb.TapCallsResponse]:  # noqa: N802 - the RPC's name
+        """The calls of this process, as they end."""
+        nobody: Any = None  # asks; it comes from this process
+        return self._servicer.TapCalls(request, nobody)
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         method = getattr(self._servicer, name)

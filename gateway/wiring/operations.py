@@ -14,7 +14,6 @@ from tocsin.clock import Clock
 from tocsin.mesh.faults import Faults
 from tocsin.mesh.health import HealthMonitor
 from tocsin.mesh.mesh_service import MeshServicer, Start
-from tocsin.mesh.tap import Tap
 
 
 def health_of(
@@ -62,10 +61,11 @@ def _own_status(settings: GatewaySettings, clock: Clock, runtime: Runtime) -> Me
         faults=Faults(enabled=False),
         durations=lambda: runtime.mesh.durations,
         clock=clock,
-        tap=Tap(clock),
+        tap=runtime.mesh.tap,
         expiry=runtime.mesh.certificate_expiry,
         policies=runtime.mesh.policies,
         endpoints=runtime.mesh.called_endpoints,
+        foreign=lambda: runtime.mesh.foreign,
     )
 
 

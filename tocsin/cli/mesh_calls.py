@@ -22,7 +22,7 @@ Picture = Mapping[str, Any]
 
 
 def tap(
-    service: Annotated[str, typer.Argument(help="Service that serves the calls, such as scheduler. Default: every service.")] = "",
+    service: Annotated[str, typer.Argument(help="Service that is called: scheduler, or one outside of the mesh. Default: every one.")] = "",
     method: Annotated[str, typer.Option("--method", help="Method, in full or its end: CreateAlarm, AlarmService/CreateAlarm.")] = "",
     caller: Annotated[str, typer.Option("--caller", help="Service that calls, such as gateway.")] = "",
     tenant: Annotated[str, typer.Option("--tenant", help="Id of the tenant.")] = "",
@@ -66,7 +66,7 @@ def _show(call: Mapping[str, Any], *, as_json: bool) -> None:
     code = call["code"] + (f" {call['reason']}" if call.get("reason", call["code"]) != call["code"] else "")
     milliseconds = float(call.get("duration", "0s").removesuffix("s")) * 1000
     sizes = f"{call.get('requestBytes', 0)}/{call.get('responseBytes', 0)} B"
-    who = f"{call.get('caller') or '-'} -> {call['service']}"
+    who = f"{call.get('caller') or '-'} -> {call.get('target') or call['service']}"
     method = "/".join(part.rpartition(".")[2] for part in call["method"].split("/")[1:])
     what = f"{who:<28} {method:<40} {code:<22} {milliseconds:>9.1f} ms {sizes:>14}"
     write_line(f"{time}  {what}  {call.get('tenant') or '-'} {call.get('trace', '')}")
@@ -160,12 +160,12 @@ def _row(traffic: MethodTraffic, seconds: float, bounds: Sequence[float]) -> dic
 
 
 def _counts(picture: Picture) -> dict[tuple[str, str, str], Mapping[str, Any]]:
-    """What was served, by process, service and method."""
+    """What was served, by process, service and method; of services outside of the mesh, what its processes asked of them."""
     return {
-        (process["status"].get("incarnation", ""), process["service"], stats["method"]): stats
+        (process["status"].get("incarnation", ""), stats.get("target") or process["service"], stats["method"]): stats
         for process in picture.get("processes", ())
         for stats in process.get("status", {}).get("methods", ())
-        if not stats.get("target")
+        if not stats.get("target") or stats["target"] in process["status"].get("foreignServices", ())
     }
 
 

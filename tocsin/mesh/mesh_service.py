@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -72,6 +72,7 @@ class MeshServicer(pb_grpc.MeshServiceServicer):
         policies: LivePolicies,
         stored: Callable[[], Mapping[str, int]] = dict,
         endpoints: Callable[[], Iterable[EndpointView]] = tuple,
+        foreign: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._clock = clock
         self._tap = tap
@@ -79,6 +80,7 @@ class MeshServicer(pb_grpc.MeshServiceServicer):
         self._policies = policies
         self._stored = stored
         self._endpoints = endpoints
+        self._foreign = foreign
         self._faults = faults
         self._durations = durations
         self._start = start
@@ -101,6 +103,7 @@ class MeshServicer(pb_grpc.MeshServiceServicer):
             status.certificate_expire_time.FromDatetime(expires)
         status.policy_digest = self._policies.digest
         status.endpoints.extend(map(self._endpoint, self._endpoints()))
+        status.foreign_services.extend(self._foreign())
         return status
 
     def _endpoint(self, view: EndpointView) -> pb.CalledEndpoint:
@@ -119,9 +122,9 @@ class MeshServicer(pb_grpc.MeshServiceServicer):
         return shown
 
     async def TapCalls(self, request: pb.TapCallsRequest, context: Context) -> AsyncGenerator[pb.TapCallsResponse]:  # noqa: N802 - likewise
-        """The calls that this process serves, as they end."""
+        """The calls that this process serves, and those that it makes to services outside of the mesh, as they end."""
         wanted = request.filter
-        chosen = TapFilter(method=wanted.method, caller=wanted.caller, tenant=wanted.tenant, code=wanted.code)
+        chosen = TapFilter(method=wanted.method, caller=wanted.caller, tenant=wanted.tenant, code=wanted.code, target=request.target)
         with self._tap.listening(chosen) as listener:
             async for batch in listener.batches():
                 yield pb.TapCallsResponse(calls=map(_tapped, batch.calls), dropped=batch.dropped)
@@ -173,6 +176,7 @@ def _tapped(call: EndedCall) -> pb.TappedCall:
         request_bytes=call.request_bytes,
         response_bytes=call.response_bytes,
         trace=call.trace,
+        target=call.target,
     )
     shown.end_time.FromDatetime(call.ended)
     shown.duration.FromNanoseconds(round(call.seconds * 1e9))
@@ -202,7 +206,7 @@ def _shown_fault(fault: Fault) -> pb.Fault:
 
 def _stats(durations: Durations) -> pb.MethodStats:
     *target, method = durations.labels
-    stats = pb.MethodStats(target="".join(target), method=method, in_flight=durations.in_flight)
+    stats = pb.MethodStats(target="".join(target), method=method, in_flight=durations.under_way if target else durations.in_flight)
     buckets = [0] * (len(BUCKETS) + 1)
     for code, ended in durations.codes.items():
         series = ended.seconds

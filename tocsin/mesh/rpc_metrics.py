@@ -149,6 +149,12 @@ class Durations:
         if cancelled is not None or any(self._given_up.seconds.counts):
             yield _CANCELLED.name, self._given_up if cancelled is None else _together(self._given_up, cancelled)
 
+    @property
+    def under_way(self) -> int:
+        """Attempts that have begun and not ended; what a server has in hand is `in_flight`."""
+        ended = sum(sum(each.seconds.counts) for each in (*tuple(self._attempts.values()), self._given_up))
+        return max(0, self.started - ended)
+
     def successes_within(self, share: float, *, least: int) -> float | None:
         """Seconds that this share of the successful calls did not exceed, rounded up to a bucket; None before ``least`` of them."""
         counts = self.codes[_OK].seconds.collapsed(BUCKETS) if _OK in self.codes else []

@@ -24,7 +24,7 @@ class TooManyTaps(ResourceExhausted):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedCall:
-    """One call that this process served.
+    """One call that this process served, or made to a service outside of the mesh.
 
     Attributes:
         ended: when.
@@ -33,10 +33,11 @@ class EndedCall:
         tenant: whom it was for; empty when nobody knows.
         code: name of the code.
         reason: of the error; empty without one.
-        seconds: how long it was served.
+        seconds: how long it was served, or how long its caller waited.
         request_bytes: of a request that is one message.
         response_bytes: of an answer that is one message.
         trace: id of its trace; empty without one.
+        target: the service outside of the mesh that was called; empty for calls that this process served.
     """
 
     ended: datetime
@@ -49,6 +50,7 @@ class EndedCall:
     request_bytes: int
     response_bytes: int
     trace: str
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +62,14 @@ class TapFilter:
         caller: the service that called.
         tenant: whom it was for.
         code: name of the code; `ANY_ERROR` for every one but OK.
+        target: the service outside of the mesh that was called.
     """
 
     method: str = ""
     caller: str = ""
     tenant: str = ""
     code: str = ""
+    target: str = ""
 
     def takes(self, call: EndedCall) -> bool:
         """Whether ``call`` is one of them."""
@@ -73,6 +77,7 @@ class TapFilter:
             _names(self.method, call.method)
             and self.caller in ("", call.caller)
             and self.tenant in ("", call.tenant)
+            and self.target in ("", call.target)
             and (self.code in ("", call.code) or (self.code == ANY_ERROR and call.code != "OK"))
         )
 
@@ -126,7 +131,7 @@ class TapListener:
 
 
 class Tap:
-    """Where the chains of one server tell their calls, while anybody listens. Belongs to one event loop."""
+    """Where one process tells its calls, while anybody listens. Belongs to one event loop."""
 
     __slots__ = ("_clock", "_listeners", "listened")
 

@@ -2471,12 +2471,14 @@ class Client(Core):
         tenant: str | None = None,
         code: str | None = None,
     ) -> Stream[models.WatchCallsResponse]:
-        """Shows the calls of the services as they end, from every replica, but for those of MeshService. Nothing of what they carry.
+        """Shows the calls of the services as they end, from every replica, but for those of MeshService, and the calls that the gateway
+        makes to services outside of the mesh. Nothing of what they carry.
 
         Needs the scope ``mesh:read``.
 
         Args:
-            service: The service that serves them: "scheduler" or "scheduler_svc"; all services unless given.
+            service: The service that serves them: "scheduler" or "scheduler_svc", or the name of one outside of the mesh; all services
+                unless given.
             method: Full path of the method, or the end of it, such as "CreateAlarm" or "AlarmService/CreateAlarm".
             caller: The service that called, by its certificate, such as "gateway".
             tenant: Id of the tenant.

@@ -3137,7 +3137,7 @@ class MethodStats(Model):
     buckets: Sequence[int] = _v.field("buckets", _v.many(_v.INTEGER), default=())
     """Calls by how long they took; see Status.bucket_bounds."""
     in_flight: int = _v.field("inFlight", _v.INTEGER, default=0)
-    """Calls that are being served now."""
+    """Calls that are being served now, or attempts that are under way."""
 
 
 class MirrorRule(Model):
@@ -4775,6 +4775,8 @@ class Status(Model):
     """Digest of the policies that are in force in this process. Replicas of one service have the same."""
     endpoints: Sequence[CalledEndpoint] = _v.field("endpoints", _v.many(_v.message("CalledEndpoint")), default=())
     """Endpoints of the services that it has called, in the mesh and outside of it."""
+    foreign_services: Sequence[str] = _v.field("foreignServices", _v.many(_v.TEXT), default=())
+    """Services outside of the mesh that it calls, by the names that they have here. Nobody but who calls them tells of their calls."""
 
 
 class StatusPage(Model):
@@ -4906,7 +4908,7 @@ class Suppression(Model):
 
 
 class TappedCall(Model):
-    """One call, without what it carried."""
+    """One call, without what it carried: one that the process served, or one that it made to a service outside of the mesh."""
 
     __slots__ = ()
     end_time: datetime | None = _v.field("endTime", _v.TIME, default=None)
@@ -4914,7 +4916,7 @@ class TappedCall(Model):
     method: str = _v.field("method", _v.TEXT, default="")
     """Full path of its method."""
     caller: str = _v.field("caller", _v.TEXT, default="")
-    """The service that called, by its certificate; empty for one that has none."""
+    """The service that called, by its certificate; empty for one that has none. The process itself, where target is set."""
     tenant: str = _v.field("tenant", _v.TEXT, default="")
     """Id of the tenant that it was for; empty when it was for none, or refused before that was known."""
     code: str = _v.field("code", _v.TEXT, default="")
@@ -4922,13 +4924,15 @@ class TappedCall(Model):
     reason: str = _v.field("reason", _v.TEXT, default="")
     """Why it failed, as errors say it (google.rpc.ErrorInfo); empty otherwise."""
     duration: timedelta | None = _v.field("duration", _v.DURATION, default=None)
-    """How long it was served."""
+    """How long it was served; where target is set, how long the process waited, with all attempts."""
     request_bytes: int = _v.field("requestBytes", _v.INTEGER, default=0)
     """Bytes of the request; 0 when requests stream."""
     response_bytes: int = _v.field("responseBytes", _v.INTEGER, default=0)
     """Bytes of the answer; 0 when answers stream, or there was none."""
     trace: str = _v.field("trace", _v.TEXT, default="")
     """Id of its trace, in hexadecimal digits; empty when it has none."""
+    target: str = _v.field("target", _v.TEXT, default="")
+    """The service outside of the mesh that was called; empty for calls that the process served."""
 
 
 class Task(Model):
@@ -5480,13 +5484,13 @@ class WatchAuditLogsResponse(Model):
 
 
 class WatchCallsResponse(Model):
-    """Some calls that one process served, or why it shows none."""
+    """Some calls that one process served, or made to services outside of the mesh, or why it shows none."""
 
     __slots__ = ()
     service: str = _v.field("service", _v.TEXT, default="")
     """Its service."""
     address: str = _v.field("address", _v.TEXT, default="")
-    """Where it listens."""
+    """Where it listens; "gateway" for the one that answers."""
     calls: Sequence[TappedCall] = _v.field("calls", _v.many(_v.message("TappedCall")), default=())
     """In the order in which they ended."""
     dropped: int = _v.field("dropped", _v.INTEGER, default=0)

@@ -52,6 +52,18 @@ def test_a_method_is_what_came_between_two_pictures_over_all_replicas() -> None:
     ]
 
 
+def test_what_is_asked_of_services_outside_of_the_mesh_are_rows_of_theirs() -> None:
+    """Two gateways call one; what they call of the mesh is counted where it is served."""
+    before, now = picture(0, calls=0), picture(10, calls=0)
+    for moment, calls in ((before, "10"), (now, "30")):
+        for process in moment["processes"][:2]:
+            process["status"]["foreignServices"] = ["billing"]
+            stats = {"target": "billing", "method": "/b/Get", "calls": calls, "buckets": [calls, "0"], "inFlight": 1}
+            process["status"]["methods"].append(stats)
+    (row,) = rows_between(before, now)
+    assert (row["service"], row["method"], row["callsPerSecond"], row["inFlight"]) == ("billing", "/b/Get", 4.0, 2)
+
+
 def test_a_process_that_began_anew_counts_from_nothing() -> None:
     """No rate is negative."""
     rows = rows_between(picture(0, calls=100), picture(2, calls=4, incarnation="b"))

@@ -36,11 +36,18 @@ CALL = EndedCall(
         (TapFilter(tenant="acm"), False),
         (TapFilter(code="OK"), False),
         (TapFilter(code="ERROR"), True),
+        (TapFilter(target="billing"), False),
     ],
 )
 def test_what_is_taken(wanted: TapFilter, takes: bool) -> None:
     """Everything that is given must be so."""
     assert wanted.takes(CALL) is takes
+
+
+def test_calls_of_one_service_outside_of_the_mesh() -> None:
+    """Its name is compared as a whole."""
+    called = replace(CALL, target="billing")
+    assert [TapFilter(target=name).takes(called) for name in ("", "billing", "bill")] == [True, True, False]
 
 
 def test_no_error_is_none() -> None:

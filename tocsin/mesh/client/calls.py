@@ -44,6 +44,7 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
         self._method = picker.shared.method
         self._mirror = picker.mirror
         self.ended = self._method.call_ended
+        self.tap = self._method.tap
 
     def __call__(self, request: Any, *, timeout: float | None = None, metadata: Extra = None, **options: Any) -> Any:
         """A `UnaryCall`, which gives the answer when it is awaited.
@@ -134,6 +135,7 @@ class StreamUnary(grpc.aio.StreamUnaryMultiCallable[Any, Any]):
     def __init__(self, picker: Picker) -> None:
         self._picker = picker
         self.ended = picker.shared.method.call_ended
+        self.tap = picker.shared.method.tap
 
     def __call__(self, request_iterator: Any = None, timeout: float | None = None, metadata: Extra = None, *_: Any, **options: Any) -> Any:
         """A `StreamUnaryCall`, which sends what ``request_iterator`` yields; an error of the iterator is raised where it is awaited.

@@ -12,6 +12,7 @@ from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.errors import ConfigError, Unavailable
 from tocsin.mesh.breaker import BreakerRegistry
+from tocsin.mesh.client.called_tap import CalledTap
 from tocsin.mesh.client.channel import MeshChannel
 from tocsin.mesh.client.endpoint_view import EndpointView, endpoint_views
 from tocsin.mesh.client.endpoints import ServiceEndpoints
@@ -34,6 +35,7 @@ from tocsin.mesh.poller import unblock_poller
 from tocsin.mesh.retry import RetryBudget
 from tocsin.mesh.rpc_metrics import Durations
 from tocsin.mesh.spans import server_attributes
+from tocsin.mesh.tap import Tap
 from tocsin.telemetry import Telemetry
 
 _GRACE = 1.0
@@ -95,6 +97,8 @@ class Mesh:
             caller=service, known=lambda: self._declared, file=settings.mesh_policy_file, clock=clock, versions=self._versions
         )
         self.policies.on_change(self._adopt)
+        self.tap = Tap(clock)
+        """Is told of calls to services outside of the mesh, as they end."""
         self._background = Background(clock)
         self._foreign = dict(foreign or {})
         self._probes: dict[Key, grpc.aio.Channel] = {}
@@ -166,6 +170,7 @@ class Mesh:
             throttle=Throttle(now=self._clock.monotonic),
             subset=self._subset(service, known, endpoint),
             foreign=self._foreign.get(service),
+            tap=CalledTap(tap=self.tap, caller=self.service, target=service) if service in self._foreign else None,
         )
 
         return MeshChannel(

@@ -18,6 +18,7 @@ from tocsin.errors import CircuitOpen, DeadlineExceeded, ResourceExhausted, Tocs
 from tocsin.mesh import status
 from tocsin.mesh.breaker import Breaker, BreakerRegistry, CallOutcome, CircuitState, Permit
 from tocsin.mesh.client.balancing import EndpointLoad
+from tocsin.mesh.client.called_tap import CalledTap, MethodTap
 from tocsin.mesh.client.direct_call import NO_SIZES, Sizes
 from tocsin.mesh.client.endpoint_view import EndpointTally
 from tocsin.mesh.client.foreign import ForeignService
@@ -58,6 +59,7 @@ class Target:
         subset: counts the attempts by what the target says of the replica; None where it says nothing.
         foreign: how it is called when it is outside of the mesh; None when it is in it.
         tally: what is called there, but for MeshService.
+        tap: is told of its calls; None for a service of the mesh, which tells of them itself.
     """
 
     service: str
@@ -72,6 +74,7 @@ class Target:
     subset: SubsetAttempts | None = None
     foreign: ForeignService | None = None
     tally: EndpointTally = field(default_factory=EndpointTally)
+    tap: CalledTap | None = None
 
 
 class Method:
@@ -93,6 +96,7 @@ class Method:
         "load",
         "policy",
         "retrier",
+        "tap",
     )
 
     def __init__(self, *, policy: MethodPolicy, target: Target, recovery: Recovery, load: EndpointLoad | None = None) -> None:
@@ -108,6 +112,8 @@ class Method:
         self._durations: Durations = target.metrics.durations(target.service, policy.path, kind=policy.kind, uri=target.uri)
         self.call_ended = self._durations.call_ended
         """Counts a whole call: its code, its seconds."""
+        self.tap = None if target.tap is None else MethodTap(target.tap, policy.path)
+        """Is told of a whole call to a service outside of the mesh."""
         self._rejected: Counter = target.metrics.rejected(target.service, policy.path)
         self.hedger: Hedger | None = None
         self.retrier: Retrier | None = None

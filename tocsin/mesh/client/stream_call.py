@@ -8,6 +8,7 @@ import grpc
 
 from tocsin.errors import DeadlineExceeded, TocsinError
 from tocsin.mesh.breaker import Permit
+from tocsin.mesh.client.called_tap import StreamTap
 from tocsin.mesh.client.direct_call import StreamMethod, readable
 from tocsin.mesh.client.final_status import core_of, keep_final_status
 from tocsin.mesh.client.method import MINIMUM, Picker, traced
@@ -61,7 +62,6 @@ class StreamCall:
         method = picker.shared.method
         self._picker = picker
         self._method = method
-        self._count = StreamCount(whole=method.call_ended, clock=asyncio.get_running_loop().time)
         self._retrier = method.retrier if retry else None
         self._source = source
         self._options = options
@@ -71,7 +71,9 @@ class StreamCall:
         except DeadlineExceeded as error:  # raised by the first read, as every way to fail
             self._deadline, self._error = _now(), kept(as_rpc_error(error))
         self._headers = method.headers(metadata)
-        self._trace = method.trace()
+        self._trace = trace = method.trace()
+        tap = None if method.tap is None else StreamTap(method.tap, trace, one=not (source is None or isinstance(source, Requests)))
+        self._count = StreamCount(whole=method.call_ended, clock=asyncio.get_running_loop().time, tap=tap)
         self._tried: set[str] = set()
         self._call: Any = None
         self._dialled: StreamMethod | None = None
@@ -122,7 +124,7 @@ class StreamCall:
         finally:
             self._may_retry = False
             if self._error is not None:
-                self._ended(self._error.code() if isinstance(self._error, RpcFailure) else grpc.StatusCode.UNKNOWN)
+                self._ended(self._error.code() if isinstance(self._error, RpcFailure) else grpc.StatusCode.UNKNOWN, self._error)
             if self._callbacks and self.done():
                 self._tell()
 

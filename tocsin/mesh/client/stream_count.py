@@ -5,6 +5,7 @@ from collections.abc import Callable
 import grpc
 from opentelemetry.trace import Span
 
+from tocsin.mesh.client.called_tap import StreamTap
 from tocsin.mesh.client.direct_call import NO_SIZES
 from tocsin.mesh.client.method import Method
 from tocsin.telemetry import format_traceparent
@@ -20,15 +21,21 @@ class StreamCount:
         received: likewise.
     """
 
-    __slots__ = ("_call_open", "_clock", "_known", "_method", "_previous", "_since", "_span", "_started", "_whole", "received", "sent")
+    __slots__ = (
+        *("_call_open", "_clock", "_known", "_method", "_previous", "_since", "_span", "_started", "_tap", "_whole", "received", "sent"),
+    )
 
-    def __init__(self, *, whole: Callable[[grpc.StatusCode, float], None], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, *, whole: Callable[[grpc.StatusCode, float], None], clock: Callable[[], float], tap: StreamTap | None = None
+    ) -> None:
         """The call begins.
 
         Args:
             whole: is told of its end: the code, and seconds.
             clock: the event loop's.
+            tap: likewise, where somebody may look at the calls from here.
         """
+        self._tap = tap
         self._whole = whole
         self._clock = clock
         self._since = self._started = clock()
@@ -41,6 +48,7 @@ class StreamCount:
 
     def __del__(self) -> None:
         if self._method is not None:
+            self._tap = None  # this may be any thread, and a tap is of one event loop
             self.call_ended(_CANCELLED)
 
     def attempt(self, method: Method, trace: str | None, *, sizes_known: bool) -> str | None:
@@ -68,4 +76,7 @@ class StreamCount:
         self.attempt_ended(code, error)
         if self._call_open:
             self._call_open = False
-            self._whole(code, self._clock() - self._since)
+            seconds = self._clock() - self._since
+            self._whole(code, seconds)
+            if self._tap is not None:
+                self._tap.ended(code, seconds, error, self.sent)

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 import grpc
 
 from tocsin.errors import TocsinError
+from tocsin.mesh.client.called_tap import MethodTap
 from tocsin.mesh.client.request_stream import RequestPipe
 from tocsin.mesh.client.rpc_error import RpcFailure, as_rpc_error, kept
 
@@ -42,6 +43,11 @@ class UnaryRunner(Protocol):
     @property
     def ended(self) -> Callable[[grpc.StatusCode, float], None]:
         """Is told of each call that is over: its code, its seconds."""
+        ...
+
+    @property
+    def tap(self) -> MethodTap | None:
+        """Likewise, where somebody may look at the calls from here."""
         ...
 
 
@@ -211,7 +217,10 @@ class UnaryCall:
 
     def _end(self, code: grpc.StatusCode) -> None:
         self._ended = True
-        self._runner.ended(code, self.loop.time() - self._started)
+        runner, seconds = self._runner, self.loop.time() - self._started
+        runner.ended(code, seconds)
+        if runner.tap is not None and runner.tap.listened:
+            runner.tap.unary(code, seconds, self._error, self.request, self._value)
         self._beginning.cancel()  # or a loop that is kept busy would hold every call that is over
         for waiter in self._waiters or ():
             if not waiter.done():

@@ -166,7 +166,7 @@ class WatchCallsRequest(_message.Message):
     SERVICE_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     service: _builtins.str
-    """The service that serves them: "scheduler" or "scheduler_svc"; all services unless given."""
+    """The service that serves them: "scheduler" or "scheduler_svc", or the name of one outside of the mesh; all services unless given."""
     @_builtins.property
     def filter(self) -> _mesh_service_pb2.CallFilter:
         """Which ones; all unless given."""
@@ -187,7 +187,7 @@ Global___WatchCallsRequest: _TypeAlias = WatchCallsRequest  # noqa: Y015
 
 @_typing.final
 class WatchCallsResponse(_message.Message):
-    """Some calls that one process served, or why it shows none."""
+    """Some calls that one process served, or made to services outside of the mesh, or why it shows none."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -199,7 +199,7 @@ class WatchCallsResponse(_message.Message):
     service: _builtins.str
     """Its service."""
     address: _builtins.str
-    """Where it listens."""
+    """Where it listens; "gateway" for the one that answers."""
     dropped: _builtins.int
     """Calls that were left out before these, because there were more than the reader took."""
     missed: _builtins.str

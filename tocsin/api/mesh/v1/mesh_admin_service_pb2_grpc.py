@@ -116,7 +116,8 @@ class MeshAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchCalls(self, request, context):
-        """Shows the calls of the services as they end, from every replica, but for those of MeshService. Nothing of what they carry.
+        """Shows the calls of the services as they end, from every replica, but for those of MeshService, and the calls that the gateway makes to
+        services outside of the mesh. Nothing of what they carry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

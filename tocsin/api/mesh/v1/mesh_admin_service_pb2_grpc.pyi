@@ -38,7 +38,9 @@ class MeshAdminServiceStub:
     WatchMesh: _grpc.UnaryStreamMultiCallable[_mesh_admin_service_pb2.WatchMeshRequest, _mesh_admin_service_pb2.WatchMeshResponse]
     """Shows the same again and again, and at once when a process is gone or serves again."""
     WatchCalls: _grpc.UnaryStreamMultiCallable[_mesh_admin_service_pb2.WatchCallsRequest, _mesh_admin_service_pb2.WatchCallsResponse]
-    """Shows the calls of the services as they end, from every replica, but for those of MeshService. Nothing of what they carry."""
+    """Shows the calls of the services as they end, from every replica, but for those of MeshService, and the calls that the gateway makes to
+    services outside of the mesh. Nothing of what they carry.
+    """
     GetMeshPolicy: _grpc.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.GetMeshPolicyRequest, _mesh_admin_service_pb2.MeshPolicy]
     """Shows what the policies of methods say in each process, and where each value comes from."""
     SetMeshPolicy: _grpc.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.SetMeshPolicyRequest, _mesh_admin_service_pb2.OrderReport]
@@ -68,7 +70,9 @@ class MeshAdminServiceAsyncStub(MeshAdminServiceStub):
     WatchMesh: _aio.UnaryStreamMultiCallable[_mesh_admin_service_pb2.WatchMeshRequest, _mesh_admin_service_pb2.WatchMeshResponse]  # type: ignore[assignment]
     """Shows the same again and again, and at once when a process is gone or serves again."""
     WatchCalls: _aio.UnaryStreamMultiCallable[_mesh_admin_service_pb2.WatchCallsRequest, _mesh_admin_service_pb2.WatchCallsResponse]  # type: ignore[assignment]
-    """Shows the calls of the services as they end, from every replica, but for those of MeshService. Nothing of what they carry."""
+    """Shows the calls of the services as they end, from every replica, but for those of MeshService, and the calls that the gateway makes to
+    services outside of the mesh. Nothing of what they carry.
+    """
     GetMeshPolicy: _aio.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.GetMeshPolicyRequest, _mesh_admin_service_pb2.MeshPolicy]  # type: ignore[assignment]
     """Shows what the policies of methods say in each process, and where each value comes from."""
     SetMeshPolicy: _aio.UnaryUnaryMultiCallable[_mesh_admin_service_pb2.SetMeshPolicyRequest, _mesh_admin_service_pb2.OrderReport]  # type: ignore[assignment]
@@ -113,7 +117,9 @@ class MeshAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _mesh_admin_service_pb2.WatchCallsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_mesh_admin_service_pb2.WatchCallsResponse], _abc.AsyncIterator[_mesh_admin_service_pb2.WatchCallsResponse]]:
-        """Shows the calls of the services as they end, from every replica, but for those of MeshService. Nothing of what they carry."""
+        """Shows the calls of the services as they end, from every replica, but for those of MeshService, and the calls that the gateway makes to
+        services outside of the mesh. Nothing of what they carry.
+        """
 
     @_abc_1.abstractmethod
     def GetMeshPolicy(

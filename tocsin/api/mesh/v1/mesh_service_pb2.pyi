@@ -64,6 +64,9 @@ class TapCallsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     FILTER_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """Only those that the process makes to this service outside of the mesh, by the name that it has there; all unless given."""
     @_builtins.property
     def filter(self) -> Global___CallFilter:
         """Which ones; all unless given."""
@@ -72,10 +75,11 @@ class TapCallsRequest(_message.Message):
         self,
         *,
         filter: Global___CallFilter | None = ...,
+        target: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -111,7 +115,7 @@ Global___TapCallsResponse: _TypeAlias = TapCallsResponse  # noqa: Y015
 
 @_typing.final
 class TappedCall(_message.Message):
-    """One call, without what it carried."""
+    """One call, without what it carried: one that the process served, or one that it made to a service outside of the mesh."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -125,10 +129,11 @@ class TappedCall(_message.Message):
     REQUEST_BYTES_FIELD_NUMBER: _builtins.int
     RESPONSE_BYTES_FIELD_NUMBER: _builtins.int
     TRACE_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
     method: _builtins.str
     """Full path of its method."""
     caller: _builtins.str
-    """The service that called, by its certificate; empty for one that has none."""
+    """The service that called, by its certificate; empty for one that has none. The process itself, where target is set."""
     tenant: _builtins.str
     """Id of the tenant that it was for; empty when it was for none, or refused before that was known."""
     code: _builtins.str
@@ -141,13 +146,15 @@ class TappedCall(_message.Message):
     """Bytes of the answer; 0 when answers stream, or there was none."""
     trace: _builtins.str
     """Id of its trace, in hexadecimal digits; empty when it has none."""
+    target: _builtins.str
+    """The service outside of the mesh that was called; empty for calls that the process served."""
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """When it ended."""
 
     @_builtins.property
     def duration(self) -> _duration_pb2.Duration:
-        """How long it was served."""
+        """How long it was served; where target is set, how long the process waited, with all attempts."""
 
     def __init__(
         self,
@@ -162,10 +169,11 @@ class TappedCall(_message.Message):
         request_bytes: _builtins.int = ...,
         response_bytes: _builtins.int = ...,
         trace: _builtins.str = ...,
+        target: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "end_time", b"end_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "code", b"code", "duration", b"duration", "end_time", b"end_time", "method", b"method", "reason", b"reason", "request_bytes", b"request_bytes", "response_bytes", b"response_bytes", "tenant", b"tenant", "trace", b"trace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "code", b"code", "duration", b"duration", "end_time", b"end_time", "method", b"method", "reason", b"reason", "request_bytes", b"request_bytes", "response_bytes", b"response_bytes", "target", b"target", "tenant", b"tenant", "trace", b"trace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -754,6 +762,7 @@ class Status(_message.Message):
     CERTIFICATE_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     POLICY_DIGEST_FIELD_NUMBER: _builtins.int
     ENDPOINTS_FIELD_NUMBER: _builtins.int
+    FOREIGN_SERVICES_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     """Service name, such as "scheduler_svc"."""
     incarnation: _builtins.str
@@ -800,6 +809,10 @@ class Status(_message.Message):
     def endpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___CalledEndpoint]:
         """Endpoints of the services that it has called, in the mesh and outside of it."""
 
+    @_builtins.property
+    def foreign_services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Services outside of the mesh that it calls, by the names that they have here. Nobody but who calls them tells of their calls."""
+
     def __init__(
         self,
         *,
@@ -817,10 +830,11 @@ class Status(_message.Message):
         certificate_expire_time: _timestamp_pb2.Timestamp | None = ...,
         policy_digest: _builtins.str = ...,
         endpoints: _abc.Iterable[Global___CalledEndpoint] | None = ...,
+        foreign_services: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["certificate_expire_time", b"certificate_expire_time", "start_time", b"start_time", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket_bounds", b"bucket_bounds", "certificate_expire_time", b"certificate_expire_time", "circuit_breakers", b"circuit_breakers", "dependencies", b"dependencies", "endpoints", b"endpoints", "faults", b"faults", "health", b"health", "incarnation", b"incarnation", "methods", b"methods", "policy_digest", b"policy_digest", "service", b"service", "start_time", b"start_time", "time", b"time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket_bounds", b"bucket_bounds", "certificate_expire_time", b"certificate_expire_time", "circuit_breakers", b"circuit_breakers", "dependencies", b"dependencies", "endpoints", b"endpoints", "faults", b"faults", "foreign_services", b"foreign_services", "health", b"health", "incarnation", b"incarnation", "methods", b"methods", "policy_digest", b"policy_digest", "service", b"service", "start_time", b"start_time", "time", b"time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1265,7 +1279,7 @@ class MethodStats(_message.Message):
     seconds: _builtins.float
     """Seconds that they took in all."""
     in_flight: _builtins.int
-    """Calls that are being served now."""
+    """Calls that are being served now, or attempts that are under way."""
     @_builtins.property
     def buckets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Calls by how long they took; see Status.bucket_bounds."""
