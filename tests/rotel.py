@@ -6,7 +6,7 @@ from tocsin.testing.process import ServerProcess, accepts, free_port, missing, p
 
 
 class Rotel(ServerProcess):
-    """Takes spans by OTLP/gRPC, and sends them on by OTLP to where they can be read."""
+    """Takes spans by OTLP/gRPC and OTLP/HTTP, and sends them on by OTLP to where they can be read."""
 
     def __init__(self, *, onwards: str) -> None:
         """Finds the program.
@@ -30,11 +30,16 @@ class Rotel(ServerProcess):
         """Its OTLP/gRPC endpoint."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def http_endpoint(self) -> str:
+        """Its OTLP/HTTP endpoint."""
+        return f"http://127.0.0.1:{self._http_port}"
+
     def command(self) -> list[str]:
         """The command line that runs it in the foreground."""
         options = {
             "otlp-grpc-endpoint": f"127.0.0.1:{self.port}",
-            "otlp-http-endpoint": f"127.0.0.1:{self._http_port}",  # it always listens there
+            "otlp-http-endpoint": f"127.0.0.1:{self._http_port}",
             "otlp-exporter-endpoint": self._onwards,
             "otlp-exporter-retry-initial-backoff": "100ms",
             "pid-file": str(self.folder / "pid"),
@@ -43,4 +48,4 @@ class Rotel(ServerProcess):
 
     def answers(self) -> bool:
         """Whether it takes connections."""
-        return accepts(self.port)
+        return accepts(self.port) and accepts(self._http_port)

@@ -43,7 +43,7 @@ OF_IMPORT: Final = {
 WITH_AN_EXTRA: Final = {
     "tls": {"tocsin/mesh/authority.py", "tocsin/mesh/pem.py"},
     "tokens": {"tocsin/mesh/jwks.py", "tocsin/mesh/tokens.py"},
-    "otlp": {"tocsin/telemetry/export.py"},
+    "otlp": {"tocsin/telemetry/export.py", "tocsin/telemetry/otlp_http.py"},
 }
 """The modules that need it at their import; the library imports none of them before it is asked for what they do."""
 LOADED: Final = """

@@ -162,9 +162,7 @@ class TelemetrySettings(Settings):
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="The least severe log line written.")
     log_format: Literal["json", "console"] = Field(default="json", description="JSON for machines, or colours for a terminal.")
-    otlp_endpoint: str | None = Field(
-        default=None, description="OTLP/gRPC endpoint for traces, such as http://collector:4317; none: no export."
-    )
+    otlp_endpoint: str | None = Field(default=None, description="OTLP endpoint for traces, such as http://collector:4317; none: no export.")
     trace_sample_ratio: float = Field(default=1.0, ge=0, le=1, description="Share of new traces that are recorded, 0 to 1.")
 
     @field_validator("otlp_endpoint")

@@ -197,7 +197,7 @@ class ServiceProcess:
             verifier: verifies tokens of users; without one no method may ask for a scope.
             host: address to listen on.
             metrics_port: of Prometheus' ``/metrics``; 0 takes any free one.
-            otlp_endpoint: where spans are exported to by OTLP/gRPC, such as ``http://collector:4317``; nowhere unless given.
+            otlp_endpoint: where spans are exported to by OTLP, such as ``http://collector:4317``; nowhere unless given.
             trace_sample_ratio: share of the traces that begin here which is recorded, 0 to 1; whoever calls decides for the others.
             drain_seconds: how long calls are still taken after the end is announced.
             services: names of all services of the mesh, so that a misspelt caller in the contract stops the start.

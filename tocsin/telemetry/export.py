@@ -7,7 +7,7 @@ for that, what finds no place or is not taken is dropped and counted, and the lo
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from opentelemetry.sdk.resources import Resource
@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Tracer
 
+from tocsin import otlp
 from tocsin.telemetry.logs import KeptBack, get_logger
 from tocsin.telemetry.metrics import SpanCounts
 from tocsin.telemetry.traces import wanted_span_id, wanted_trace_id
@@ -37,11 +38,11 @@ class SpanExport:
 
         Args:
             service: the name of the service.
-            endpoint: OTLP gRPC endpoint; None: only ``processors`` get the spans.
+            endpoint: of OTLP, by the protocol that `tocsin.otlp` tells; None: only ``processors`` get the spans.
             processors: receive every span besides the exporter.
             counts: what became of the spans is counted here.
         """
-        self._exporter = _CountedExporter(_otlp(endpoint), endpoint, counts) if endpoint is not None else None
+        self._exporter = _CountedExporter(*_otlp(endpoint), endpoint, counts) if endpoint is not None else None
         self._provider = _provider(service, self._exporter, processors)
 
     @property
@@ -80,8 +81,9 @@ class _Ids(RandomIdGenerator):
 class _CountedExporter(SpanExporter):
     """Another exporter, with a bound on what waits for it and an account of what became of it."""
 
-    def __init__(self, exporter: SpanExporter, endpoint: str, counts: SpanCounts) -> None:
+    def __init__(self, exporter: SpanExporter, problem: Callable[[], str], endpoint: str, counts: SpanCounts) -> None:
         self._exporter = exporter
+        self._problem = problem
         self._endpoint = endpoint
         self._counts = counts
         self._lock = threading.Lock()  # spans end in the thread of the loop, and leave in that of the processor
@@ -132,7 +134,7 @@ class _CountedExporter(SpanExporter):
         if changed and well:
             _log.info("spans exported again", endpoint=self._endpoint, dropped=dropped)
         elif changed:
-            _log.warning("spans not exported", endpoint=self._endpoint, error=_QUIET.last())
+            _log.warning("spans not exported", endpoint=self._endpoint, error=self._problem())
 
 
 class _BoundedProcessor(BatchSpanProcessor):
@@ -151,12 +153,18 @@ class _BoundedProcessor(BatchSpanProcessor):
 _QUIET: Final = KeptBack()
 
 
-def _otlp(endpoint: str) -> SpanExporter:
+def _otlp(endpoint: str) -> tuple[SpanExporter, Callable[[], str]]:
+    """What exports to the endpoint, and what tells in the same thread why it could not."""
+    if otlp.protocol() == otlp.HTTP:
+        from tocsin.telemetry.otlp_http import HttpSpanExporter  # who speaks gRPC does without it
+
+        posting = HttpSpanExporter(endpoint)
+        return posting, lambda: posting.problem
     # A process that only hands its spans to a processor needs neither its memory nor the time that its import takes.
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
     _QUIET.keep_back(_EXPORTER_LOG)  # a line for each batch
-    return OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https://"))
+    return OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https://")), _QUIET.last
 
 
 def _provider(service: str, exporter: _CountedExporter | None, processors: Sequence[SpanProcessor]) -> TracerProvider:

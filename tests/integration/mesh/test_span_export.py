@@ -141,6 +141,28 @@ async def test_a_real_collector_gets_both_ends_of_a_call(rotel: Rotel, beyond: C
     assert client.attributes["rpc.method"] == METHOD
 
 
+async def test_a_real_collector_gets_spans_by_http(rotel: Rotel, beyond: Collector, said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compressed. While it is frozen a bounded number waits, and arrives when it goes on; a process that ends waits two seconds for it."""
+    most, dropped = 32, 10
+    monkeypatch.setattr("tocsin.telemetry.export.MOST_SPANS", most)
+    for name, value in (("PROTOCOL", "http/protobuf"), ("COMPRESSION", "gzip"), ("TIMEOUT", "3600")):
+        monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}", value)
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "16")
+    before = len(beyond.all())
+    async with asyncio.timeout(500), calling(rotel.http_endpoint) as caller:
+        await caller.calls(1)
+        await caller.have(exported=1)
+        await eventually(lambda: len(beyond.all()) == before + 1, what="the span beyond")
+        rotel.pause()
+        await caller.calls(most + dropped)
+        await caller.have(exported=1, export_failed=0, queue_full=dropped)
+        rotel.resume()
+        await caller.have(exported=1 + most, export_failed=0, queue_full=dropped)
+        rotel.pause()
+        await caller.calls(1)
+    assert len(said("spans dropped because too many wait")) == 1
+
+
 async def test_calls_go_on_while_the_collector_is_dead(rotel: Rotel, said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it cannot get is dropped and counted, all of it; the log says so once, and once that it is back."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")  # a dead one is given up after two attempts
