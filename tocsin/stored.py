@@ -6,6 +6,7 @@ the nearest thing that can be.
 
 from datetime import UTC, datetime
 from enum import Enum
+from math import isfinite
 from typing import Final, TypeVar, cast
 
 import msgspec
@@ -17,6 +18,25 @@ Member = TypeVar("Member", bound=Enum)
 NOT_READABLE: Final = (msgspec.MsgspecError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 """What reading a stored document raises that somebody spoiled. Whoever reads one catches all of it: a document that is nested too deeply
 raises a `RecursionError`, one of another shape a `TypeError` or `AttributeError`, and each of them would cost more than its row."""
+
+
+class ToldOnce:
+    """Of which rows was told: the log names one once, and not each time that it is read."""
+
+    def __init__(self, most: int = 10_000) -> None:
+        """Forgets all after so many."""
+        self._most = most
+        self._rows: set[tuple[object, ...]] = set()
+
+    def first(self, *row: object) -> bool:
+        """Whether nobody asked for this row before."""
+        if row in self._rows:
+            return False
+        if len(self._rows) >= self._most:
+            self._rows.clear()
+        self._rows.add(row)
+        return True
+
 
 _INT32: Final = 2**31 - 1
 FIRST: Final = to_micros(datetime(1, 1, 1, tzinfo=UTC))
@@ -38,9 +58,16 @@ def shown(member: object) -> str:
     return str(member.value if isinstance(member, Enum) else member)
 
 
+def number(value: object) -> int:
+    """A stored number; the nearest one, or 0, for what SQLite holds in the column of a number."""
+    if isinstance(value, int):
+        return value
+    return int(value) if isinstance(value, float) and isfinite(value) else 0
+
+
 def int32(value: int) -> int:
     """The nearest number that an int32 or enum field can carry."""
-    return max(-_INT32 - 1, min(_INT32, value))
+    return max(-_INT32 - 1, min(_INT32, number(value)))
 
 
 def instant(micros: int) -> datetime:
@@ -50,7 +77,7 @@ def instant(micros: int) -> datetime:
 
 def clamped(micros: int) -> int:
     """The nearest microsecond of the years 1 to 9999."""
-    return max(FIRST, min(LAST, micros))
+    return max(FIRST, min(LAST, number(micros)))
 
 
 def texts(stored: str) -> tuple[str, ...]:

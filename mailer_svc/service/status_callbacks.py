@@ -7,6 +7,7 @@ from typing import Final
 from mailer_svc.ports.status_callbacks import CallbackAttempt, CallbackResult, StatusCallback, StatusCallbackClient, StatusCallbackStore
 from tocsin.background import Background, report_progress
 from tocsin.clock import SECOND, Clock
+from tocsin.errors import TocsinError
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -53,13 +54,23 @@ class StatusCallbacks:
             batch = await self._store.claim(now=now, until=now + _CLAIM_SECONDS * SECOND, limit=_AT_ONCE, each=_EACH)
             if not batch:
                 return
-            attempts = await asyncio.gather(*(self._client.post(callback) for callback in batch))
+            attempts = await asyncio.gather(*(self._attempt(callback) for callback in batch))
             taken = [attempt.callback.id for attempt in attempts if attempt.result is CallbackResult.TAKEN]
             if taken:
                 await self._store.remove(taken)
             for attempt in attempts:
                 await self._settle(attempt)
             report_progress()
+
+    async def _attempt(self, callback: StatusCallback) -> CallbackAttempt:
+        """One attempt; what cannot be posted as it is stored is given up, and those beside it are posted once."""
+        try:
+            return await self._client.post(callback)
+        except TocsinError:
+            raise
+        except Exception:  # noqa: BLE001  whatever somebody stored
+            _log.warning("status callback cannot be posted", callback=callback.id, tenant=callback.tenant, exc_info=True)
+            return CallbackAttempt(callback=callback, result=CallbackResult.TAKEN)
 
     async def _settle(self, attempt: CallbackAttempt) -> None:
         callback = attempt.callback

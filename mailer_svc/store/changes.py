@@ -19,8 +19,11 @@ from mailer_svc.store.rotation_tables import rotation_changes
 from mailer_svc.store.tables import changes, events
 from tocsin.config import DatabaseFeature
 from tocsin.database import Database, DatabaseRefused
+from tocsin.stored import number
 
 _BLOCK = 10_000
+_LARGEST = 2**63 - 1
+"""A number at most: what SQLite holds beside numbers sorts behind them, and is no change."""
 _OWN = cast(text("pg_current_xact_id()::text"), BigInteger)
 
 
@@ -146,5 +149,8 @@ class ChangeOrder:
 
 async def _newest(connection: AsyncConnection) -> int:
     """The last number that was given, as far as a row has it."""
-    last = [await connection.scalar(select(func.max(column))) for column in (events.c.change, rotation_changes.c.change)]
-    return max(int(each or 0) for each in last)
+    last = [
+        await connection.scalar(select(func.max(column)).where(column <= _LARGEST))
+        for column in (events.c.change, rotation_changes.c.change)
+    ]
+    return max(number(each) for each in last)

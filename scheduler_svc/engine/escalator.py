@@ -9,7 +9,7 @@ from scheduler_svc.ports.incidents import Act, Handed, IncidentStore
 from tocsin.background import Background, Wake
 from tocsin.bisection import run_with_bisection
 from tocsin.clock import SECOND, Clock
-from tocsin.errors import TocsinError
+from tocsin.errors import Aborted, TocsinError, Unavailable
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -17,6 +17,7 @@ _log = get_logger(__name__)
 _MOST: Final = 500
 _LONGEST_SECONDS: Final = 1.0
 _SHORTEST_SECONDS: Final = 0.01
+_SPOILT_SECONDS: Final = 60
 
 
 class Escalator:
@@ -85,16 +86,23 @@ class Escalator:
         due = await self._store.due(held.keys(), until=self._clock.micros(), most=_MOST, without=self._stopped)
         if due:
             answers = await run_with_bisection(self._act, [Act(tenant, incident, _nothing) for tenant, incident, _ in due])
-            for (tenant, incident, _), answer in zip(due, answers, strict=True):
-                if isinstance(answer, Exception):
-                    reason = answer.message if isinstance(answer, TocsinError) else str(answer)
-                    _log.error("an incident's step could not be taken", tenant=tenant, incident=incident, error=reason)
+            await self._put_off([(tenant, incident, answer) for (tenant, incident, _), answer in zip(due, answers, strict=True)])
         if len(due) == _MOST:
             return 0.0
         next_wake = await self._store.next_wake(held.keys(), without=self._stopped)
         if next_wake is None:
             return _LONGEST_SECONDS
         return max(_SHORTEST_SECONDS, min(_LONGEST_SECONDS, (next_wake - self._clock.micros()) / SECOND))
+
+    async def _put_off(self, answers: Sequence[tuple[str, str, object]]) -> None:
+        """Tells of steps that could not be taken, and lets them wait: one that is tried in every round keeps others from theirs."""
+        failed = [(tenant, incident, answer) for tenant, incident, answer in answers if isinstance(answer, Exception)]
+        for tenant, incident, answer in failed:
+            reason = answer.message if isinstance(answer, TocsinError) else str(answer)
+            _log.error("an incident's step could not be taken", tenant=tenant, incident=incident, error=reason)
+        spoilt = [(tenant, incident) for tenant, incident, answer in failed if not isinstance(answer, Unavailable | Aborted)]
+        if spoilt:
+            await self._store.put_off(spoilt, until=self._clock.micros() + _SPOILT_SECONDS * SECOND)
 
 
 def _nothing(incident: Incident, handed: Handed) -> IncidentChange:

@@ -7,7 +7,11 @@ from scheduler_svc.ports import OutageStore, SignalStore
 from scheduler_svc.triggers import Outage
 from tocsin.background import Background
 from tocsin.clock import SECOND, Clock
+from tocsin.errors import TocsinError
 from tocsin.recurrence import Micros
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 _ABANDONED_SECONDS: Final = 10
 _STEP: Final = 10
@@ -80,17 +84,26 @@ class Finisher:
         self._events = events
         self._finish = finish
         self._clock = clock
+        self._told: set[str] = set()
         self._loops = Background(clock)
 
     async def start(self) -> None:
         """Begins to look for them."""
         if not self._loops.running:
-            self._loops.periodic("finish", _ABANDONED_SECONDS, self._finish_all, at_once=False)
+            self._loops.periodic("finish", _ABANDONED_SECONDS, self.round, at_once=False)
 
     async def stop(self) -> None:
         """Stops its loop; may be called twice."""
         await self._loops.stop()
 
-    async def _finish_all(self) -> None:
+    async def round(self) -> None:
+        """Finishes what there is; one that cannot be is told of once, and ends no round."""
         for log in await self._events.unfinished(before=self._clock.micros() - _ABANDONED_SECONDS * SECOND, most=_STEP):
-            await self._finish(log)
+            try:
+                await self._finish(log)
+            except TocsinError:
+                raise
+            except Exception as error:  # noqa: BLE001  whatever somebody stored
+                if log not in self._told:  # it comes again in each round, and holds up none of those behind it
+                    _log.error("what waits for an event cannot be fired", entry=log, exc_info=error)
+                self._told = {*self._told, log} if len(self._told) < _STEP else {log}

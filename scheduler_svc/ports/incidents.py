@@ -121,6 +121,10 @@ class IncidentStore(Protocol):
         """When something is due next; not for some tenants."""
         ...
 
+    async def put_off(self, incidents: Sequence[tuple[str, str]], *, until: Micros) -> None:
+        """Looks at incidents (tenant, id) again then, and not before: a step of each could not be taken."""
+        ...
+
     async def get(self, tenant: str, incident: str) -> Incident:
         """The incident.
 

@@ -20,6 +20,7 @@ from scheduler_svc.store.sql import Statement, not_of, take_turn
 from tocsin.database import ConstraintBroken, Database
 from tocsin.errors import Aborted, TocsinError
 from tocsin.recurrence import Micros
+from tocsin.stored import LAST
 
 _OTHERS: Final = not_of(4)
 _DUE: Final = Statement(
@@ -34,9 +35,18 @@ _DUE: Final = Statement(
 )
 _NEXT_WAKE: Final = Statement(
     sqlite=(
-        f"SELECT min(wake_at) FROM incidents WHERE wake_at IS NOT NULL AND shard IN (SELECT value FROM json_each(?1)) {not_of(2).sqlite}"
+        f"SELECT min(wake_at) FROM incidents WHERE wake_at IS NOT NULL AND wake_at <= {LAST} "  # SQLite holds texts, too: they sort behind
+        f"AND shard IN (SELECT value FROM json_each(?1)) {not_of(2).sqlite}"
     ),
     postgresql=f"SELECT min(wake_at) FROM incidents WHERE wake_at IS NOT NULL AND shard = ANY($1::smallint[]) {not_of(2).postgresql}",
+)
+
+_PUT_OFF: Final = Statement(
+    sqlite="UPDATE incidents SET wake_at = ?3 WHERE tenant = ?1 AND id = ?2",
+    postgresql=(
+        "UPDATE incidents SET wake_at = v.until FROM unnest($1::text[], $2::text[], $3::bigint[]) AS v(tenant, id, until) "
+        "WHERE incidents.tenant = v.tenant AND incidents.id = v.id"
+    ),
 )
 
 
@@ -86,6 +96,10 @@ class IncidentWriter:
     async def next_wake(self, shards: Collection[int], *, without: Collection[str] = ()) -> Micros | None:
         async with self._database.read() as connection:
             return (await _NEXT_WAKE.rows(connection, sorted(shards), sorted(without)))[0][0]
+
+    async def put_off(self, incidents: Sequence[tuple[str, str]], *, until: Micros) -> None:
+        async with self._transaction() as connection:
+            await _PUT_OFF.many(connection, [(tenant, incident, until) for tenant, incident in sorted(incidents)])
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncGenerator[AsyncConnection]:

@@ -28,7 +28,7 @@ from scheduler_svc.store.tables import RUNNING_ALONE, alarm_labels, alarms, firi
 from tocsin.database import DriverConnection
 from tocsin.listing import Condition
 from tocsin.recurrence import At, Trigger
-from tocsin.stored import NOT_READABLE, known
+from tocsin.stored import NOT_READABLE, known, number
 
 _ENCODED: Final = ("trigger_rule", "labels", "retry")
 _NAMED: Final = {
@@ -279,8 +279,30 @@ QUEUED_FIELDS: Final = (
 )
 
 
+_QUEUED_KINDS: Final = (str, str, str, int, int, int, int, str, bytes, str, str, int, int, int, bytes)
+_QUEUED_TYPES: Final = frozenset({_QUEUED_KINDS, (*_QUEUED_KINDS[:-1], type(None))})
+"""Of the values of `QUEUED_FIELDS`, in order."""
+
+
+def as_type(kind: type[Any], value: object) -> Any:
+    """A value as one of the type; its zero if it is none."""
+    if type(value) is kind:
+        return value
+    if kind is str:
+        return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    if kind is bytes:
+        return value.encode("utf-8", "replace") if isinstance(value, str) else b""
+    return number(value)
+
+
 def queued_firing_of(row: Fields) -> QueuedFiring:
-    """The queued firing in a row of `QUEUED_FIELDS`."""
+    """The queued firing in a row of `QUEUED_FIELDS`.
+
+    SQLite holds anything in any column, and what waits is counted, priced and compared together with the firings of others: a value of
+    another type becomes one of the right type here, with which the firing fails by itself.
+    """
+    if tuple(map(type, row)) not in _QUEUED_TYPES:
+        row = tuple(kind() if value is None else as_type(kind, value) for kind, value in zip(_QUEUED_KINDS, row, strict=True))
     identity, tenant, alarm, shard, due, ready, priority, kind, action, retry, traceparent, attempts, origin, flags, context = row
     return QueuedFiring(
         id=identity,

@@ -17,10 +17,11 @@ from scheduler_svc.store.sql import Statement, both
 from tocsin.database import Database, storable
 from tocsin.errors import InvalidInput
 from tocsin.recurrence import CalendarText, Micros, decode_calendar, encode_calendar
-from tocsin.stored import NOT_READABLE
+from tocsin.stored import NOT_READABLE, ToldOnce
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
+_told: Final = ToldOnce()
 
 _MATCHERS: Final = msgspec.json.Decoder(tuple[SilenceMatcher, ...])
 _FIELDS: Final = "id, tenant, matchers, start_at, end_at, comment, author, created_at, windows"
@@ -122,7 +123,8 @@ def _silence(row: Iterable[Any]) -> Silence:
         says = decode_calendar(msgspec.json.decode(windows)) if windows else says
         decoded = _MATCHERS.decode(matchers)
     except NOT_READABLE as error:
-        _log.error("a stored silence cannot be read", tenant=tenant, silence=identity, exc_info=error)
+        if _told.first(tenant, identity, hash((matchers, windows))):
+            _log.error("a stored silence cannot be read", tenant=tenant, silence=identity, exc_info=error)
     return Silence(
         id=identity,
         tenant=tenant,

@@ -36,7 +36,7 @@ from scheduler_svc.domain.planning import STILL_RUNNING
 from scheduler_svc.ports import Held
 from scheduler_svc.store.changes import note
 from scheduler_svc.store.locks import no_shard, owned
-from scheduler_svc.store.mapping import INSERT_FIRINGS, firing_row, present, still_running
+from scheduler_svc.store.mapping import INSERT_FIRINGS, as_type, firing_row, present, still_running
 from scheduler_svc.store.signals import LISTENERS, SET_SIGNAL_STATE, Tally
 from scheduler_svc.store.sql import Fields, Statement, begin_change, both, is_sqlite
 from scheduler_svc.triggers import Published, SignalKind, Status, Subscription, conditions_of, topic_matches
@@ -102,7 +102,8 @@ def _listener(row: Fields) -> Listener | None:
     trigger = readable(rule, alarm=identity)
     if trigger is None:
         return None
-    return Listener(identity, tenant, shard, state, priority, due, since, trigger, Action(kind, action), retry, auto_pause_after)
+    what = Action(as_type(str, kind), as_type(bytes, action))
+    return Listener(identity, tenant, shard, state, priority, due, since, trigger, what, retry, auto_pause_after)
 
 
 async def read_listeners(connection: AsyncConnection, ids: Iterable[str], *, lock: bool) -> dict[str, Listener]:

@@ -88,6 +88,27 @@ async def test_every_change_is_told_once_and_in_order(store: Store) -> None:
     assert await waiting(store) == 0
 
 
+async def test_a_callback_that_cannot_be_posted_as_it_is_stored_repeats_no_other(store: Store) -> None:
+    """It is given up, and what was posted beside it is posted once."""
+
+    class Odd(Listener):
+        async def post(self, callback: StatusCallback) -> CallbackAttempt:
+            if callback.url == "odd":
+                raise AttributeError(callback.url)
+            return await super().post(callback)
+
+    listener = Odd()
+    component = callbacks(store, listener)
+    await component.gather()
+    await notify(store, "odd", url="odd")
+    await notify(store, "good", url="https://good.example/")
+    await sent(store, 1, "odd")
+    await sent(store, 2, "good")
+    await rounds(component, 4)
+    assert listener.states("https://good.example/") == ["ACCEPTED", "SENDING", "SENT"]
+    assert (len(listener.told), await waiting(store)) == (3, 0)
+
+
 async def test_a_caller_who_does_not_answer_is_asked_again_and_holds_nobody(store: Store) -> None:
     """The same callback, with the same id, and the others of its URL wait with it."""
     listener = Listener()

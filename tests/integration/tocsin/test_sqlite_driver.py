@@ -121,6 +121,15 @@ async def test_a_row_that_cannot_be_read_leaves_no_statement_open(sqlite: Databa
     assert await ids(sqlite) == [1, 2, 3]
 
 
+async def test_text_that_is_none_costs_its_row_and_not_its_page(sqlite: Database) -> None:
+    """It is read with U+FFFD in its place; what changes rows fails once, for it may not be done twice."""
+    async with sqlite.transaction() as connection:
+        await connection.exec_driver_sql("INSERT INTO rows VALUES (1, 'a'), (2, CAST(x'ff' AS TEXT)), (3, CAST(x'eda080' AS TEXT))")
+    async with sqlite.read() as connection:
+        words = (await connection.execute(select(ROWS.c.word).order_by(ROWS.c.id))).scalars().all()
+    assert words == ["a", "\ufffd", "\ufffd\ufffd\ufffd"]
+
+
 async def test_one_that_is_stopped_while_it_closes_is_closed(tmp_path: Path) -> None:
     """SQLAlchemy does both when the caller of a statement is cancelled: nobody waits for a thread that has ended."""
     for turns in range(4):

@@ -1,0 +1,122 @@
+"""Rows that a foreign hand changed, with values that their columns are not for: each costs itself, and what lies beside it goes its way."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import column, literal, table, update
+from sqlalchemy.types import NullType
+
+from scheduler_svc.dispatch.queues import PriorityQueues
+from scheduler_svc.domain import Priority
+from scheduler_svc.domain.incidents import Incident
+from scheduler_svc.engine.escalator import Escalator
+from scheduler_svc.engine.outages import Finisher
+from scheduler_svc.store.mapping import QUEUED_FIELDS
+from tests.integration.scheduler.stores import NOW, SECOND, Stores, alarm
+from tests.integration.scheduler.test_store_incidents import Kept
+from tocsin.clock import MINUTE
+from tocsin.testing.clock import FakeClock
+
+ODD: tuple[Any, ...] = (-1, 2**63 - 1, 1.5, float("inf"), -1e308, "", "x", "\x00{", "[" * 2_000, b"", b"\xff\xfe")
+FOUND_BY = {"id", "shard", "ready_at", "priority"}
+"""Columns by which a waiting firing is found: another value is another place, or none."""
+
+
+async def spoil(stores: Stores, name: str, field: str, value: Any, *, tenant: str = "t1") -> bool:
+    """Sets a column of the tenant's rows; False on PostgreSQL, which holds no such thing."""
+    async with stores.database.transaction() as connection:
+        if connection.dialect.name == "postgresql":
+            return False
+        rows = table(name, column(field), column("tenant"))
+        await connection.execute(update(rows).where(rows.c.tenant == tenant).values({field: literal(value, NullType())}))
+    return True
+
+
+@pytest.mark.parametrize("field", sorted({*QUEUED_FIELDS.split(", ")} - FOUND_BY))
+async def test_a_firing_that_waits_takes_no_turn_of_another(stores: Stores, field: str) -> None:
+    """It is priced and counted whatever it holds, and the one behind it goes out."""
+    await stores.add(alarm(id="a1"), alarm(id="a2", tenant="t2"))
+    await stores.fire(("a1", NOW), ("a2", NOW))
+    for value in ODD:
+        if not await spoil(stores, "firings", field, value, tenant="t1"):
+            return
+        queues = PriorityQueues(limit=10)
+        for queued in await stores.ledger.waiting(range(256), priority=Priority.NORMAL, after=(-1, ""), until=NOW, most=9):
+            queues.push(queued)
+        taken = queues.take(10)
+        assert len(taken) == 2, value
+        assert [queued.id for queued in taken if queued.tenant == "t2"], value
+        if field == "tenant":
+            return
+
+
+@pytest.mark.parametrize("field", ["kind", "action"])
+async def test_an_alarm_that_fires_does_so_with_an_action_of_its_type(stores: Stores, field: str) -> None:
+    """What it offers is counted beside the firings of others."""
+    for number, value in enumerate(ODD):
+        identity = f"a{number}"
+        await stores.add(alarm(id=identity), alarm(id=f"b{number}", tenant="t2"))
+        if not await spoil(stores, "alarms", field, value):
+            return
+        fired = await stores.fire((identity, NOW), (f"b{number}", NOW))
+        assert [(type(queued.action.kind), type(queued.action.body)) for queued in fired.queued_firings] == [(str, bytes)] * 2, value
+
+
+async def test_an_incident_that_cannot_be_read_waits_while_others_take_their_steps(kept: Kept, clock: FakeClock) -> None:
+    """It is told of once, and not looked at again before a minute is over."""
+    await kept.policy()
+    broken, sound = [found.id for found in await kept.trigger("a", "b")]
+    await clock.advance(3600)
+    asked: list[list[str]] = []
+
+    async def act(acts: Any) -> list[Incident | Exception | None]:
+        asked.append(sorted(one.incident for one in acts))
+        if broken in asked[-1]:
+            raise TypeError("a test's")
+        return list((await kept.incidents.act(acts, kept.fence(clock.micros()))).answers)
+
+    class Shards:
+        held = kept.stores.held
+
+    escalator = Escalator(store=kept.incidents, act=act, shards=Shards(), clock=clock)  # pyright: ignore[reportArgumentType]
+    await escalator.round()
+    assert asked == [sorted([broken, sound]), *([one] for one in sorted([broken, sound]))]
+    assert [identity for _, identity, _ in await kept.incidents.due(range(256), until=clock.micros(), most=9)] == []
+    due = await kept.incidents.due(range(256), until=clock.micros() + MINUTE, most=9)
+    assert broken in [identity for _, identity, _ in due]
+
+
+@pytest.mark.parametrize("value", ["x", b"\xff", 1e308])
+async def test_the_next_step_is_found_beside_one_at_no_time(kept: Kept, value: Any) -> None:
+    """SQLite holds anything where a time should be."""
+    await kept.policy()
+    await kept.trigger("a")
+    if await spoil(kept.stores, "incidents", "wake_at", value):
+        assert await kept.incidents.next_wake(list(kept.stores.held)) is None
+
+
+async def test_an_event_that_cannot_be_fired_ends_no_round(clock: FakeClock) -> None:
+    """Those behind it are finished in each round."""
+    done: list[str] = []
+
+    class Events:
+        async def unfinished(self, *, before: int, most: int) -> list[str]:
+            assert (before, most > 2) == (clock.micros() - 10 * SECOND, True)
+            return ["odd", "a", "b"]
+
+    async def finish(log: str) -> int:
+        if log == "odd":
+            raise TypeError("a test's")
+        done.append(log)
+        return 1
+
+    finisher = Finisher(events=Events(), finish=finish, clock=clock)  # pyright: ignore[reportArgumentType]
+    await finisher.round()
+    await finisher.round()
+    assert done == ["a", "b"] * 2
+
+
+@pytest.fixture
+def kept(stores: Stores) -> Kept:
+    """The stores of incidents."""
+    return Kept(stores)
