@@ -18,8 +18,11 @@ from scheduler_svc.store.tables import ACTIVE, inbound, signals
 from scheduler_svc.triggers import InboundKind, Logged, Signal, SignalKind, Status, TriggerCounts, kind_of, resumed, topic_of
 from tocsin.database import Database, DriverConnection, Lookup
 from tocsin.listing import Condition
-from tocsin.recurrence import Heartbeat, Micros
-from tocsin.stored import known
+from tocsin.recurrence import Heartbeat, Micros, Trigger
+from tocsin.stored import NOT_READABLE, known
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 LISTENERS: Final = "listeners"
 """Name of the count that grows whenever a tenant's alarms wait for other events than before; see `scheduler_svc.store.triggered`."""
@@ -177,11 +180,21 @@ async def resume_signals(connection: DriverConnection, ids: Sequence[str], *, no
     """As `resume_signal`, of many alarms; the due times of those that wait for something from outside."""
     stored = {row[0]: _signal_of(row) for row in await _READ.rows(connection, list(ids))}
     rules = await _RULES.rows(connection, list(stored)) if stored else ()
-    anew = {alarm: resumed(trigger, stored[alarm], now=now) for alarm, rule in rules if not (trigger := decoded_trigger(rule)).calendar}
+    triggers = {alarm: trigger for alarm, rule in rules if (trigger := _trigger_of(alarm, rule)) is not None and not trigger.calendar}
+    anew = {alarm: resumed(trigger, stored[alarm], now=now) for alarm, trigger in triggers.items()}
     await _BEGIN_ALL_ANEW.many(connection, [(alarm, int(state.status), state.since) for alarm, (state, _) in anew.items()])
     due = {alarm: due for alarm, (_, due) in anew.items()}
     await _RESUME_ALL.many(connection, list(due.items()))
     return due
+
+
+def _trigger_of(alarm: str, rule: str) -> Trigger | None:
+    """The trigger in a rule; None where nobody can read it, and the alarm waits as it did."""
+    try:
+        return decoded_trigger(rule)
+    except NOT_READABLE as error:
+        _log.error("a stored rule cannot be read", alarm=alarm, exc_info=error)
+        return None
 
 
 def _row(alarm: Alarm, signal: Signal) -> tuple[Any, ...]:
