@@ -18,7 +18,7 @@ _PLACE: Final = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`\Z")
 _ANY: Final = cast("msgspec.json.Decoder[Json]", msgspec.json.Decoder())
 
 
-class NotJson(InvalidInput):
+class NotJsonPayload(InvalidInput):
     """It is no JSON, or has what JSON cannot say."""
 
 
@@ -43,7 +43,7 @@ def decoded(body: bytes, decoder: msgspec.json.Decoder[Shape]) -> Shape:
     """The body by the shape that the decoder knows.
 
     Raises:
-        NotJson: it is none.
+        NotJsonPayload: it is none.
         InvalidInput: it is not JSON of that shape; the error names the field.
     """
     body = body.removeprefix(_BOM)
@@ -71,25 +71,25 @@ def _by_shape(text: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[Shape], w
         place = ".".join(part for part in (within, found[1] if found else "") if part)
         raise InvalidInput.at(place or whole, _said(_PLACE.sub("", reason))) from None
     except msgspec.DecodeError as error:
-        raise NotJson.at(whole, f"is no JSON: {str(error).removeprefix('JSON is malformed: ')}") from None
+        raise NotJsonPayload.at(whole, f"is no JSON: {str(error).removeprefix('JSON is malformed: ')}") from None
     except UnicodeDecodeError:
-        raise NotJson.at(whole, "is not UTF-8") from None
+        raise NotJsonPayload.at(whole, "is not UTF-8") from None
     except RecursionError:
-        raise NotJson.at(whole, "is nested too deeply") from None
+        raise NotJsonPayload.at(whole, "is nested too deeply") from None
 
 
 def json_of(body: bytes) -> Json:
     """The body, whatever JSON it is.
 
     Raises:
-        NotJson: it is none, or has a number that no double holds.
+        NotJsonPayload: it is none, or has a number that no double holds.
     """
     try:
         return decoded(body, _ANY)
-    except NotJson:
+    except NotJsonPayload:
         raise
     except InvalidInput as error:
-        raise NotJson(violations=error.violations) from None
+        raise NotJsonPayload(violations=error.violations) from None
 
 
 def text_of(value: Json) -> str:

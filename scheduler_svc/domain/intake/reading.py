@@ -9,7 +9,7 @@ from scheduler_svc.domain.intake.cloudevents import CloudEvent, read_cloudevents
 from scheduler_svc.domain.intake.generic import PayloadMapping, alert_of, read_generic
 from scheduler_svc.domain.intake.integrations import Integration, IntegrationKind
 from scheduler_svc.domain.intake.pagerduty import read_pagerduty
-from scheduler_svc.domain.intake.payloads import NotJson, RawPayload
+from scheduler_svc.domain.intake.payloads import NotJsonPayload, RawPayload
 from scheduler_svc.domain.intake.repair import REPLACED, repaired
 from tocsin.errors import FailedPrecondition, InvalidInput
 
@@ -33,7 +33,7 @@ def read_payload(payload: RawPayload, integration: Integration) -> ReadPayload:
         raise FailedPrecondition(f"{integration.name} takes mails, not payloads.")
     try:
         return reader(payload, integration)
-    except NotJson as error:
+    except NotJsonPayload as error:
         body = repaired(payload.body)
         if body is None:
             raise

@@ -9,7 +9,7 @@ import pytest
 from scheduler_svc.domain.intake.alertmanager import read_alertmanager, read_grafana
 from scheduler_svc.domain.intake.generic import PayloadMapping, ValueSource
 from scheduler_svc.domain.intake.integrations import Integration, IntegrationKind
-from scheduler_svc.domain.intake.payloads import NotJson, RawPayload
+from scheduler_svc.domain.intake.payloads import NotJsonPayload, RawPayload
 from scheduler_svc.domain.intake.reading import read_payload
 from tocsin.errors import InvalidInput
 
@@ -107,5 +107,5 @@ def test_what_json_cannot_say_costs_its_alert_alone(kind: str, odd: bytes) -> No
 )
 def test_what_is_no_json_at_all_is_refused(body: bytes) -> None:
     """By its field, in time that grows with the length alone."""
-    with pytest.raises(NotJson if body else InvalidInput, match="body: is"):
+    with pytest.raises(NotJsonPayload if body else InvalidInput, match="body: is"):
         read_payload(RawPayload(body), INTEGRATIONS["alertmanager"])
