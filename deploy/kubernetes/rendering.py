@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 import yaml
 
@@ -149,8 +149,7 @@ def _replaced(tree: Any, leaf: Callable[[Leaf], Any]) -> Any:
         made: dict[Any, Any] = {key: _replaced(value, leaf) for key, value in tree.items()}  # pyright: ignore[reportUnknownVariableType]
         return {key: value for key, value in made.items() if value is not None} or (None if made else {})
     if isinstance(tree, Sequence) and not isinstance(tree, str):
-        items: Sequence[Any] = tree
-        made_of = [(value, _replaced(value, leaf)) for value in items]
+        made_of = [(value, _replaced(value, leaf)) for value in cast("Sequence[Any]", tree)]
         return [made for value, made in made_of if not (isinstance(value, ItemWhen) and made is None)]
     return tree
 
