@@ -140,7 +140,7 @@ class StatementCursor:
             if not str(error).startswith(_NO_TEXT) or self._connection.driver.text_factory is not str:
                 raise
             self._connection.driver.text_factory = _LENIENT
-            _log.warning("a row holds text that is not UTF-8; it is read with U+FFFD in its place", statement=sql[:_SHOWN])
+            _log.warning("stored text not readable as it is", statement=sql[:_SHOWN])  # read with U+FFFD in place of what is not UTF-8
             if not sql.lstrip().startswith("SELECT"):  # it has done its work, and may not do it twice: whoever asked comes again
                 raise
             self._run_once(sql, parameters)
