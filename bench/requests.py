@@ -20,7 +20,7 @@ _CONNECTIONS: Final = 32
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
-async def measure(*, calls: int = CALLS, carriers: bool = False) -> dict[str, Any]:
+async def measure(*, calls: int = CALLS, carriers: bool = True) -> dict[str, Any]:
     """Microseconds of processor time a request, of each process that it goes through; what else these do in the time is in it.
 
     Args:
@@ -69,6 +69,6 @@ def _seconds(pid: int) -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=CALLS)
-    parser.add_argument("--carriers", action=argparse.BooleanOptionalAction, default=False)
+    parser.add_argument("--carriers", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
     print(json.dumps(uvloop.run(measure(calls=options.calls, carriers=options.carriers)), indent=2))

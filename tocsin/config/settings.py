@@ -119,7 +119,7 @@ class MeshSettings(Settings):
         description="Refuses calls that are not critical while even the fastest of their method waits: for a database that cannot keep up.",
     )
     carriers: bool = Field(
-        default=False,
+        default=True,
         description="Lets calls ride on one stream between two processes where the contract says so; off, each goes by itself.",
     )
     loop_lag_warning_seconds: float = Field(
