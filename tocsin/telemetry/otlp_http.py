@@ -5,7 +5,7 @@ of any length, bounds each read and not the whole, and cannot be ended while it 
 
 Everything here runs in the thread that exports; `HttpSpanExporter.shutdown` may be called from any.
 
-Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp
+Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp; docs/adr/0063
 """
 
 import gzip
