@@ -145,12 +145,13 @@ class GroupsChecker:
             case EventKind.MERGED:
                 herd.merged = True
             case EventKind.ACKNOWLEDGED:
-                herd.acknowledged, herd.snoozed = True, False
+                herd.wake(entry.stamp)
+                herd.acknowledged = True
             case EventKind.SNOOZED:
                 herd.snoozed = True
             case EventKind.UNACKNOWLEDGED | EventKind.UNSNOOZED | EventKind.REASSIGNED:
-                herd.acknowledged = herd.snoozed = False
-                herd.moved = True
+                herd.wake(entry.stamp)
+                herd.acknowledged, herd.moved = False, True
             case _:
                 return
         herd.held, herd.free = "", None
@@ -185,8 +186,8 @@ class GroupsChecker:
             self._problem(f"group {herd.id} told at {entry.stamp} what is new, due {firing.since}, and {due} was meant")
         if notify.variables["status"] != herd.says or list(notify.recipients) != [f"incidents/{herd.id}"]:
             self._problem(f"group {herd.id} told {list(notify.recipients)} {notify.variables['status']!r}, and {herd.says!r} was meant")
-        if self._prompt and due is not None and not herd.ever_held and entry.stamp - due > PROMPT:
-            self._problem(f"group {herd.id} told {entry.stamp - due} microseconds late what is new, for no reason")
+        if self._prompt and due is not None and not herd.ever_held and (late := entry.stamp - max(due, herd.awake)) > PROMPT:
+            self._problem(f"group {herd.id} told {late} microseconds late what is new, for no reason")
         self._judge_prompt(herd, entry)
         self._counts["news told" if herd.news else "groups repeated"] += 1
         herd.told, herd.news = entry.stamp, 0

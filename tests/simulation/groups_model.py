@@ -23,6 +23,7 @@ class Herd:
         open: the keys of those that are open.
         told: when people heard of it last.
         news: how many joined since, and ``joined``: when the first of these did.
+        awake: since when it is no longer snoozed: what became due meanwhile is told then.
         moved: whether its steps began anew, so that nothing waits any more.
         held: what holds it back, as its timeline says.
         free: since when nothing does, in virtual seconds, although its timeline does not say so.
@@ -40,6 +41,7 @@ class Herd:
     merged: bool = False
     acknowledged: bool = False
     snoozed: bool = False
+    awake: int = 0
     told: int | None = None
     news: int = 0
     joined: int = 0
@@ -58,6 +60,11 @@ class Herd:
         self.open.add(alert.key)
         self.joined = self.joined if self.news else at
         self.news += 1
+
+    def wake(self, at: int) -> None:
+        """A snooze is over, if there is one."""
+        if self.snoozed:
+            self.snoozed, self.awake = False, at
 
     @property
     def due(self) -> int | None:
