@@ -59,7 +59,7 @@ async def test_a_person_is_added_proved_and_asked(tocsin: Command, stranger: htt
         assert "is ACTIVE" in run("recipient", "address", "verify", address, code[0])
         run("recipient", "address", "add", "ann", "email", "second@example.com", "--verified")
         run("group", "add", "oncall", "--name", "On call")
-        assert "has 1 members" in run("group", "join", "oncall", "ann")
+        assert "has 1 member" in run("group", "join", "oncall", "ann")
         assert "recipients/ann" in run("group", "members", "oncall")
         assert "recipients/ann" in run("recipient", "list", "--filter", 'group="oncall" AND display_name="an*"')
         wants = json.loads(

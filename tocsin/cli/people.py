@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tocsin.cli.output import EXIT_CODES, write_json, write_line, write_table
+from tocsin.cli.output import EXIT_CODES, counted, write_json, write_line, write_table
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
 from tocsin.cli.words import duration, proto_duration
 from tocsin.resource_names import resource_path
@@ -117,7 +117,7 @@ def _members_changed(group: str, members: list[str], verb: str, **target: Any) -
         found: dict[str, Any] = {}
         for start in range(0, len(names), _MEMBERS_AT_ONCE):
             found = client.call("POST", f"{_path(group, 'groups')}:{verb}", body={"members": names[start : start + _MEMBERS_AT_ONCE]})
-    return f"{found['name']} has {found.get('memberCount', 0)} members"
+    return f"{found['name']} has {counted(int(found.get('memberCount', 0)), 'member')}"
 
 
 def delete_group(group: GroupArgument, state: StateOption = STATE, url: UrlOption = None, api_key: KeyOption = None) -> None:

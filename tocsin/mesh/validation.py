@@ -42,7 +42,7 @@ class RequestValidator:
         """
         found = self._validator.collect_violations(message)
         if found:
-            violations = [FieldViolation(json_path(item), item.proto.message or item.proto.rule_id) for item in found]
+            violations = [FieldViolation(json_path(item), _said(item)) for item in found]
             first = violations[0]
             raise RequestInvalid(f"{first.field}: {first.description}" if first.field else first.description, violations=violations)
 
@@ -76,6 +76,13 @@ def has_rules(descriptor: Descriptor) -> bool:
         seen.update(item.full_name for item in inner)
         waiting.extend(inner)
     return False
+
+
+def _said(violation: Violation) -> str:
+    """What is wrong; an enum is told in words, for its callers write names, and the library's own text has numbers."""
+    if violation.proto.rule_id == "enum.not_in":
+        return "is not a value that is taken here" if violation.field_value else "is required"
+    return violation.proto.message or violation.proto.rule_id
 
 
 def json_path(violation: Violation) -> str:
