@@ -32,8 +32,11 @@ def beaten(trigger: Trigger, signal: Signal, due: Micros | None, ping: Pinged) -
     if ping.kind is PingKind.FAIL:
         raised = signal.status is not Status.RAISED
         return BeatStep(_turned(ended, Status.RAISED, at=ping.received), None, raised=raised)
-    limits = (deadline(trigger, seen=ping.received), None if ended.started is None else ended.started + spec.tolerance)
-    return BeatStep(_turned(ended, Status.OK, at=ping.received), _first(*limits), resolved=signal.status is Status.RAISED)
+    next_due = _first(deadline(trigger, seen=ping.received), None if ended.started is None else ended.started + spec.tolerance)
+    was = signal.status is Status.RAISED
+    if was and next_due is not None and next_due <= signal.since:
+        return BeatStep(ended, None)  # it came before the deadline that raised it, and is heard after it: the run that is overdue still is
+    return BeatStep(_turned(ended, Status.OK, at=ping.received), next_due, resolved=was)
 
 
 def heard(signal: Signal, ping: Pinged) -> Signal:

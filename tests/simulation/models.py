@@ -26,7 +26,7 @@ class Watcher:
 
     Attributes:
         since: when it got its trigger.
-        raised: whether it is.
+        raised: whether it is, and ``overdue``: the deadline that raised it, of a heartbeat.
         beyond: since when its metric is beyond the limit, for a threshold that is not raised.
         deadline: when its ping is late, for a heartbeat that is not raised.
         seen: when the last end of a run was told, or since when it waits for one.
@@ -40,6 +40,7 @@ class Watcher:
     trigger: Trigger
     since: int
     raised: bool = False
+    overdue: int = 0
     beyond: int | None = None
     deadline: int | None = None
     seen: int = 0
@@ -113,9 +114,12 @@ class Watcher:
         self._end(kind, run=run, received=received)
         was, self.raised = self.raised, kind is PingKind.FAIL
         if self.raised:
-            self.deadline = None
+            self.deadline, self.overdue = None, self.overdue if was else received
             return [] if was else [(int(Origin.RAISED), received)]
         self.deadline = self._earlier(self.deadline_after(received), None if self.begun is None else self.begun + self.grace)
+        if was and self.deadline is not None and self.deadline <= self.overdue:
+            self.raised, self.deadline = True, None  # heard late, and no answer to what raised it
+            return []
         return [(int(Origin.RESOLVED), received)] if was and spec.notify_resolved else []
 
     def _end(self, kind: PingKind, *, run: str, received: int) -> None:

@@ -261,7 +261,7 @@ class OutsideChecker:
                 said = alarm.trigger.spec if alarm else "gone"
                 self._problem(f"alarm {identity} {said} did {Origin(entry.number).name} for {entry.due} without a cause; {due} was meant")
             if alarm is not None:
-                alarm.raised, alarm.beyond, alarm.deadline = True, None, None
+                alarm.raised, alarm.overdue, alarm.beyond, alarm.deadline = True, due or 0, None, None
 
     def _judge_end(self) -> None:
         """What is overdue at the end was forgotten."""

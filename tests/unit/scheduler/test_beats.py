@@ -73,6 +73,16 @@ def test_pings_follow_the_rules_of_healthchecks(
     assert signal.duration == (None if duration is None else duration * MINUTE)
 
 
+def test_a_ping_that_is_heard_late_does_not_end_what_it_did_not_answer() -> None:
+    """The end of another run came before the deadline of the one under way, and is stored after that was raised: it stays raised, once."""
+    began = Signal(status=Status.OK, since=NOW, started=NOW + 2 * MINUTE, run=RUN)
+    raised = replace(began, status=Status.RAISED, since=NOW + 7 * MINUTE)
+    assert lived(said(S, 6, run=OTHER), signal=raised) == (replace(raised, seen=NOW + 6 * MINUTE), None, [])
+    state, due, happened = lived(said(S, 6, run=RUN), signal=raised)
+    assert (state.status, due, happened) == (Status.OK, 21, ["resolved"]), "its own end, which was under way"
+    assert lived(said(S, 8, run=OTHER), signal=raised)[2] == ["resolved"], "after it, another run's as well: the job works"
+
+
 def test_what_is_not_active_only_hears() -> None:
     """The ping of a paused alarm is seen, a start and a log are not even that."""
     signal = Signal(status=Status.OK, since=NOW)
