@@ -8,12 +8,11 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway.transcoding.problems import IdempotencyKeyInUse, PreconditionFailed
 from tocsin.errors import Aborted
+from tocsin.mesh.request_id import text_field
 
 _IF_MATCH: Final = b"if-match"
 _ETAG: Final = "etag"
 _STRONG: Final = re.compile(rb'"([\x21\x23-\x7e]{1,64})"')
-_TEXT: Final = 2
-"""Wire type of text and of messages."""
 
 
 class EtagCondition:
@@ -42,10 +41,7 @@ class EtagCondition:
             raise PreconditionFailed('If-Match must be * or the etag of the resource in quotes, such as "3".')
         if not self._place:
             raise PreconditionFailed("If-Match cannot hold: what this method changes has no etag.")
-        found = tag[1]
-        for field in reversed(self._place):
-            found = _varint(field.number << 3 | _TEXT) + _varint(len(found)) + found
-        return found
+        return text_field(tuple(field.number for field in self._place), tag[1].decode("ascii"))
 
 
 def as_condition(error: Aborted, headers: Mapping[bytes, bytes]) -> Aborted:
@@ -57,12 +53,3 @@ def as_condition(error: Aborted, headers: Mapping[bytes, bytes]) -> Aborted:
 
 def _fields(field: FieldDescriptor | None) -> tuple[FieldDescriptor, ...]:
     return (field,) if field is not None else ()
-
-
-def _varint(number: int) -> bytes:
-    found = bytearray()
-    while number > 0x7F:
-        found.append(number & 0x7F | 0x80)
-        number >>= 7
-    found.append(number)
-    return bytes(found)

@@ -37,7 +37,7 @@ class RequestIdField:
             identity: which; a new UUID unless given.
         """
         if isinstance(request, bytes):
-            return request if _says(request, self.numbers) else request + _encoded(self.numbers, identity or str(uuid.uuid4()))
+            return request if _says(request, self.numbers) else request + text_field(self.numbers, identity or str(uuid.uuid4()))
         if _last(request, self.names[:-1], self.names[-1])[1]:
             return request
         copy = type(request)()
@@ -103,8 +103,8 @@ def _varint(raw: bytes, at: int) -> tuple[int, int]:
         shift += 7
 
 
-def _encoded(numbers: tuple[int, ...], text: str) -> bytes:
-    """The field alone; behind a message it is merged into it."""
+def text_field(numbers: tuple[int, ...], text: str) -> bytes:
+    """A message with nothing but a text, at the end of a path of field numbers; behind a message it is merged into that."""
     part = text.encode()
     for number in reversed(numbers):
         part = _number(number << 3 | _LENGTH) + _number(len(part)) + part
