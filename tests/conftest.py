@@ -1,6 +1,7 @@
 """Fixtures of every test: a clock, real servers, fresh databases."""
 
 import functools
+import gc
 import os
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.deployment import redis_user
 from tests.other_engines import ALL, POOR, PoorDatabases, refusing
 from tocsin.config import StoreSettings
 from tocsin.database import ConnectionLimits, Database, current, migrate, schema_differences
+from tocsin.garbage_collection import freeze_heap, raise_thresholds
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.postgres import PostgresServer
 from tocsin.testing.redis import RedisServer
@@ -27,6 +29,11 @@ settings.register_profile("suite", deadline=None, suppress_health_check=[HealthC
 # Half of the usual number, where a property does not ask for one: the search of each night draws all of them, and others each time.
 settings.register_profile("gate", settings.get_profile("suite"), derandomize=True, max_examples=50)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
+# The modules and tests of the suite are two million objects, nearly none of them garbage: to look at them during the collection, and again
+# and again during the tests, would take a sixth of the suite's time. Afterwards it is looked for as seldom as in a service.
+gc.disable()
+raise_thresholds()
 
 _FIRST = ("tests/simulation/", "tests/unit/tooling/test_checks.py", "tests/hostile/", "tests/e2e/", "tests/chaos/")
 _WITH_A_STACK = ("tests/e2e/", "tests/hostile/")
@@ -46,6 +53,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = kept
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: next((place for place, name in enumerate(_FIRST) if item.nodeid.startswith(name)), len(_FIRST)))
+
+
+def pytest_collection_finish() -> None:
+    """From now on garbage is looked for, among what the tests make."""
+    freeze_heap()
+    gc.enable()
 
 
 def _uses_postgresql(item: pytest.Item) -> bool:
