@@ -53,7 +53,7 @@ lock: setup ## refresh requirements/*.lock after a change of the dependencies (U
 	@digest="$$($(BIN)/python .ci/lock.py digest)"; \
 	  compile() { $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-index-url \
 	    --no-emit-find-links $(if $(UPGRADE),--upgrade) --no-emit-package tocsin-mesh --custom-compile-command "make lock, from the inputs $$digest" "$$@" >/dev/null; }; \
-	  compile pyproject.toml --extra archive --output-file requirements/runtime.lock; \
+	  compile pyproject.toml --extra archive --extra channelz --output-file requirements/runtime.lock; \
 	  compile pyproject.toml --group dev --constraint requirements/runtime.lock --output-file requirements/dev.lock; \
 	  compile --group build --constraint requirements/dev.lock --output-file requirements/build.lock; \
 	  compile --group peers --output-file requirements/peers.lock; \

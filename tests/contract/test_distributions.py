@@ -26,6 +26,7 @@ OF_IMPORT: Final = {
     "google.protobuf": "protobuf",
     "google.rpc": "googleapis-common-protos",
     "grpc": "grpcio",
+    "grpc_channelz": "grpcio-channelz",
     "grpc_health": "grpcio-health-checking",
     "grpc_reflection": "grpcio-reflection",
     "jwt": "pyjwt",
@@ -41,6 +42,7 @@ OF_IMPORT: Final = {
 }
 """Which distribution brings what is imported; the longest name that fits."""
 WITH_AN_EXTRA: Final = {
+    "channelz": {"tocsin/mesh/channelz.py"},
     "tls": {"tocsin/mesh/authority.py", "tocsin/mesh/pem.py"},
     "tokens": {"tocsin/mesh/jwks.py", "tocsin/mesh/tokens.py"},
     "otlp": {"tocsin/telemetry/export.py", "tocsin/telemetry/otlp_http.py"},
@@ -119,7 +121,7 @@ def test_what_the_library_loads_is_what_is_asked_for() -> None:
 
 def test_both_ask_for_the_same_versions() -> None:
     """Word by word; and Tocsin for the mesh of its own version."""
-    asked = {*PLATFORM["project"]["dependencies"]}
+    asked = {*PLATFORM["project"]["dependencies"], *PLATFORM["project"]["optional-dependencies"]["channelz"]}
     wanted = [*MESH["project"]["dependencies"], *(each for lines in MESH["project"]["optional-dependencies"].values() for each in lines)]
     assert [line for line in wanted if line not in asked] == []
     assert f"tocsin-mesh=={PLATFORM['project']['version']}" in asked

@@ -125,6 +125,10 @@ class MeshSettings(Settings):
     loop_lag_warning_seconds: float = Field(
         default=0.1, ge=0.01, description="An event loop that stands for longer is told in the log, with the stack of what keeps it."
     )
+    channelz: bool = Field(
+        default=False,
+        description="Serves what gRPC's core knows of servers, channels and sockets, to tokens with mesh:read (docs/howto/channelz.md).",
+    )
     faults_enabled: bool = Field(default=False, description="Lets operators inject faults (delay, abort, drop) into calls; for tests.")
     mesh_policy_file: Path | None = Field(
         default=None, description="Rules that change policies of the mesh at run time (docs/mesh.md); watched."

@@ -150,12 +150,21 @@ def _problems(otlp_endpoint: str | None, trace_sample_ratio: float) -> Iterator[
         yield f"trace_sample_ratio: must be from 0 to 1, not {trace_sample_ratio}"
 
 
-def _missing(*, tls: bool, otlp: bool) -> Iterator[str]:
+def _missing(*, tls: bool, otlp: bool, channelz: bool) -> Iterator[str]:
     """A line for each argument that needs packages which not everybody has."""
     if tls and find_spec("cryptography") is None:
         yield "tls: certificates are read by the package cryptography: pip install 'tocsin-mesh[tls]'"
     if otlp and (find_spec("opentelemetry.sdk") is None or find_spec("opentelemetry.exporter") is None):
         yield "otlp_endpoint: spans are exported by the SDK of OpenTelemetry: pip install 'tocsin-mesh[otlp]'"
+    if channelz and find_spec("grpc_channelz") is None:
+        yield "channelz: gRPC's core is read by the package grpcio-channelz: pip install 'tocsin-mesh[channelz]'"
+
+
+def _channelz(operators: Collection[str]) -> Mapping[str, MethodPolicy]:
+    """The policies of channelz, for ``operators`` alone if there are any."""
+    from tocsin.mesh.channelz import channelz_policies  # comes with an extra
+
+    return channelz_policies(operators)
 
 
 class ServiceProcess:
@@ -185,6 +194,7 @@ class ServiceProcess:
         zone: str = "",
         adaptive_concurrency: bool = False,
         standing_queue_limit: bool = False,
+        channelz: bool = False,
     ) -> None:
         """Prepares everything; nothing listens and nothing connects.
 
@@ -210,23 +220,26 @@ class ServiceProcess:
             adaptive_concurrency: calls under way are limited by how long calls take, for handlers that wait for what others do as well.
             standing_queue_limit: calls of a method that are not critical are refused while even the fastest of them waits too long, for
                 handlers that wait for a database that serves them in turn.
+            channelz: what is served tells ``operators``, or tokens with ``mesh:read``, what gRPC's core knows of servers, channels and
+                sockets, by the service of that name.
 
         Raises:
             PolicyError: the contract asks for what makes no sense.
             ConfigError: an argument makes no sense, or needs a package that is not installed; the message tells how to.
         """
-        if problems := [*_problems(otlp_endpoint, trace_sample_ratio), *_missing(tls=tls is not None, otlp=otlp_endpoint is not None)]:
+        missing = _missing(tls=tls is not None, otlp=otlp_endpoint is not None, channelz=channelz)
+        if problems := [*_problems(otlp_endpoint, trace_sample_ratio), *missing]:
             raise ConfigError(problems)
         given: dict[str, Any] = {"host": host, "metrics_port": metrics_port, "otlp_endpoint": otlp_endpoint, "drain_seconds": drain_seconds}
         given |= _files_of(tls) | {"mesh_policy_file": policy_file, "trace_sample_ratio": trace_sample_ratio, "zone": zone}
-        given |= {"adaptive_concurrency": adaptive_concurrency, "standing_queue_limit": standing_queue_limit}
+        given |= {"adaptive_concurrency": adaptive_concurrency, "standing_queue_limit": standing_queue_limit, "channelz": channelz}
         self._tls = tls
         self._settings = ProcessOptions(**given)
         self.service = service
         self._clock = SystemClock()
         self._plaintext = tls is None
         self._verifier = verifier or NoTokens()
-        self._own = _own(operators)
+        self._own = {**_own(operators), **(_channelz(operators) if channelz else {})}
         self._methods = contract_policies(contract, tokens=verifier is not None, services=services)
         self._telemetry = Telemetry(service=service, settings=self._settings)
         self.breakers = BreakerRegistry(clock=self._clock)

@@ -141,6 +141,11 @@ class MeshOptions(IdentityOptions, BulkheadOptions, ConnectionOptions, Protocol)
         ...
 
     @property
+    def channelz(self) -> bool:
+        """Whether servers tell what gRPC's core knows of the process; needs the extra of that name."""
+        ...
+
+    @property
     def faults_enabled(self) -> bool:
         """Whether operators may inject faults."""
         ...
@@ -195,6 +200,7 @@ class ProcessOptions:
     adaptive_concurrency: bool = False
     standing_queue_limit: bool = False
     carriers: bool = True
+    channelz: bool = False
     faults_enabled: bool = False
     mesh_policy_file: Path | None = None
     zone: str = ""

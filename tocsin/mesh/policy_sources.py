@@ -7,10 +7,31 @@ from typing import Any
 from google.protobuf import descriptor_pool
 
 from tocsin.api.mesh.v1 import mesh_service_pb2, policy_pb2
+from tocsin.errors import FailedPrecondition, SettingsAtFault
+from tocsin.mesh.options import MeshOptions
 from tocsin.mesh.policy import DESCRIPTORS, MethodPolicy, checked, contract, qualified, read, with_imports
 
 _Options = Mapping[str, policy_pb2.Policy]
 """Of a method and of its service."""
+
+
+class ChannelzNotInstalled(FailedPrecondition, SettingsAtFault):
+    """The option channelz needs the package grpcio-channelz: pip install 'tocsin[channelz]', or 'tocsin-mesh[channelz]'."""
+
+
+def with_channelz(options: MeshOptions, known: Mapping[str, MethodPolicy]) -> Mapping[str, MethodPolicy]:
+    """``known`` with the methods of channelz, if they are switched on and it does not have them.
+
+    Raises:
+        ChannelzNotInstalled: they are switched on, and the package is not there.
+    """
+    if not options.channelz:
+        return known
+    try:
+        from tocsin.mesh.channelz import channelz_policies  # comes with an extra
+    except ModuleNotFoundError as error:
+        raise ChannelzNotInstalled from error
+    return {**channelz_policies(), **known}
 
 
 @cache

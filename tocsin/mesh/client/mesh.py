@@ -31,6 +31,7 @@ from tocsin.mesh.live_policy import LivePolicies
 from tocsin.mesh.metrics import ClientMetrics, SubsetAttempts, export_breakers, export_expiry, export_policy_file
 from tocsin.mesh.options import MeshOptions
 from tocsin.mesh.policy import MethodPolicy, policies
+from tocsin.mesh.policy_sources import with_channelz
 from tocsin.mesh.poller import unblock_poller
 from tocsin.mesh.retry import RetryBudget
 from tocsin.mesh.rpc_metrics import Durations
@@ -91,7 +92,7 @@ class Mesh:
         self._clock = clock
         self._telemetry = telemetry
         self._breakers = breakers
-        self._declared = {**(policies() if contract is None else contract), **(methods or {})}
+        self._declared = {**with_channelz(settings, {**(policies() if contract is None else contract), **(methods or {})})}
         self._methods = dict(self._declared)
         self.policies = LivePolicies(
             caller=service, known=lambda: self._declared, file=settings.mesh_policy_file, clock=clock, versions=self._versions

@@ -25,6 +25,7 @@ from tocsin.mesh.mesh_service import MeshServicer, Start
 from tocsin.mesh.metrics import ServerMetrics, export_breakers, export_bulkheads
 from tocsin.mesh.options import MeshOptions
 from tocsin.mesh.policy import MethodKind, MethodPolicy, policies
+from tocsin.mesh.policy_sources import with_channelz
 from tocsin.mesh.principal import Verifier
 from tocsin.mesh.rates import class_rates
 from tocsin.mesh.server.acceptor import AcceptingServer, Gate
@@ -108,7 +109,7 @@ class MeshServer:
         identity = Identity.of(settings, service=service)
         self._keyring = None if plaintext else Keyring(identity, mutual=mutual)
         own = {} if self._keyring is None else {"certificate": self._keyring.check}
-        known = {**(policies() if contract is None else contract), **(methods or {})}
+        known = with_channelz(settings, {**(policies() if contract is None else contract), **(methods or {})})
         self._policies = mesh.policies if mesh is not None else LivePolicies(caller=service, known=lambda: known, file=None, clock=clock)
         self._policies.rates.build(class_rates(limits or {}))
         if self._policies.file is not None:
@@ -132,7 +133,8 @@ class MeshServer:
             policies=self._policies,
             endpoints=mesh.called_endpoints if mesh else tuple,
         )
-        served = _registered([*handlers, (mesh_service_pb2_grpc.add_MeshServiceServicer_to_server, servicer)])
+        own_handlers = [(mesh_service_pb2_grpc.add_MeshServiceServicer_to_server, servicer), *_channelz(settings)]
+        served = _registered([*handlers, *own_handlers])
         self._handlers = compile_handlers(served, methods=known, parts=parts)
         self._chains, self._carriers = parts.chains, self._make_carriers(known, parts.chains)
         self._policies.on_change(self._adopt)
@@ -268,6 +270,14 @@ def _gates(chains: Iterable[MethodChain]) -> Mapping[str, Gate]:
 
 def _limit(settings: MeshOptions) -> GradientLimit | None:
     return GradientLimit(least=_LEAST_UNDER_WAY) if settings.adaptive_concurrency else None
+
+
+def _channelz(settings: MeshOptions) -> Sequence[Handler]:
+    if not settings.channelz:
+        return ()
+    from tocsin.mesh.channelz import Channelz, add_channelz  # comes with an extra
+
+    return ((add_channelz, Channelz()),)
 
 
 def _registered(handlers: Sequence[Handler]) -> dict[str, RpcHandler]:
