@@ -14,8 +14,7 @@ ABOUT = {
     "and processor_svc as processes of their own.",
     "console": "The console in Chromium: what it weighs, its first page on a processor that is four times slower, 10,000 "
     "rows scrolled in 200 frames, 1,000 changes a second beside somebody who types, services that are killed while the page of the mesh "
-    "is shown, and Lighthouse; `make lighthouse` first. Times are wall time; cpu is what the page's main thread computed. "
-    "Lighthouse was measured beside a load of 13 on the two cores, the mesh beside one of 20.",
+    "is shown, and Lighthouse; `make lighthouse` first. Times are wall time; cpu is what the page's main thread computed.",
     "critical": "60 critical alarms due while 100,000 others, due at one instant, drain: when they were fired, and done; milliseconds.",
     "fire": "The firing path alone, from the time index into the ledger: an even stream, and all at once among few and many stored alarms.",
     "neighbours": "An alarm every 40 ms, alone and beside 100,000 alarms of a stranger at one instant: how late it was fired.",

@@ -274,7 +274,7 @@ class Checker:
             self._world.problem(f"firing {row.id} of alarm {row.alarm!r} due {row.due} is still {FiringState(row.state).name}")
         if row.reason == NONSENSE:
             self._world.problem(f"firing {row.id} ended by what nobody to whom it was given said")
-        if row.reason == LOST and self._world.scenario.hostile and row.id not in self._world.killers:
+        if row.reason == LOST and self._world.scenario.hostile and row.id not in self._world.killers and not self._at_healing(row):
             self._world.problem(f"firing {row.id} was charged with the death of a processor that another one killed")
         effects = self._world.far_end.calls[row.id]
         if row.state == FiringState.SUCCEEDED and not effects:
@@ -288,6 +288,11 @@ class Checker:
         late = row.fired is not None and row.fired - row.due > ON_TIME
         if row.outcome in (Outcome.FIRED, Outcome.LATE) and late != (row.outcome == Outcome.LATE):
             self._world.problem(f"firing {row.id} is {Outcome(row.outcome).name}, and was fired {row.due} {row.fired}")
+
+    def _at_healing(self, row: Row) -> bool:
+        """Whether it ended after all processors were killed at once by no work: the engine cannot know, and blames its suspects."""
+        healed = self._world.healed_at
+        return healed is not None and (row.completed or 0) >= healed
 
     def _judge_promises(self) -> None:
         promises = self._world.promises

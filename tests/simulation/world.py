@@ -66,7 +66,7 @@ class World:
         if scenario.hostile:
             self.manners.nonsense = 0.2
         self._hostile = random.Random(f"hostile {scenario.seed}")
-        self.healed = False
+        self.healed_at: int | None = None
         self.deadly: str | None = None
         self.killers: set[str] = set()
         self.graveyard: list[Process] = []
@@ -248,7 +248,7 @@ class World:
 
     def _is_deadly(self, job: Job) -> bool:
         """Whether a job ends its processor. One firing at a time does, each time that it is worked on, until it is given up."""
-        if not self.scenario.hostile or self.healed:
+        if not self.scenario.hostile or self.healed_at is not None:
             return False
         if self.deadly is None or self._is_over(self.deadly):
             if self._hostile.random() > _DEADLY:
@@ -314,7 +314,7 @@ class World:
         self.bus.lost = self.bus.doubled = 0.0
         self.doomed.clear()
         self.manners = Manners()
-        self.healed = True
+        self.healed_at = self.micros()
         self.storage.clock.error = 0
         for host in self.hosts:
             self.jumps.append((host.clock.micros(), host.clock.micros() - host.clock.error))
