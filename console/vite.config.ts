@@ -59,7 +59,7 @@ export default defineConfig({
     assetsInlineLimit: 0, // the Content-Security-Policy takes nothing inline
     modulePreload: false,
     reportCompressedSize: true,
-    rolldownOptions: { output: { codeSplitting: { groups: GROUPS }, chunkFileNames } },
+    rolldownOptions: { input: { main: "index.html" }, output: { codeSplitting: { groups: GROUPS }, chunkFileNames } },
   },
   // `npx vite` serves the sources in front of a gateway that runs: TOCSIN_URL, and TOCSIN_API_KEY in place of a sign-in.
   server: { proxy: { "/v1": own, "/v2": own, "/ping": own, "/console/frame": own, "/health": own, "/session": key ? { ...own, rewrite: () => "/v1/auth:verify" } : own } },

@@ -58,6 +58,7 @@ function _loadAhead(): void {
 export const PLACES: readonly Place[] = [
   { path: "/console", scope: "", group: "watch", name: () => words().pages.now, page: "Now" },
   { path: "/console/incidents", scope: "incidents:read", group: "watch", name: () => words().pages.incidents, page: "Incidents" },
+  { path: "/console/silences", scope: "incidents:read", group: "watch", name: () => words().pages.silences, page: "Silences", under: "/console/incidents" },
   { path: "/console/alarms", scope: "alarms:read", group: "work", name: () => words().pages.alarms, page: "Alarms" },
   { path: "/console/firings", scope: "firings:read", group: "work", name: () => words().pages.firings, page: "Firings" },
   { path: "/console/deliveries", scope: "deliveries:read", group: "work", name: () => words().pages.deliveries, page: "Deliveries" },

@@ -131,6 +131,13 @@ class Sample:
             "POST", f"/v1/{made[0]['name']}:note", {"note": "The payment provider answers with 502; its status page says so too."}
         )
         await self._ask("POST", f"/v1/{made[1]['name']}:resolve", {})
+        end = from_micros(SystemClock().micros()) + timedelta(hours=4)
+        matchers = [{"label": "service", "value": "backup-*"}, {"label": "severity", "value": "critical", "negate": True}]
+        disks = {"matchers": matchers, "comment": "Disks are replaced", "endTime": f"{end:%Y-%m-%dT%H:%M:%SZ}"}
+        await self._ask("POST", "/v1/silences", disks)
+        window = {"cron": "0 2 * * SUN", "duration": "7200s", "timeZone": "Europe/Berlin"}
+        nights = {"matchers": [{"label": "service", "value": "reports"}], "comment": "Maintenance of the database", "recurrence": window}
+        await self._ask("POST", "/v1/silences", nights)
 
     async def _access(self) -> None:
         await self._ask("POST", "/v1/invitations", {"email": "eve@example.com", "role": "roles/operator"})

@@ -14,7 +14,8 @@ from tocsin.testing.stack import RunningStack
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600), pytest.mark.asyncio(loop_scope="session")]
 
 PAGES: Final = (
-    "", "incidents", "alarms", "alarms/new", "firings", "deliveries", "inbox", "mesh", "access", "audit", "settings",
+    "", "incidents", "silences", "silences?add",
+    "alarms", "alarms/new", "firings", "deliveries", "inbox", "mesh", "access", "audit", "settings",
     "templates", "templates?new", "templates/hostile", "templates/hostile?edit", "recipients", "recipients?new", "recipients/hostile",
     "recipients/hostile?edit", "groups", "groups?new", "groups/hostile", "import",
     "on-call", "on-call?view=month", "on-call?add", "on-call/hostile", "on-call/hostile?edit", "on-call/shop?override", "on-call-setup",

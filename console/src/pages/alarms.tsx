@@ -16,6 +16,7 @@ import { act } from "../state/act";
 import { actionOf, alarmTone, nameOf, ruleOf, type Alarm } from "../state/alarms";
 import { useLoaded } from "../state/loaded";
 import { useParts } from "../state/pages";
+import { quoted } from "../state/people";
 import { may } from "../state/session";
 import { words } from "../words";
 
@@ -69,7 +70,9 @@ export default function Alarms({ params }: { params?: { id?: string } }) {
           [words().alarm.states["PAUSED"] ?? "", 'state="PAUSED"'],
         ]}
         example='labels.team="core" AND display_name="stand-up"'
+        meant={(text) => (/[=<>]/.test(text) || !text ? text : `display_name=${quoted(text)}`)}
       />
+      {filter && may("alarms:write") && <AllOfThem filter={filter} changed={list.again} />}
       <AsOf of={list} />
       <div class={id ? "beside" : "alone"}>
         <Listed
@@ -100,6 +103,65 @@ export default function Alarms({ params }: { params?: { id?: string } }) {
         )}
         {id && id !== "new" && <One key={id} id={id} back={back} changed={list.again} />}
       </div>
+    </>
+  );
+}
+
+interface Part {
+  count: number;
+  more?: boolean | undefined;
+}
+
+/** What is done with every alarm of a filter; without `force` it only counts them. */
+const _ALL: Record<"pause" | "resume", (filter: string, force: boolean) => Promise<Part>> = {
+  pause: async (filter, force) => {
+    const { pauseCount, more } = await api.POST("/v1/alarms:pause", { body: { filter, force } });
+    return { count: Number(pauseCount ?? 0), more };
+  },
+  resume: async (filter, force) => {
+    const { resumeCount, more } = await api.POST("/v1/alarms:resume", { body: { filter, force } });
+    return { count: Number(resumeCount ?? 0), more };
+  },
+};
+
+/** Pauses or resumes every alarm of a filter, such as those of a service in maintenance: says how many, and asks. */
+function AllOfThem({ filter, changed }: { filter: string; changed: () => void }) {
+  const all = (word: "pause" | "resume") => {
+    let said = "";
+    const run = async () => {
+      const { count } = await _ALL[word](filter, false);
+      said = words().alarm.noneOfAll[word];
+      if (count === 0) return;
+      said = "";
+      if (!(await sure(words().alarm.reallyAll[word](count), words().alarm.all[word]))) return;
+      let done = 0;
+      for (let part: Part = { count: 1, more: true }; part.more && part.count > 0; done += part.count) part = await _ALL[word](filter, true);
+      said = words().alarm.allDone[word](done);
+      changed();
+    };
+    return act(run, () => said);
+  };
+  return (
+    <div class="actions">
+      {(["pause", "resume"] as const).map((word) => (
+        <Button key={word} onPress={() => all(word)}>
+          {words().alarm.all[word]}
+        </Button>
+      ))}
+    </div>
+  );
+}
+
+/** Labels, each of which leads to the alarms that have it. */
+function Labels({ alarm }: { alarm: Alarm }) {
+  const filter = (key: string, value: string) => `labels.${/^[\w.-]+$/.test(key) ? key : quoted(key)}=${quoted(value)}`;
+  return (
+    <>
+      {Object.entries(alarm.labels ?? {}).map(([key, value]) => (
+        <a key={key} href={`/console/alarms?filter=${encodeURIComponent(filter(key, value))}`}>
+          {key}={value}{" "}
+        </a>
+      ))}
     </>
   );
 }
@@ -181,7 +243,7 @@ function One({ id, back, changed }: { id: string; back: string; changed: () => v
             <Fact name={words().alarm.zone}>{alarm.trigger?.timeZone}</Fact>
             <Fact name={words().alarm.next}>{alarm.nextFireTime && <When at={alarm.nextFireTime} full />}</Fact>
             <Fact name={words().alarm.does}>{actionOf(alarm.action)}</Fact>
-            <Fact name={words().alarm.labels}>{_labels(alarm)}</Fact>
+            <Fact name={words().alarm.labels}>{_labels(alarm) && <Labels alarm={alarm} />}</Fact>
             <Fact name={words().alarm.made}>
               <When at={alarm.createTime} />
             </Fact>

@@ -11,6 +11,7 @@ export { default as Imports } from "./imports";
 export { default as Inbox } from "./inbox";
 export { default as Deliveries } from "./deliveries";
 export { default as Incidents } from "./incidents";
+export { default as Silences } from "./silences";
 export { default as Alarms } from "./alarms";
 export { default as OnCallSetup } from "./on-call-setup";
 export { default as Firings } from "./firings";

@@ -11,9 +11,17 @@ import { When, absolute, timeOfDay } from "../parts/when";
 import { act } from "../state/act";
 import { deliveryTone, type Delivery } from "../state/alarms";
 import { useLoaded } from "../state/loaded";
+import { alarmName } from "../state/names";
+import { quoted } from "../state/people";
 import { useParts } from "../state/pages";
 import { may } from "../state/session";
 import { words } from "../words";
+
+/** Why it is not there: the reason, or, where a far end did not take it, what that said last. */
+function _why({ reason, state = "ACCEPTED", timeline }: Delivery): string {
+  if (reason) return words().delivery.reasons[reason] ?? reason;
+  return ["SENT", "DELIVERED"].includes(state) ? "" : timeline?.at(-1)?.detail ?? "";
+}
 
 const _word = (row: Delivery) => words().delivery.states[row.state ?? ""] ?? "";
 
@@ -23,7 +31,7 @@ const _columns = (): Column<Delivery>[] => [
   { name: words().delivery.changed, width: "minmax(6rem, 1fr)", show: (row) => <When at={row.updateTime ?? row.createTime} /> },
   { name: words().delivery.subject, width: "minmax(10rem, 2fr)", wide: true, show: (row) => row.subject ?? "" },
   { name: words().delivery.channel, width: "6rem", wide: true, show: (row) => row.channel ?? "" },
-  { name: words().delivery.why, width: "minmax(6rem, 1fr)", wide: true, show: (row) => words().delivery.reasons[row.reason ?? ""] ?? row.reason ?? "" },
+  { name: words().delivery.why, width: "minmax(6rem, 1fr)", wide: true, show: _why },
 ];
 
 export default function Deliveries({ params }: { params?: { id?: string } }) {
@@ -48,7 +56,8 @@ export default function Deliveries({ params }: { params?: { id?: string } }) {
           [words().delivery.states["SUPPRESSED"] ?? "", 'state="SUPPRESSED"'],
           [words().delivery.states["OUTCOME_UNKNOWN"] ?? "", 'state="OUTCOME_UNKNOWN"'],
         ]}
-        example='to="ann@example.com" AND channel="email"'
+        example='ann@example.com, or channel="email" AND state="DEAD"'
+        meant={(text) => (text.includes("=") || !text ? text : `to=${quoted(text)}`)}
       />
       <AsOf of={list} />
       <div class={id ? "beside" : "alone"}>
@@ -84,7 +93,7 @@ function One({ id, back }: { id: string; back: string }) {
           <p class="large">
             <State tone={deliveryTone(delivery)} word={_word(delivery)} />
           </p>
-          {delivery.reason && <p class="said">{words().delivery.reasons[delivery.reason] ?? delivery.reason}</p>}
+          {_why(delivery) && <p class="said">{_why(delivery)}</p>}
           {(delivery.state === "DEAD" || delivery.state === "OUTCOME_UNKNOWN") && may("deliveries:write") && (
             <div class="actions">
               <Button kind="main" onPress={() => act(retry, words().delivery.retried)}>
@@ -93,14 +102,14 @@ function One({ id, back }: { id: string; back: string }) {
             </div>
           )}
           <Facts>
-            <Fact name={words().delivery.to}>{delivery.to || delivery.recipient}</Fact>
+            <Fact name={words().delivery.to}>{delivery.recipient ? <a href={`/console/${delivery.recipient}`}>{delivery.to || delivery.recipient}</a> : delivery.to}</Fact>
             <Fact name={words().delivery.channel}>{delivery.channel}</Fact>
             <Fact name={words().delivery.heldUntil}>{delivery.holdTime && <When at={delivery.holdTime} full />}</Fact>
             <Fact name={words().firing.again}>{delivery.nextAttemptTime && <When at={delivery.nextAttemptTime} full />}</Fact>
             <Fact name={words().firing.attempts}>{delivery.attempts ?? 0}</Fact>
             <Fact name={words().delivery.category}>{delivery.category}</Fact>
             <Fact name={words().firing.one}>{delivery.firing && <a href={`/console/${delivery.firing}`}>{delivery.firing}</a>}</Fact>
-            <Fact name={words().alarm.one}>{delivery.alarm && <a href={`/console/${delivery.alarm}`}>{delivery.alarm}</a>}</Fact>
+            <Fact name={words().alarm.one}>{delivery.alarm && <a href={`/console/${delivery.alarm}`}>{alarmName(delivery.alarm)}</a>}</Fact>
             <Fact name={words().id}>
               <Copy text={delivery.name ?? ""} />
             </Fact>

@@ -24,8 +24,10 @@ const _columns = (): Column<Firing>[] => [
   { name: words().alarm.one, width: "minmax(10rem, 2fr)", narrow: "minmax(0, 2fr)", show: (row) => alarmName(row.alarm) },
   { name: words().firing.origin, width: "7rem", wide: true, show: (row) => words().firing.origins[row.origin ?? "SCHEDULE"] ?? "" },
   { name: words().firing.attempts, width: "6rem", wide: true, number: true, show: (row) => row.attempts ?? 0 },
-  { name: words().firing.why, width: "minmax(6rem, 2fr)", wide: true, show: (row) => row.error || row.reason || "" },
+  { name: words().firing.why, width: "minmax(6rem, 2fr)", wide: true, show: (row) => row.error || _why(row) },
 ];
+
+const _why = ({ reason = "" }: Firing) => words().firing.reasons[reason] ?? reason;
 
 function _late(row: Firing): string {
   const late = lateness(row);
@@ -97,7 +99,7 @@ function One({ id, back }: { id: string; back: string }) {
             </Fact>
             <Fact name={words().firing.fired}>{firing.fireTime && <When at={firing.fireTime} full />}</Fact>
             <Fact name={words().firing.lateness}>{_late(firing)}</Fact>
-            <Fact name={words().firing.why}>{firing.reason}</Fact>
+            <Fact name={words().firing.why}>{_why(firing)}</Fact>
             <Fact name={words().alarm.one}>{firing.alarm && <a href={`/console/${firing.alarm}`}>{alarmName(firing.alarm)}</a>}</Fact>
             <Fact name={words().firing.origin}>{words().firing.origins[firing.origin ?? "SCHEDULE"]}</Fact>
             <Fact name={words().firing.attempts}>{firing.attempts ?? 0}</Fact>

@@ -2,15 +2,17 @@
 
 import { useLocation } from "../state/location";
 import { useState } from "preact/hooks";
-import { api } from "../api/client";
+import { api, idOf } from "../api/client";
 import { AsOf, Button, Copy, Fact, Facts, Failure, Head, Pending, Section } from "../parts/basics";
 import { Filter, filterOf } from "../parts/filter";
 import { Listed, type Column } from "../parts/list";
 import { State } from "../parts/mark";
 import { Panel } from "../parts/panel";
+import { Tabs } from "../parts/tabs";
 import { When, absolute, timeOfDay } from "../parts/when";
 import { act } from "../state/act";
 import { incidentTone, type Incident } from "../state/alarms";
+import { called, lookUp } from "../state/directory";
 import { useLoaded } from "../state/loaded";
 import { useParts } from "../state/pages";
 import { who } from "../state/who";
@@ -42,6 +44,7 @@ export default function Incidents({ params }: { params?: { id?: string } }) {
   return (
     <>
       <Head title={words().pages.incidents} />
+      <Tabs of="/console/incidents" first={words().pages.incidents} />
       <Filter
         offers={[
           [words().incident.states["TRIGGERED"] ?? "", 'state="TRIGGERED"'],
@@ -112,8 +115,12 @@ function One({ id, back }: { id: string; back: string }) {
               </Button>
               <Button onPress={() => act(() => snooze("3600s"), words().incident.snoozed)}>{words().incident.snooze}</Button>
               {incident.state === "ACKNOWLEDGED" && <Button onPress={() => act(back_, words().incident.givenBack)}>{words().incident.giveBack}</Button>}
+              <a class="button" href={`/console/silences?add=${id}`}>
+                {words().incident.like}
+              </a>
             </div>
           )}
+          {open && !incident.escalationPolicy && <p class="said">{words().incident.untold}</p>}
           {incident.description && <p class="said">{incident.description}</p>}
           <Facts>
             <Fact name={words().incident.severity}>{words().incident.severities[incident.severity ?? ""]}</Fact>
@@ -121,9 +128,9 @@ function One({ id, back }: { id: string; back: string }) {
               <When at={incident.createTime} full />
             </Fact>
             <Fact name={words().incident.who}>{who(incident.acknowledgedBy)}</Fact>
-            <Fact name={words().incident.next}>{open && incident.nextStepTime && <When at={incident.nextStepTime} full />}</Fact>
+            <Fact name={words().incident.next}>{open && incident.nextStepTime && <Next incident={incident} />}</Fact>
             <Fact name={words().incident.snoozedUntil}>{incident.snoozedUntil && <When at={incident.snoozedUntil} full />}</Fact>
-            <Fact name={words().incident.held}>{incident.heldBy}</Fact>
+            <Fact name={words().incident.held}>{incident.heldBy && <a href={`/console/${incident.heldBy}`}>{incident.heldBy}</a>}</Fact>
             <Fact name={words().incident.source}>{incident.source}</Fact>
             <Fact name={words().incident.link}>
               {incident.url && (
@@ -150,8 +157,9 @@ function One({ id, back }: { id: string; back: string }) {
                     {timeOfDay(event.time ?? "", true)}
                   </time>
                   <div>
-                    <b>{words().incident.events[event.kind ?? ""] ?? event.kind}</b> {event.actor && <span title={event.actor}>{who(event.actor)}</span>}
-                    {event.text && <p>{event.text}</p>}
+                    <b>{words().incident.events[event.kind ?? ""] ?? event.kind}</b> {event.actor && <span title={event.actor}>{who(event.actor)}</span>}{" "}
+                    {event.text && <p>{words().firing.reasons[event.text] ?? event.text}</p>}
+                    {event.firing && may("firings:read") && <a href={`/console/${event.firing}`}>{words().pages.deliveries}</a>}
                   </div>
                 </li>
               ))}
@@ -174,5 +182,36 @@ function One({ id, back }: { id: string; back: string }) {
         </>
       )}
     </Panel>
+  );
+}
+
+/** When the next step comes, and whom it tells: of a rotation, who has it now. */
+function Next({ incident: { escalationPolicy, nextStep = 0, nextStepTime } }: { incident: Incident }) {
+  const told = useLoaded(
+    async (signal) => {
+      const policy = await api.GET("/v1/escalationPolicies/{escalationPolicy}", { params: { path: { escalationPolicy: idOf(escalationPolicy) } }, signal });
+      const targets = policy.steps[nextStep % policy.steps.length]?.targets ?? [];
+      if (!may("recipients:read")) return targets.map((target) => ({ target, now: [] as string[] }));
+      const all = targets.map(async (target) => {
+        if (!target.startsWith("rotations/")) return { target, now: [] as string[] };
+        const duty = await api.GET("/v1/rotations/{rotation}:onCall", { params: { path: { rotation: idOf(target) } }, signal });
+        return { target, now: duty.interval?.recipients ?? [] };
+      });
+      const found = await Promise.all(all);
+      await lookUp(found.flatMap(({ target, now }) => [target, ...now]));
+      return found;
+    },
+    [escalationPolicy, nextStep],
+    ["rotation"],
+  );
+  return (
+    <>
+      <When at={nextStepTime} full />
+      {told.data?.map(({ target, now }) => (
+        <div key={target}>
+          {called(target)} {now.length > 0 && <span class="dim">({now.map(called).join(", ")})</span>}
+        </div>
+      ))}
+    </>
   );
 }

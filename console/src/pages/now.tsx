@@ -17,6 +17,7 @@ import { received } from "../state/inbox";
 import { useLoaded } from "../state/loaded";
 import { alarmName } from "../state/names";
 import { may, ownAddress } from "../state/session";
+import { who } from "../state/who";
 import { words } from "../words";
 
 interface Health {
@@ -26,6 +27,7 @@ interface Health {
 }
 
 const _HEALTH_MS = 2000;
+const _MOST = 10;
 
 export default function Now() {
   return (
@@ -96,7 +98,10 @@ function Standing() {
 
 function OpenIncidents() {
   const found = useLoaded(
-    (signal) => api.GET("/v1/incidents", { params: { query: { pageSize: 10, filter: 'state="TRIGGERED"' } }, signal }),
+    async (signal) => {
+      const [open, had] = await Promise.all(["TRIGGERED", "ACKNOWLEDGED"].map((state) => api.GET("/v1/incidents", { params: { query: { pageSize: _MOST, filter: `state="${state}"` } }, signal })));
+      return { incidents: [open, had].flatMap((part) => part?.incidents ?? []), more: Boolean(open?.nextPageToken) };
+    },
     [],
     ["incident"],
   );
@@ -107,19 +112,19 @@ function OpenIncidents() {
       await api.POST("/v1/incidents/{incident}:acknowledge", { params: { path: { incident: name.replace("incidents/", "") } }, body: {} });
       found.again();
     }, words().incident.acknowledged);
-  const worst = (incident: Incident) => ["CRITICAL", "ERROR", "WARNING", "INFO"].indexOf(incident.severity ?? "INFO");
+  const worst = ({ state, severity }: Incident) => ["CRITICAL", "ERROR", "WARNING", "INFO"].indexOf(severity ?? "INFO") + (state === "TRIGGERED" ? 0 : 10);
   const incidents = [...found.data.incidents].sort((one, other) => worst(one) - worst(other));
   return (
     <Section title={words().now.incidents}>
       <ul class="plain urgent">
         {incidents.map((incident, index) => (
           <li key={incident.name}>
-            <State tone={incidentTone(incident)} word={words().incident.severities[incident.severity ?? ""] ?? ""} />
+            <State tone={incidentTone(incident)} word={(incident.state === "TRIGGERED" ? words().incident.severities[incident.severity ?? ""] : words().incident.states["ACKNOWLEDGED"]) ?? ""} />
             <a href={`/console/${incident.name}`}>{incident.title}</a>
             <span class="dim">
-              <When at={incident.createTime} />
+              {who(incident.acknowledgedBy)} <When at={incident.createTime} />
             </span>
-            {may("incidents:write") && (
+            {may("incidents:write") && incident.state === "TRIGGERED" && (
               <Button kind={index === 0 ? "main" : "plain"} onPress={() => acknowledge(incident.name ?? "")}>
                 {words().incident.acknowledge}
               </Button>
@@ -127,6 +132,7 @@ function OpenIncidents() {
           </li>
         ))}
       </ul>
+      {found.data.more && <a href={`/console/incidents?filter=${encodeURIComponent('state="TRIGGERED"')}`}>{words().now.allIncidents}</a>}
     </Section>
   );
 }

@@ -27,7 +27,7 @@ export function putOver(rotation: string, body: Override): Promise<Override> {
 }
 
 /** An instant, as the time by the clock of the zone in which times are shown. */
-const localTime = ({ value, change, error }: Bound<string>) => ({
+export const localTime = ({ value, change, error }: Bound<string>) => ({
   type: "datetime-local" as const,
   required: true,
   error,

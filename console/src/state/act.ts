@@ -4,8 +4,8 @@ import { ApiError } from "../api/problem";
 import { words } from "../words";
 import { notify } from "./notices";
 
-/** Runs `action`, and says what came of it; gives whether it worked. */
-export async function act(action: () => Promise<unknown>, done: string, undo?: () => Promise<unknown>): Promise<boolean> {
+/** Runs `action`, and says what came of it, if anything: `done`, which may be known only then. Gives whether it worked. */
+export async function act(action: () => Promise<unknown>, done: string | (() => string), undo?: () => Promise<unknown>): Promise<boolean> {
   try {
     await action();
   } catch (error) {
@@ -13,6 +13,7 @@ export async function act(action: () => Promise<unknown>, done: string, undo?: (
     notify({ text: words().failed(error), bad: true });
     return false;
   }
-  notify(undo ? { text: done, undo } : { text: done });
+  const text = typeof done === "string" ? done : done();
+  if (text) notify(undo ? { text, undo } : { text });
   return true;
 }

@@ -15,6 +15,8 @@ export interface Entry {
 const _entries = signal<ReadonlyMap<string, string>>(new Map());
 const _missing = new Set<string>();
 
+const _kind = (name: string) => name.slice(0, name.indexOf("/"));
+
 /** Reads the directory anew while a page that uses it is open. */
 export function useDirectory(): void {
   useEffect(() => void _read(), []);
@@ -39,14 +41,20 @@ export function noted(name: string | undefined, label: string | undefined): void
   if (name) _entries.value = new Map(_entries.value).set(name, label || idOf(name));
 }
 
-/** Reads those of `names` that the pages of the directory had no room for. */
+const _ONE: Record<string, (id: string) => Promise<{ displayName?: string }>> = {
+  recipients: (recipient) => api.GET("/v1/recipients/{recipient}", { params: { path: { recipient } } }),
+  groups: (group) => api.GET("/v1/groups/{group}", { params: { path: { group } } }),
+  rotations: (rotation) => api.GET("/v1/rotations/{rotation}", { params: { path: { rotation } } }),
+};
+
+/** Reads those of `names` that are not known: the pages of the directory had no room for them, or were not asked for. */
 export async function lookUp(names: Iterable<string>): Promise<void> {
-  const wanted = [...new Set(names)].filter((name) => name.startsWith("recipients/") && !_entries.value.has(name) && !_missing.has(name)).slice(0, 50);
+  const wanted = [...new Set(names)].filter((name) => _kind(name) in _ONE && !_entries.value.has(name) && !_missing.has(name)).slice(0, 50);
   for (const name of wanted) {
     _missing.add(name);
     await _taken(async () => {
-      const found = await api.GET("/v1/recipients/{recipient}", { params: { path: { recipient: idOf(name) } } });
-      return [[name, found.displayName ?? ""]];
+      const found = await _ONE[_kind(name)]?.(idOf(name));
+      return [[name, found?.displayName ?? ""]];
     });
   }
 }

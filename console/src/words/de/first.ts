@@ -52,6 +52,7 @@ export const first: FirstWords = {
     events: "Ereignisse",
     now: "Jetzt",
     incidents: "Vorfälle",
+    silences: "Stummschaltungen",
     alarms: "Alarme",
     firings: "Auslösungen",
     deliveries: "Zustellungen",
@@ -77,6 +78,7 @@ export const first: FirstWords = {
     service: { degraded: "arbeitet zum Teil", unavailable: "ist weg" },
     breakerOpen: (name) => `Aufrufe an ${name} werden zurückgehalten`,
     incidents: "Offene Vorfälle",
+    allIncidents: "Alle offenen Vorfälle",
     noIncidents: "Kein Vorfall ist offen.",
     dead: "Endgültig gescheitert",
     noDead: "Keine Auslösung ist endgültig gescheitert.",
@@ -141,6 +143,7 @@ export const first: FirstWords = {
   },
   incident: {
     acknowledge: "Übernehmen",
+    states: { TRIGGERED: "Offen", ACKNOWLEDGED: "Übernommen", RESOLVED: "Behoben" },
     acknowledged: "Sie haben ihn.",
     severities: { CRITICAL: "Kritisch", ERROR: "Fehler", WARNING: "Warnung", INFO: "Hinweis" },
   },

@@ -51,6 +51,7 @@ export const first = {
     events: "Events",
     now: "Now",
     incidents: "Incidents",
+    silences: "Silences",
     alarms: "Alarms",
     firings: "Firings",
     deliveries: "Deliveries",
@@ -77,6 +78,7 @@ export const first = {
     breakerOpen: (name: string) => `Calls to ${name} are held back`,
     incidents: "Open incidents",
     noIncidents: "No incident is open.",
+    allIncidents: "All open incidents",
     dead: "Failed for good",
     noDead: "No firing has failed for good.",
     ahead: "The next 24 hours",
@@ -141,6 +143,7 @@ export const first = {
   incident: {
     acknowledge: "Acknowledge",
     acknowledged: "You have it.",
+    states: { TRIGGERED: "Open", ACKNOWLEDGED: "Acknowledged", RESOLVED: "Resolved" } as Record<string, string>,
     severities: { CRITICAL: "Critical", ERROR: "Error", WARNING: "Warning", INFO: "Info" } as Record<string, string>,
   },
   template: {
