@@ -158,6 +158,7 @@ async def test_a_person_and_an_address(browser: Chromium, home: str, stack: Runn
     await page.value("document.querySelector('[aria-label=\"Delete cleo@example.com\"]').click()")
     await page.until(says("cleo@example.com is removed"))
     await press(page, "Undo")
+    await page.until(says("cleo@example.com is there again."))
     await page.until("document.querySelector('.panel .tall .state')?.innerText === 'Confirmed'")
     with client(stack) as api:
         assert [item["state"] for item in api.get("/v1/recipients/cleo").json()["addresses"]] == ["ACTIVE"]
