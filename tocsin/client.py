@@ -30,7 +30,9 @@ _POLL_SECONDS: Final = 0.1
 _LONGEST_POLL_SECONDS: Final = 1.0
 _PAGE_SIZE: Final = 200
 _DONE: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
-# google.rpc.Code, as the problem's member "code" names it.
+_UNDER_WAY: Final = frozenset({"ACCEPTED", "SENDING", "RETRYING"})
+REACHED: Final = frozenset({"SENT", "DELIVERED", "DIGESTED", "HELD"})
+"""States of deliveries that went out, or will at a time of their own."""
 
 
 class Client:
@@ -262,12 +264,22 @@ class Client:
         Raises:
             DeadlineExceeded: it has not ended after ``timeout`` seconds.
         """
+        return self._waited(lambda: self.get_task(name), lambda task: task.get("state") in _DONE, timeout, name)
+
+    def wait_notification(self, name: str, *, timeout: float) -> Resource:
+        """Waits until no delivery of ``notifications/{id}`` is under way; one that is HELD waits for a time of its own.
+
+        Raises:
+            DeadlineExceeded: some still are after ``timeout`` seconds.
+        """
+        return self._waited(lambda: self.get_notification(name), _settled, timeout, name)
+
+    def _waited(self, read: Callable[[], Resource], ended: Callable[[Resource], bool], timeout: float, name: str) -> Resource:
         end, wait = self._clock.monotonic() + timeout, _POLL_SECONDS
         while True:
             try:
-                task = self.get_task(name)
-                if task.get("state") in _DONE:
-                    return task
+                if ended(found := read()):
+                    return found
             except errors.Unavailable as error:
                 wait = max(wait, min(error.retry_after or 0, _LONGEST_POLL_SECONDS))
             if self._clock.monotonic() >= end:
@@ -304,6 +316,12 @@ class Client:
                         yield _item(json.loads(line))
         except httpx2.HTTPError as error:
             raise errors.Unavailable(f"the stream from {self._http.base_url} failed: {error}") from error
+
+
+def _settled(notification: Resource) -> bool:
+    """Whether a notification has come to its end."""
+    deliveries = notification.get("deliveries", ())
+    return notification.get("state") not in ("PENDING", "EXPANDING") and all(each.get("state") not in _UNDER_WAY for each in deliveries)
 
 
 def _given(**fields: object) -> Resource:

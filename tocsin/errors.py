@@ -62,7 +62,7 @@ class TocsinError(Exception):
         """
         self.violations = tuple(FieldViolation(sayable(item.field), sayable(item.description)) for item in violations[:_MOST_VIOLATIONS])
         told = "; ".join(f"{item.field}: {item.description}" for item in self.violations)
-        self.message = sayable(message or told or inspect.cleandoc(type(self).__doc__ or "").split("\n", 1)[0])
+        self.message = sayable(message or told or default_message(type(self)))
         super().__init__(self.message)
         self.retry_after = retry_after
         self.metadata = {key: sayable(value) for key, value in (metadata or {}).items()}
@@ -71,6 +71,11 @@ class TocsinError(Exception):
         """A google.rpc.Status as a service outside of the mesh sent it, whose details are passed on as they are; else empty."""
         self.foreign_details: Sequence[Mapping[str, object]] = ()
         """The same details in JSON, as whoever knows their types has converted them."""
+
+
+def default_message(kind: type[TocsinError]) -> str:
+    """What an error of this class says unless it is told: the first line of the docstring."""
+    return inspect.cleandoc(kind.__doc__ or "").split("\n", 1)[0]
 
 
 class InvalidInput(TocsinError):

@@ -117,7 +117,7 @@ class PeopleFacts(Protocol):
         ...
 
     async def missing(self, tenant: str, names: Collection[str]) -> list[str]:
-        """Those of the resource names ("recipients/{id}", "groups/{id}", "categories/{id}") that are of nothing that exists."""
+        """Those of the resource names that are of nothing that exists: of recipients, groups, rotations and categories."""
         ...
 
     async def expand(self, tenant: str, targets: Sequence[str], *, after: str, limit: int) -> list[str]:

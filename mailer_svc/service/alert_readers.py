@@ -44,15 +44,13 @@ class AlertReaders:
         Raises:
             Unavailable: the database is away.
         """
-        missing = set(await self._people.missing(tenant, [name for name in names if not name.startswith(_ROTATIONS)]))
+        missing = set(await self._people.missing(tenant, names))
         return [await self._checked(tenant, name, missing) for name in names]
 
     async def _checked(self, tenant: str, name: str, missing: set[str]) -> CheckedReader:
         if name in missing:
             return CheckedReader(name, exists=False, reached=0)
         duty = await self._on_call.behind(tenant=tenant, targets=[name], at=0)
-        if name.startswith(_ROTATIONS) and not await self._on_call.exists(tenant=tenant, rotation=name.removeprefix(_ROTATIONS)):
-            return CheckedReader(name, exists=False, reached=0)
         people = {*duty.people, *await self._people.expand(tenant, [name], after="", limit=_MOST)}
         keys = [TenantKey(tenant, person) for person in people if not person.startswith((_GROUPS, _ROTATIONS))]
         return CheckedReader(name, exists=True, reached=min(_MOST, len(await self._people.active_addresses(keys))))
@@ -74,4 +72,4 @@ class AlertReaders:
             created=0,
             updated=0,
         )
-        await self._notifications.send(draft, request_id=f"security-alert-{id}")
+        await self._notifications.send(draft, request_id=f"security-alert-{id}", check_recipients=False)

@@ -39,8 +39,12 @@ class NotificationChecks:
         self._people = people
         self._channels = channels
 
-    async def require(self, item: Notification) -> None:
-        """Returns if deliveries can be made of it; whether its recipients exist is theirs to show.
+    async def require(self, item: Notification, *, recipients: bool) -> None:
+        """Returns if deliveries can be made of it.
+
+        Args:
+            item: the notification.
+            recipients: whether those whom it names must be there.
 
         Raises:
             InvalidInput: they cannot; every field that is wrong is named, below "notification".
@@ -49,6 +53,13 @@ class NotificationChecks:
         wrong = [*self._channel_problems(item), *self._address_problems(item), *await self._content_problems(item)]
         if item.category and not await self._people.categories({TenantKey(item.tenant, item.category)}):
             wrong.append(FieldViolation("notification.category", f"there is no category categories/{item.category}"))
+        if recipients and item.recipients:
+            missing = set(await self._people.missing(item.tenant, item.recipients))
+            wrong += [
+                FieldViolation(f"notification.recipients[{place}]", f"there is no {name.partition('/')[0].removesuffix('s')} {name}")
+                for place, name in enumerate(item.recipients)
+                if name in missing
+            ]
         if wrong:
             raise InvalidInput("; ".join(f"{each.field}: {each.description}" for each in wrong[:_SHOWN]), violations=wrong)
 
@@ -117,12 +128,13 @@ class Notifications:
         self._new_key = new_key
         self._expand = expand
 
-    async def send(self, draft: Notification, *, request_id: str) -> Notification:
+    async def send(self, draft: Notification, *, request_id: str, check_recipients: bool = True) -> Notification:
         """Takes a notification; a second one with the same ``request_id`` gives the first one, whatever it says.
 
         Args:
             draft: what to send; its id and its times are given here, but for a ``send_time`` that is not 0.
             request_id: names the request; empty: it is a new one.
+            check_recipients: refuses it if it names one that is not there; otherwise the delivery to that one says so.
 
         Raises:
             InvalidInput: something in it cannot be used.
@@ -131,7 +143,7 @@ class Notifications:
         identity = notification_id(tenant=draft.tenant, kind=key[0], key=key[1])
         if request_id and (known := await self._store.get(tenant=draft.tenant, id=identity)) is not None:
             return known
-        await self._checks.require(draft)
+        await self._checks.require(draft, recipients=check_recipients)
         now = self._clock.micros()
         content = repaired_content(draft.content) if isinstance(draft.content, Content) else draft.content
         item = replace(draft, id=identity, content=content, send_time=draft.send_time or now, created=now, updated=now)

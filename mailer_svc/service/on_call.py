@@ -152,11 +152,6 @@ class OnCall:
             found.append(RotationSchedule(rotation, intervals))
         return found
 
-    async def exists(self, *, tenant: str, rotation: str) -> bool:
-        """Whether there is such a rotation now."""
-        at = self._clock.micros()
-        return rotation in await self._histories.in_force(tenant=tenant, ids=[rotation], at=at, around=0)
-
     async def behind(self, *, tenant: str, targets: Sequence[str], at: int) -> OnCallTargets:
         """Who is on call at an instant (0: now) in the rotations among ``targets`` and in their groups."""
         if not any(target.startswith(("rotations/", "groups/")) for target in targets):

@@ -25,6 +25,7 @@ from mailer_svc.store.people_tables import (
     recipients,
     suppressions,
 )
+from mailer_svc.store.rotation_tables import rotations
 from mailer_svc.store.tables import deliveries
 from tocsin.database import Database, storable
 from tocsin.stored import NOT_READABLE, known, texts
@@ -45,6 +46,7 @@ _UNEXPANDED = notifications.c.state.in_([int(state) for state in UNEXPANDED])
 _OF_ONE = deliveries.c.notification != ""
 _ARMS = 50
 """Groups whose members one statement reads; SQLite takes up to 500 SELECTs in one."""
+_NAMED = {"recipients": recipients, "groups": groups, "rotations": rotations, "categories": categories}
 _DOCUMENTS = 500  # of up to 16 KiB each: many people want the same
 _ACTIVE = addresses.c.state == int(AddressState.ACTIVE)
 
@@ -151,7 +153,7 @@ class SqlPeopleFacts:
         """See `mailer_svc.ports.PeopleFacts`."""
         there: set[str] = set()
         async with self._database.read() as connection:
-            for collection, table in (("recipients", recipients), ("groups", groups), ("categories", categories)):
+            for collection, table in _NAMED.items():
                 prefix = f"{collection}/"
                 ids = sorted({name.removeprefix(prefix) for name in names if name.startswith(prefix) and storable(name) == name})
                 if ids:

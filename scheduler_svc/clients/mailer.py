@@ -16,6 +16,7 @@ from tocsin.mesh.client import Mesh
 _SECONDS: Final = 5.0
 _REMEMBERED: Final = 4096
 _ASKED: Final = 1000  # templates, and names, in one question, as in the contract
+_ROTATIONS: Final = "rotations/"
 _ABSENT: Final = "does not exist yet: the alarm is taken, and "
 
 
@@ -116,7 +117,7 @@ class NotifyChecks:
 
 def _named(action: alarm_pb2.Notify) -> list[str]:
     """Whom and what an action names that the mailer keeps."""
-    people = [name for name in action.recipients if name.startswith(("recipients/", "groups/"))]
+    people = [name for name in action.recipients if name.startswith(("recipients/", "groups/", _ROTATIONS))]
     return [*people, action.category] if action.category else people
 
 
@@ -130,7 +131,8 @@ def _absent(notice: ActionNotice, missing: Collection[str]) -> Iterator[Finding]
     path, action = notice
     for place, name in enumerate(action.recipients):
         if name in missing:
-            reason = f"{name} {_ABSENT}its message will be SUPPRESSED as UNKNOWN_RECIPIENT until it does"
+            why = "NOBODY_ON_CALL" if name.startswith(_ROTATIONS) else "UNKNOWN_RECIPIENT"
+            reason = f"{name} {_ABSENT}its message will be SUPPRESSED as {why} until it does"
             yield Finding(f"{path}.recipients[{place}]", reason, tentative=True)
     if action.category in missing:
         reason = f"{action.category} {_ABSENT}its messages count as transactional until it does"

@@ -102,6 +102,7 @@ async def _read(connection: AsyncConnection, tenants: Sequence[str], *, now: Mic
     return {tenant: TenantRules(routes[tenant], dependencies[tenant], silences.get(tenant, ())) for tenant in tenants}
 
 
+_NAMES: Final = {RuleKind.ROUTE: "incidentRoutes/", RuleKind.DEPENDENCY: "incidentDependencies/"}
 _ROUTES: Final = msgspec.json.Decoder(IncidentRoute)
 _DEPENDENCIES: Final = msgspec.json.Decoder(IncidentDependency)
 
@@ -142,7 +143,7 @@ class SqlIncidentRuleStore(Generic[Rule]):
             row = (await connection.execute(select(incident_rules).where(*self._key(tenant, rule)))).one_or_none()
         found = None if row is None else self._rule(row)
         if found is None:
-            raise IncidentRuleNotFound
+            raise IncidentRuleNotFound(f"There is no {_NAMES[self._kind]}{rule}")
         return found
 
     async def all(self, tenant: str) -> Sequence[Rule]:
@@ -163,7 +164,7 @@ class SqlIncidentRuleStore(Generic[Rule]):
             await rules_changed(connection, tenant)
             row = (await connection.execute(select(incident_rules.c.version).where(*self._key(tenant, rule)))).first()
             if row is None:
-                raise IncidentRuleNotFound
+                raise IncidentRuleNotFound(f"There is no {_NAMES[self._kind]}{rule}")
             if etag and etag != str(row.version):
                 raise IncidentRuleChanged("It was changed since; its etag is another one now.")
             await connection.execute(delete(incident_rules).where(*self._key(tenant, rule)))

@@ -63,13 +63,15 @@ async def test_a_person_is_added_proved_and_asked(tocsin: Command, stranger: htt
         assert "recipients/ann" in run("group", "members", "oncall")
         assert "recipients/ann" in run("recipient", "list", "--filter", 'group="oncall" AND display_name="an*"')
         wants = json.loads(
-            run("recipient", "preferences", "set", "ann", "--choice", "news/*=off", "--quiet", "daily 10pm-7:00", "--cap", "10/1h")
+            run(
+                "recipient", "preferences", "set", "ann", "--choice", "news/*=off", "--quiet", "daily 10pm-7:00", "--cap", "10/1h", "--json"
+            )
         )
         assert wants["choices"] == [{"category": "news", "channel": "*", "enabled": False}]
         assert len(wants["quietHours"]["times"]) == 7
         assert wants["cap"] == {"count": 10, "window": "3600s"}
         assert json.loads(run("recipient", "preferences", "get"))["name"] == "preferences"
-        run("recipient", "preferences", "set", "--no-quiet")
+        assert "quietHours" in run("recipient", "preferences", "set", "--no-quiet").split()
         run("category", "add", "news", "--kind", "marketing", "--channel", "email", "--digest", "10m")
         run("category", "update", "news", "--name", "News")
         assert "600s" in run("category", "list")
@@ -151,19 +153,27 @@ async def test_people_are_imported_and_exported_by_the_file(tocsin: Command, tmp
 
 async def test_an_alarm_for_people_who_are_not_there_is_taken_with_a_warning(stranger: httpx2.AsyncClient) -> None:
     """By field and reason, at creation, change and validation; once they are there, nothing is said."""
-    notify = {"recipients": ["recipients/later", "groups/later"], "category": "categories/later", "subject": "s", "text": "t"}
+    notify = {
+        "recipients": ["recipients/later", "groups/later", "rotations/later"],
+        "category": "categories/later",
+        "subject": "s",
+        "text": "t",
+    }
+    layer = {"start": "2026-01-05T09:00:00", "turnUnit": "WEEKS", "turnCount": 1, "participants": [{"recipients": ["recipients/later"]}]}
     alarm = {"displayName": "early", "trigger": {"every": "3600s"}, "action": {"notify": notify}}
     made = (await stranger.post("/v1/alarms", json=alarm)).json()
-    fields = ["action.notify.recipients[0]", "action.notify.recipients[1]", "action.notify.category"]
+    fields = [*(f"action.notify.recipients[{place}]" for place in range(3)), "action.notify.category"]
     assert [warning["field"] for warning in made["warnings"]] == fields
     assert "UNKNOWN_RECIPIENT" in made["warnings"][0]["reason"]
-    assert "transactional" in made["warnings"][2]["reason"]
+    assert "NOBODY_ON_CALL" in made["warnings"][2]["reason"]
+    assert "transactional" in made["warnings"][3]["reason"]
     checked = (await stranger.post("/v1/alarms:validate", json={"trigger": alarm["trigger"], "action": alarm["action"]})).json()
     assert [warning["field"] for warning in checked["warnings"]] == fields
     assert "problems" not in checked
     for path, body in (
         ("recipients", {"name": "recipients/later"}),
         ("groups", {"name": "groups/later"}),
+        ("rotations", {"name": "rotations/later", "timeZone": "UTC", "layers": [layer]}),
         ("categories", {"name": "categories/later"}),
     ):
         assert (await stranger.post(f"/v1/{path}", json=body)).status_code == 200

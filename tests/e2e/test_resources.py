@@ -132,14 +132,19 @@ def _lasting(resource: dict[str, Any]) -> dict[str, Any]:
 
 
 async def test_reading_of_nothing_is_not_found(stranger: httpx2.AsyncClient) -> None:
-    """A resource that is not there, and every list and view below it: 404, and never an empty list."""
+    """A resource that is not there, and every list and view below it: 404, never an empty list, and in words that name it."""
     answers: dict[str, int] = {}
+    nameless: dict[str, str] = {}
     for _, template in public("get"):
         if "/*}" in template:
             nobody = "9" * 9 if "auditLogs" in template else "f" * (32 if "alerts" in template and "security" in template else 26)
             path = re.sub(r"\{\w+=([^}]*)\}", lambda found, by=nobody: found[1].replace("*", by), template)
-            answers[template] = (await stranger.get(path)).status_code
+            answer = await stranger.get(path)
+            answers[template] = answer.status_code
+            if answer.status_code == 404 and nobody not in answer.json()["detail"]:
+                nameless[template] = answer.json()["detail"]
     operators = {template: code for template, code in answers.items() if code == 403}
     assert set(operators) <= {"/v1/{name=tenants/*}", "/v1/{tenant=tenants/*}/usage", "/v1/{name=spooledCalls/*}"}
     assert {template: code for template, code in answers.items() if code != 404} == operators
     assert len(answers) > 45
+    assert nameless == {}

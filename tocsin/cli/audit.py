@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from tocsin.cli.output import write_json, write_line, write_table
+from tocsin.cli.output import warn, write_json, write_line, write_table
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
 from tocsin.cli.words import duration, instant, rfc3339
 from tocsin.client import Client
@@ -16,13 +16,15 @@ from tocsin.resource_names import resource_path
 
 _AGO: Final = " ago"
 _SHOWN: Final = 100
+_SINCE: Final = "24h ago"
+"""Younger installations have less, which whoever asks for no period need not be told."""
 
 FromOption = Annotated[str, typer.Option("--from", help="Start of the period: 2026-12-01T09:00:00Z, or '24h ago'.")]
 ToOption = Annotated[str | None, typer.Option("--to", help="End of the period, exclusive. Default: now.")]
 
 
 def audit(
-    since: FromOption = "24h ago",
+    since: FromOption = _SINCE,
     until: ToOption = None,
     alarm: Annotated[str, typer.Option("--alarm", help="Audit only this alarm.")] = "",
     incident: Annotated[str, typer.Option("--incident", help="Audit only this incident.")] = "",
@@ -31,7 +33,10 @@ def audit(
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Recompute what a period must contain from rules and escalation policies, and compare the ledger. Exit code 1 on any difference."""
+    """Recompute what a period must contain from rules and escalation policies, and compare the ledger. Exit code 1 on any difference.
+
+    It goes back as far as the ledger and the rules of then are kept, and says so if the period begins earlier.
+    """
     params = {"startTime": rfc3339(past(since, option="--from"))}
     if until is not None:
         params["endTime"] = rfc3339(past(until, option="--to"))
@@ -41,6 +46,7 @@ def audit(
         params["incident"] = incident if "/" in incident else f"incidents/{incident}"
     with connect(state=state, url=url, api_key=api_key) as client:
         summary = _audit(client, params, as_json=as_json)
+    _warn_of_bounds(params if since != _SINCE else {}, summary)
     if any(int(summary.get(count, 0)) for count in ("missing", "unexpected", "unreadable")):
         raise typer.Exit(ExitCode.FAILED)
 
@@ -109,6 +115,20 @@ def _line(finding: dict[str, Any]) -> str:
     step = f"step {finding['step']}" if finding.get("step") else ""
     words = (finding.get("alarm") or finding.get("incident", ""), step, finding.get("firing", ""), finding.get("detail", ""))
     return "  ".join(part for part in (finding["kind"], finding["dueTime"], *words) if part)
+
+
+def _warn_of_bounds(asked: dict[str, str], summary: dict[str, Any]) -> None:
+    """Says that a part of the period was not audited: no more is kept of it, or it is still to come."""
+    for option, name, why in (
+        ("--from", "startTime", "audited from {}; of the time before, the ledger or the rules of then are not kept"),
+        ("--to", "endTime", "audited to {}; what comes later is not due yet"),
+    ):
+        if name in asked and abs((_instant(summary[name]) - _instant(asked[name])).total_seconds()) >= 1:
+            warn(option, why.format(summary[name]))
+
+
+def _instant(text: str) -> datetime:
+    return instant(text, now=SystemClock().now(), zone=None, option="")
 
 
 def _account(summary: dict[str, Any]) -> None:

@@ -11,7 +11,9 @@ from tocsin.cli.alarms import CategoryOption, RecipientOption, What, message_of
 from tocsin.cli.output import EXIT_CODES, write_json, write_line, write_table
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
 from tocsin.cli.words import instant, json_object, rfc3339
+from tocsin.client import REACHED
 from tocsin.clock import SystemClock
+from tocsin.exit_codes import ExitCode
 from tocsin.priority import Priority
 
 _FILTER_HELP = 'Conditions joined by AND, such as state="PENDING" AND category="categories/news" (AIP-160).'
@@ -36,8 +38,10 @@ def notify(
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until each of its deliveries was sent or failed.")] = False,
+    timeout: Annotated[float, typer.Option("--timeout", min=0, help="Maximum seconds to wait.")] = 60.0,
 ) -> None:
-    """Send a message to addresses, recipients and groups."""
+    """Send a message to addresses, recipients and groups. With --wait, exit code 1 unless everybody is reached."""
     what = What(
         to=to or [],
         subject=subject,
@@ -63,7 +67,17 @@ def notify(
         message["metadata"] = json_object(metadata, option="--metadata")
     with connect(state=state, url=url, api_key=api_key) as client:
         sent = client.send_notification(message, request_id=request_id or secrets.token_hex(16))
-    write_json(sent) if as_json else write_line(f"{sent['name']} is {sent.get('state', '')}")
+        if wait:
+            sent = client.wait_notification(sent["name"], timeout=timeout)
+    if as_json:
+        write_json(sent)
+    elif wait:
+        _tell(sent)
+    else:
+        write_line(f"{sent['name']} is {sent.get('state', '')}")
+    states = [each.get("state") for each in sent.get("deliveries", ())]
+    if wait and not (states and all(state in REACHED for state in states) and sent.get("state") == "COMPLETED"):
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def show_all(
@@ -95,7 +109,11 @@ def show(
         found = client.get_notification(_name(notification))
     if as_json:
         write_json(found)
-        return
+    else:
+        _tell(found)
+
+
+def _tell(found: dict[str, Any]) -> None:
     write_line("  ".join(_row(found)))
     if found.get("detail"):
         write_line(found["detail"])

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from tocsin.cli.feeds import make_feed
-from tocsin.cli.output import EXIT_CODES, write_json, write_line, write_table
+from tocsin.cli.output import EXIT_CODES, shown, write_json, write_line, write_table
 from tocsin.cli.personal_rules import make_rules
-from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
+from tocsin.cli.target import STATE, JsonOption, KeyOption, OutputOption, StateOption, UrlOption, connect
 from tocsin.cli.words import duration, json_object, proto_duration, time_of_day
 from tocsin.resource_names import resource_path
 
@@ -200,11 +200,12 @@ def set_preferences(
     no_quiet: Annotated[bool, typer.Option("--no-quiet", help="No quiet hours, whatever the tenant says.")] = False,
     cap: Annotated[str | None, typer.Option("--cap", help="Most deliveries in a time, such as 10/1h; 0/1h: no cap.")] = None,
     document: Annotated[str | None, typer.Option("--document", help="All preferences as a JSON object; replaces what is there.")] = None,
+    output: OutputOption = "table",
     state: StateOption = STATE,
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """Change preferences; what no option names stays. Shows them as JSON."""
+    """Change preferences; what no option names stays. Shows them."""
     body: dict[str, Any] = {}
     if choice:
         body["choices"] = [_choice(text) for text in choice]
@@ -217,9 +218,10 @@ def set_preferences(
         raise typer.BadParameter(msg)
     with connect(state=state, url=url, api_key=api_key) as client:
         if document is not None:
-            write_json(client.call("PUT", _wants_path(recipient), body=json_object(document, option="--document")))
+            found = client.call("PUT", _wants_path(recipient), body=json_object(document, option="--document"))
         else:
-            write_json(client.call("PATCH", _wants_path(recipient), body=body, params={"updateMask": ",".join(body)}))
+            found = client.call("PATCH", _wants_path(recipient), body=body, params={"updateMask": ",".join(body)})
+    shown(found, output=output)
 
 
 def _fields(name: str | None, locale: str | None, time_zone: str | None, attributes: str | None) -> dict[str, Any]:

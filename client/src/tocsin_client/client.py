@@ -6165,7 +6165,7 @@ class Client(Core):
 
         Args:
             parent: The alarm, "alarms/{id}".
-            page_size: Most of them wanted; 50 unless given, at most 100.
+            page_size: Most of them wanted; 50 unless given, at most 1000.
             page_token: next_page_token of the page before.
             timeout: seconds for one answer; what the contract says unless given.
         """

@@ -3190,8 +3190,8 @@ class Notification(Model):
     to: Sequence[str] = _v.field("to", _v.many(_v.TEXT), default=())
     """Addresses that every one of the channels can deliver to."""
     recipients: Sequence[str] = _v.field("recipients", _v.many(_v.TEXT), default=())
-    """Who gets it: "recipients/{id}", and "groups/{id}" for everyone in the group, "rotations/{id}" for whoever is on call then. One who is
-    meant twice gets it once.
+    """Who gets it: "recipients/{id}", and "groups/{id}" for everyone in the group, "rotations/{id}" for whoever is on call then; each must
+    be there. One who is meant twice gets it once.
     """
     template: str = _v.field("template", _v.TEXT, default="")
     """Template, "templates/{code}"."""

@@ -6,7 +6,7 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.integration.mailer.people import Address, People
-from tests.integration.mailer.support import State
+from tests.integration.mailer.support import State, message
 from tocsin.api.mailer.v1 import category_service_pb2 as categories
 from tocsin.api.mailer.v1 import delivery_service_pb2 as deliveries
 from tocsin.api.mailer.v1 import preference_service_pb2 as preferences
@@ -60,7 +60,11 @@ async def test_a_group_that_is_not_there_is_accounted_for(people: People) -> Non
     await people.create("ann", addresses=[address])
     await people.group("empty")
     names = ["groups/gone", "recipients/ann", "groups/empty", "recipients/nobody"]
-    assert await told(people, recipients=names) == {
+    (ack,) = await people.rig.deliver(message(1, to="", recipients=names))
+    await people.rig.expanded(ack.notification)
+    request = deliveries.ListDeliveriesRequest(filter=f'notification="{ack.notification}"')
+    page = await people.call(people.rig.deliveries.ListDeliveries, request)
+    assert {item.recipient or item.to: (State.Name(item.state), item.reason) for item in page.deliveries} == {
         "groups/gone": ("SUPPRESSED", "UNKNOWN_RECIPIENT"),
         "recipients/ann": ("SENT", ""),
         "recipients/nobody": ("SUPPRESSED", "UNKNOWN_RECIPIENT"),

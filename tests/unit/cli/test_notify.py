@@ -21,6 +21,42 @@ def test_notify_sends_what_the_flags_say(gateway: Gateway, state: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("state_", "deliveries", "code"),
+    [
+        ("COMPLETED", [("SENT", ""), ("DELIVERED", ""), ("HELD", "QUIET_HOURS"), ("DIGESTED", "")], 0),
+        ("COMPLETED", [("SENT", ""), ("SUPPRESSED", "UNKNOWN_RECIPIENT")], 1),
+        ("COMPLETED", [("DEAD", "")], 1),
+        ("COMPLETED", [], 1),
+        ("FAILED", [("SENT", "")], 1),
+        ("CANCELLED", [], 1),
+    ],
+)
+def test_notify_waits_for_what_becomes_of_it(
+    gateway: Gateway, state: Path, state_: str, deliveries: list[tuple[str, str]], code: int
+) -> None:
+    """With --wait a script learns from the exit code whether everybody is reached; without, only that it was taken."""
+    counts = [{"state": found, "reason": why, "count": "1"} for found, why in deliveries]
+    gateway.answers["POST", "/v1/notifications"] = (200, {"name": "notifications/1", "state": "PENDING"})
+    gateway.answers["GET", "/v1/notifications/1"] = (200, {"name": "notifications/1", "state": state_, "deliveries": counts})
+    words = ("notify", "--to", "a@example.com", "--subject", "s", "--text", "t", "--state", str(state))
+    done = tocsin(*words, "--wait")
+    assert (done.returncode, done.stderr) == (code, "")
+    assert state_ in done.stdout
+    assert all(found in done.stdout and why in done.stdout for found, why in deliveries)
+    assert tocsin(*words).returncode == 0
+
+
+def test_notify_waits_no_longer_than_it_may(gateway: Gateway, state: Path) -> None:
+    """One that does not come to its end in time is no success: the exit code is that of an answer that did not come."""
+    gateway.answers["POST", "/v1/notifications"] = (200, {"name": "notifications/1", "state": "PENDING"})
+    gateway.answers["GET", "/v1/notifications/1"] = (200, {"name": "notifications/1", "state": "EXPANDING"})
+    flags = ("--to", "a@example.com", "--subject", "s", "--text", "t", "--wait", "--timeout", "0")
+    done = tocsin("notify", *flags, "--state", str(state))
+    assert done.returncode == 69
+    assert "notifications/1 has not ended after 0 s" in done.stderr
+
+
+@pytest.mark.parametrize(
     ("flags", "words"),
     [
         (("--subject", "s", "--text", "t"), "give --to or --recipient"),

@@ -43,6 +43,25 @@ def test_an_audit_without_findings_is_an_account(gateway: Gateway, at: tuple[str
     assert shown["period"] == "2026-01-01T00:00:00Z to 2026-01-02T00:00:00Z"
 
 
+def test_an_audit_says_of_what_it_could_not_tell(gateway: Gateway, at: tuple[str, ...]) -> None:
+    """A period that begins before what is kept, or ends after now; the one that is taken unless given may be shorter."""
+    gateway.answers["GET", "/v1/firings:audit"] = (200, streamed({"summary": SUMMARY}))
+    done = tocsin("audit", "--from", "2025-01-01T00:00:00Z", "--to", "2026-01-02T00:00:01Z", *at)
+    assert done.returncode == 0
+    assert [line.partition(";")[0] for line in done.stderr.splitlines()] == [
+        "tocsin: --from: audited from 2026-01-01T00:00:00Z",
+        "tocsin: --to: audited to 2026-01-02T00:00:00Z",
+    ]
+    assert tocsin("audit", *at).stderr == ""
+
+
+@pytest.mark.parametrize("group", ["policy", "route", "dependency"])
+def test_apply_of_one_kind_speaks_of_its_argument(at: tuple[str, ...], group: str) -> None:
+    """It has no option --file."""
+    done = tocsin(group, "apply", "/nonexistent.yaml", *at)
+    assert (done.returncode, "FILE" in done.stderr, "--file" in done.stderr) == (2, True, False), done.stderr
+
+
 @pytest.mark.parametrize(("finding", "count"), [(MISSING, "missing"), (UNEXPECTED, "unexpected")])
 def test_a_finding_gives_exit_code_1(gateway: Gateway, at: tuple[str, ...], finding: dict[str, Any], count: str) -> None:
     """A script stops; a person sees which alarm, and when."""

@@ -81,11 +81,11 @@ def _run(
     files: Sequence[str], options: Options, report: ApplyReport, *, state: Path, url: str | None, api_key: str | None, kind: str = ""
 ) -> None:
     address, key = target_of(state=state, url=url, api_key=api_key)
-    shapes = Shapes()
-    with sources(files) as found, tempfile.TemporaryFile() as file:
+    shapes, said = Shapes(), "FILE" if kind else "--file"
+    with sources(files, said=said) as found, tempfile.TemporaryFile() as file:
         bodies = Bodies(file)
         loaded = load(found, bodies, shapes, scope=options.scope, default=kind)
-        _refuse(loaded, report)
+        _refuse(loaded, report, said)
         with connect(state=state, url=url, api_key=api_key) as client:
             server = Server(client, url=address, api_key=key, verify=trusted(state=state, url=url))
             run = ApplyRun(
@@ -153,7 +153,7 @@ def _apply(run: ApplyRun, server: Server, options: Options) -> None:
         server.record(options.scope, wanted | stay, records)
 
 
-def _refuse(loaded: Loaded, report: ApplyReport) -> None:
+def _refuse(loaded: Loaded, report: ApplyReport, said: str = "--file") -> None:
     """Ends it if something is wrong with the documents, or there are none: nothing is written then."""
     for problem in loaded.problems:
         report.problem(problem)
@@ -164,7 +164,7 @@ def _refuse(loaded: Loaded, report: ApplyReport) -> None:
         raise typer.Exit(ExitCode.USAGE)
     if not any(loaded.wanted.values()):
         msg = "there is nothing to apply in what was given"
-        raise typer.BadParameter(msg, param_hint="--file")
+        raise typer.BadParameter(msg, param_hint=said)
 
 
 def _confirm(gone: Sequence[Leftover], options: Options) -> None:

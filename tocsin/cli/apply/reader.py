@@ -169,14 +169,18 @@ def _no_number(text: str) -> float:
 
 
 @contextmanager
-def sources(files: Sequence[str]) -> Generator[list[DocumentSource]]:
+def sources(files: Sequence[str], *, said: str = "--file") -> Generator[list[DocumentSource]]:
     """The files, and those of folders by name; ``-`` is the standard input, which is kept for as long as it is wanted.
+
+    Args:
+        files: their paths.
+        said: what of the command line names them.
 
     Raises:
         typer.BadParameter: there is no such file, or nothing to apply in a folder.
     """
     with tempfile.TemporaryDirectory(prefix="tocsin-") as folder:
-        yield [source for file in files for source in (_standard_input(Path(folder)) if file == "-" else _found(Path(file)))]
+        yield [source for file in files for source in (_standard_input(Path(folder)) if file == "-" else _found(Path(file), said))]
 
 
 def _standard_input(folder: Path) -> list[DocumentSource]:
@@ -190,11 +194,11 @@ def _standard_input(folder: Path) -> list[DocumentSource]:
     return [DocumentSource("-", path.rename(path.with_suffix(suffix)))]
 
 
-def _found(path: Path) -> list[DocumentSource]:
+def _found(path: Path, said: str) -> list[DocumentSource]:
     if path.is_file():
         return [DocumentSource(str(path), path)]
     if not path.is_dir():
-        raise typer.BadParameter(f"{path} does not exist", param_hint="--file")
+        raise typer.BadParameter(f"{path} does not exist", param_hint=said)
     files = [
         Path(where, name)
         for where, folders, names in os.walk(path)
@@ -203,7 +207,7 @@ def _found(path: Path) -> list[DocumentSource]:
         if name.endswith(SUFFIXES) and not name.startswith(".")
     ]
     if not files:
-        raise typer.BadParameter(f"{path} has no files {', '.join(SUFFIXES)}", param_hint="--file")
+        raise typer.BadParameter(f"{path} has no files {', '.join(SUFFIXES)}", param_hint=said)
     return [DocumentSource(str(file), file) for file in files]
 
 

@@ -14,9 +14,10 @@ import grpc
 from google.protobuf import descriptor_pool
 from google.protobuf.message import DecodeError, Message
 
-from tocsin.errors import AnswerTooLarge, InvalidInput
+from tocsin.errors import AnswerTooLarge, InvalidInput, NotFound
 from tocsin.mesh.context import StreamedBytes, current
 from tocsin.mesh.policy import MethodKind, MethodPolicy, PolicyError
+from tocsin.mesh.server.absent import name_absent
 from tocsin.mesh.server.call_notes import counted, noted
 from tocsin.mesh.server.chain import Chain, Context
 from tocsin.mesh.server.interceptors import intercepted
@@ -179,7 +180,12 @@ async def _leave_to_handler(_: Context) -> None:
 
 def _unary(function: Callable[..., Any], parse: Parse | None, serialize: Serialize) -> Callable[[Any, Context], Any]:
     async def body(request: Any, context: Context) -> bytes:
-        return serialize(await function(request if parse is None else parse(request), context))
+        parsed = request if parse is None else parse(request)
+        try:
+            return serialize(await function(parsed, context))
+        except NotFound as error:
+            name_absent(error, parsed)
+            raise
 
     return body
 
@@ -193,10 +199,14 @@ def _yielding(
         count = _streamed()
         async with StreamWriter(context, stall_seconds=stall_seconds) as writer, aclosing(function(parsed, context)) as replies:
             write = writer.write
-            async for reply in replies:
-                raw = serialize(reply)
-                count.sent += len(raw)
-                await write(raw)
+            try:
+                async for reply in replies:
+                    raw = serialize(reply)
+                    count.sent += len(raw)
+                    await write(raw)
+            except NotFound as error:
+                name_absent(error, parsed)
+                raise
 
     return body
 
@@ -207,6 +217,10 @@ def _writing(
     async def body(request: Any, context: Context) -> None:
         parsed = request if parse is None else parse(request)
         await accept(context)
-        await function(parsed, context)
+        try:
+            await function(parsed, context)
+        except NotFound as error:
+            name_absent(error, parsed)
+            raise
 
     return body

@@ -148,7 +148,9 @@ class Notification(_message.Message):
 
     @_builtins.property
     def recipients(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Who gets it: "recipients/{id}", and "groups/{id}" for everyone in the group, "rotations/{id}" for whoever is on call then. One who is meant twice gets it once."""
+        """Who gets it: "recipients/{id}", and "groups/{id}" for everyone in the group, "rotations/{id}" for whoever is on call then; each must be there.
+        One who is meant twice gets it once.
+        """
 
     @_builtins.property
     def variables(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:

@@ -831,7 +831,7 @@ class DescribeContentRequest(_message.Message):
 
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Whom and what messages are to name, "recipients/{id}", "groups/{id}" and "categories/{id}"."""
+        """Whom and what messages are to name, "recipients/{id}", "groups/{id}", "rotations/{id}" and "categories/{id}"."""
 
     def __init__(
         self,

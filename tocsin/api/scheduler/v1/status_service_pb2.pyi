@@ -265,7 +265,7 @@ class ListPingsRequest(_message.Message):
     parent: _builtins.str
     """The alarm, "alarms/{id}"."""
     page_size: _builtins.int
-    """Most of them wanted; 50 unless given, at most 100."""
+    """Most of them wanted; 50 unless given, at most 1000."""
     page_token: _builtins.str
     """next_page_token of the page before."""
     def __init__(
