@@ -181,6 +181,7 @@ class IdempotentCalls:
         self._clock = clock
         self._metrics = metrics
         self._background = Background(clock)
+        self._later = Background(clock)
         self._wake = Wake(clock)
         self._commit = GroupCommit[KeptAnswer, None](flush=self._flush)
         self._under_way: dict[bytes, bytes] = {}
@@ -197,7 +198,8 @@ class IdempotentCalls:
 
     async def stop(self) -> None:
         """Writes what is not written yet; may be called twice."""
-        await self._background.stop(grace_seconds=_STOP_SECONDS)
+        await self._background.stop()  # these never return by themselves, so that a grace period would only pass
+        await self._later.stop(grace_seconds=_STOP_SECONDS)
         await self._write()
         await self._commit.stop()
         await self._shared.stop()
@@ -249,7 +251,7 @@ class IdempotentCalls:
             await self._keep(call, _ERROR + to_status(error).SerializeToString())
             raise
         except asyncio.CancelledError:
-            self._background.once("idempotency key", partial(self._shared.forget, [call.id]))
+            self._later.once("idempotency key", partial(self._shared.forget, [call.id]))
             raise
         except BaseException:
             # It may have happened or not. Whoever asks again sends the same identity.

@@ -182,6 +182,12 @@ async def test_the_grpc_edge_takes_keys_of_unary_calls(rig: Rig) -> None:
     assert len(rig.shelf.requests) == 1
 
 
+async def test_a_stop_waits_for_nothing_that_never_ends(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The grace period is for what ends: with an endless one the gateway stops nevertheless."""
+    monkeypatch.setattr("gateway.idempotency.calls._STOP_SECONDS", 100_000.0)
+    await rig.running.stop()
+
+
 async def test_answers_outlive_the_gateway(rig: Rig, client: httpx2.AsyncClient) -> None:
     """They are in its file, sealed: what they say stands nowhere in it."""
     headers = key()
