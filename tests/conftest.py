@@ -63,7 +63,8 @@ def pytest_collection_finish() -> None:
 
 def _uses_postgresql(item: pytest.Item) -> bool:
     """Whether a test has a database of PostgreSQL."""
-    chosen = item.callspec.params.get("database_url") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
+    given = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    chosen = given.get("database_url", given.get("module_database"))
     return chosen == "postgresql" or "postgres_url" in getattr(item, "fixturenames", ())
 
 
@@ -84,6 +85,7 @@ def _starts_a_stack(file: str) -> bool:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
     """The order of `make test`; another ``--dist`` is taken as it is."""
+    gc.enable()  # this process collects no tests, and so never finishes that
     return _FilesThatShare(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
@@ -200,6 +202,12 @@ async def sqlite_url(tmp_path: Path, tables_of: str) -> str:
 def database_url(request: pytest.FixtureRequest) -> str:
     """A fresh database of each kind in turn; the suite of a store runs on both."""
     return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def module_database(request: pytest.FixtureRequest) -> str:
+    """Each kind of database in turn, for what all tests of a module share."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")

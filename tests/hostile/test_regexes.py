@@ -42,7 +42,7 @@ def uses() -> Iterator[Use]:
             if "api" in path.relative_to(ROOT).parts or path.name == "__main__.py":
                 continue
             text = path.read_text()
-            if "re." in text:
+            if "import re" in text:
                 yield from _uses_in(path, text)
 
 

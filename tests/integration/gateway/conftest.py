@@ -33,6 +33,20 @@ async def module_rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator
         await made.stop()
 
 
+@pytest_asyncio.fixture(loop_scope="module")
+async def shared(module_rig: Rig) -> Rig:
+    """The gateway of this module, behind which nothing has been called yet."""
+    module_rig.shelf.forget()
+    return module_rig
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def caller(shared: Rig) -> AsyncGenerator[httpx2.AsyncClient]:
+    """As `client`, of the gateway of this module."""
+    async with shared.client() as made:
+        yield made
+
+
 @pytest.fixture
 async def client(rig: Rig) -> AsyncGenerator[httpx2.AsyncClient]:
     """A client with every scope."""

@@ -14,6 +14,7 @@ async def status(rig: Rig, token: str | None, path: str = BOOK) -> int:
         return (await client.get(path)).status_code
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     "header",
     [
@@ -28,14 +29,14 @@ async def status(rig: Rig, token: str | None, path: str = BOOK) -> int:
         "Bearer tk_" + "x" * 999,
     ],
 )
-async def test_a_bad_credential_is_a_401_that_says_how_to_sign_in(rig: Rig, header: str) -> None:
+async def test_a_bad_credential_is_a_401_that_says_how_to_sign_in(shared: Rig, header: str) -> None:
     """Whatever is wrong with it; the body does not repeat it."""
-    async with rig.client(None) as client:
+    async with shared.client(None) as client:
         answer = await client.get(BOOK, headers=[(b"authorization", header.encode())] if header else [])
     assert (answer.status_code, answer.json()["code"]) == (401, "UNAUTHENTICATED")
     assert answer.headers["www-authenticate"].startswith("Bearer")
     assert ("invalid_token" in answer.headers["www-authenticate"]) == bool(header)
-    assert rig.shelf.requests == []
+    assert shared.shelf.requests == []
 
 
 @pytest.mark.parametrize(
@@ -65,36 +66,40 @@ async def test_a_refused_scope_is_an_alert_of_the_tenant(rig: Rig) -> None:
     assert (alert.kind, alert.tenant, alert.detail) == (AlertKind.SCOPE_REFUSED, "acme", "lacks books:write")
 
 
-async def test_an_expired_or_foreign_token_is_refused(rig: Rig) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_expired_or_foreign_token_is_refused(shared: Rig) -> None:
     """Past its time, for another audience, or signed by a stranger."""
-    assert await status(rig, rig.token(lifetime=-60)) == 401
-    assert await status(rig, rig.token(claims={"aud": "another"})) == 401
-    assert await status(rig, TokenMint(clock=rig.clock).mint(tenant="acme", scopes=["books:read"])) == 401
-    assert await status(rig, rig.token("books:read")) == 200
+    assert await status(shared, shared.token(lifetime=-60)) == 401
+    assert await status(shared, shared.token(claims={"aud": "another"})) == 401
+    assert await status(shared, TokenMint(clock=shared.clock).mint(tenant="acme", scopes=["books:read"])) == 401
+    assert await status(shared, shared.token("books:read")) == 200
 
 
-async def test_a_token_without_the_scope_is_forbidden_and_told_which(rig: Rig) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_token_without_the_scope_is_forbidden_and_told_which(shared: Rig) -> None:
     """The scope comes from the policy in the contract."""
-    async with rig.client(rig.token("books:read")) as client:
+    async with shared.client(shared.token("books:read")) as client:
         assert (await client.get(BOOK)).status_code == 200
         refused = await client.delete(BOOK)
     assert (refused.status_code, refused.json()["code"]) == (403, "PERMISSION_DENIED")
     assert 'scope="books:write"' in refused.headers["www-authenticate"]
 
 
-async def test_two_authorizations_are_refused(rig: Rig) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_two_authorizations_are_refused(shared: Rig) -> None:
     """A proxy and the gateway must not read two different callers."""
-    async with rig.client(None) as client:
+    async with shared.client(None) as client:
         answer = await client.get(BOOK, headers=[("authorization", "Bearer a"), ("authorization", "Bearer b")])
     assert answer.status_code == 400
 
 
-async def test_the_open_doors_need_no_token(rig: Rig) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_open_doors_need_no_token(shared: Rig) -> None:
     """Health, documentation and public RPCs; not what operators see."""
     for path in ("/health", "/docs", "/docs/swagger-ui-bundle.js", "/openapi.json", "/hello", "/"):
-        assert await status(rig, None, path) in (200, 307), path
-    assert await status(rig, None, "/debug/services") == 401
-    assert await status(rig, rig.token("books:read"), "/debug/services") == 403
+        assert await status(shared, None, path) in (200, 307), path
+    assert await status(shared, None, "/debug/services") == 401
+    assert await status(shared, shared.token("books:read"), "/debug/services") == 403
 
 
 async def test_an_api_key_is_exchanged_once_and_works_without_auth_svc(rig: Rig) -> None:
@@ -166,9 +171,10 @@ async def test_health_shows_what_is_away_and_which_circuit_is_open(tmp_path_fact
         await rig.stop()
 
 
-async def test_the_documentation_loads_nothing_from_elsewhere(rig: Rig) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_documentation_loads_nothing_from_elsewhere(shared: Rig) -> None:
     """Every file that the page names is served here, and the policy forbids any other source."""
-    async with rig.client(None) as client:
+    async with shared.client(None) as client:
         page = await client.get("/docs")
         names = [part.split('"')[1] for part in page.text.replace("src=", "href=").split("href=")[1:]]
         assert len(names) == 4

@@ -1,23 +1,25 @@
 """Whose address a call has, at both doors and in the service behind them."""
 
 from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+import pytest_asyncio
 
 from tests.integration.gateway.support import Rig, message_type
 from tocsin.clock import SystemClock
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BOOK = "/v1/shelves/1/books/2"
 GET_BOOK = "/shelf.v1.ShelfService/GetBook"
 
 
-@pytest.fixture
-async def behind(tmp_path: Path) -> AsyncGenerator[Rig]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def behind(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Rig]:
     """A gateway behind proxies on the loopback address and in 10.0.0.0/8."""
-    made = Rig(folder=tmp_path, clock=SystemClock())
+    made = Rig(folder=tmp_path_factory.mktemp("behind"), clock=SystemClock())
     try:
         await made.start(trusted_proxies=("127.0.0.1", "10.0.0.0/8"))
         yield made
@@ -52,9 +54,9 @@ FORGED = [
 
 
 @DOORS
-async def test_a_client_cannot_choose_its_address(rig: Rig, call: Any) -> None:
+async def test_a_client_cannot_choose_its_address(shared: Rig, call: Any) -> None:
     """Without named proxies no header counts, whatever limits go by the address."""
-    seen = await call(rig, FORGED)
+    seen = await call(shared, FORGED)
     assert seen["client"][0] == "127.0.0.1"
     assert "evil" not in seen["client"][1]
 
@@ -80,7 +82,7 @@ async def test_what_is_no_address_costs_and_changes_nothing(behind: Rig, call: A
     assert (await call(behind, [("x-forwarded-for", value)]))["client"][0] == "127.0.0.1"
 
 
-async def test_the_user_agent_travels(rig: Rig) -> None:
+async def test_the_user_agent_travels(shared: Rig) -> None:
     """Bounded, and in characters that can be sent on."""
-    assert (await by_http(rig, [("user-agent", "curl/8 " + "a" * 500)]))["client"][1] == "curl/8 " + "a" * 193
-    assert "grpc" in (await by_grpc(rig, []))["client"][1]
+    assert (await by_http(shared, [("user-agent", "curl/8 " + "a" * 500)]))["client"][1] == "curl/8 " + "a" * 193
+    assert "grpc" in (await by_grpc(shared, []))["client"][1]

@@ -8,21 +8,24 @@ from collections.abc import AsyncGenerator
 import grpc
 import httpx2
 import pytest
+import pytest_asyncio
 
 from tests.integration.gateway.support import Rig
 from tests.integration.mesh.raw import RawPeer
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 HELLO = "/shelf.v1.ShelfService/Hello"
 
 
-@pytest.fixture(autouse=True)
-async def survives(rig: Rig) -> AsyncGenerator[None]:
+@pytest_asyncio.fixture(autouse=True, loop_scope="module")
+async def survives(shared: Rig) -> AsyncGenerator[None]:
     """After each: no service was asked for anything, and both doors serve."""
     yield
-    assert rig.shelf.requests == []
-    async with rig.client() as client:
+    assert shared.shelf.requests == []
+    async with shared.client() as client:
         assert (await client.get("/v1/shelves/1/books/2")).status_code == 200
-    async with grpc.aio.insecure_channel(rig.running.address) as channel:
+    async with grpc.aio.insecure_channel(shared.running.address) as channel:
         await channel.unary_unary(HELLO)(b"", timeout=60)
 
 
@@ -37,9 +40,9 @@ async def survives(rig: Rig) -> AsyncGenerator[None]:
         pytest.param(gzip.compress(bytes(1 << 20)), {"content-encoding": "gzip"}, 415, id="a bomb"),
     ],
 )
-async def test_hostile_bodies(rig: Rig, body: bytes, headers: dict[str, str], status: int) -> None:
+async def test_hostile_bodies(shared: Rig, body: bytes, headers: dict[str, str], status: int) -> None:
     """Refused by their form, whatever they would have meant."""
-    async with rig.client() as client:
+    async with shared.client() as client:
         answer = await client.post("/v1/shelves/1/books", content=body, headers={"content-type": "application/json", **headers})
     assert answer.status_code == status, answer.text
 
@@ -56,9 +59,9 @@ async def test_hostile_bodies(rig: Rig, body: bytes, headers: dict[str, str], st
         pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", id="HTTP/2"),
     ],
 )
-async def test_hostile_heads(rig: Rig, head: bytes) -> None:
+async def test_hostile_heads(shared: Rig, head: bytes) -> None:
     """The connection ends, with an error or without a word."""
-    url = httpx2.URL(rig.url)
+    url = httpx2.URL(shared.url)
     reader, writer = await asyncio.open_connection(url.host, url.port)
     with contextlib.suppress(ConnectionError):
         writer.write(head)
@@ -72,8 +75,8 @@ async def test_hostile_heads(rig: Rig, head: bytes) -> None:
 
 
 @pytest.mark.parametrize("path", [b"/\x80", HELLO.encode() + b"\xff", b"/\0", b"", b"/" + b"a" * 10_000])
-async def test_the_edge_survives_paths_that_are_none(rig: Rig, path: bytes) -> None:
+async def test_the_edge_survives_paths_that_are_none(shared: Rig, path: bytes) -> None:
     """Anybody can send them, without a certificate; a server of grpc.aio's own would end at the first that is not UTF-8."""
-    async with RawPeer(address=rig.running.address, pki=None) as peer:
+    async with RawPeer(address=shared.running.address, pki=None) as peer:
         await peer.send(peer.begin_with(1, "Hello", b":path", path), peer.message(1, b""))
         await peer.read(lambda frame: frame.stream_id == 1, patience=0.2)

@@ -13,40 +13,43 @@ from tocsin.testing.waiting import eventually
 BOOK = "/v1/shelves/1/books/2"
 
 
-async def test_a_request_becomes_a_call_and_its_answer_json(rig: Rig, client: httpx2.AsyncClient) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_request_becomes_a_call_and_its_answer_json(shared: Rig, caller: httpx2.AsyncClient) -> None:
     """Path, query and body reach the service as one message, as the tenant of the token, with a deadline and a trace."""
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
-    answer = await client.post(
+    answer = await caller.post(
         "/v1/shelves/7/books?validateOnly=true", json={"title": "Emma", "pageCount": 5}, headers={"traceparent": trace}
     )
     assert answer.status_code == 200, answer.text
     assert answer.json() == {"name": "shelves/7/books/1", "title": "Emma", "pageCount": 5}
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["x-trace-id"] == trace.split("-")[1]
-    request, call = rig.shelf.requests[0], rig.shelf.calls[0]
+    request, call = shared.shelf.requests[0], shared.shelf.calls[0]
     assert (request.parent, request.book.title, request.validate_only, len(request.request_id)) == ("shelves/7", "Emma", True, 36)
     assert call["tenant"] == "acme"
     assert 20 < call["remaining"] <= 30
     assert call["trace"].split("-")[1] == trace.split("-")[1]
 
 
-async def test_only_allowed_headers_travel(rig: Rig, client: httpx2.AsyncClient) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_only_allowed_headers_travel(shared: Rig, caller: httpx2.AsyncClient) -> None:
     """A client cannot send what only the mesh may say."""
     spoofed = {"x-tocsin-tenant": "evil", "tocsin-scopes": "*", "grpc-status": "0", "x-forwarded-for": "1.2.3.4", "te": "evil"}
-    await client.get(BOOK, headers=spoofed)
-    assert not {*spoofed} & {*rig.shelf.calls[0]["metadata"]}
+    await caller.get(BOOK, headers=spoofed)
+    assert not {*spoofed} & {*shared.shelf.calls[0]["metadata"]}
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("headers", "least", "most"),
     [({"x-request-timeout": "20"}, 1, 20), ({"grpc-timeout": "20000m"}, 1, 20), ({"x-request-timeout": "9999"}, 20, 30)],
 )
 async def test_the_client_may_shorten_the_deadline(
-    rig: Rig, client: httpx2.AsyncClient, headers: dict[str, str], least: float, most: float
+    shared: Rig, caller: httpx2.AsyncClient, headers: dict[str, str], least: float, most: float
 ) -> None:
     """Less than declared counts; more has no effect."""
-    assert (await client.get(BOOK, headers=headers)).status_code == 200
-    assert least < rig.shelf.calls[0]["remaining"] <= most
+    assert (await caller.get(BOOK, headers=headers)).status_code == 200
+    assert least < shared.shelf.calls[0]["remaining"] <= most
 
 
 async def test_a_call_that_takes_too_long_is_a_504(rig: Rig, client: httpx2.AsyncClient) -> None:
@@ -97,22 +100,24 @@ async def test_an_error_of_the_service_is_a_problem_document(
         assert document["details"][0]["reason"] == reason
 
 
-async def test_violations_are_named_as_the_client_wrote_them(rig: Rig, client: httpx2.AsyncClient) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_violations_are_named_as_the_client_wrote_them(shared: Rig, caller: httpx2.AsyncClient) -> None:
     """Whoever sends a book as the body reads of its title, whether the gateway or the service refused it."""
-    unknown = await client.post("/v1/shelves/1/books", json={"colour": "red"})
+    unknown = await caller.post("/v1/shelves/1/books", json={"colour": "red"})
     assert (unknown.status_code, violations(unknown)) == (400, ["colour"])
-    invalid = await client.post("/v1/shelves/1/books", json={"title": "x" * 100, "pageCount": 5})
+    invalid = await caller.post("/v1/shelves/1/books", json={"title": "x" * 100, "pageCount": 5})
     assert (invalid.status_code, violations(invalid)) == (400, ["title"])
     assert invalid.json()["detail"].startswith("title: ")
 
     async def refuse(_: Any) -> None:
         raise InvalidInput.at("book.pageCount", "too thin")
 
-    rig.shelf.act = refuse
-    refused = await client.post("/v1/shelves/1/books", json={"title": "x", "pageCount": 5})
+    shared.shelf.act = refuse
+    refused = await caller.post("/v1/shelves/1/books", json={"title": "x", "pageCount": 5})
     assert (refused.status_code, violations(refused)) == (400, ["pageCount"])
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("method", "path", "arguments", "status"),
     [
@@ -135,43 +140,46 @@ async def test_violations_are_named_as_the_client_wrote_them(rig: Rig, client: h
     ],
 )
 async def test_each_mistake_has_its_status_and_calls_nobody(
-    rig: Rig, client: httpx2.AsyncClient, method: str, path: str, arguments: dict[str, Any], status: int
+    shared: Rig, caller: httpx2.AsyncClient, method: str, path: str, arguments: dict[str, Any], status: int
 ) -> None:
     """The answer is a problem document, and the service never hears of it."""
-    answer = await client.request(method, path, **arguments)
+    answer = await caller.request(method, path, **arguments)
     assert (answer.status_code, answer.json()["status"]) == (status, status), answer.text
-    assert rig.shelf.requests == []
+    assert shared.shelf.requests == []
     if status == 405:
         assert "OPTIONS" in answer.headers["allow"]
 
 
-async def test_a_body_without_length_is_counted(rig: Rig, client: httpx2.AsyncClient) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_body_without_length_is_counted(shared: Rig, caller: httpx2.AsyncClient) -> None:
     """A chunked body that grows over the limit is refused while it comes."""
 
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(100):
             yield b" " * 1000
 
-    answer = await client.post("/v1/shelves/1/books", content=chunks(), headers={"content-type": "application/json"})
+    answer = await caller.post("/v1/shelves/1/books", content=chunks(), headers={"content-type": "application/json"})
     assert answer.status_code == 413
-    assert rig.shelf.requests == []
+    assert shared.shelf.requests == []
 
 
-async def test_head_and_options(rig: Rig) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_head_and_options(shared: Rig) -> None:
     """HEAD is GET without its body; OPTIONS asks nobody who they are."""
-    async with rig.client() as client:
+    async with shared.client() as client:
         head, get = await client.head(BOOK), await client.get(BOOK)
         assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", get.headers["content-length"])
-    async with rig.client(None) as nobody:
+    async with shared.client(None) as nobody:
         options = await nobody.options(BOOK)
         assert (options.status_code, options.headers["allow"]) == (204, "DELETE, GET, HEAD, OPTIONS, PATCH")
         assert (await nobody.options("/nowhere")).status_code == 404
 
 
-async def test_cors_comes_before_authentication(rig: Rig) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_cors_comes_before_authentication(shared: Rig) -> None:
     """A browser of an allowed origin may ask and may read even a refusal; another one may not."""
     origin = {"origin": "https://app.example.com"}
-    async with rig.client(None) as nobody:
+    async with shared.client(None) as nobody:
         preflight = await nobody.options(BOOK, headers={**origin, "access-control-request-method": "PATCH"})
         assert preflight.status_code == 204
         assert preflight.headers["access-control-allow-origin"] == "https://app.example.com"
@@ -184,12 +192,13 @@ async def test_cors_comes_before_authentication(rig: Rig) -> None:
         assert "access-control-allow-origin" not in other.headers
 
 
-async def test_pages_show_their_list_and_raw_bodies_pass(client: httpx2.AsyncClient) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_pages_show_their_list_and_raw_bodies_pass(caller: httpx2.AsyncClient) -> None:
     """An empty page has an empty list; HttpBody carries any bytes."""
-    assert (await client.get("/v1/books")).json() == {"books": []}
-    cover = await client.get(f"{BOOK}/cover")
+    assert (await caller.get("/v1/books")).json() == {"books": []}
+    cover = await caller.get(f"{BOOK}/cover")
     assert (cover.headers["content-type"], cover.content) == ("image/png", b"\x89PNG")
-    stored = await client.put(f"{BOOK}/cover", content=b"\x00\xff", headers={"content-type": "image/gif"})
+    stored = await caller.put(f"{BOOK}/cover", content=b"\x00\xff", headers={"content-type": "image/gif"})
     assert (stored.status_code, stored.json()) == (200, {})
 
 
@@ -264,6 +273,7 @@ async def test_the_log_line_holds_no_secret(rig: Rig, client: httpx2.AsyncClient
     assert "eyJ" not in text
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("body", "content_type"),
     [
@@ -276,17 +286,17 @@ async def test_the_log_line_holds_no_secret(rig: Rig, client: httpx2.AsyncClient
         (b"x" * 200_000, "text/plain"),
     ],
 )
-async def test_a_request_that_is_all_in_its_path_takes_any_body(rig: Rig, body: bytes, content_type: str) -> None:
+async def test_a_request_that_is_all_in_its_path_takes_any_body(shared: Rig, body: bytes, content_type: str) -> None:
     """What a job sends along with a ping is no reason to refuse it, however long it is, by each method that it may have."""
     headers = {"content-type": content_type} if content_type else {}
-    async with rig.client(None) as client:
+    async with shared.client(None) as client:
         for method in ("POST", "GET", "HEAD"):
             answer = await client.request(method, "/v1/knocks/door?_=123&x", content=body, headers=headers)
             assert answer.status_code == 200, answer.text
             assert method == "HEAD" or answer.json() == {"name": "door"}
         chunked = await client.post("/v1/knocks/door", content=_pieces(body), headers={**headers, "content-encoding": "gzip"})
         assert chunked.status_code == 200, chunked.text
-    assert [request.name for request in rig.shelf.requests] == ["door"] * 4
+    assert [request.name for request in shared.shelf.requests] == ["door"] * 4
 
 
 async def _pieces(body: bytes) -> AsyncIterator[bytes]:

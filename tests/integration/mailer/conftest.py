@@ -1,10 +1,13 @@
 """Running mailers, on SQLite with the inbox alone and with an SMTP server; and the store on each database."""
 
+import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
+from tests.databases import PostgresDatabases
 from tests.integration.mailer.people import People
 from tests.integration.mailer.stored import Store, make
 from tests.integration.mailer.support import Rig, smtp_settings
@@ -52,6 +55,31 @@ async def anywhere(tmp_path: Path, database_url: str, clock: FakeClock) -> Async
     await made.start()
     yield made
     await made.stop()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def module_rig(module_database: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
+    """As `anywhere`, one for all tests of a module that are tenants of their own and let the time stand."""
+    folder, clock = tmp_path_factory.mktemp("mailer"), FakeClock()
+    if module_database == "sqlite":
+        made = Rig(folder=folder, clock=clock)
+        await made.start()
+        yield made
+        await made.stop()
+        return
+    databases: PostgresDatabases = request.getfixturevalue("postgres_databases")
+    name = await databases.create("mailer_svc")
+    made = Rig(folder=folder, clock=clock, database_url=databases.url(name))
+    await made.start()
+    yield made
+    await made.stop()
+    await databases.drop(name)
+
+
+@pytest.fixture
+def tenant(module_rig: Rig) -> People:
+    """As `people`, the user of a new tenant of `module_rig`."""
+    return People(module_rig, f"t{secrets.token_hex(8)}")
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ class People:
 
     def __init__(self, rig: Rig, tenant: str = "t1") -> None:
         self.rig = rig
-        self._tenant = tenant
+        self.tenant = tenant
 
     async def call(self, method: Any, request: Any) -> Any:
         """One call."""
-        with self.rig.user(self._tenant):
+        with self.rig.user(self.tenant):
             return await method(request)
 
     async def create(self, id: str = "", **fields: Any) -> recipients.Recipient:  # noqa: A002

@@ -1,11 +1,14 @@
 """Mails about accounts, by a real SMTP dialogue: the installation's own, whatever a tenant has made."""
 
+import secrets
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from mailer_svc.service.account_mails import TEMPLATES
-from tests.integration.mailer.support import Rig
+from tests.integration.mailer.support import Rig, smtp_settings
 from tocsin.api.mailer.v1 import account_mail_service_pb2 as pb
 from tocsin.api.mailer.v1 import account_mail_service_pb2_grpc as rpc
 from tocsin.api.mailer.v1 import delivery_service_pb2
@@ -27,6 +30,39 @@ def stub(rig: Rig, name: str = "auth_svc") -> Any:
     return rpc.AccountMailServiceStub(rig.mesh_of(name).channel("mailer_svc"))
 
 
+class Post:
+    """A mailer that all of these tests share, and the server that it sends to."""
+
+    def __init__(self, rig: Rig, sink: SmtpSink) -> None:
+        self.rig = rig
+        self.sink = sink
+        self.mails = stub(rig)
+
+    async def sends(self, **fields: Any) -> None:
+        """Hands in a mail that nobody handed in before."""
+        await self.mails.SendAccountMail(mail(**{"id": secrets.token_hex(8), **fields}))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def everybodys(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Post]:
+    """One for the whole module."""
+    sink = SmtpSink()
+    await sink.start()
+    rig = Rig(folder=tmp_path_factory.mktemp("mailing"), **smtp_settings(sink))
+    await rig.start()
+    yield Post(rig, sink)
+    await rig.stop()
+    await sink.stop()
+
+
+@pytest.fixture
+def post(everybodys: Post) -> Post:
+    """The same, whose server has got nothing yet."""
+    everybodys.sink.clear()
+    return everybodys
+
+
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("locale", "subject", "words"),
     [
@@ -37,10 +73,10 @@ def stub(rig: Rig, name: str = "auth_svc") -> Any:
         ("Deutsch (Schweiz)", "Reset your password", "somebody asked for a new password"),
     ],
 )
-async def test_it_arrives_in_its_readers_language(mailing: Rig, smtp_sink: SmtpSink, locale: str, subject: str, words: str) -> None:
+async def test_it_arrives_in_its_readers_language(post: Post, locale: str, subject: str, words: str) -> None:
     """Text and HTML, both with the link; what is no language is English."""
-    await stub(mailing).SendAccountMail(mail(locale=locale))
-    (received,) = await smtp_sink.received(1)
+    await post.sends(locale=locale)
+    (received,) = await post.sink.received(1)
     text, html = received.message.get_body(("plain",)), received.message.get_body(("html",))
     assert text is not None
     assert html is not None
@@ -50,9 +86,10 @@ async def test_it_arrives_in_its_readers_language(mailing: Rig, smtp_sink: SmtpS
     assert f'href="{URL}"' in html.get_content()
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("template", sorted(TEMPLATES))
 @pytest.mark.parametrize("locale", ["", "de"])
-async def test_each_can_be_sent_without_a_public_url(mailing: Rig, smtp_sink: SmtpSink, template: str, locale: str) -> None:
+async def test_each_can_be_sent_without_a_public_url(post: Post, template: str, locale: str) -> None:
     """Those that have a link show its token then."""
     linked = {
         "tocsin.password-reset",
@@ -61,10 +98,8 @@ async def test_each_can_be_sent_without_a_public_url(mailing: Rig, smtp_sink: Sm
         "tocsin.address-change",
         "tocsin.address-changed",
     }
-    await stub(mailing).SendAccountMail(
-        mail(template=template, locale=locale, variables={"url": "", "token": "to_7"} if template in linked else {})
-    )
-    (received,) = await smtp_sink.received(1)
+    await post.sends(template=template, locale=locale, variables={"url": "", "token": "to_7"} if template in linked else {})
+    (received,) = await post.sink.received(1)
     text = received.message.get_body(("plain",))
     assert text is not None
     assert ("to_7" in text.get_content()) == (template in linked)
@@ -98,6 +133,7 @@ async def test_without_a_mail_server_it_is_refused(rig: Rig) -> None:
     assert caught.value.error_reason == "NO_PROVIDER"
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     "fields",
     [
@@ -113,11 +149,11 @@ async def test_without_a_mail_server_it_is_refused(rig: Rig) -> None:
     ],
     ids=str,
 )
-async def test_what_it_is_not_for_is_refused(mailing: Rig, smtp_sink: SmtpSink, fields: dict[str, Any]) -> None:
+async def test_what_it_is_not_for_is_refused(post: Post, fields: dict[str, Any]) -> None:
     """Other templates, what is no address, what the template does not know."""
     with pytest.raises((InvalidInput, FailedPrecondition)):
-        await stub(mailing).SendAccountMail(mail(**fields))
-    assert smtp_sink.taken == 0
+        await post.sends(**fields)
+    assert post.sink.taken == 0
 
 
 @pytest.mark.parametrize("name", ["gateway", "processor_svc"])

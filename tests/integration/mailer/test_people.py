@@ -68,14 +68,15 @@ async def test_a_recipient_lives(people: People) -> None:
         ({"groups": ["groups/a b"]}, "recipient.groups[0]"),
     ],
 )
-async def test_what_no_recipient_may_be_is_refused_by_field(people: People, fields: dict[str, Any], field: str) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_no_recipient_may_be_is_refused_by_field(tenant: People, fields: dict[str, Any], field: str) -> None:
     """And nothing is stored."""
     values: dict[str, Any] = {"name": "recipients/x", **fields}
     given = recipients.Recipient(**values)
     with pytest.raises(InvalidInput) as refused:
-        await people.call(people.rig.recipients.CreateRecipient, recipients.CreateRecipientRequest(recipient=given))
+        await tenant.call(tenant.rig.recipients.CreateRecipient, recipients.CreateRecipientRequest(recipient=given))
     assert [violation.field for violation in refused.value.violations] == [field]
-    assert await people.names() == []
+    assert await tenant.names() == []
 
 
 async def test_recipients_are_found_by_what_is_known_of_them(people: People) -> None:

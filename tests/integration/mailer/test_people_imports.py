@@ -13,6 +13,8 @@ from tocsin.errors import InvalidInput
 from tocsin.mesh.policy import contract
 from tocsin.protojson.codec import Codecs
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 RECIPIENTS, SUPPRESSIONS = recipient_service_pb2, suppression_service_pb2
 
 
@@ -48,7 +50,7 @@ async def put(people: People, text: str | bytes, *, kind: str = "Recipient", med
 
     refusals: list[tuple[int, str]] = []
     last = import_pb2.ImportProgress()
-    with people.rig.user():
+    with people.rig.user(people.tenant):
         async for answer in getattr(stub, f"Import{many}")(sent()):
             last = answer.progress
             refusals += [(refusal.line, f"{refusal.field}: {refusal.reason}") for refusal in last.refusals]
@@ -63,7 +65,7 @@ async def export(people: People, kind: str = "Recipient", condition: str = "") -
     wanted = getattr(module, f"Export{many}Request")(**({"filter": condition} if condition else {}))
     codec = Codecs(descriptor_set=contract().SerializeToString()).of(descriptor)
     lines: list[str] = []
-    with people.rig.user():
+    with people.rig.user(people.tenant):
         async for answer in getattr(stub, f"Export{many}")(wanted):
             lines += [codec.to_json(item.SerializeToString()).decode() for item in getattr(answer, many.lower())]
     return "".join(f"{line}\n" for line in lines)
@@ -77,6 +79,12 @@ def line(name: str, **fields: Any) -> str:
 def active(value: str) -> dict[str, str]:
     """An address that needs no code."""
     return {"channel": "email", "value": value, "state": "ACTIVE"}
+
+
+@pytest.fixture
+def people(tenant: People) -> People:
+    """A tenant of its own of the mailer of this module."""
+    return tenant
 
 
 async def test_what_is_exported_can_be_imported(people: People) -> None:

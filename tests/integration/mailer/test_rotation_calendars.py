@@ -8,6 +8,7 @@ from typing import Any
 
 import icalendar
 import pytest
+import pytest_asyncio
 import recurring_ical_events
 
 from mailer_svc.clients import HttpCalendars
@@ -56,13 +57,23 @@ async def pages() -> AsyncGenerator[Pages]:
         yield found
 
 
-@pytest.fixture
-async def roster(people: People) -> Roster:
-    """Three people, one of them with a name."""
+async def _roster(people: People) -> Roster:
     for name, title in (("ann", "Ann Example"), ("bob", "Bob"), ("eve", "Eve")):
         address = Address(channel="inbox", value=f"{name}@x.org", state=Address.ACTIVE)
         await people.create(name, display_name=title, addresses=[address])
     return Roster(people)
+
+
+@pytest.fixture
+async def roster(people: People) -> Roster:
+    """Three people, one of them with a name."""
+    return await _roster(people)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def shared(tenant: People) -> Roster:
+    """The same three, of a tenant of its own of the mailer of this module."""
+    return await _roster(tenant)
 
 
 def calendar(now: datetime, *events: str) -> str:
@@ -112,23 +123,26 @@ async def shown(roster: Roster, days: int = 1) -> list[tuple[int, int, str]]:
         (hours(8, 9, "ann, nobody"), ""),
     ],
 )
-async def test_whose_an_event_is(roster: Roster, event: str, who: str) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_whose_an_event_is(shared: Roster, event: str, who: str) -> None:
     """By how Grafana OnCall, PagerDuty and people write it; of nobody it is told."""
-    await roster.create("r", Layer(ics=calendar(roster.now, event)), zone="UTC")
-    assert await shown(roster) == ([(8, 9, who)] if who else [])
-    state = (await roster.people.call(roster.stub.GetRotation, pb.GetRotationRequest(name="rotations/r"))).layers[0].calendar_state
+    await shared.create("r", Layer(ics=calendar(shared.now, event)), zone="UTC")
+    assert await shown(shared) == ([(8, 9, who)] if who else [])
+    state = (await shared.people.call(shared.stub.GetRotation, pb.GetRotationRequest(name="rotations/r"))).layers[0].calendar_state
     assert bool(state.unmatched) is not bool(who)
 
 
-async def test_shifts_that_overlap_are_together_and_levels_win(roster: Roster) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_shifts_that_overlap_are_together_and_levels_win(shared: Roster) -> None:
     """A greater level holds alone; a layer above holds over all of it; an override over that."""
     events = (hours(0, 8, "ann"), hours(6, 12, "bob"), hours(10, 11, "[L2] eve"))
-    await roster.create("r", Layer(ics=calendar(roster.now, *events)), zone="UTC")
+    await shared.create("r", Layer(ics=calendar(shared.now, *events)), zone="UTC")
     together = [(0, 6, "ann"), (6, 8, "ann+bob"), (8, 10, "bob"), (10, 11, "eve"), (11, 12, "bob")]
-    assert await shown(roster) == together
+    assert await shown(shared) == together
 
 
-async def test_recurrences_are_those_of_calendar_programs(roster: Roster) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_recurrences_are_those_of_calendar_programs(shared: Roster) -> None:
     """Across a change of the clocks, all-day events, moved occurrences, one that another takes over: as a library reads them."""
     zone = "TZID=Europe/Berlin"
     text = f"""BEGIN:VCALENDAR
@@ -165,17 +179,17 @@ SUMMARY:eve
 END:VEVENT
 END:VCALENDAR
 """.replace("\n", "\r\n")
-    now = roster.now
+    now = shared.now
     start = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=2)
     text = text.replace("2026", str(start.year + 1))
-    await roster.create("r", Layer(ics=text))
+    await shared.create("r", Layer(ics=text))
     begin, end = (datetime(start.year + 1, month, 1, tzinfo=UTC) for month in (2, 5))
     wanted: dict[str, set[datetime]] = {}
     events: Any = recurring_ical_events.of(icalendar.Calendar.from_ical(text)).between(begin, end)
     for event in events:
         _spread(wanted.setdefault(str(event["SUMMARY"]), set()), _instant(event["DTSTART"].dt), _instant(event["DTEND"].dt), begin, end)
     found: dict[str, set[datetime]] = {}
-    for one in await roster.preview(begin, end):
+    for one in await shared.preview(begin, end):
         for name in one.recipients:
             _spread(
                 found.setdefault(name.removeprefix("recipients/"), set()),
@@ -201,12 +215,13 @@ def _spread(hours: set[datetime], start: datetime, end: datetime, low: datetime,
         at += timedelta(hours=1)
 
 
-async def test_a_layer_is_what_show_says(roster: Roster) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_layer_is_what_show_says(shared: Roster) -> None:
     """Shifts come back as they are stored, and given again they change nothing."""
-    made = await roster.create("r", layer("eve"), Layer(ics=calendar(roster.now, hours(8, 9, "ann"), hours(9, 10, "x"))))
+    made = await shared.create("r", layer("eve"), Layer(ics=calendar(shared.now, hours(8, 9, "ann"), hours(9, 10, "x"))))
     assert [list(one.recipients) for one in made.layers[1].shifts] == [["recipients/ann"]]
     assert (made.layers[1].ics, list(made.layers[1].calendar_state.unmatched)) == ("", ["x"])
-    again = await roster.change("layers", name=made.name, layers=made.layers)
+    again = await shared.change("layers", name=made.name, layers=made.layers)
     assert again.revision == made.revision
 
 
@@ -229,10 +244,11 @@ _REFUSED: list[tuple[Layer, str]] = [
 
 
 @pytest.mark.parametrize(("given", "where"), _REFUSED, ids=[where for _, where in _REFUSED])
-async def test_what_is_no_layer_is_refused(roster: Roster, given: Layer, where: str) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_is_no_layer_is_refused(shared: Roster, given: Layer, where: str) -> None:
     """With the field."""
     with pytest.raises(InvalidInput) as refused:
-        await roster.create("r", given)
+        await shared.create("r", given)
     assert refused.value.violations[0].field == where
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.processor.support import SCOPES, Neighbours
+from tests.integration.processor.support import SCOPES, Neighbours, calling
 from tocsin.mesh.context import acting_as
 
 
@@ -18,12 +18,6 @@ def tables_of() -> str:
 @pytest.fixture
 async def neighbours(tmp_path: Path) -> AsyncGenerator[Neighbours]:
     """Nothing runs yet; calls speak for tenant t1."""
-    made = Neighbours(tmp_path)
-    for component in made.caller.components:
-        await component.start()
-    with acting_as(made.mint.mint(tenant="t1", scopes=SCOPES)):
-        yield made
-        for service in list(made.apps):
-            await made.stop(service)
-    for component in reversed(made.caller.components):
-        await component.stop()
+    async with calling(tmp_path) as made:
+        with acting_as(made.mint.mint(tenant="t1", scopes=SCOPES)):
+            yield made

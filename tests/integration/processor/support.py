@@ -1,5 +1,7 @@
 """A processor between a real scheduler and a real mailer, and a gateway before them, all in this process, over mTLS."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +126,19 @@ class Neighbours:
         """The subjects in the inbox."""
         page = await self.stub(inbox_service_pb2_grpc.InboxServiceStub, "mailer_svc").ListMessages(inbox_service_pb2.ListMessagesRequest())
         return [message.subject for message in page.messages]
+
+
+@asynccontextmanager
+async def calling(folder: Path) -> AsyncGenerator[Neighbours]:
+    """Neighbours of which nothing runs yet; what is started ends with them."""
+    made = Neighbours(folder)
+    for component in made.caller.components:
+        await component.start()
+    yield made
+    for service in list(made.apps):
+        await made.stop(service)
+    for component in reversed(made.caller.components):
+        await component.stop()
 
 
 class _CallerSettings(ServiceSettings):

@@ -1,10 +1,12 @@
 """Checks and webhooks through a real scheduler, processor and mailer: from the alarm to the reading, the message, and the request."""
 
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
-from tests.integration.processor.support import Neighbours
+from tests.integration.processor.support import SCOPES, Neighbours, calling
 from tocsin.api.scheduler.v1 import (
     alarm_pb2,
     alarm_service_pb2,
@@ -15,6 +17,7 @@ from tocsin.api.scheduler.v1 import (
 )
 from tocsin.errors import InvalidInput, NotFound
 from tocsin.installation_key import InstallationKey
+from tocsin.mesh.context import acting_as
 from tocsin.standard_webhooks import tenant_secret, verify
 from tocsin.testing.http import HttpSink, Reply
 from tocsin.testing.waiting import eventually
@@ -125,6 +128,15 @@ async def test_a_webhook_is_signed_and_its_answer_is_kept(neighbours: Neighbours
         assert len(far_end.requests) == 3
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def everybody(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Neighbours]:
+    """Neighbours that run, for actions that are all refused."""
+    async with calling(tmp_path_factory.mktemp("everybody")) as made:
+        await _started(made)
+        yield made
+
+
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("action", "field"),
     [
@@ -150,10 +162,9 @@ async def test_a_webhook_is_signed_and_its_answer_is_kept(neighbours: Neighbours
         ),
     ],
 )
-async def test_bad_input_is_refused_with_its_field(neighbours: Neighbours, action: alarm_pb2.Action, field: str) -> None:
+async def test_bad_input_is_refused_with_its_field(everybody: Neighbours, action: alarm_pb2.Action, field: str) -> None:
     """When the alarm is made."""
-    neighbours.extra["processor_svc"] = {}
-    alarms = await _started(neighbours)
-    with pytest.raises(InvalidInput) as refused:
+    alarms = everybody.stub(alarm_service_pb2_grpc.AlarmServiceStub, "scheduler_svc")
+    with acting_as(everybody.mint.mint(tenant="t1", scopes=SCOPES)), pytest.raises(InvalidInput) as refused:
         await _create(alarms, action)
     assert field in [violation.field for violation in refused.value.violations], refused.value.violations
