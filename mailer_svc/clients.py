@@ -210,7 +210,7 @@ class HttpCalendars:
             except (NotConnected, NoAnswer, TimeoutError) as error:
                 raise CalendarUnreadable(f"no answer: {error or 'not in time'}") from None
             if answer.status in _MOVED and answer.headers.get("location"):
-                url = urljoin(url, answer.headers["location"])
+                url = _moved(url, answer.headers["location"])
                 continue
             if not answer.ok:
                 raise CalendarUnreadable(f"the server answered {answer.status}")
@@ -221,3 +221,15 @@ class HttpCalendars:
             except UnicodeDecodeError:
                 raise CalendarUnreadable("it is not UTF-8") from None
         raise CalendarUnreadable(f"it is moved more than {_REDIRECTIONS} times")
+
+
+def _moved(url: str, location: str) -> str:
+    """Where a redirection leads.
+
+    Raises:
+        CalendarUnreadable: nowhere.
+    """
+    try:
+        return urljoin(url, location)
+    except ValueError:  # brackets without an address
+        raise CalendarUnreadable("it is moved to what is no URL") from None

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from email.errors import HeaderParseError
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.utils import getaddresses
 from hashlib import blake2b
@@ -63,7 +63,7 @@ def read_mail(data: bytes) -> MailFacts:
     """What a mail says.
 
     Raises:
-        BounceUnreadable: it has too many parts, levels or header lines.
+        BounceUnreadable: it has too many parts, levels or header lines, or cannot be taken apart.
     """
     message = parsed(data)
     subject = _decoded(message, "Subject")
@@ -93,7 +93,10 @@ def _sender(message: AnyMessage) -> str:
     named = cast("list[object]", message.get_all("From", []))
     if len(named) != 1:
         return ""
-    found = getaddresses([str(named[0])[:_HEADER]])
+    try:
+        found = getaddresses([str(named[0])[:_HEADER]])
+    except RecursionError:  # comments within comments
+        return ""
     if len(found) != 1:
         return ""
     address = found[0][1].lower()
@@ -103,7 +106,7 @@ def _sender(message: AnyMessage) -> str:
 def _decoded(message: AnyMessage, name: str) -> str:
     """A header as one printable line."""
     text = str(message[name] or "")[:_HEADER]
-    with suppress(HeaderParseError, LookupError, UnicodeError, ValueError):  # then it stays as it is written
+    with suppress(MessageError, LookupError, ValueError):  # then it stays as it is written
         text = str(make_header(decode_header(text)))
     return printable(" ".join(text.split()))
 
@@ -137,8 +140,8 @@ def _content(part: AnyMessage) -> str:
     payload: object = part.get_payload(decode=True)
     if not isinstance(payload, bytes):
         return ""
-    charset = str(part.get_content_charset() or "utf-8")
     try:
+        charset = str(part.get_content_charset() or "utf-8")  # raises for a parameter that is none (RFC 2231)
         return payload.decode(charset if _CHARSETS.fullmatch(charset) else "utf-8", "replace")
     except (LookupError, ValueError):
         return payload.decode("utf-8", "replace")

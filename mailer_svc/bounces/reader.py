@@ -28,7 +28,7 @@ class BounceReader:
             message = await asyncio.to_thread(parsed, data)
             found = await asyncio.to_thread(standard_finding, message)
         except BounceUnreadable:
-            return BounceFinding(ReportKind.NOTED, "an answer with too many parts to be read")
+            return BounceFinding(ReportKind.NOTED, "an answer that cannot be taken apart")
         except Exception as error:  # noqa: BLE001 - a stranger's mail must not end the conversation
             _log.warning("returned mail not readable", error=type(error).__name__)
             return BounceFinding(ReportKind.NOTED, "an answer that cannot be read")

@@ -21,7 +21,10 @@ _MAX_NESTED: Final = 12
 _MAX_BOUNDARIES: Final = 200
 _MAX_HEADERS: Final = 2000
 _DETAIL: Final = 500
+_MAX_BLOCKS: Final = 10_000
 _NESTING: Final = re.compile(rb"multipart/|message/", re.IGNORECASE)
+_REPORT: Final = re.compile(rb"delivery-status", re.IGNORECASE)
+_BLOCKS: Final = re.compile(rb"(?:\r\n|\r|\n){2}")
 _STATUS: Final = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.])")
 # The mailbox is not there: RFC 3463, 3.2 without what is about the sender (5.1.7, 5.1.8). It is disabled: 5.2.1; its account is: 5.7.13.
 _FOR_GOOD: Final = re.compile(r"5\.1\.(?!7$|8$)\d+|5\.2\.1|5\.7\.13")
@@ -45,19 +48,24 @@ class BounceFinding(NamedTuple):
 
 
 class BounceUnreadable(ValueError):
-    """The mail has more parts than a report has."""
+    """The mail has more parts than a report has, or cannot be taken apart."""
 
 
 def parsed(data: bytes) -> AnyMessage:
     """The mail, as far as it is looked at.
 
     Raises:
-        BounceUnreadable: it has too many parts, levels or header lines.
+        BounceUnreadable: it has too many parts, levels, header lines or blocks of a report, or a parameter that is none.
     """
     head = data[:_LOOKED_AT]
     if len(_NESTING.findall(head)) > _MAX_NESTED or head.count(b"\n--") > _MAX_BOUNDARIES or head.count(b":") > _MAX_HEADERS:
         raise BounceUnreadable
-    return email.message_from_bytes(head, policy=email.policy.compat32)
+    if _REPORT.search(head) and sum(1 for _ in _BLOCKS.finditer(head)) > _MAX_BLOCKS:
+        raise BounceUnreadable  # the parser makes a message of each block, an empty one as well
+    try:
+        return email.message_from_bytes(head, policy=email.policy.compat32)
+    except ValueError:  # a boundary with a NUL in its character set, or with a number of thousands of digits (RFC 2231)
+        raise BounceUnreadable from None
 
 
 def standard_finding(message: AnyMessage) -> BounceFinding | None:

@@ -11,7 +11,7 @@ from mailer_svc.domain.errors import AnswerLinkExpired, ReplyOfAnother
 from mailer_svc.service.replying import ReceivedReply, Replying
 from tocsin.errors import FailedPrecondition, NotFound
 
-UNREADABLE: Final = MailVerdict("unreadable", "554 5.6.0 this mail has more parts than are read")
+UNREADABLE: Final = MailVerdict("unreadable", "554 5.6.0 this mail has more parts than are read, or cannot be taken apart")
 _GONE: Final = MailVerdict("reply_refused", "550 5.1.1 what this answers is not known any more")
 _EXPIRED: Final = MailVerdict("reply_refused", "550 5.7.1 the message is too old to be answered")
 _ANOTHER: Final = MailVerdict("reply_refused", "550 5.7.1 only the address that the message went to may answer it")

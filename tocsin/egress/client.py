@@ -109,7 +109,7 @@ class HttpAnswer:
             return min(float(text[:9]), _DAY_SECONDS)
         try:
             seconds = (parsedate_to_datetime(text) - parsedate_to_datetime(self.headers.get("date", ""))).total_seconds()
-        except (TypeError, ValueError):  # no date, or one with a zone and one without
+        except (TypeError, ValueError, OverflowError):  # no date, one with a zone and one without, or one of no calendar
             return None
         return min(max(0.0, seconds), _DAY_SECONDS)
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import ssl
-from typing import Any, Final
+from typing import Final
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from google.protobuf.message import DecodeError
+from grpc_health.v1 import health_pb2
 
 _OPTIONS: Final = (
     ("grpc.enable_http_proxy", 0),
@@ -50,12 +51,38 @@ async def health_of(address: str, port: int, *, host: str, service: str, tls: ss
     else:
         channel = grpc.aio.insecure_channel(target, options=options)
     try:
-        stub: Any = health_pb2_grpc.HealthStub(channel)
-        answer = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=seconds)
-        return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+        return _words(await asked_status(channel, service=service, seconds=seconds))
     except grpc.aio.AioRpcError as error:
         return str(error.code().name)
     except asyncio.CancelledError:
         raise
     finally:
         await channel.close()
+
+
+async def asked_status(channel: grpc.aio.Channel, *, service: str, seconds: float) -> int | None:
+    """What a server says of a service by grpc.health.v1, as a number of ServingStatus; None: nothing that can be read.
+
+    It is read here: of an answer that is none gRPC makes None, and an error in the log.
+
+    Raises:
+        grpc.aio.AioRpcError: it answers with an error, or not in time.
+    """
+    check = channel.unary_unary(
+        "/grpc.health.v1.Health/Check",
+        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+        response_deserializer=bytes,
+    )
+    answer = await check(health_pb2.HealthCheckRequest(service=service), timeout=seconds)
+    try:
+        return health_pb2.HealthCheckResponse.FromString(answer).status
+    except DecodeError:
+        return None
+
+
+def _words(status: int | None) -> str:
+    """A status as grpc.health.v1 calls it; the number of one that it does not know."""
+    if status is None:
+        return "nothing that can be read"
+    names = health_pb2.HealthCheckResponse.ServingStatus
+    return str(names.Name(status)) if status in names.values() else str(status)

@@ -275,6 +275,7 @@ async def test_a_bomb_of_parts_is_refused_and_a_long_text_is_cut(post: Post) -> 
     to = f"{KEY}@alerts.example.org"
     assert "554" in await post.hand_in(b"Content-Type: multipart/mixed; boundary=a\r\n\r\n" * 1000, to)
     assert "554" in await post.hand_in(b"Content-Type: message/rfc822\r\n\r\n" * 1000, REPLIES.of(post.delivery))
+    assert "554" in await post.hand_in(b"Content-Type: multipart/mixed; boundary*=a\x00b''x\r\n\r\n", to)
     assert await post.hand_in(alert("é\n" * 60_000), to) == ""
     assert 60_000 < len(post.alerts.taken[-1]["text"].encode()) <= 65_536
 
@@ -288,6 +289,9 @@ ODD = (
     b"Subject: =?utf-8?b?!!!?= =?nope?q?=FF?=\r\nFrom: <@@@>\r\n\r\n",
     b"Content-Type: multipart/alternative\r\n\r\nno boundary",
     b"From: a@b.c\r\nFrom: d@e.f\r\n\r\n\x80",
+    b"From: " + b"(" * 900 + b"\r\n\r\nx",
+    "Subject: =?ü?q?x?=\r\n\r\nx".encode(),
+    b"Content-Type: text/plain; charset*=a\x00b''x\r\n\r\nx",
 )
 
 

@@ -299,6 +299,9 @@ async def test_a_calendar_is_read_again_and_its_last_good_copy_kept(
     assert "more than 3 times" in (await read(200, b"")).layers[0].calendar_state.error
     pages.answers["/a.ics"] = (302, {"location": "http://10.0.0.1/"}, b"")
     assert "may not be read" in (await read(200, b"")).layers[0].calendar_state.error
+    for nowhere in ("http://[/", "http://]/"):
+        pages.answers["/a.ics"] = (302, {"location": nowhere}, b"")
+        assert "no URL" in (await read(200, b"")).layers[0].calendar_state.error
     pages.answers["/a.ics"] = (302, {"location": "/b.ics"}, b"")
     good = await read(200, text.replace("SUMMARY:nobody", "SUMMARY:bob").encode())
     assert (good.layers[0].calendar_state.error, len(good.layers[0].shifts), good.revision) == ("", 2, first.revision + 1)

@@ -310,6 +310,16 @@ def _bent(document: Any, odd: object) -> list[tuple[str, Any]]:
     return found
 
 
+@pytest.mark.parametrize("time", ["20260231T000000Z", "00000101T000000Z", "20261231T246000Z", "99999999T999999Z"])
+def test_a_reminder_at_no_time_is_refused(time: str) -> None:
+    """Where it stands; the other reminders of the event are taken."""
+    alarm = "BEGIN:VALARM\nTRIGGER;VALUE=DATE-TIME:{}\nEND:VALARM"
+    event = "\n".join(("BEGIN:VEVENT", "UID:1", "DTSTART:20990101T090000Z", *map(alarm.format, (time, "20981231T090000Z")), "END:VEVENT"))
+    plan = read_calendar_alarms(f"BEGIN:VCALENDAR\n{event}\nEND:VCALENDAR", ANN, time_zone="UTC", now=NOW)
+    assert [(one.place, one.reason) for one in plan.refused] == [("line 2", f"its reminder {time} is a time that does not exist")]
+    assert [one.body["trigger"] for one in plan.resources] == [{"at": "2098-12-31T09:00:00Z"}]
+
+
 # -- the command ---------------------------------------------------------------------------------------------------------------
 
 

@@ -110,8 +110,12 @@ def test_other_forms_are_scanned(data: bytes, said: str) -> None:
         b'Content-Type: multipart/mixed; boundary="b"\n\n' + b"--b\n\n" * 50_000,
         b"Content-Type: message/rfc822\n\n" * 1000,
         b"a:\n" * 300_000,
+        b"Content-Type: message/Delivery-Status\n\n" + b"\n" * 100_000,
+        b"Content-Type: message/delivery-status\n\n" + b"\r" * 100_000,
+        b"Content-Type: multipart/mixed; boundary*=a\x00b''x\n\n",
+        b"Content-Type: multipart/mixed; boundary*" + b"9" * 5000 + b"=x\n\n",
     ],
-    ids=["nested", "many parts", "mails in mails", "many headers"],
+    ids=["nested", "many parts", "mails in mails", "many headers", "blocks", "blocks of old", "NUL", "digits"],
 )
 def test_what_is_built_to_hurt_is_not_parsed(data: bytes) -> None:
     """It is counted in the bytes before any parser sees it."""

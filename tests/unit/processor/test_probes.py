@@ -227,6 +227,34 @@ async def resolver() -> AsyncGenerator[dns.asyncresolver.Resolver]:
 
 
 @pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"\x08\x63", "99"),
+        (b"\x08" + b"\xff" * 9 + b"\x01", "-1"),
+        (b"\xff\xff", "nothing that can be read"),
+        (b"", "UNKNOWN"),
+        (b"x" * 100_000, "RESOURCE_EXHAUSTED"),
+    ],
+)
+async def test_grpc_health_that_is_none(contexts: tuple[ssl.SSLContext, ssl.SSLContext, Path], answer: bytes, said: str) -> None:
+    """A status that nobody knows, and bytes that are no message: told as they are, without an error of ours."""
+
+    async def check(_request: bytes, _context: object) -> bytes:
+        return answer
+
+    server = grpc.aio.server()
+    handlers = {"Check": grpc.unary_unary_rpc_method_handler(check)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("grpc.health.v1.Health", handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        found_, _ = await found(port_probe(GrpcProbe, tls=contexts[1]), CheckSpec(target="grpc", subject=f"localhost:{port}"))
+    finally:
+        await server.stop(None)
+    assert found_ == f"it says {said}"
+
+
+@pytest.mark.parametrize(
     ("subject", "fields", "reason"),
     [
         ("www.example.com", {}, ""),

@@ -6,6 +6,7 @@ import pytest
 
 from tocsin.config import ConfigError, EgressSettings, load
 from tocsin.egress.addresses import AllowedTargets, why_not_public
+from tocsin.egress.client import HttpAnswer
 from tocsin.egress.urls import UrlRefused, parse_url, why_never
 
 NOTHING = AllowedTargets()
@@ -137,3 +138,29 @@ def test_a_good_url_is_taken_apart(text: str, whole: str, authority: str) -> Non
 def test_what_can_never_be_reached_is_known_before(text: str, allow: tuple[str, ...], refused: bool) -> None:
     """Without asking for an address."""
     assert bool(why_never(parse_url(text), AllowedTargets.parse(allow))) is refused
+
+
+NOW = "Mon, 01 Jan 2029 00:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("asked", "date", "seconds"),
+    [
+        ("0", "", 0.0),
+        ("7", "", 7.0),
+        ("1" + "0" * 12, "", 86_400.0),
+        ("9" * 5000, "", 86_400.0),
+        ("Mon, 01 Jan 2029 00:00:09 GMT", NOW, 9.0),
+        ("Sun, 31 Dec 2028 00:00:00 GMT", NOW, 0.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", NOW, 86_400.0),
+        ("Mon, 01 Jan 2029 00:00:09 GMT", "", None),
+        *((text, NOW, None) for text in ("", "-5", "1e5", "1.5", "NaN", "٣", "soon", "Mon, 31 Feb 2029 00:00:00 GMT")),
+        *((f"Mon, 01 Jan {year} 00:00:00 GMT", NOW, None) for year in ("99999", "9" * 30, "9" * 5000)),
+        *((f"Mon, 01 Jan 2029 00:00:00 +{zone}", NOW, None) for zone in ("9999", "9" * 30, "9" * 5000)),
+        (NOW, f"Mon, 01 Jan {'9' * 30} 00:00:00 GMT", None),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_how_long_a_far_end_asks_to_wait(asked: str, date: str, seconds: float | None) -> None:
+    """A day at most; what says nothing, or a time of no calendar, asks for nothing."""
+    assert HttpAnswer(status=503, headers={"retry-after": asked, "date": date}, body=b"").retry_after == seconds

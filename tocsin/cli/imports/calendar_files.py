@@ -90,8 +90,11 @@ def _triggers(entry: CalendarEntry, zone: str, plan: ImportPlan, name: str) -> l
         if reminder.repeats:
             plan.change(place, name, "its reminder rings once, not repeatedly")
         if _ABSOLUTE.fullmatch(reminder.trigger):
-            at = datetime.strptime(reminder.trigger, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-            found.append((reminder, {"at": at.isoformat().replace("+00:00", "Z")}))
+            at = _instant(reminder.trigger)
+            if at is None:
+                plan.refuse(place, name, f"its reminder {reminder.trigger} is a time that does not exist")
+            else:
+                found.append((reminder, {"at": at.isoformat().replace("+00:00", "Z")}))
             continue
         offset = _offset(reminder.trigger)
         if offset is None:
@@ -101,6 +104,14 @@ def _triggers(entry: CalendarEntry, zone: str, plan: ImportPlan, name: str) -> l
             plan.change(place, name, "its reminder counts from the beginning of the event, not from its end")
         found.append((reminder, {**base, **({"offset": f"{offset}s"} if offset else {})}))
     return found or ([] if entry.reminders else [(None, base)])
+
+
+def _instant(text: str) -> datetime | None:
+    """The instant of a TRIGGER such as 20261231T150000Z; None of one that no calendar has."""
+    try:
+        return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _offset(text: str) -> int | None:

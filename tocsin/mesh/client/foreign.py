@@ -9,6 +9,7 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from tocsin.mesh.client.options import Option
+from tocsin.mesh.foreign import asked_status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,17 +66,14 @@ class Presence(Enum):
 
 async def presence(channel: grpc.aio.Channel, *, timeout: float) -> Presence:
     """Asks an endpoint how it is."""
-    check = channel.unary_unary(
-        "/grpc.health.v1.Health/Check",
-        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
-        response_deserializer=health_pb2.HealthCheckResponse.FromString,
-    )
     try:
-        answer = await check(health_pb2.HealthCheckRequest(), timeout=timeout)
+        status = await asked_status(channel, service="", seconds=timeout)
     except grpc.aio.AioRpcError as error:
         away = error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
         return Presence.AWAY if away else Presence.ANSWERS
-    return Presence.SERVING if answer.status == health_pb2.HealthCheckResponse.SERVING else Presence.NOT_SERVING
+    if status is None:
+        return Presence.ANSWERS
+    return Presence.SERVING if status == health_pb2.HealthCheckResponse.SERVING else Presence.NOT_SERVING
 
 
 def _read(file: Path | None) -> bytes | None:
