@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import grpc
@@ -42,6 +43,7 @@ service {
 _WORK_SECONDS: Final = 0.002
 _PLACES: Final = 2
 _PLACE_SECONDS: Final = 0.008
+_STANDING: Final = Path(__file__).with_name("standing.yaml")
 _CALLERS: Final = 8
 _TIMEOUT: Final = 2.0
 _CONNECTIONS: Final = 4
@@ -87,8 +89,9 @@ async def serve(kind: str) -> None:
         )
         server.add_registered_method_handlers("bench.overload.Work", dict.fromkeys(_MIX, handler))
 
-    extra: Any = {"gradient": {"adaptive_concurrency": True}, "standing": {"standing_queue_limit": True}}.get(kind, {})
-    async with ServiceProcess("work", contract=[_contract()], drain_seconds=0.5, **extra) as process:
+    gradient, policies = kind == "gradient", _STANDING if kind == "standing" else None
+    contract = [_contract()]
+    async with ServiceProcess("work", contract=contract, drain_seconds=0.5, adaptive_concurrency=gradient, policy_file=policies) as process:
         server = await process.serve((add, None))
         print(server.address, flush=True)
         await process.wait()

@@ -114,10 +114,6 @@ class MeshSettings(Settings):
     adaptive_concurrency: bool = Field(
         default=False, description="Limits calls under way by how long calls take, whatever the event loop does (gradient)."
     )
-    standing_queue_limit: bool = Field(
-        default=False,
-        description="Refuses calls that are not critical while even the fastest of their method waits: for a database that cannot keep up.",
-    )
     carriers: bool = Field(
         default=True,
         description="Lets calls ride on one stream between two processes where the contract says so; off, each goes by itself.",

@@ -193,7 +193,6 @@ class ServiceProcess:
         policy_file: Path | None = None,
         zone: str = "",
         adaptive_concurrency: bool = False,
-        standing_queue_limit: bool = False,
         channelz: bool = False,
     ) -> None:
         """Prepares everything; nothing listens and nothing connects.
@@ -218,8 +217,6 @@ class ServiceProcess:
             policy_file: rules that change policies, access and rates while the process runs (docs/mesh.md); looked at each second.
             zone: where this process runs; calls prefer endpoints there, as long as they are enough.
             adaptive_concurrency: calls under way are limited by how long calls take, for handlers that wait for what others do as well.
-            standing_queue_limit: calls of a method that are not critical are refused while even the fastest of them waits too long, for
-                handlers that wait for a database that serves them in turn.
             channelz: what is served tells ``operators``, or tokens with ``mesh:read``, what gRPC's core knows of servers, channels and
                 sockets, by the service of that name.
 
@@ -232,7 +229,7 @@ class ServiceProcess:
             raise ConfigError(problems)
         given: dict[str, Any] = {"host": host, "metrics_port": metrics_port, "otlp_endpoint": otlp_endpoint, "drain_seconds": drain_seconds}
         given |= _files_of(tls) | {"mesh_policy_file": policy_file, "trace_sample_ratio": trace_sample_ratio, "zone": zone}
-        given |= {"adaptive_concurrency": adaptive_concurrency, "standing_queue_limit": standing_queue_limit, "channelz": channelz}
+        given |= {"adaptive_concurrency": adaptive_concurrency, "channelz": channelz}
         self._tls = tls
         self._settings = ProcessOptions(**given)
         self.service = service

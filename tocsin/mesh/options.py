@@ -131,11 +131,6 @@ class MeshOptions(IdentityOptions, BulkheadOptions, ConnectionOptions, Protocol)
         ...
 
     @property
-    def standing_queue_limit(self) -> bool:
-        """Whether calls of a method are refused while what its handlers wait for cannot keep up."""
-        ...
-
-    @property
     def carriers(self) -> bool:
         """Whether calls ride on one stream between two processes, where their policies say that they may."""
         ...
@@ -198,7 +193,6 @@ class ProcessOptions:
     stream_stall_seconds: float = 60.0
     shed_lag_seconds: float = 0.5
     adaptive_concurrency: bool = False
-    standing_queue_limit: bool = False
     carriers: bool = True
     channelz: bool = False
     faults_enabled: bool = False

@@ -96,6 +96,7 @@ class MethodPolicy:
         rate_class: name of the rate limit.
         criticality: importance under overload.
         concurrent_calls: how many one caller may have under way in one process; 0 for no bound.
+        standing_queue_limit: whether calls are refused while what its handlers wait for cannot keep up; of unary methods.
         callers: services that may call; empty unless internal.
         public: no token is needed.
         delegates: services that may call for a tenant without its token.
@@ -126,6 +127,7 @@ class MethodPolicy:
     rate_class: str
     criticality: Criticality
     concurrent_calls: int
+    standing_queue_limit: bool
     callers: frozenset[str]
     public: bool
     delegates: frozenset[str]
@@ -298,6 +300,7 @@ def _method_policy(
         rate_class=options.rate_class,
         criticality=Criticality(options.criticality or Criticality.NORMAL),
         concurrent_calls=options.concurrent_calls,
+        standing_queue_limit=options.standing_queue_limit,
         callers=frozenset(options.callers),
         public=options.public,
         delegates=frozenset(options.delegates),

@@ -16,7 +16,9 @@ from tocsin.mesh.policy import Balance, Criticality, MethodPolicy, given, in_sec
 from tocsin.mesh.policy_errors import RuleInvalid, invalid
 from tocsin.mesh.retry import RetryRule
 
-_CHANGEABLE: Final = frozenset({"timeout", "retry", "breaker", "hedge", "balance", "criticality", "concurrent_calls"})
+_CHANGEABLE: Final = frozenset(
+    {"timeout", "retry", "breaker", "hedge", "balance", "criticality", "concurrent_calls", "standing_queue_limit"}
+)
 _LONGEST_SECONDS: Final = 3600.0
 _ACCESS: Final = re.compile(r"""access["']?[ \t]{0,20}:""")
 
@@ -86,6 +88,8 @@ def _said(policy: bytes) -> _Said:
         values["criticality"] = Criticality(own.criticality)
     if own.concurrent_calls:
         values["concurrent_calls"] = own.concurrent_calls
+    if own.HasField("standing_queue_limit"):
+        values["standing_queue_limit"] = own.standing_queue_limit
     if own.HasField("hedge"):
         values["hedged"] = own.hedge.enabled
     if own.hedge.HasField("delay"):
@@ -109,6 +113,7 @@ def flat(policy: MethodPolicy) -> dict[str, str]:
         "balance": policy.balance.name,
         "criticality": policy.criticality.name,
         "concurrent_calls": str(policy.concurrent_calls),
+        "standing_queue_limit": str(policy.standing_queue_limit).lower(),
     }
 
 

@@ -73,16 +73,17 @@ class StandingLimit:
         *("_resumes_at", "_since", "_slow_for", "_slow_since", "_used", "_usual", "under_way", "value"),
     )
 
-    def __init__(self, *, now: Callable[[], float]) -> None:
+    def __init__(self, *, now: Callable[[], float], usual: float | None = None) -> None:
         """No limit.
 
         Args:
             now: monotonic seconds.
+            usual: seconds that the fastest calls take when nothing is wrong; None if nobody knows, and the first calls are to tell.
         """
         self._now = now
         self.value = _NONE
         self.under_way = 0
-        self._usual = _NONE
+        self._usual = _NONE if usual is None else usual
         self._slow_since: float | None = None
         self._slow_for = self._recent = self._patience = self._in_vain = 0.0
         self._pile = 0

@@ -3550,6 +3550,11 @@ class Policy(Model):
     """Calls of this method, or streams, that one caller may have under way in one process: the tenant, else the service, else the address.
     One more is refused at once with RESOURCE_EXHAUSTED. 0: no bound.
     """
+    standing_queue_limit: bool | None = _v.field("standingQueueLimit", _v.optional(_v.BOOL), default=None)
+    """True for a unary method whose handlers wait for a database or another service that serves them in turn: while even the fastest of its
+    calls waits too long there, those that are not critical are refused beyond what keeps it near what it was, 20 at least. Set but
+    false: it has no such limit, whatever the service's default.
+    """
     unaudited: bool = _v.field("unaudited", _v.BOOL, default=False)
     """True for a write that leaves no entry in the audit log: there are very many, and a ledger of their own tells of each."""
     shared: bool = _v.field("shared", _v.BOOL, default=False)
@@ -3591,7 +3596,7 @@ class PolicyRule(Model):
     caller: str = _v.field("caller", _v.TEXT, default="")
     """For calls of this service alone, such as "gateway"; of every one unless given."""
     policy: Policy | None = _v.field("policy", _v.message("Policy"), default=None)
-    """What changes: timeout, retry, breaker, hedge, balance, criticality, concurrent_calls. What is not set stays."""
+    """What changes: timeout, retry, breaker, hedge, balance, criticality, concurrent_calls, standing_queue_limit. What is not set stays."""
 
 
 class PolicyValue(Model):

@@ -1,15 +1,18 @@
 """What a server under too much load begins, lets wait and refuses, over real connections."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.integration.mesh.support import METHODS, Echo, EchoStub, Note, Rig, path
+from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
+from tocsin.api.mesh.v1 import mesh_service_pb2_grpc, policy_pb2
 from tocsin.errors import ResourceExhausted
 from tocsin.mesh.context import acting_as
-from tocsin.mesh.policy import Criticality
+from tocsin.mesh.policy import Criticality, MethodPolicy
 from tocsin.mesh.standing import StandingLimit
 from tocsin.mesh.tap import TapFilter
 from tocsin.telemetry import Telemetry
@@ -17,6 +20,8 @@ from tocsin.testing.waiting import eventually
 
 IMPORTANCE = {"Say": Criticality.CRITICAL, "Greet": Criticality.NORMAL, "Make": Criticality.SHEDDABLE}
 METHODS_BY_IMPORTANCE = {**METHODS, **{path(name): replace(METHODS[path(name)], criticality=each) for name, each in IMPORTANCE.items()}}
+
+LIMITED = {name: replace(policy, standing_queue_limit=True) for name, policy in METHODS_BY_IMPORTANCE.items()}
 
 
 class Served:
@@ -33,9 +38,9 @@ class Served:
             await self.gate.wait()
         return request
 
-    async def start(self, **values: Any) -> EchoStub:
+    async def start(self, methods: Mapping[str, MethodPolicy] = METHODS_BY_IMPORTANCE, **values: Any) -> EchoStub:
         """Serves; a stub for it."""
-        self.server = await self.rig.serve(self.echo, telemetry=self.telemetry, methods=METHODS_BY_IMPORTANCE, **values)
+        self.server = await self.rig.serve(self.echo, telemetry=self.telemetry, methods=methods, **values)
         return self.rig.stub()
 
     def value(self, name: str) -> float:
@@ -100,7 +105,7 @@ async def test_what_a_database_behind_the_handlers_cannot_bear_is_refused_but_fo
 ) -> None:
     """Each method has its own; critical calls have none. What has ended makes room, and no caller holds back for what was refused."""
     served = Served(rig)
-    stub = await served.start(standing_queue_limit=True)
+    stub = await served.start(methods=LIMITED)
     monkeypatch.setattr(StandingLimit, "refuses", lambda limit, share: limit.under_way >= 4 * share)
     calls = [asyncio.ensure_future(stub.Greet(Note(text="wait"))) for _ in range(4)]
     await served.held(4)
@@ -128,8 +133,40 @@ async def test_more_calls_than_grpc_is_asked_for_at_a_time_are_all_taken(rig: Ri
     assert [answer.number for answer in await asyncio.gather(*calls)] == list(range(300))
 
 
-async def test_no_method_has_a_limit_of_its_own_unless_it_is_asked_for(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calls that are slow for other reasons look the same for some seconds."""
+async def test_a_method_has_a_limit_of_its_own_while_an_operator_wants_it(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None unless it is asked for, for calls that are slow for other reasons look the same for some seconds; other methods have none."""
     monkeypatch.setattr(StandingLimit, "refuses", lambda *_: True)
     stub = await Served(rig).start()
+    operator: Any = mesh_service_pb2_grpc.MeshServiceStub(rig.mesh("gateway").channel("echo_svc"))
+
+    async def order(method: str, wanted: bool) -> list[str]:
+        rule = pb.PolicyRule(method=method, policy=policy_pb2.Policy(standing_queue_limit=wanted))
+        with acting_as(rig.token("mesh:write")):
+            return list((await operator.SetPolicy(pb.SetPolicyRequest(rule=rule))).changes)
+
+    assert (await stub.Greet(Note(number=7))).number == 7
+    assert await order(path("Greet"), wanted=True) == [f"{path('Greet')} standing_queue_limit: false -> true"]
+    with pytest.raises(ResourceExhausted) as refused:
+        await stub.Greet(Note())
+    assert refused.value.error_reason == "DEPENDENCY_OVERLOADED"
+    assert (await stub.Look(Note(number=7))).number == 7
+    await order("", wanted=True)
+    with pytest.raises(ResourceExhausted):
+        await stub.Look(Note())
+    assert [each.number async for each in stub.Watch(Note(number=1))] == [0], "streams have none"
+    with acting_as(rig.token("mesh:write")):
+        await operator.ResetPolicy(pb.ResetPolicyRequest())
+    assert (await stub.Greet(Note(number=7))).number == 7
+
+
+async def test_an_order_takes_the_limit_of_the_contract_away(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is set and false is no word that is missing."""
+    monkeypatch.setattr(StandingLimit, "refuses", lambda *_: True)
+    stub = await Served(rig).start(methods=LIMITED)
+    with pytest.raises(ResourceExhausted):
+        await stub.Greet(Note())
+    operator: Any = mesh_service_pb2_grpc.MeshServiceStub(rig.mesh("gateway").channel("echo_svc"))
+    rule = pb.PolicyRule(method="/tocsin.test.v1.EchoService/", policy=policy_pb2.Policy(standing_queue_limit=False))
+    with acting_as(rig.token("mesh:write")):
+        await operator.SetPolicy(pb.SetPolicyRequest(rule=rule))
     assert (await stub.Greet(Note(number=7))).number == 7

@@ -27,6 +27,7 @@ class QueuedCall:
 
     importance: Criticality
     began: float
+    limit: StandingLimit
     over: bool = False
 
 
@@ -38,6 +39,7 @@ class QueuedDatabase:
         rate: calls a second, at a time, as multiples of `CAPACITY`.
         seconds: for how long calls come.
         limited: whether the limit holds.
+        from_second: when it is switched on, knowing how long calls took before.
         work: how long a call has its place.
         apart: how long a call takes that does not wait for others; 0: it waits for a place.
         stops: spans in which no call gets a place: a lock, a checkpoint.
@@ -51,6 +53,7 @@ class QueuedDatabase:
     rate: Callable[[float], float]
     seconds: float = 20.0
     limited: bool = True
+    from_second: float = 0.0
     work: Draw = lambda _at, _draw: WORK
     apart: Draw = lambda _at, _draw: 0.0
     stops: Spans = ()
@@ -65,7 +68,7 @@ class QueuedDatabase:
         self._queue: deque[QueuedCall] = deque()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._draw = random.Random(7)
-        self.limits = {each: StandingLimit(now=lambda: self.now) for each in self.mix}
+        self.limits = {each: self._limit() for each in self.mix}
         self.seen: Mapping[Criticality, Counter[str]] = {each: Counter() for each in self.mix}
         self.refused_at: list[float] = []
 
@@ -75,6 +78,8 @@ class QueuedDatabase:
         while (at := at + draw.expovariate(self.rate(at) * CAPACITY)) < self.seconds:
             importance = draw.choices(tuple(self.mix), tuple(self.mix.values()))[0]
             self._at(at, lambda importance=importance: self._come(importance))
+        if self.from_second:
+            self._at(self.from_second, self._switch_on)
         for _, end in self.stops:
             self._at(end, self._serve)
         while self._due:
@@ -91,6 +96,12 @@ class QueuedDatabase:
         """Of the calls that were answered."""
         return self.seen[importance]["answered"] / self.seen[importance].total()
 
+    def _limit(self, usual: float | None = None) -> StandingLimit:
+        return StandingLimit(now=lambda: self.now, usual=usual)
+
+    def _switch_on(self) -> None:
+        self.limits = {each: self._limit(usual=WORK) for each in self.mix}
+
     def _at(self, when: float, what: Callable[[], None]) -> None:
         end = next((end for begin, end in self.frozen if begin <= when < end), when)
         heapq.heappush(self._due, (end, next(self._number), what))
@@ -100,12 +111,12 @@ class QueuedDatabase:
 
     def _come(self, importance: Criticality) -> None:
         limit = self.limits[importance]
-        if self.limited and importance is not CRITICAL and limit.refuses(SHARES[importance]):
+        if self.limited and self.now >= self.from_second and importance is not CRITICAL and limit.refuses(SHARES[importance]):
             self.seen[importance]["refused"] += 1
             self.refused_at.append(self.now)
             return
         limit.under_way += 1
-        call = QueuedCall(importance, self.now)
+        call = QueuedCall(importance, self.now, limit)
         if self._within(self.failures):
             self._end(call, "failed")
             return
@@ -124,7 +135,7 @@ class QueuedDatabase:
         call.over = True
         self.seen[call.importance][how] += 1
         left = max(0.0, call.began + self.deadline - self.now)
-        self.limits[call.importance].ended(call.began, passed=how == "answered", left=left)
+        call.limit.ended(call.began, passed=how == "answered", left=left)
 
     def _serve(self) -> None:
         while self._queue and self._busy < PLACES and not self._within(self.stops):

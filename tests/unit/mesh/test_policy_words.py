@@ -34,6 +34,7 @@ WORDS = {
     "rate_class": ('rate_class: "bulk"', "rate_class"),
     "criticality": ("criticality: CRITICALITY_CRITICAL", "criticality"),
     "concurrent_calls": ("concurrent_calls: 7", "concurrent_calls"),
+    "standing_queue_limit": ("standing_queue_limit: true", "standing_queue_limit"),
     "callers": ('callers: "front"', "callers"),
     "public": ("public: true", "public"),
     "hedge.enabled": ("hedge { enabled: true }", "hedged"),

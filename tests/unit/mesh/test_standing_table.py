@@ -69,6 +69,14 @@ def test_a_database_under_too_much_load_does_what_it_can(values: dict[str, Any])
     assert limited.share(NORMAL) > limited.share(SHEDDABLE) > 0
 
 
+def test_a_limit_that_is_switched_on_under_too_much_load_helps() -> None:
+    """It knows what calls took before. Without that it would take what they take now for the rule."""
+    free, limited = both({"rate": lambda at: 1.4 if at > 5 else 0.5, "from_second": 10.0, "seconds": 30.0})
+    assert 10 < min(limited.refused_at) < 15
+    assert limited.answered > 1.3 * free.answered
+    assert limited.share(CRITICAL) > 0.8 > 0.6 > free.share(CRITICAL)
+
+
 @pytest.mark.parametrize("values", RECOVERING.values(), ids=RECOVERING)
 def test_nothing_is_refused_two_seconds_after_an_overload(values: dict[str, Any]) -> None:
     """Most of which are the queue that there was."""

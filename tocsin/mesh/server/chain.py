@@ -58,6 +58,9 @@ Body = Callable[[Any, Context], Awaitable[R]]
 _BEARER = "bearer "
 # A caller that sends no deadline, or a longer one than declared, gets this much of grace before the server ends the call itself.
 _SLACK = 1.0
+_USUAL_SHARE = 0.1
+_USUAL_CALLS = 100
+"""What the fastest tenth of at least so many calls took is what they take when nothing is wrong, for whoever did not look before."""
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -87,7 +90,7 @@ class Chain:
         self._bounded = parts.bulkheads.bounds(policy)
         # A stream says nothing about how fast the service works, and one that is refused comes back at once.
         self._shedding = policy.kind is MethodKind.UNARY_UNARY and not policy.is_control
-        self._standing = StandingLimit(now=time.monotonic) if self._shedding and parts.standing_queue_limit else None
+        self._standing: StandingLimit | None = None
         self._access: MethodAccess | None = None
         self._rates: MethodRates | None = None
         self._closed = False
@@ -95,9 +98,16 @@ class Chain:
     def adopt(self, policies: LivePolicies) -> None:
         """Keeps to what holds now, for calls that begin from now on."""
         self._policy = policies.served(self._declared)
+        if self._policy.standing_queue_limit is not (self._standing is not None):
+            self._standing = self._standing_limit() if self._policy.standing_queue_limit else None
         self._access = policies.access_to(self._declared)
         self._rates = policies.rates_of(self._declared, self._parts.limiter)
         self._closed = policies.closed and not self._declared.path.startswith(STEERING)
+
+    def _standing_limit(self) -> StandingLimit | None:
+        """One that knows how long calls took before: it is switched on when they take too long."""
+        usual = self._durations.successes_within(_USUAL_SHARE, least=_USUAL_CALLS)
+        return StandingLimit(now=time.monotonic, usual=usual) if self._shedding else None
 
     @property
     def path(self) -> str:

@@ -257,7 +257,6 @@ def _parts(
         stall_seconds=settings.stream_stall_seconds,
         tap=tap,
         tenants=tenants,
-        standing_queue_limit=settings.standing_queue_limit,
     )
     parts.metrics.watch(parts.shedder, parts.queue, parts.faults)
     export_bulkheads(telemetry.registry, parts.bulkheads)

@@ -59,8 +59,6 @@ class ServerParts:
     max_message_bytes: int
     stall_seconds: float
     tap: Tap
-    standing_queue_limit: bool = False
-    """Whether each method has a `StandingLimit`."""
     scopes: frozenset[str] = frozenset()
     """Every scope that the contract asks for."""
     chains: list[MethodChain] = field(default_factory=list[MethodChain])

@@ -194,7 +194,9 @@ class PolicyRule(_message.Message):
     """For calls of this service alone, such as "gateway"; of every one unless given."""
     @_builtins.property
     def policy(self) -> _policy_pb2.Policy:
-        """What changes: timeout, retry, breaker, hedge, balance, criticality, concurrent_calls. What is not set stays."""
+        """What changes: timeout, retry, breaker, hedge, balance, criticality, concurrent_calls,
+        standing_queue_limit. What is not set stays.
+        """
 
     def __init__(
         self,

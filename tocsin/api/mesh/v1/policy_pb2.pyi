@@ -233,6 +233,7 @@ class Policy(_message.Message):
     IDENTITY_FIELD_NUMBER: _builtins.int
     BALANCE_FIELD_NUMBER: _builtins.int
     CONCURRENT_CALLS_FIELD_NUMBER: _builtins.int
+    STANDING_QUEUE_LIMIT_FIELD_NUMBER: _builtins.int
     UNAUDITED_FIELD_NUMBER: _builtins.int
     SHARED_FIELD_NUMBER: _builtins.int
     CARRIED_FIELD_NUMBER: _builtins.int
@@ -259,6 +260,11 @@ class Policy(_message.Message):
     concurrent_calls: _builtins.int
     """Calls of this method, or streams, that one caller may have under way in one process: the tenant, else the service, else the address. One
     more is refused at once with RESOURCE_EXHAUSTED. 0: no bound.
+    """
+    standing_queue_limit: _builtins.bool
+    """True for a unary method whose handlers wait for a database or another service that serves them in turn: while even the fastest of its calls
+    waits too long there, those that are not critical are refused beyond what keeps it near what it was, 20 at least. Set but false: it has no
+    such limit, whatever the service's default.
     """
     unaudited: _builtins.bool
     """True for a write that leaves no entry in the audit log: there are very many, and a ledger of their own tells of each."""
@@ -316,17 +322,23 @@ class Policy(_message.Message):
         identity: _builtins.str = ...,
         balance: Global___Balance.ValueType = ...,
         concurrent_calls: _builtins.int = ...,
+        standing_queue_limit: _builtins.bool | None = ...,
         unaudited: _builtins.bool = ...,
         shared: _builtins.bool = ...,
         carried: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "breaker", b"breaker", "hedge", b"hedge", "retry", b"retry", "scope", b"scope", "timeout", b"timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "_standing_queue_limit", b"_standing_queue_limit", "breaker", b"breaker", "hedge", b"hedge", "retry", b"retry", "scope", b"scope", "standing_queue_limit", b"standing_queue_limit", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "balance", b"balance", "breaker", b"breaker", "callers", b"callers", "carried", b"carried", "concurrent_calls", b"concurrent_calls", "criticality", b"criticality", "delegates", b"delegates", "hedge", b"hedge", "identity", b"identity", "max_request_bytes", b"max_request_bytes", "path_only", b"path_only", "public", b"public", "rate_class", b"rate_class", "retry", b"retry", "scope", b"scope", "shared", b"shared", "timeout", b"timeout", "unaudited", b"unaudited"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scope", b"_scope", "_standing_queue_limit", b"_standing_queue_limit", "balance", b"balance", "breaker", b"breaker", "callers", b"callers", "carried", b"carried", "concurrent_calls", b"concurrent_calls", "criticality", b"criticality", "delegates", b"delegates", "hedge", b"hedge", "identity", b"identity", "max_request_bytes", b"max_request_bytes", "path_only", b"path_only", "public", b"public", "rate_class", b"rate_class", "retry", b"retry", "scope", b"scope", "shared", b"shared", "standing_queue_limit", b"standing_queue_limit", "timeout", b"timeout", "unaudited", b"unaudited"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__scope: _TypeAlias = _typing.Literal["scope"]  # noqa: Y015
     _WhichOneofArgType__scope: _TypeAlias = _typing.Literal["_scope", b"_scope"]  # noqa: Y015
+    _WhichOneofReturnType__standing_queue_limit: _TypeAlias = _typing.Literal["standing_queue_limit"]  # noqa: Y015
+    _WhichOneofArgType__standing_queue_limit: _TypeAlias = _typing.Literal["_standing_queue_limit", b"_standing_queue_limit"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__scope) -> _WhichOneofReturnType__scope | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__standing_queue_limit) -> _WhichOneofReturnType__standing_queue_limit | None: ...
 
 Global___Policy: _TypeAlias = Policy  # noqa: Y015
 
