@@ -76,6 +76,22 @@ async def module_rig(module_database: str, request: pytest.FixtureRequest, tmp_p
     await databases.drop(name)
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def module_mailer(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
+    """As `rig`, one for all tests of a module."""
+    made = Rig(folder=tmp_path_factory.mktemp("mailer"))
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+def shared(module_mailer: Rig) -> Rig:
+    """The mailer of this module, for users of a new tenant."""
+    module_mailer.tenant = f"t{secrets.token_hex(8)}"
+    return module_mailer
+
+
 @pytest.fixture
 def tenant(module_rig: Rig) -> People:
     """As `people`, the user of a new tenant of `module_rig`."""

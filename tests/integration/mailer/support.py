@@ -67,6 +67,7 @@ class Rig:
         self.folder = folder
         self.clock = clock or SystemClock()
         self.mint = TokenMint(clock=self.clock)
+        self.tenant = "t1"
         self._settings = settings
         self._meshes: list[Mesh] = []
         self.app: App | None = None
@@ -120,9 +121,9 @@ class Rig:
         self._meshes.append(mesh)
         return mesh
 
-    def user(self, tenant: str = "t1", *, scopes: Iterable[str] = SCOPES) -> Any:
-        """The context in which calls are made for a user of ``tenant``."""
-        return acting_as(self.mint.mint(tenant=tenant, scopes=scopes))
+    def user(self, tenant: str = "", *, scopes: Iterable[str] = SCOPES) -> Any:
+        """The context in which calls are made for a user of ``tenant``, that of the rig unless given."""
+        return acting_as(self.mint.mint(tenant=tenant or self.tenant, scopes=scopes))
 
     async def deliver(
         self, *messages: delivery_service_pb2.OutgoingMessage, contexts: Sequence[str] = ()
@@ -134,7 +135,7 @@ class Rig:
         await stream.finish()
         return sorted(acks, key=lambda ack: ack.key)
 
-    async def notify(self, tenant: str = "t1", *, request_id: str = "", **fields: Any) -> notification_service_pb2.Notification:
+    async def notify(self, tenant: str = "", *, request_id: str = "", **fields: Any) -> notification_service_pb2.Notification:
         """Sends a notification; ``fields`` replace its own."""
         values: dict[str, Any] = {} if "template" in fields else {"subject": "Stand-up", "text": "In five minutes."}
         request = notification_service_pb2.SendNotificationRequest(
@@ -143,12 +144,12 @@ class Rig:
         with self.user(tenant):
             return await self.notifications.SendNotification(request)
 
-    async def notification(self, name: str, tenant: str = "t1") -> notification_service_pb2.Notification:
+    async def notification(self, name: str, tenant: str = "") -> notification_service_pb2.Notification:
         """One notification."""
         with self.user(tenant):
             return await self.notifications.GetNotification(notification_service_pb2.GetNotificationRequest(name=name))
 
-    async def expanded(self, name: str, tenant: str = "t1") -> notification_service_pb2.Notification:
+    async def expanded(self, name: str, tenant: str = "") -> notification_service_pb2.Notification:
         """The notification, once all its deliveries are made."""
 
         async def there() -> bool:
@@ -157,7 +158,7 @@ class Rig:
         await eventually(there, what=f"{name} COMPLETED")
         return await self.notification(name, tenant)
 
-    async def get(self, name: str, tenant: str = "t1") -> delivery_service_pb2.Delivery:
+    async def get(self, name: str, tenant: str = "") -> delivery_service_pb2.Delivery:
         """One delivery."""
         with self.user(tenant):
             return await self.deliveries.GetDelivery(delivery_service_pb2.GetDeliveryRequest(name=name))
@@ -177,13 +178,13 @@ class Rig:
         await eventually(there, what=f"{name} in state {State.Name(state)}")
         return await self.get(name)
 
-    async def messages(self, tenant: str = "t1") -> list[inbox_service_pb2.InboxMessage]:
+    async def messages(self, tenant: str = "") -> list[inbox_service_pb2.InboxMessage]:
         """The inbox, up to 1000 messages."""
         with self.user(tenant):
             page = await self.inbox.ListMessages(inbox_service_pb2.ListMessagesRequest(page_size=1000))
         return list(page.messages)
 
-    async def template(self, name: str = "templates/greeting", *, tenant: str = "t1", **fields: Any) -> template_service_pb2.Template:
+    async def template(self, name: str = "templates/greeting", *, tenant: str = "", **fields: Any) -> template_service_pb2.Template:
         """Makes a template."""
         values: dict[str, Any] = {"name": name, "subject": "Hi {{ name }}", "text": "Hello {{ name }}.\n", **fields}
         given = template_service_pb2.Template(**values)

@@ -45,6 +45,7 @@ async def test_the_same_request_is_the_same_notification(rig: Rig) -> None:
     assert [message.to for message in await rig.messages()] == [["ann@example.com"]]
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("fields", "at", "why"),
     [
@@ -71,12 +72,12 @@ async def test_the_same_request_is_the_same_notification(rig: Rig) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-async def test_what_cannot_be_sent_is_refused_at_once(rig: Rig, fields: dict[str, Any], at: str, why: str) -> None:
+async def test_what_cannot_be_sent_is_refused_at_once(shared: Rig, fields: dict[str, Any], at: str, why: str) -> None:
     """The field is named."""
     given: dict[str, Any] = {"to": ["ann@example.com"], **fields}
-    await rig.template()
+    await shared.template()
     with pytest.raises(InvalidInput) as refused:
-        await rig.notify(**given)
+        await shared.notify(**given)
     found = {each.field: each.description for each in refused.value.violations}
     assert at in found
     assert why in found[at]

@@ -10,30 +10,31 @@ from tocsin.errors import InvalidInput, NotFound, PermissionDenied
 from tocsin.testing.waiting import eventually
 
 
-async def send(rig: Rig, tenant: str = "t1", **fields: Any) -> pb.SimpleNotification:
+async def send(rig: Rig, tenant: str = "", **fields: Any) -> pb.SimpleNotification:
     """Sends one; ``fields`` replace its own."""
     given: dict[str, Any] = {"notification_type": "inbox", "user_id": "ann", "template_code": "greeting", "variables": {"name": "Ann"}}
     with rig.user(tenant):
         return await rig.simple.SendSimpleNotification(pb.SendSimpleNotificationRequest(**given | fields))
 
 
-async def status(rig: Rig, tenant: str = "t1", **names: str) -> pb.SimpleNotification:
+async def status(rig: Rig, tenant: str = "", **names: str) -> pb.SimpleNotification:
     """What became of one."""
     with rig.user(tenant):
         return await rig.simple.GetSimpleNotification(pb.GetSimpleNotificationRequest(**names))
 
 
-async def test_the_short_form_is_a_notification_like_any_other(rig: Rig) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_short_form_is_a_notification_like_any_other(shared: Rig) -> None:
     """With the channel, the recipient, the template, the urgency and what the caller wants to find again."""
-    await rig.template()
+    await shared.template()
     sent = await send(
-        rig,
+        shared,
         variables={"name": "Ann", "link": "https://x/", "count": 3, "meta": {"a": [1]}, "none": None},
         priority=1,
         metadata={"order": 7},
     )
     assert sent.status in ("pending", "failed")  # nobody is called ann here, which may be known by now
-    found = await rig.notification(f"notifications/{sent.notification_id}")
+    found = await shared.notification(f"notifications/{sent.notification_id}")
     assert (list(found.recipients), found.template, list(found.channels)) == (["recipients/ann"], "templates/greeting", ["inbox"])
     assert dict(found.variables) == {"name": "Ann", "link": "https://x/", "count": "3", "meta": '{"a":[1]}', "none": ""}
     assert (found.priority, dict(found.metadata)) == (1, {"order": 7})
@@ -67,14 +68,16 @@ async def test_a_status_is_one_word_by_either_id(rig: Rig) -> None:
         await status(rig, request_id="another")
 
 
-async def test_the_same_request_is_sent_once(rig: Rig) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_same_request_is_sent_once(shared: Rig) -> None:
     """A client that got no answer asks again."""
-    await rig.template()
-    first = await send(rig, request_id="r1")
-    assert (await send(rig, request_id="r1", user_id="bob")).notification_id == first.notification_id
-    assert (await send(rig, request_id="r2")).notification_id != first.notification_id
+    await shared.template()
+    first = await send(shared, request_id="r1")
+    assert (await send(shared, request_id="r1", user_id="bob")).notification_id == first.notification_id
+    assert (await send(shared, request_id="r2")).notification_id != first.notification_id
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("fields", "at"),
     [
@@ -95,18 +98,21 @@ async def test_the_same_request_is_sent_once(rig: Rig) -> None:
         ({"metadata": {"a": "x" * 17000}}, "metadata"),
     ],
 )
-async def test_what_cannot_be_sent_is_named_in_the_short_form(rig: Rig, fields: dict[str, Any], at: str) -> None:
+async def test_what_cannot_be_sent_is_named_in_the_short_form(shared: Rig, fields: dict[str, Any], at: str) -> None:
     """The field is the caller's, not the one that it becomes."""
-    await rig.template()
+    await shared.template()
     with pytest.raises(InvalidInput) as refused:
-        await send(rig, **fields)
+        await send(shared, **fields)
     assert [item.field for item in refused.value.violations] == [at]
 
 
-async def test_one_of_the_two_ids_is_needed_and_a_scope(rig: Rig) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_one_of_the_two_ids_is_needed_and_a_scope(shared: Rig) -> None:
     """Neither, both, or a token for something else."""
     for names in ({}, {"notification_id": "x", "request_id": "y"}):
         with pytest.raises(InvalidInput):
-            await status(rig, **names)
-    with rig.user(scopes=("notifications:read",)), pytest.raises(PermissionDenied):
-        await rig.simple.SendSimpleNotification(pb.SendSimpleNotificationRequest(notification_type="inbox", user_id="a", template_code="b"))
+            await status(shared, **names)
+    with shared.user(scopes=("notifications:read",)), pytest.raises(PermissionDenied):
+        await shared.simple.SendSimpleNotification(
+            pb.SendSimpleNotificationRequest(notification_type="inbox", user_id="a", template_code="b")
+        )

@@ -62,6 +62,7 @@ async def test_a_version_that_is_not_there_cannot_be_promoted(rig: Rig, name: st
         await rig.templates.ListTemplateVersions(pb.ListTemplateVersionsRequest(name=name))
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("channel", "locale", "text"),
     [
@@ -75,25 +76,26 @@ async def test_a_version_that_is_not_there_cannot_be_promoted(rig: Rig, name: st
         ("push", "fr", "Hello Ann.\n"),
     ],
 )
-async def test_the_part_is_the_nearest_one(rig: Rig, channel: str, locale: str, text: str) -> None:
+async def test_the_part_is_the_nearest_one(shared: Rig, channel: str, locale: str, text: str) -> None:
     """The channel goes before the language; the recipient is there by name, as a structure and as one name."""
-    await rig.template(parts=PARTS)
+    await shared.template(parts=PARTS)
     recipient = struct_pb2.Struct()
     recipient.update({"name": "Ann", "locale": "it", "attributes": {"plan": "gold"}})
-    found = await rendered(rig, channel=channel, locale=locale, variables={"name": "Ann"}, recipient=recipient)
+    found = await rendered(shared, channel=channel, locale=locale, variables={"name": "Ann"}, recipient=recipient)
     assert found.text == text
     assert found.subject == ("Hallo" if text == "inbox de" else "Hi Ann")
 
 
-async def test_a_reader_whose_language_nobody_says_has_that_of_the_recipient(rig: Rig) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_reader_whose_language_nobody_says_has_that_of_the_recipient(shared: Rig) -> None:
     """One that says odd things of it is refused."""
-    await rig.template(parts=PARTS)
+    await shared.template(parts=PARTS)
     recipient = struct_pb2.Struct()
     recipient.update({"locale": "de"})
-    found = await rendered(rig, variables={"name": "x"}, recipient=recipient)
+    found = await rendered(shared, variables={"name": "x"}, recipient=recipient)
     assert (found.text, found.locale) == ("Guten Tag unbekannt", "de")
     with pytest.raises(InvalidInput, match="language tag"):
-        await rendered(rig, locale="not a tag")
+        await rendered(shared, locale="not a tag")
 
 
 async def test_an_address_gets_the_part_of_its_channel(rig: Rig) -> None:
@@ -103,15 +105,16 @@ async def test_an_address_gets_the_part_of_its_channel(rig: Rig) -> None:
     assert [mail.text for mail in await rig.messages()] == ["inbox []"]
 
 
-async def test_buttons_are_filled_in_and_those_that_open_no_page_are_left_out(rig: Rig) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_buttons_are_filled_in_and_those_that_open_no_page_are_left_out(shared: Rig) -> None:
     """Whatever an event brings."""
     actions = [
         pb.TemplateAction(label="Open\n{{ name }}", url="https://example.org/{{ id|urlencode }}"),
         pb.TemplateAction(label="{{ none|default('') }}", url="https://example.org/"),
         pb.TemplateAction(label="Odd", url="{{ link }}"),
     ]
-    await rig.template(actions=actions)
-    found = await rendered(rig, variables={"name": "it", "id": "a/b", "link": "javascript:alert(1)"})
+    await shared.template(actions=actions)
+    found = await rendered(shared, variables={"name": "it", "id": "a/b", "link": "javascript:alert(1)"})
     assert [(action.label, action.url) for action in found.actions] == [("Open it", "https://example.org/a%2Fb")]
 
 
@@ -160,72 +163,79 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("fields", "field", "words"), BAD)
-async def test_a_template_that_is_wrong_is_refused_by_its_field(rig: Rig, fields: dict[str, Any], field: str, words: str) -> None:
+async def test_a_template_that_is_wrong_is_refused_by_its_field(shared: Rig, fields: dict[str, Any], field: str, words: str) -> None:
     """At create and at update."""
-    await rig.template("templates/good")
+    await shared.template("templates/good")
     with pytest.raises(InvalidInput) as caught:
-        await rig.template(**fields)
+        await shared.template(**fields)
     assert ([each.field for each in caught.value.violations], words in caught.value.message) == ([field], True)
     values: dict[str, Any] = {"name": "templates/good", "subject": "s", "text": "{{ name }}", **fields}
     bad = pb.Template(**values)
-    with rig.user(), pytest.raises(InvalidInput) as caught:
-        await rig.templates.UpdateTemplate(pb.UpdateTemplateRequest(template=bad))
+    with shared.user(), pytest.raises(InvalidInput) as caught:
+        await shared.templates.UpdateTemplate(pb.UpdateTemplateRequest(template=bad))
     assert [each.field for each in caught.value.violations] == [field]
 
 
-async def test_html_is_kept_as_it_is_written_and_sent_with_its_styles_in_place(rig: Rig) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_html_is_kept_as_it_is_written_and_sent_with_its_styles_in_place(shared: Rig) -> None:
     """What is doubtful about it is told at create and at update, and what runs is refused by its field."""
     source = "<style>p{margin:0}</style><p>{{ name }}</p><img src=https://example.org/x.png>"
-    made = await rig.template(html=source, parts=[{"locale": "de", "html": "<div>"}])
+    made = await shared.template(html=source, parts=[{"locale": "de", "html": "<div>"}])
     assert [(item.field, item.reason.split(";")[0]) for item in made.warnings] == [
         ("template.html", "line 1: img has no alt text"),
         ("template.parts[0].html", "line 1: div is not closed"),
         ("template.parts[0].text", "there is no text for those who read no HTML"),
     ]
     assert made.html == source
-    found = await rendered(rig, variables={"name": "<Ann>"})
+    found = await rendered(shared, variables={"name": "<Ann>"})
     assert found.html == source.replace("<p>{{ name }}", '<p style="margin: 0">&lt;Ann&gt;')
     with pytest.raises(InvalidInput, match="script elements") as caught:
-        await rig.template("templates/bad", parts=[{"locale": "de", "html": "<script>"}])
+        await shared.template("templates/bad", parts=[{"locale": "de", "html": "<script>"}])
     assert [each.field for each in caught.value.violations] == ["template.parts[0].html"]
 
 
-async def test_a_template_is_tried_out_before_it_is_saved(rig: Rig) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_template_is_tried_out_before_it_is_saved(shared: Rig) -> None:
     """With its doubts and variables; nothing is stored."""
     given = pb.Template(name=NAME, subject="s", text="{{ a }}", html="<b>", parts=[pb.TemplatePart(locale="de", text="de {{ a }}")])
-    with rig.user():
-        found = await rig.templates.PreviewTemplate(pb.PreviewTemplateRequest(template=given, variables={"a": "x"}, locale="de-AT"))
+    with shared.user():
+        found = await shared.templates.PreviewTemplate(pb.PreviewTemplateRequest(template=given, variables={"a": "x"}, locale="de-AT"))
         assert (found.text, found.locale, list(found.variables), len(found.warnings)) == ("de x", "de", ["a"], 1)
         with pytest.raises(InvalidInput, match="missing: a"):
-            await rig.templates.PreviewTemplate(pb.PreviewTemplateRequest(template=given))
+            await shared.templates.PreviewTemplate(pb.PreviewTemplateRequest(template=given))
         with pytest.raises(NotFound):
-            await rig.templates.GetTemplate(pb.GetTemplateRequest(name=NAME))
+            await shared.templates.GetTemplate(pb.GetTemplateRequest(name=NAME))
 
 
-async def test_a_test_message_goes_the_way_of_every_message(rig: Rig) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_test_message_goes_the_way_of_every_message(shared: Rig) -> None:
     """Its delivery is of nothing that is not there; what cannot be sent is said at once."""
-    await rig.template(parts=[{"channel": "inbox", "text": "inbox {{ name }}"}])
-    with rig.user():
+    await shared.template(parts=[{"channel": "inbox", "text": "inbox {{ name }}"}])
+    with shared.user():
         values: dict[str, Any] = {"name": NAME, "to": "ann@example.com", "variables": {"name": "Ann"}}
-        sent = await rig.templates.SendTestMessage(pb.SendTestMessageRequest(**values))
+        sent = await shared.templates.SendTestMessage(pb.SendTestMessageRequest(**values))
         for change, words in (({"to": "nobody"}, "to"), ({"variables": {}}, "missing: name")):
             odd: dict[str, Any] = {**values, **change}
             with pytest.raises(InvalidInput, match=words):
-                await rig.templates.SendTestMessage(pb.SendTestMessageRequest(**odd))
-    found = await rig.get(sent.delivery)
+                await shared.templates.SendTestMessage(pb.SendTestMessageRequest(**odd))
+    found = await shared.get(sent.delivery)
     assert (found.notification, found.firing) == ("", "")
-    assert [mail.text for mail in await rig.messages()] == ["inbox Ann"]
+    assert [mail.text for mail in await shared.messages()] == ["inbox Ann"]
 
 
-async def test_templates_are_found(rig: Rig) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_templates_are_found(shared: Rig) -> None:
     """By what is in names and subjects, whatever the case; those that ship with Tocsin alone, or not at all."""
-    await rig.template("templates/order", subject="Bestellung für {{ name }}", text="x")
-    await rig.template("templates/zebra", subject="ORDER received", text="x")
+    await shared.template("templates/order", subject="Bestellung für {{ name }}", text="x")
+    await shared.template("templates/zebra", subject="ORDER received", text="x")
 
     async def found(filter: str, **fields: Any) -> list[str]:  # noqa: A002 - the word of the contract
-        with rig.user():
-            return [item.name for item in (await rig.templates.ListTemplates(pb.ListTemplatesRequest(filter=filter, **fields))).templates]
+        with shared.user():
+            return [
+                item.name for item in (await shared.templates.ListTemplates(pb.ListTemplatesRequest(filter=filter, **fields))).templates
+            ]
 
     assert await found('text="order"') == ["templates/order", "templates/zebra"]
     assert await found('text="FÜR"', show_built_in=True) == ["templates/order"]
