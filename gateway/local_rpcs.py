@@ -22,7 +22,7 @@ from tocsin.mesh.context import CallNote, current
 from tocsin.mesh.policy import policies
 from tocsin.mesh.server.call_notes import resource_of
 from tocsin.mesh.status import code_of
-from tocsin.mesh.validation import RequestValidator
+from tocsin.mesh.validation import shared_validator
 
 _METHODS: Final = {
     f"/{service.full_name}/{method.name}": method
@@ -54,7 +54,7 @@ class LocalBackend(MeshBackend):
         self._watches = SharedWatches(contract=contract, call=super().server_stream, clock=clock, timeout=mesh.timeout)
         changes = ChangeFeed(follow=self.server_stream, admin=operations, clock=clock)
         self._local: dict[str, Any] = {"MeshAdminService": operations, "SpoolAdminService": admin, "ChangeService": changes}
-        self._validator = RequestValidator()
+        self._validator = shared_validator()
 
     def unary(self, path: str) -> Unary:
         """The caller of a unary RPC, local or forwarded."""

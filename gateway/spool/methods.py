@@ -10,7 +10,7 @@ from ulid import ULID
 
 from tocsin.api.scheduler.v1 import trigger_service_pb2 as pb
 from tocsin.clock import Clock
-from tocsin.mesh.validation import RequestValidator
+from tocsin.mesh.validation import RequestValidator, shared_validator
 from tocsin.readings import check_reading
 
 M = TypeVar("M", bound=Message)
@@ -45,7 +45,7 @@ class SpoolableMethod:
 
 def spoolable_methods(clock: Clock) -> Mapping[str, SpoolableMethod]:
     """The spoolable_methods of every RPC that may be taken on, by path."""
-    validator = RequestValidator()
+    validator = shared_validator()
 
     def mark_event(request: pb.PublishEventRequest) -> None:
         _identify(request.event, clock)

@@ -64,7 +64,7 @@ from tocsin.api.mailer.v1 import (
 )
 from tocsin.clock import Clock
 from tocsin.database import Database
-from tocsin.mesh.validation import RequestValidator
+from tocsin.mesh.validation import shared_validator
 from tocsin.node import Node
 
 
@@ -95,7 +95,7 @@ def people_handlers(
         categories=categories,
         clock=clock,
     )
-    codecs = PeopleCodecs(RequestValidator(), codec=node.json_codec)
+    codecs = PeopleCodecs(shared_validator(), codec=node.json_codec)
     verification = _verification(node, clock, database=database, channels=channels, accepting=accepting)
     suppressions = SuppressionList(store=SqlSuppressions(database=database), rules=suppression_rules)
     handlers: list[tuple[Any, Any]] = [

@@ -83,7 +83,7 @@ from tocsin.lifecycle import App, Component
 from tocsin.mesh.health import optional
 from tocsin.mesh.jwks import JwksSource
 from tocsin.mesh.server import MeshServer
-from tocsin.mesh.validation import RequestValidator
+from tocsin.mesh.validation import shared_validator
 from tocsin.node import Node
 from tocsin.pii import PiiGuard
 from tocsin.pii.feed import PolicyFeed
@@ -312,7 +312,7 @@ class _UseCases:
 
 
 def _server(node: Node, clock: Clock, storage: _Storage, engine: _TimeEngine, cases: _UseCases) -> MeshServer:
-    validator = RequestValidator()
+    validator = shared_validator()
     codecs = AlarmCodecs(validator, codec=node.json_codec)
     alarm_handlers = AlarmHandlers(
         alarms=cases.alarms,

@@ -77,13 +77,19 @@ def all_commands() -> tuple[str, ...]:
 
 def undocumented_commands(page: str) -> list[str]:
     """Commands that the page does not name."""
-    return [command for command in all_commands() if not re.search(rf"`{re.escape(command)}[` ]", page)]
+    return [command for command in all_commands() if not _named(command).search(page)]
 
 
-def rpcs(service: str) -> list[str]:
+@functools.cache
+def _named(command: str) -> re.Pattern[str]:
+    return re.compile(rf"`{re.escape(command)}[` ]")
+
+
+@functools.cache
+def rpcs(service: str) -> tuple[str, ...]:
     """The RPCs of a service's own package, by their names."""
     package = f".{service.removesuffix('_svc')}.v1."
-    return [path.rpartition("/")[2] for path in read(contract()) if package in path]
+    return tuple(path.rpartition("/")[2] for path in read(contract()) if package in path)
 
 
 def unlisted_rpcs(service: str, readme: str) -> list[str]:
@@ -138,7 +144,7 @@ def test_a_missing_command_is_found() -> None:
     """Each is taken out of the page."""
     page = (ROOT / "docs/cli.md").read_text("utf-8")
     for command in all_commands():
-        assert command in undocumented_commands(re.sub(rf"`{re.escape(command)}[` ]", "` ", page))
+        assert command in undocumented_commands(_named(command).sub("` ", page))
 
 
 def test_installed_packages_say_that_they_are_typed(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, LargeBinary, MetaData, Select, Table, Text, cast, func, literal, select
@@ -68,8 +69,8 @@ class StorageMeter:
         self._database = database
         sqlite = database.dialect == "sqlite"
         tables = (table for table in metadata.sorted_tables if "tenant" in table.c and table.name not in _UNCOUNTED)
-        self._queries: dict[str, Select[Any, Any]] = {table.name: _sizes(table, sqlite=sqlite) for table in tables}
-        self._queries |= {table.name: _sizes_of_part(table, key, whole, sqlite=sqlite) for table, key, whole in parts}
+        self._queries: dict[str, Callable[[], Select[Any, Any]]] = {table.name: partial(_sizes, table, sqlite=sqlite) for table in tables}
+        self._queries |= {table.name: partial(_sizes_of_part, table, key, whole, sqlite=sqlite) for table, key, whole in parts}
         self._book = book
         self._peers = peers
         self._clock = clock
@@ -116,7 +117,7 @@ class StorageMeter:
             return
         for name, query in self._queries.items():
             try:
-                self._sizes[name] = await self._count(query)
+                self._sizes[name] = await self._count(query())
             except TocsinError as error:  # what was counted last stands
                 _log.warning("stored bytes not counted", table=name, error=error.message)
             report_progress()
@@ -160,10 +161,12 @@ def _asking(mesh: Mesh, name: str) -> AskBytes:
     return ask
 
 
+@lru_cache(maxsize=512)  # written when there is a quota: most installations have none, and a start would take a tenth longer
 def _sizes(table: Table, *, sqlite: bool) -> Select[Any, Any]:
     return select(table.c.tenant, func.sum(_size(table, sqlite=sqlite))).group_by(table.c.tenant)
 
 
+@lru_cache(maxsize=512)
 def _sizes_of_part(table: Table, key: Column[Any], whole: Column[Any], *, sqlite: bool) -> Select[Any, Any]:
     tenant = whole.table.c.tenant
     return select(tenant, func.sum(_size(table, sqlite=sqlite))).join_from(table, whole.table, key == whole).group_by(tenant)

@@ -18,7 +18,7 @@ from tocsin.channels import normal_address
 from tocsin.cli.apply.kinds import Kind, input_only, output_only
 from tocsin.errors import InvalidInput
 from tocsin.mesh.policy import contract
-from tocsin.mesh.validation import RequestValidator
+from tocsin.mesh.validation import shared_validator
 from tocsin.protojson.codec import Codecs
 from tocsin.recurrence import Cron, OnCalendar, Recurrence, Trigger, normalized
 
@@ -121,7 +121,7 @@ class Shapes:
 
     def __init__(self) -> None:
         self._codecs = _codecs()
-        self._validator = RequestValidator()
+        self._validator = shared_validator()
 
     def sent(self, kind: Kind, body: dict[str, Any]) -> dict[str, Any]:
         """What a document says, as the contract writes it, without what the server says alone; ``body`` is used up.

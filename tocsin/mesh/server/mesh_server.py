@@ -36,7 +36,7 @@ from tocsin.mesh.server.parts import CallJournal, MethodChain, ServerParts, Tena
 from tocsin.mesh.server.reflection import add_reflection
 from tocsin.mesh.shedding import Shedder
 from tocsin.mesh.tap import Tap
-from tocsin.mesh.validation import RequestValidator
+from tocsin.mesh.validation import shared_validator
 from tocsin.telemetry import Telemetry, get_logger
 
 _log = get_logger(__name__)
@@ -245,7 +245,7 @@ def _parts(
     parts = ServerParts(
         identity=identity,
         verifier=verifier,
-        validator=RequestValidator(),
+        validator=shared_validator(),
         telemetry=telemetry,
         metrics=ServerMetrics(telemetry.registry),
         shedder=Shedder(lag=lambda: telemetry.lag.seconds, threshold=settings.shed_lag_seconds, now=time.monotonic),

@@ -25,7 +25,24 @@ def sends_initial_metadata(*handlers: Any) -> bool:
     Args:
         handlers: functions, methods, objects that can be called, partial ones of these.
     """
-    waiting: list[tuple[Any, type | None]] = [(handler, None) for handler in handlers]
+    return any(_leads_there(*_plain(handler, None)) for handler in handlers)
+
+
+def _leads_there(first: FunctionType | None, owner: type | None) -> bool:
+    """Whether a function does, or one that it leads to."""
+    if first is None:
+        return False
+    # What a function closes over may be another one each time; what stands in a class or module is looked through once a process.
+    return _look_through(first, owner) if first.__closure__ else _looked_through(first, owner)
+
+
+@functools.lru_cache(maxsize=1024)
+def _looked_through(first: FunctionType, owner: type | None) -> bool:
+    return _look_through(first, owner)
+
+
+def _look_through(first: FunctionType, owner: type | None) -> bool:
+    waiting: list[tuple[Any, type | None]] = [(first, owner)]
     seen: set[FunctionType] = set()
     while waiting and len(seen) < _MOST:
         function, owner = _plain(*waiting.pop())
