@@ -50,9 +50,10 @@ OTHERS = {
 
 def begins(path: Path) -> bool:
     """Whether the file begins tasks by itself."""
-    return any(
+    text = path.read_text("utf-8")
+    return any(name in text for name in BEGINNINGS) and any(
         isinstance(node, ast.Attribute | ast.Name) and (node.attr if isinstance(node, ast.Attribute) else node.id) in BEGINNINGS
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in ast.walk(ast.parse(text))
     )
 
 

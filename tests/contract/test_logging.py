@@ -21,6 +21,8 @@ EVENT: Final = re.compile(r"[a-zA-Z][\w', :-]*[\w)]")
 
 def mistakes(source: str, where: str) -> Iterator[str]:
     """What is wrong with the records that a module makes."""
+    if not any(name in source for name in (*MAKE, "_log")):
+        return
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Import(names=[ast.alias(name="logging" | "structlog")]) | ast.ImportFrom(module="logging" | "structlog") if (

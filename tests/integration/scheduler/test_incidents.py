@@ -151,10 +151,11 @@ async def test_an_answer_twice_and_after_the_end_changes_nothing(duty: Duty) -> 
 
 async def test_no_step_is_taken_after_an_acknowledgement(duty: Duty) -> None:
     """Whatever the policy would still do."""
-    await duty.policy(*two_steps(), repeat=5)
+    minute = Duration(seconds=MINUTE)
+    await duty.policy(*(policy_pb.EscalationStep(targets=step.targets, wait=minute) for step in two_steps()), repeat=5)
     incident = await duty.trigger()
     await duty.acknowledge(incident.name)
-    await duty.passes(60 * MINUTE)
+    await duty.passes(12 * MINUTE)
     assert [event for event in await duty.happened(incident.name) if event == "STEP"] == ["STEP"]
 
 

@@ -131,17 +131,17 @@ async def test_each_alarm_catches_up_as_it_says(
     stores: Stores, start: Start, clock: FakeClock, catch_up: CatchUp, outcomes: list[tuple[Outcome, str]]
 ) -> None:
     """Every missed due time has its row, in chunks that keep the reason; then the alarm goes on as if nothing had been."""
-    made = every(600, count=8, catch_up=catch_up)
+    made = every(200, count=8, catch_up=catch_up)
     await stores.add(made)
     node = await start("t1", engine=EngineOptions(ledger_batch=3))
     Processor(node.replica)
-    await clock.advance(600)
+    await clock.advance(200)
     await pass_time(clock, 0, lambda: paused(stores, made.id))
-    await clock.advance(3700)
+    await clock.advance(1250)
     node.stop_tenants()
     await pass_time(clock, 0, lambda: count_is(stores, "t1", 7, FiringState.SUCCEEDED, FiringState.CLOSED))
     assert [(row.outcome, row.reason) for row in await stores.all_firings()] == outcomes
-    await pass_time(clock, 600, lambda: count_is(stores, "t1", 8), step=10)
+    await pass_time(clock, 200, lambda: count_is(stores, "t1", 8), step=10)
     assert (await stores.all_firings())[-1].reason != TENANT_SUSPENDED
 
 

@@ -131,12 +131,18 @@ def test_an_hour_that_a_gap_swallows_joins_what_stands_around_it() -> None:
     assert quiet_until(quiet(*times), UNSAID, "Europe/Zurich", to_micros(winter)) == to_micros(datetime(2026, 10, 25, 5, tzinfo=UTC))
 
 
+_BEFORE: Final = 4
+
+
 def _walk(times: tuple[WeeklyWindow, ...], key: str, begin: datetime, minutes: int) -> list[bool]:
-    """Whether each of the minutes from ``begin`` on is quiet: read off the clock on the wall, minute by minute, from a month before."""
-    first = begin - timedelta(days=30)
+    """Whether each of the minutes from ``begin`` on is quiet: read off the clock on the wall, minute by minute.
+
+    From four days before: a time that began earlier is over by then.
+    """
+    first = begin - timedelta(days=_BEFORE)
     latest = datetime.min  # noqa: DTZ901  wall times are naive
     changes: list[tuple[datetime, int]] = []
-    for day in range(-2, 52):
+    for day in range(-2, _BEFORE + 22):
         date = datetime.combine(first.date(), datetime.min.time()) + timedelta(days=day)
         for time in times:
             if date.isoweekday() == time.weekday:
@@ -145,7 +151,7 @@ def _walk(times: tuple[WeeklyWindow, ...], key: str, begin: datetime, minutes: i
     changes.sort()
     place = depth = 0
     found: list[bool] = []
-    for minute in range(30 * 1440 + minutes):
+    for minute in range(_BEFORE * 1440 + minutes):
         instant = first + timedelta(minutes=minute)
         latest = max(latest, instant.astimezone(zone(key)).replace(tzinfo=None))
         while place < len(changes) and changes[place][0] <= latest:
