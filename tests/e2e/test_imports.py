@@ -28,7 +28,7 @@ def bring(stack: RunningStack, stranger: httpx2.AsyncClient) -> Import:
     where = ["--url", str(stack.info["http"]), "--api-key", stranger.headers["authorization"].removeprefix("Bearer ")]
 
     def run(*arguments: str, code: int = 0) -> Any:
-        done = runner.invoke(make_app(), ["import", *arguments, "--json", *where])
+        done = runner.invoke(make_app(["import", *arguments]), ["import", *arguments, "--json", *where])
         assert done.exit_code == code, (done.output, done.exception)
         return json.loads(done.stdout)
 

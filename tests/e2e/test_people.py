@@ -24,7 +24,7 @@ def tocsin(stack: RunningStack, stranger: httpx2.AsyncClient) -> Command:
     where = ["--url", str(stack.info["http"]), "--api-key", stranger.headers["authorization"].removeprefix("Bearer ")]
 
     def run(*arguments: str, code: int = 0) -> str:
-        done = runner.invoke(make_app(), [*arguments, *where])
+        done = runner.invoke(make_app(arguments), [*arguments, *where])
         assert done.exit_code == code, (done.output, done.exception)
         return done.output
 

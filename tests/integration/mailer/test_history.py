@@ -97,7 +97,7 @@ class House:
     async def command(self, *arguments: str) -> list[str]:
         """The lines of a command."""
         where = ["--url", self.services.url, "--api-key", self.token]
-        done = await asyncio.to_thread(CliRunner().invoke, make_app(), [*arguments, *where])
+        done = await asyncio.to_thread(CliRunner().invoke, make_app(arguments), [*arguments, *where])
         assert done.exit_code == 0, (done.output, done.exception)
         return done.output.splitlines()
 

@@ -13,7 +13,7 @@ EVENT = "BEGIN:VEVENT\nSUMMARY:x\nDTSTART;TZID=W. Europe Standard Time:20270104T
 
 
 def _previewed(*words: str, given: str | None = None) -> list[str]:
-    found = CliRunner().invoke(make_app(), ["preview", *words, "--from", "2027-01-01T00:00:00Z", "--json"], input=given)
+    found = CliRunner().invoke(make_app(["preview"]), ["preview", *words, "--from", "2027-01-01T00:00:00Z", "--json"], input=given)
     assert found.exit_code == 0, found.output
     return [one["time"] for one in json.loads(found.output)["occurrences"]]
 
@@ -44,7 +44,7 @@ def test_options_move_and_leave_out(tmp_path: Path) -> None:
     holidays = tmp_path / "holidays.ics"
     holidays.write_text("BEGIN:VEVENT\nDTSTART;VALUE=DATE:20270102\nEND:VEVENT\n", encoding="utf-8")
     words = ("0 9 * * *", "--number", "2", "--before", "10m", "--exclude", "2027-01-01", "--exclude-ics", str(holidays))
-    shown = CliRunner().invoke(make_app(), ["preview", *words, "--from", "2027-01-01T00:00:00Z"])
+    shown = CliRunner().invoke(make_app(["preview"]), ["preview", *words, "--from", "2027-01-01T00:00:00Z"])
     assert [line.split()[0::2][0] for line in shown.output.splitlines()[1:]] == [
         *("2027-01-01T08:50:00Z", "2027-01-02T08:50:00Z", "2027-01-03T08:50:00Z", "2027-01-04T08:50:00Z")
     ]
@@ -53,7 +53,7 @@ def test_options_move_and_leave_out(tmp_path: Path) -> None:
 
 def test_what_is_wrong_is_told_and_a_form_is_guessed() -> None:
     """By the field of the form that it looks like."""
-    found = CliRunner().invoke(make_app(), ["preview", "0 25 * * *"])
+    found = CliRunner().invoke(make_app(["preview"]), ["preview", "0 25 * * *"])
     assert "hour: 25 is not within 0-23" in str(found.exception)
     assert isinstance(spec_of("0 25 * * *"), Cron)
     assert isinstance(spec_of("@fortnightly"), Cron)
