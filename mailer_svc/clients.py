@@ -1,5 +1,6 @@
 """What the mailer asks of other services, and tells them and the callers of notifications."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urljoin
@@ -189,8 +190,10 @@ def _retry_after(text: str | None) -> float | None:
 class HttpCalendars:
     """Calendars of users behind URLs, as text; see `mailer_svc.ports.rotation_calendars.CalendarSource`. A component."""
 
-    def __init__(self, *, client: HttpClient) -> None:
+    def __init__(self, *, client: HttpClient, seconds: float = 30.0) -> None:
+        """Takes what sends requests, and how long a calendar may take, its redirections included."""
         self._client = client
+        self._seconds = seconds
 
     async def start(self) -> None:
         """Connects to nothing yet."""
@@ -201,14 +204,21 @@ class HttpCalendars:
 
     async def fetch(self, url: str) -> str:
         """The text of a calendar, behind three redirections at most, each of which is checked as the URL is."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._fetched(url)
+        except TimeoutError:
+            raise CalendarUnreadable("no answer: not in time") from None
+
+    async def _fetched(self, url: str) -> str:
         for _ in range(_REDIRECTIONS + 1):
             request = HttpRequest(method="GET", url=url, headers={"accept": "text/calendar, */*;q=0.1", "user-agent": "tocsin"})
             try:
                 answer = await self._client.send(request)
             except RequestRefused as error:
                 raise CalendarUnreadable(f"it may not be read: {error}") from None
-            except (NotConnected, NoAnswer, TimeoutError) as error:
-                raise CalendarUnreadable(f"no answer: {error or 'not in time'}") from None
+            except (NotConnected, NoAnswer) as error:
+                raise CalendarUnreadable(f"no answer: {error}") from None
             if answer.status in _MOVED and answer.headers.get("location"):
                 url = _moved(url, answer.headers["location"])
                 continue

@@ -32,7 +32,7 @@ class RotationCalendarStore(Protocol):
     """Knows which calendars are to be read. Times in microseconds since the epoch."""
 
     async def claim(self, *, now: int, again: int, limit: int) -> Sequence[CalendarClaim]:
-        """Takes calendars that are due by ``now``; they are due again at ``again``, whoever claims them then."""
+        """Takes calendars that are due by ``now``, each tenant's in turn; they are due again at ``again``, whoever claims them then."""
         ...
 
     async def note(self, claim: CalendarClaim, *, read: int | None, error: str) -> None:

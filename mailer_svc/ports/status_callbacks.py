@@ -54,7 +54,7 @@ class StatusCallbackStore(Protocol):
         ...
 
     async def claim(self, *, now: int, until: int, limit: int, each: int) -> Sequence[StatusCallback]:
-        """Take up to ``limit`` that are due, at most ``each`` of one URL; another claim finds them from ``until`` on."""
+        """Take up to ``limit`` that are due, at most ``each`` of one URL and each tenant's in turn; due again at ``until``."""
         ...
 
     async def remove(self, ids: Sequence[str]) -> None:

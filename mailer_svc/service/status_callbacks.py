@@ -15,7 +15,7 @@ _GATHER_SECONDS: Final = 1.0
 _GATHERED: Final = 1000
 _SEND_SECONDS: Final = 1.0
 _AT_ONCE: Final = 32
-_EACH: Final = 4  # of one URL: one that hangs takes no other's place
+_EACH: Final = 4  # of one URL: one that hangs takes no other's place, and tenants take turns
 _CLAIM_SECONDS: Final = 120
 # Seconds to the next attempt, as the specification of Standard Webhooks proposes.
 _SCHEDULE: Final = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)

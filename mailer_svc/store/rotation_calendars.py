@@ -21,10 +21,16 @@ class SqlRotationCalendars:
         self._database = database
 
     async def claim(self, *, now: int, again: int, limit: int) -> Sequence[CalendarClaim]:
-        """Takes calendars that are due by ``now``; they are due again at ``again``, whoever claims them then."""
-        kept = rotation_calendars.c
-        due = select(kept.tenant, kept.rotation, kept.url).where(kept.due <= bindparam("now", type_=BigInteger))
-        first = due.order_by(kept.due).limit(limit).with_for_update(skip_locked=True).cte("due_now")
+        """Takes calendars that are due by ``now``; they are due again at ``again``, whoever claims them then.
+
+        Tenants take turns, however many calendars one of them has, and whatever it does to have them read first.
+        """
+        kept, is_due = rotation_calendars.c, rotation_calendars.c.due <= bindparam("now", type_=BigInteger)
+        turn = func.row_number().over(partition_by=kept.tenant, order_by=(kept.due, kept.rotation, kept.url))
+        waiting = select(kept.tenant, kept.rotation, kept.url, turn.label("turn")).where(is_due).subquery("waiting")
+        same = (waiting.c.tenant == kept.tenant) & (waiting.c.rotation == kept.rotation) & (waiting.c.url == kept.url)
+        due = select(kept.tenant, kept.rotation, kept.url).join(waiting, same).where(is_due).order_by(waiting.c.turn, kept.due)
+        first = due.limit(limit).with_for_update(of=rotation_calendars, skip_locked=True).cte("due_now")
         mine = select(first.c.url).where(first.c.tenant == kept.tenant, first.c.rotation == kept.rotation, first.c.url == kept.url).exists()
         claim = update(rotation_calendars).where(mine).values(due=again).returning(kept.tenant, kept.rotation, kept.url)
         async with self._database.transaction() as connection:

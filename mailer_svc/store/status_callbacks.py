@@ -19,6 +19,7 @@ from tocsin.stored import NOT_READABLE, instant
 _NAME: Final = "status_callbacks"
 _WANTED = notifications.c.status_url != ""
 _ORDER = (status_callbacks.c.due, status_callbacks.c.change, status_callbacks.c.number)
+_DUE = (status_callbacks.c.id, status_callbacks.c.tenant, *_ORDER)
 
 
 class SqlStatusCallbackStore:
@@ -58,10 +59,12 @@ class SqlStatusCallbackStore:
         return None
 
     async def claim(self, *, now: int, until: int, limit: int, each: int) -> Sequence[StatusCallback]:
-        """Take up to ``limit`` that are due, at most ``each`` of one URL."""
+        """Take up to ``limit`` that are due, at most ``each`` of one URL, and of each tenant in turn."""
         place = func.row_number().over(partition_by=(status_callbacks.c.tenant, status_callbacks.c.url), order_by=_ORDER)
-        due = select(status_callbacks.c.id, place.label("place")).where(status_callbacks.c.due <= now).subquery()
-        chosen = select(due.c.id).where(due.c.place <= each).limit(limit)
+        due = select(*_DUE, place.label("place")).where(status_callbacks.c.due <= now).subquery()
+        turn = func.row_number().over(partition_by=due.c.tenant, order_by=(due.c.due, due.c.change, due.c.number))
+        ranked = select(due.c.id, due.c.due, turn.label("turn")).where(due.c.place <= each).subquery()
+        chosen = select(ranked.c.id).order_by(ranked.c.turn, ranked.c.due).limit(limit)
         query = select(status_callbacks).where(status_callbacks.c.id.in_(chosen), status_callbacks.c.due <= now).order_by(*_ORDER)
         async with self._database.transaction() as connection:
             rows = (await connection.execute(query.with_for_update(skip_locked=True))).all()

@@ -10,11 +10,14 @@ import icalendar
 import pytest
 import pytest_asyncio
 import recurring_ical_events
+from sqlalchemy import insert
 
 from mailer_svc.clients import HttpCalendars
+from mailer_svc.ports.rotation_calendars import CalendarUnreadable
 from mailer_svc.service.rotation_calendars import CalendarWatch, ShiftReader
 from mailer_svc.store import SqlRotations
 from mailer_svc.store.rotation_calendars import SqlRotationCalendars
+from mailer_svc.store.rotation_tables import rotation_calendars
 from tests.integration.mailer.people import Address, People
 from tests.integration.mailer.stored import Store
 from tests.integration.mailer.test_rotations import REPLACE, Roster, layer
@@ -309,6 +312,29 @@ async def test_a_calendar_is_read_again_and_its_last_good_copy_kept(
     await roster.change("layers", name="rotations/r", layers=[layer("ann")])
     await reading.read_due()
     assert len(pages.asked) == asked, "nobody names it any more"
+
+
+async def test_each_tenant_has_its_turn(store: Store) -> None:
+    """One with many calendars, which it has had read at once again and again, holds up nobody else's; each is claimed once."""
+    rows = [("a", f"https://a.example/{number:02}", 0) for number in range(20)] + [("b", f"https://b.example/{n}", 50) for n in range(2)]
+    async with store.database.transaction() as connection:
+        values = [{"tenant": tenant, "rotation": "r", "url": url, "due": due, "error": ""} for tenant, url, due in rows]
+        await connection.execute(insert(rotation_calendars), values)
+    calendars, claimed = SqlRotationCalendars(database=store.database), list[str]()
+    while batch := await calendars.claim(now=100, again=200, limit=4):
+        claimed += sorted(claim.url for claim in batch)
+    assert claimed[:4] == ["https://a.example/00", "https://a.example/01", "https://b.example/0", "https://b.example/1"]
+    assert sorted(claimed) == sorted(url for _, url, _ in rows)
+
+
+async def test_a_calendar_takes_so_long_and_no_longer(pages: Pages) -> None:
+    """All of its redirections together."""
+    pages.answers["/a.ics"] = (302, {"location": "/a.ics"}, b"")
+    client = HttpClient(allowed=AllowedTargets.parse(["127.0.0.1"]), https_only=True)
+    source = HttpCalendars(client=client, seconds=0.0)
+    with pytest.raises(CalendarUnreadable, match="not in time"):
+        await source.fetch(f"{pages.url}/a.ics")
+    await source.stop()
 
 
 async def test_a_layer_that_is_given_its_url_anew_keeps_its_shifts(

@@ -167,6 +167,23 @@ async def test_a_caller_who_is_gone_is_told_nothing_more(store: Store) -> None:
     assert left == (9 if first[0].tenant == "t2" else 3)
 
 
+async def test_each_tenant_has_its_turn(store: Store) -> None:
+    """One with a URL for each of its callbacks, all of which hang, holds up nobody else's; all are claimed once."""
+    rows = [("a", f"https://a.example/{number}", number) for number in range(30)] + [("b", "https://b.example/", 40 + n) for n in range(3)]
+    values = [
+        {"id": f"{tenant}{due}", "tenant": tenant, "url": url, "body": "{}", "attempts": 0, "due": due, "change": due, "number": 0}
+        for tenant, url, due in rows
+    ]
+    async with store.database.transaction() as connection:
+        await connection.execute(insert(status_callbacks), values)
+    claimed: list[str] = []
+    while batch := await component_store(store).claim(now=100, until=200, limit=6, each=2):
+        claimed += sorted(callback.id for callback in batch)
+    assert claimed[:6] == ["a0", "a1", "a2", "a3", "b40", "b41"]
+    assert claimed[6:12] == ["a4", "a5", "a6", "a7", "a8", "b42"]
+    assert sorted(claimed) == sorted(value["id"] for value in values)
+
+
 def component_store(store: Store) -> SqlStatusCallbackStore:
     """The store of callbacks on a database."""
     return SqlStatusCallbackStore(database=store.database, order=store.order)
