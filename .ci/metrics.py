@@ -51,7 +51,8 @@ LABELS = {
     "outcome": "of a ledger row, such as `fired`; of a request with an Idempotency-Key: `first`, `replayed`, `in_use`, `reused`",
     "patchlevel": "the interpreter's version",
     "provider": "the provider that made the attempt, such as `smtp`",
-    "reason": "why a message was not accepted; of a span: `queue_full` (too many waited) or `export_failed` (it was not taken)",
+    "reason": "why a message was not accepted; of a span: `queue_full` (too many waited), `export_failed` (its batch was not taken) or "
+    "`rejected` (its batch was)",
     "result": "what came of an attempt at a provider",
     "rule": "the name of a rule of access or of a rate; `(no ALLOW rule)` where there are some, and none let the call pass",
     "route": "the route of the contract; `(none)` where none matches",

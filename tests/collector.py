@@ -52,15 +52,24 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
         self._lock = threading.Lock()
         self._spans: list[Seen] = []
         self.endpoint = ""
+        self.partial = trace_service_pb2.ExportTracePartialSuccess()
+        """What it says of each batch."""
+        self.metadata: dict[str, Any] = {}
+        """Headers of what has arrived."""
+        self.resources: dict[str, dict[str, str]] = {}
+        """The last attributes of each service."""
 
     def Export(self, request: trace_service_pb2.ExportTraceServiceRequest, context: Any) -> trace_service_pb2.ExportTraceServiceResponse:
         """Takes spans."""
         for resource in request.resource_spans:
-            service = next(each.value.string_value for each in resource.resource.attributes if each.key == "service.name")
+            known = {each.key: each.value.string_value for each in resource.resource.attributes}
+            service = known["service.name"]
             spans = [Seen.of(service, span) for scope in resource.scope_spans for span in scope.spans]
             with self._lock:
                 self._spans += spans
-        return trace_service_pb2.ExportTraceServiceResponse()
+                self.resources[service] = known
+        self.metadata |= dict(context.invocation_metadata())
+        return trace_service_pb2.ExportTraceServiceResponse(partial_success=self.partial)
 
     def all(self) -> list[Seen]:
         """What has arrived."""

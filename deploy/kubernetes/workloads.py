@@ -232,6 +232,8 @@ def _environment(service: Service) -> list[dict[str, Any] | ItemWhen]:
         *({"name": f"TOCSIN_{other.short.upper()}_TARGET", "value": _target(other)} for other in SERVICES if other.name != "gateway"),
         # Redis carries limits and live events; without one each replica keeps its own.
         from_secret("TOCSIN_REDIS_URL", "tocsin-redis", "url", optional=True),
+        # What a collector of traces, or a vendor's, knows us by.
+        from_secret("OTEL_EXPORTER_OTLP_HEADERS", "tocsin-otlp", "headers", optional=True),
     ]
     if service.has_database:
         found += [

@@ -45,7 +45,7 @@ WITH_AN_EXTRA: Final = {
     "channelz": {"tocsin/mesh/channelz.py"},
     "tls": {"tocsin/mesh/authority.py", "tocsin/mesh/pem.py"},
     "tokens": {"tocsin/mesh/jwks.py", "tocsin/mesh/tokens.py"},
-    "otlp": {"tocsin/telemetry/export.py", "tocsin/telemetry/otlp_http.py"},
+    "otlp": {f"tocsin/telemetry/{name}.py" for name in ("export", "otlp_answers", "otlp_grpc", "otlp_http")},
 }
 """The modules that need it at their import; the library imports none of them before it is asked for what they do."""
 LOADED: Final = """

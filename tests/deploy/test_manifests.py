@@ -204,6 +204,27 @@ def test_a_zone_that_the_settings_name_wins() -> None:
     assert found["ConfigMap", reference["name"]]["data"]["TOCSIN_ZONE"] == "rack-7"
 
 
+def test_every_service_is_told_how_to_export_its_spans() -> None:
+    """Endpoint, protocol and attributes by the settings, headers by a Secret that may be missing; a service would start with them."""
+    said = {
+        "TOCSIN_OTLP_ENDPOINT": "http://collector:4318",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=production",
+    }
+    done = chart(*(f"settings.shared.{name}={value}" for name, value in said.items()), "network.otlpPort=4318")
+    found = by_name(documents(done.stdout))
+    require_valid(list(found.values()))
+    assert found["ConfigMap", "tocsin-settings-shared"]["data"] == said
+    secret = {"secretKeyRef": {"name": "tocsin-otlp", "key": "headers", "optional": True}}
+    for (kind, _), each in found.items():
+        if kind in ("Deployment", "StatefulSet"):
+            assert environment(each)["OTEL_EXPORTER_OTLP_HEADERS"]["valueFrom"] == secret
+            (container,) = each["spec"]["template"]["spec"]["containers"]
+            assert {"configMapRef": {"name": "tocsin-settings-shared"}} in container["envFrom"]
+    egress = found["NetworkPolicy", "tocsin-gateway"]["spec"]["egress"]
+    assert any({"port": 4318} in rule.get("ports", ()) for rule in egress)
+
+
 def test_the_chart_reads_alerts_and_dashboards_as_they_are() -> None:
     """Their braces are Prometheus' and Grafana's, and not Helm's."""
     found = by_name(documents(chart(*EVERYTHING).stdout))
@@ -217,6 +238,8 @@ def test_the_chart_reads_alerts_and_dashboards_as_they_are() -> None:
     [
         ("settings.shared.TOCSIN_TENANT_STREAMS=5", "must be a text: put it in quotes"),
         ("settings.shared.LOG_LEVEL=debug", "begin with TOCSIN_"),
+        ("settings.shared.OTEL_EXPORTER_OTLP_HEADERS=a=b", "belongs into the Secret tocsin-otlp"),
+        ("settings.shared.OTEL_EXPORTER_OTLP_TIMEOUT=5", "put it in quotes"),
         ("zones.names={a_b}", "zones.names: a_b cannot be part of the name of a Service"),
         ("zones.names={Zone}", "lower-case letters"),
         ("zones.names={-a}", "lower-case letters"),

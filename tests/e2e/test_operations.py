@@ -53,7 +53,9 @@ def faulty(tmp_path_factory: pytest.TempPathFactory, collector: Collector, mail_
     env = {
         "TOCSIN_SCHEDULER_FAULTS_ENABLED": "true",
         "TOCSIN_OTLP_ENDPOINT": collector.endpoint,
-        "OTEL_BSP_SCHEDULE_DELAY": "100",  # ms; OpenTelemetry's own setting
+        "OTEL_BSP_SCHEDULE_DELAY": "100",  # ms; OpenTelemetry's own setting, as the two below
+        "OTEL_EXPORTER_OTLP_HEADERS": "api-key=of%20ours",
+        "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=trial",
         "TOCSIN_MAILER_SMTP_HOST": "127.0.0.1",
         "TOCSIN_MAILER_SMTP_PORT": str(mail_port),
         "TOCSIN_MAILER_SMTP_TLS": "none",
@@ -260,6 +262,8 @@ def test_one_trace_leads_from_the_request_to_the_mail(operator: httpx2.Client, c
     assert made.status_code == 200, made.text
     wanted = ("POST /v1/alarms", *[name] * 2, "due notify", "claim", "dispatch notify", "fire notify", *MAIL)
     spans = traced(collector, traceparent, *wanted)
+    assert collector.metadata["api-key"] == "of ours"
+    assert {collector.resources[span.service]["deployment.environment.name"] for span in spans} == {"trial"}
     door = only(spans, "gateway", "POST /v1/alarms")
     assert (door.kind, door.parent, door.attributes["http.response.status_code"]) == (SERVER, traceparent[36:52], 200)
     attempt, served = only(spans, "gateway", name), only(spans, "scheduler_svc", name)

@@ -8,7 +8,7 @@ for that, what finds no place or is not taken is dropped and counted, and the lo
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
@@ -20,6 +20,7 @@ from opentelemetry.trace import Tracer
 from tocsin import otlp
 from tocsin.telemetry.logs import KeptBack, get_logger
 from tocsin.telemetry.metrics import SpanCounts
+from tocsin.telemetry.otlp_answers import PartialSuccess
 from tocsin.telemetry.traces import wanted_span_id, wanted_trace_id
 
 _log = get_logger(__name__)
@@ -78,10 +79,27 @@ class _Ids(RandomIdGenerator):
         return int(known, 16) if known else super().generate_trace_id()
 
 
+class _OtlpExporter(Protocol):
+    """Sends batches by OTLP, one at a time."""
+
+    @property
+    def partial(self) -> PartialSuccess:
+        """What the collector said of the last batch that it took."""
+        ...
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Sends a batch."""
+        ...
+
+    def shutdown(self) -> None:
+        """Ends what is under way."""
+        ...
+
+
 class _CountedExporter(SpanExporter):
     """Another exporter, with a bound on what waits for it and an account of what became of it."""
 
-    def __init__(self, exporter: SpanExporter, problem: Callable[[], str], endpoint: str, counts: SpanCounts) -> None:
+    def __init__(self, exporter: _OtlpExporter, problem: Callable[[], str], endpoint: str, counts: SpanCounts) -> None:
         self._exporter = exporter
         self._problem = problem
         self._endpoint = endpoint
@@ -89,7 +107,7 @@ class _CountedExporter(SpanExporter):
         self._lock = threading.Lock()  # spans end in the thread of the loop, and leave in that of the processor
         self._waiting = 0
         self._dropped = 0
-        self._failing = False
+        self._failing = self._complained = False
         self._full = False  # since something was taken
 
     def enter(self) -> bool:
@@ -111,8 +129,18 @@ class _CountedExporter(SpanExporter):
         try:
             result = self._exporter.export(spans)
         finally:
-            self._sent(len(spans), result is SpanExportResult.SUCCESS)
+            well = result is SpanExportResult.SUCCESS
+            self._sent(len(spans), well, rejected=self._rejected(len(spans)) if well else 0)
         return result
+
+    def _rejected(self, count: int) -> int:
+        """How many of a batch the collector says that it left out; the log tells the first time."""
+        partial = self._exporter.partial
+        rejected = min(partial.rejected, count)
+        if (rejected or partial.message) and not self._complained:
+            self._complained = True
+            _log.warning("spans rejected", endpoint=self._endpoint, rejected=rejected, error=partial.message)
+        return rejected
 
     def shutdown(self) -> None:
         """Ends what is under way."""
@@ -120,9 +148,9 @@ class _CountedExporter(SpanExporter):
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Nothing waits here."""
-        return self._exporter.force_flush(timeout_millis)
+        return True
 
-    def _sent(self, count: int, well: bool) -> None:
+    def _sent(self, count: int, well: bool, *, rejected: int) -> None:
         with self._lock:
             self._waiting -= count
             self._dropped += 0 if well else count
@@ -130,7 +158,8 @@ class _CountedExporter(SpanExporter):
             dropped = self._dropped
             if well:
                 self._dropped, self._full = 0, False
-        (self._counts.exported if well else self._counts.export_failed).inc(count)
+        (self._counts.exported if well else self._counts.export_failed).inc(count - rejected)
+        self._counts.rejected.inc(rejected)
         if changed and well:
             _log.info("spans exported again", endpoint=self._endpoint, dropped=dropped)
         elif changed:
@@ -153,7 +182,7 @@ class _BoundedProcessor(BatchSpanProcessor):
 _QUIET: Final = KeptBack()
 
 
-def _otlp(endpoint: str) -> tuple[SpanExporter, Callable[[], str]]:
+def _otlp(endpoint: str) -> tuple[_OtlpExporter, Callable[[], str]]:
     """What exports to the endpoint, and what tells in the same thread why it could not."""
     if otlp.protocol() == otlp.HTTP:
         from tocsin.telemetry.otlp_http import HttpSpanExporter  # who speaks gRPC does without it
@@ -161,10 +190,10 @@ def _otlp(endpoint: str) -> tuple[SpanExporter, Callable[[], str]]:
         posting = HttpSpanExporter(endpoint)
         return posting, lambda: posting.problem
     # A process that only hands its spans to a processor needs neither its memory nor the time that its import takes.
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+    from tocsin.telemetry.otlp_grpc import GrpcSpanExporter
 
     _QUIET.keep_back(_EXPORTER_LOG)  # a line for each batch
-    return OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https://")), _QUIET.last
+    return GrpcSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https://")), _QUIET.last
 
 
 def _provider(service: str, exporter: _CountedExporter | None, processors: Sequence[SpanProcessor]) -> TracerProvider:

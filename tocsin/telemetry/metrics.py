@@ -67,6 +67,7 @@ class SpanCounts:
         exported: those that the collector took.
         queue_full: those that found too many others waiting.
         export_failed: those that the collector did not take.
+        rejected: those that it left out of a batch that it took.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -76,6 +77,7 @@ class SpanCounts:
         )
         self.queue_full = dropped.labels("queue_full")
         self.export_failed = dropped.labels("export_failed")
+        self.rejected = dropped.labels("rejected")
 
 
 class CountsCollector(Collector):

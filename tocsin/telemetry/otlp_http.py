@@ -28,9 +28,9 @@ from opentelemetry.util.re import parse_env_headers
 
 from tocsin import otlp
 from tocsin.clock import SystemClock
+from tocsin.telemetry.otlp_answers import JSON, PROTOBUF, WHOLE, PartialSuccess
 
-_TYPE: Final = "application/x-protobuf"
-_UNDERSTOOD: Final = (_TYPE, "application/json")
+_UNDERSTOOD: Final = (PROTOBUF, JSON)
 _LATER: Final = frozenset({429, 502, 503, 504})
 _MOST_BYTES: Final = 64 * 1024
 """Of an answer; a longer one is none of a collector."""
@@ -71,7 +71,7 @@ class _Far:
         parts = urlsplit(otlp.traces_url(endpoint))
         secure = parts.scheme == "https"
         zipped = otlp.variable("COMPRESSION").lower() == "gzip"
-        headers = {"content-type": _TYPE, "connection": "close", **({"content-encoding": "gzip"} if zipped else {})}
+        headers = {"content-type": PROTOBUF, "connection": "close", **({"content-encoding": "gzip"} if zipped else {})}
         headers.update(parse_env_headers(otlp.variable("HEADERS"), liberal=True))
         port = parts.port or (443 if secure else 80)
         return cls(
@@ -105,6 +105,8 @@ class HttpSpanExporter(SpanExporter):
         self._socket: socket.socket | None = None
         self.problem = ""
         """Why the last batch was not taken."""
+        self.partial = WHOLE
+        """What the collector said of the last one that it took."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Sends them, or gives them up when the time is over, the far end wants none of them, or this one was shut down."""
@@ -166,7 +168,7 @@ class HttpSpanExporter(SpanExporter):
         try:
             connection.request("POST", far.path, body, dict(far.headers))
             answer = connection.getresponse()
-            _judge(answer, answer.read(_MOST_BYTES))
+            self.partial = _judge(answer, answer.read(_MOST_BYTES))
         finally:
             connection.close()
 
@@ -210,8 +212,8 @@ class HttpSpanExporter(SpanExporter):
                     return  # it is not connected, or was closed
 
 
-def _judge(answer: HTTPResponse, body: bytes) -> None:
-    """Returns if the answer is a collector's that has taken the batch.
+def _judge(answer: HTTPResponse, body: bytes) -> PartialSuccess:
+    """Returns what the answer says, if it is a collector's that has taken the batch.
 
     Raises:
         NotTaken: it is not.
@@ -223,6 +225,7 @@ def _judge(answer: HTTPResponse, body: bytes) -> None:
         raise NotTaken(f"HTTP {answer.status}", later=False)
     if (body or kind) and kind not in _UNDERSTOOD:
         raise NotTaken(f"HTTP {answer.status} with {kind[:_MOST_TOLD] or 'no type'}, which is no answer of OTLP", later=False)
+    return PartialSuccess.of_body(kind, body)
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -163,6 +163,24 @@ async def test_a_real_collector_gets_spans_by_http(rotel: Rotel, beyond: Collect
     assert len(said("spans dropped because too many wait")) == 1
 
 
+async def test_what_a_collector_leaves_out_of_a_batch_is_counted_and_told_once(said: Said) -> None:
+    """It took the batch, so that nothing is tried again; what it only warns of is told, and loses nothing."""
+    with listening() as far:
+        async with calling(far.endpoint) as caller:
+            far.partial.error_message = "an attribute is too long"
+            await caller.calls(1)
+            await caller.have(exported=1, rejected=0)
+            far.partial.rejected_spans = 1
+            for number in (1, 2, 3):
+                await caller.calls(1)
+                await caller.have(exported=1, rejected=number, export_failed=0)
+            far.partial.Clear()
+            await caller.calls(1)
+            await caller.have(exported=2, rejected=3, export_failed=0)
+    (line,) = said("spans rejected")
+    assert (line["endpoint"], line["error"], line["rejected"]) == (far.endpoint, "an attribute is too long", 0)
+
+
 async def test_calls_go_on_while_the_collector_is_dead(rotel: Rotel, said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it cannot get is dropped and counted, all of it; the log says so once, and once that it is back."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")  # a dead one is given up after two attempts

@@ -63,7 +63,7 @@ def test_what_is_written_is_fresh(tmp_path: Path) -> None:
 def test_a_service_would_start_with_its_settings(service: Service) -> None:
     """Every variable is one that the service reads, its files are where they are mounted, and its ports are those that are probed."""
     (container,) = pod(service)["containers"]
-    secrets = {"database-url": "postgresql://a:b@c/d", "secret-key": "k" * 64, "url": "redis://a"}
+    secrets = {"database-url": "postgresql://a:b@c/d", "secret-key": "k" * 64, "url": "redis://a", "headers": "api-key=a"}
 
     def value(of: dict[str, Any]) -> str:
         source = of["valueFrom"]

@@ -156,6 +156,35 @@ def test_what_is_no_answer_of_a_collector_drops_the_batch(answer: Answer, proble
     assert len(far.requests) == 1
 
 
+PARTIAL = trace_service_pb2.ExportTraceServiceResponse(
+    partial_success=trace_service_pb2.ExportTracePartialSuccess(rejected_spans=2, error_message="too old" * 100)
+)
+JSON = {"Content-Type": "application/json; charset=utf-8"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "rejected", "message"),
+    [
+        ((200, PROTOBUF, PARTIAL.SerializeToString()), 2, ("too old" * 100)[:200]),
+        ((200, JSON, b'{"partialSuccess": {"rejectedSpans": "3", "errorMessage": "full", "new": 1}}'), 3, "full"),
+        ((200, JSON, b'{"partialSuccess": {"errorMessage": "soon"}}'), 0, "soon"),
+        ((200, JSON, b'{"partialSuccess": {"rejectedSpans": "-3"}}'), 0, ""),
+        ((200, JSON, b'{"partialSuccess": {"rejectedSpans": "many"}}'), 0, ""),
+        ((200, JSON, b"[" * 10_000), 0, ""),
+        ((200, JSON, b"\xff"), 0, ""),
+        ((200, PROTOBUF, b"\xff\xff"), 0, ""),
+        ((200, JSON, b"{}"), 0, ""),
+    ],
+)
+def test_what_was_left_out_of_a_batch_is_read(answer: Answer, rejected: int, message: str) -> None:
+    """In either form. The batch was taken, whatever else the answer says."""
+    with collector(answer) as far:
+        exporter = HttpSpanExporter(f"http://127.0.0.1:{far.port}")
+        assert exporter.export(spans()) is OK
+    assert exporter.partial == (rejected, message)
+    assert len(far.requests) == 1
+
+
 @pytest.mark.parametrize("answer", [(200, {"Content-Type": "application/json"}, b"{}"), (202, {}, b""), (204, {}, b"")])
 def test_short_answers_of_success_are_understood(answer: Answer) -> None:
     """Collectors differ in what they say of success."""

@@ -2,7 +2,8 @@
 {{- define "tocsin.settings" -}}
 {{- range $name, $value := . -}}
 {{- if not (kindIs "string" $value) -}}{{- fail (printf "settings: %s must be a text: put it in quotes" $name) -}}{{- end -}}
-{{- if not (hasPrefix "TOCSIN_" $name) -}}{{- fail (printf "settings: %s is none: their names begin with TOCSIN_" $name) -}}{{- end -}}
+{{- if not (or (hasPrefix "TOCSIN_" $name) (hasPrefix "OTEL_" $name)) -}}{{- fail (printf "settings: %s is none: their names begin with TOCSIN_, or with OTEL_ for traces" $name) -}}{{- end -}}
+{{- if hasSuffix "_HEADERS" $name -}}{{- fail (printf "settings: %s holds secrets: it belongs into the Secret tocsin-otlp, as its key headers" $name) -}}{{- end -}}
 {{- end -}}
 {{- toJson . -}}
 {{- end -}}
