@@ -56,7 +56,7 @@ export default function Deliveries({ params }: { params?: { id?: string } }) {
           [words().delivery.states["SUPPRESSED"] ?? "", 'state="SUPPRESSED"'],
           [words().delivery.states["OUTCOME_UNKNOWN"] ?? "", 'state="OUTCOME_UNKNOWN"'],
         ]}
-        example='ann@example.com, or channel="email" AND state="DEAD"'
+        example='to="ann@example.com" AND channel="email"'
         meant={(text) => (text.includes("=") || !text ? text : `to=${quoted(text)}`)}
       />
       <AsOf of={list} />

@@ -14,6 +14,7 @@ import { act } from "../state/act";
 import { incidentTone, type Incident } from "../state/alarms";
 import { called, lookUp } from "../state/directory";
 import { useLoaded } from "../state/loaded";
+import { alarmName } from "../state/names";
 import { useParts } from "../state/pages";
 import { who } from "../state/who";
 import { may } from "../state/session";
@@ -131,7 +132,7 @@ function One({ id, back }: { id: string; back: string }) {
             <Fact name={words().incident.next}>{open && incident.nextStepTime && <Next incident={incident} />}</Fact>
             <Fact name={words().incident.snoozedUntil}>{incident.snoozedUntil && <When at={incident.snoozedUntil} full />}</Fact>
             <Fact name={words().incident.held}>{incident.heldBy && <a href={`/console/${incident.heldBy}`}>{incident.heldBy}</a>}</Fact>
-            <Fact name={words().incident.source}>{incident.source}</Fact>
+            <Fact name={words().incident.source}>{incident.source && <a href={`/console/${incident.source}`}>{incident.source.startsWith("alarms/") ? alarmName(incident.source) : incident.source}</a>}</Fact>
             <Fact name={words().incident.link}>
               {incident.url && (
                 <a href={incident.url} rel="noreferrer noopener" target="_blank">
@@ -157,7 +158,7 @@ function One({ id, back }: { id: string; back: string }) {
                     {timeOfDay(event.time ?? "", true)}
                   </time>
                   <div>
-                    <b>{words().incident.events[event.kind ?? ""] ?? event.kind}</b> {event.actor && <span title={event.actor}>{who(event.actor)}</span>}{" "}
+                    <b>{words().incident.events[event.kind ?? ""] ?? event.kind}</b> {event.actor && event.actor !== "policy" && <span title={event.actor}>{who(event.actor)}</span>}{" "}
                     {event.text && <p>{words().firing.reasons[event.text] ?? event.text}</p>}
                     {event.firing && may("firings:read") && <a href={`/console/${event.firing}`}>{words().pages.deliveries}</a>}
                   </div>

@@ -15,6 +15,8 @@ import { firingTone, firingWord, incidentTone, lateness, type Alarm, type Firing
 import { inSeconds, now, serverNow } from "../state/clock";
 import { received } from "../state/inbox";
 import { useLoaded } from "../state/loaded";
+import { nameOf } from "../state/pages";
+import { unique } from "../state/parts";
 import { alarmName } from "../state/names";
 import { may, ownAddress } from "../state/session";
 import { who } from "../state/who";
@@ -28,6 +30,7 @@ interface Health {
 
 const _HEALTH_MS = 2000;
 const _MOST = 10;
+const _OPEN = 'state="TRIGGERED"';
 
 export default function Now() {
   return (
@@ -99,8 +102,10 @@ function Standing() {
 function OpenIncidents() {
   const found = useLoaded(
     async (signal) => {
-      const [open, had] = await Promise.all(["TRIGGERED", "ACKNOWLEDGED"].map((state) => api.GET("/v1/incidents", { params: { query: { pageSize: _MOST, filter: `state="${state}"` } }, signal })));
-      return { incidents: [open, had].flatMap((part) => part?.incidents ?? []), more: Boolean(open?.nextPageToken) };
+      // In a flood the worst may be older than the newest few.
+      const filters = ['state="TRIGGERED" AND severity="CRITICAL"', _OPEN, 'state="ACKNOWLEDGED"'];
+      const parts = await Promise.all(filters.map((filter) => api.GET("/v1/incidents", { params: { query: { pageSize: _MOST, filter } }, signal })));
+      return { incidents: unique(parts.flatMap((part) => part.incidents), nameOf), more: Boolean(parts[1]?.nextPageToken) };
     },
     [],
     ["incident"],
@@ -132,7 +137,7 @@ function OpenIncidents() {
           </li>
         ))}
       </ul>
-      {found.data.more && <a href={`/console/incidents?filter=${encodeURIComponent('state="TRIGGERED"')}`}>{words().now.allIncidents}</a>}
+      {found.data.more && <a href={`/console/incidents?filter=${encodeURIComponent(_OPEN)}`}>{words().now.allIncidents}</a>}
     </Section>
   );
 }
@@ -230,7 +235,8 @@ function Ahead() {
     const hour = Math.floor((Date.parse(minute.startTime ?? "") - start) / 3_600_000);
     if (hour >= 0 && hour < 24) hours[hour] = (hours[hour] ?? 0) + Number(minute.fires ?? 0);
   }
-  const soonest = (next.data?.alarms ?? [])
+  const known = next.data?.nextPageToken ? [] : (next.data?.alarms ?? []); // of a part of them the soonest need not be the soonest
+  const soonest = known
     .filter((alarm) => alarm.nextFireTime)
     .sort((one, other) => (one.nextFireTime as string).localeCompare(other.nextFireTime as string))
     .slice(0, 3);

@@ -1,10 +1,11 @@
 /** Settings: one's own profile, and how this browser shows things. */
 
-import { api, type Schemas } from "../api/client";
+import { answered, api, type Schemas } from "../api/client";
 import { Button, Copy, Fact, Facts, Head, Pending, Section } from "../parts/basics";
 import { Form } from "../parts/form";
 import { Tabs } from "../parts/tabs";
 import { When } from "../parts/when";
+import { act } from "../state/act";
 import { clockOffset, ownZone, chooseZone, zone } from "../state/clock";
 import { useLoaded } from "../state/loaded";
 import { notify } from "../state/notices";
@@ -72,11 +73,11 @@ function ProfileForm({ user, save }: { user: Schemas["auth.v1.User"]; save: (pro
 }
 
 function Browser() {
-  const signOut = async () => {
-    const done = await fetch("/session", { method: "DELETE", credentials: "same-origin" });
-    const { endSessionUrl } = done.status === 200 ? ((await done.json()) as { endSessionUrl?: string }) : {};
-    location.assign(endSessionUrl ?? "/sign-in");
-  };
+  const signOut = () =>
+    act(async () => {
+      const said = (await answered("DELETE /session", fetch("/session", { method: "DELETE", credentials: "same-origin" }))) as { endSessionUrl?: string } | "";
+      location.assign((said && said.endSessionUrl) || "/sign-in");
+    }, "");
   return (
     <Section title={words().settings.browser}>
       <div class="form">

@@ -1,4 +1,4 @@
-/** Asks before what cannot be undone. */
+/** Asks before what cannot be undone. The browser closes the question, and gives the focus back to what has asked. */
 
 import { useEffect, useRef } from "preact/hooks";
 import { signal } from "../state/signals";
@@ -34,16 +34,16 @@ export function Question() {
   }, [question]);
   if (!question) return null;
   return (
-    <dialog ref={dialog} class="question" onClose={() => question.answered(false)} aria-label={question.text}>
-      <p>{question.text}</p>
-      <div class="actions">
-        <button type="button" class="button" onClick={() => question.answered(false)}>
-          {words().cancel}
-        </button>
-        <button type="button" class="button risky" onClick={() => question.answered(true)}>
-          {question.yes}
-        </button>
-      </div>
+    <dialog ref={dialog} class="question" onClose={() => question.answered(dialog.current?.returnValue === "yes")} aria-label={question.text}>
+      <form method="dialog">
+        <p>{question.text}</p>
+        <div class="actions">
+          <button class="button">{words().cancel}</button>
+          <button class="button risky" value="yes">
+            {question.yes}
+          </button>
+        </div>
+      </form>
     </dialog>
   );
 }

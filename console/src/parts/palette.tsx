@@ -39,8 +39,9 @@ export function Palette() {
     setChosen(0);
     dialog.current?.showModal();
   }, [_open.value]);
+  useEffect(() => document.getElementById(`command-${chosen}`)?.scrollIntoView({ block: "nearest" }), [chosen]);
   if (!_open.value) return null;
-  const close = () => (_open.value = false);
+  const close = () => dialog.current?.close();
   const commands: Command[] = [
     ...PLACES.filter((place) => !place.scope || may(place.scope)).map((place) => ({ name: place.name(), run: () => route(place.path) })),
     ...(may("alarms:write") ? [{ name: words().alarm.add, run: () => route("/console/alarms/new") }] : []),
@@ -64,7 +65,7 @@ export function Palette() {
     setChosen((was) => Math.min(found.length - 1, Math.max(0, was + by)));
   };
   return (
-    <dialog ref={dialog} class="palette" onClose={close} onClick={(event) => event.target === dialog.current && close()} aria-label={words().find}>
+    <dialog ref={dialog} class="palette" onClose={() => (_open.value = false)} onClick={(event) => event.target === dialog.current && close()} aria-label={words().find}>
       <input
         type="text"
         role="combobox"
