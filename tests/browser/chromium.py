@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -173,18 +173,15 @@ class Page:
 
     async def until(self, expression: str) -> None:
         """Returns once a JavaScript expression is true."""
-        try:
-            await asyncio.wait_for(self._until(lambda: self.value(expression)), _SECONDS)
-        except TimeoutError:
-            shown = await self.value("document.body?.innerText")
-            raise AssertionError(f"never true: {expression}; the page shows {shown!r}") from None
-
-    async def _until(self, ask: Callable[[], Awaitable[Any]]) -> None:
-        while True:
+        loop = asyncio.get_running_loop()
+        over = loop.time() + _SECONDS
+        while loop.time() < over:
             with contextlib.suppress(CallRefused):  # the page is being replaced
-                if await ask():
+                if await self.value(expression):
                     return
             await asyncio.sleep(0.05)
+        shown = await self.value("document.body?.innerText")
+        raise AssertionError(f"never true: {expression}; the page shows {shown!r}")
 
     async def screenshot(self, path: Path) -> None:
         """Writes what the page looks like (PNG)."""

@@ -106,11 +106,16 @@ async def test_alarms_of_a_service_pause_for_maintenance(browser: Chromium, home
     await page.value("[...document.querySelectorAll('.facts a')].find((item) => item.innerText.trim() === 'service=import').click()")
     await page.until("document.querySelectorAll('.extent .row').length === 3 && document.querySelector('.panel') === null")
     for word, state in (("Pause", "PAUSED"), ("Resume", "ACTIVE")):
-        await press(page, f"{word} all of these")
+        await page.value(
+            f"[...document.querySelectorAll('.actions button')].find((item) => item.innerText === '{word} all of these').focus()"
+        )
+        await strike(page, "Enter")
         await page.until("document.querySelector('dialog[open]')?.innerText.includes('all 3')")
-        await page.value("document.querySelector('dialog[open] .risky').click()")
+        await strike(page, "Tab")
+        await page.until("document.activeElement.matches('dialog .risky')")
+        await strike(page, "Enter")
         await page.until(says(f"3 {word.lower().removesuffix('e')}ed."))
-        await page.until("document.querySelector('dialog') === null && document.activeElement.matches('button')")
+        await page.until(f"document.querySelector('dialog') === null && document.activeElement.innerText === '{word} all of these'")
         with client(stack) as api:
             filtered = {"filter": 'labels.service="import"'}
             found = api.get("/v1/alarms", params=filtered).raise_for_status().json()["alarms"]
