@@ -1,6 +1,7 @@
 """The parts of the gateway and how they fit."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 from gateway.clients import MeshBrowserSessions, MeshEndedCredentials, MeshSignInProviders
 from gateway.config import GatewaySettings
@@ -28,6 +29,7 @@ from tocsin.mesh.limits import LocalLeases, RateLimiter
 from tocsin.mesh.policy import PACKAGE
 from tocsin.mesh.policy import contract as descriptor_set
 from tocsin.node import Node
+from tocsin.protojson.converters import JsonCodec
 from tocsin.redis import Redis
 
 __all__ = ["SERVICES", "Runtime", "assemble", "build"]
@@ -43,11 +45,16 @@ def build(settings: GatewaySettings, clock: Clock, *, jwks: JwksSource | None = 
         clock: source of time.
         jwks: where the keys that verify tokens come from; auth_svc unless given.
     """
-    raw = descriptor_set().SerializeToString()
-    own = Contract(descriptor_set=raw, package=PACKAGE, codec=settings.json_codec)
+    own = _own_contract(settings.json_codec)
     mounts = load_mounts(settings, own=lambda: own)
     node = Node(settings=settings, clock=clock, jwks=jwks, methods=mounts.methods, foreign=mounts.services)
     return assemble(settings, clock, contract=own, services=SERVICES, runtime=Runtime.of(node), mounts=mounts)
+
+
+@cache
+def _own_contract(codec: JsonCodec) -> Contract:
+    """Tocsin's own; it takes half a second to make, and nothing changes it."""
+    return Contract(descriptor_set=descriptor_set().SerializeToString(), package=PACKAGE, codec=codec)
 
 
 def assemble(
