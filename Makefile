@@ -236,7 +236,7 @@ deploy-check: export PATH := $(PATH):$(CURDIR)/$(TOOLS)/bin
 deploy-check: setup $(if $(and $(shell command -v helm),$(shell command -v kubectl)),,$(TOOLS)/bin/helm) ## validate the manifests of Kubernetes, the chart, the pod and the units (by helm, kubectl, systemd-analyze)
 	@$(BIN)/pytest tests/deploy/test_manifests.py $(ARGS)
 
-pod: setup ## play deploy/pod.yaml with the image localhost/tocsin:local (apt-get install podman buildah runc netavark aardvark-dns catatonit)
+pod: setup ## play deploy/pod.yaml with the image localhost/tocsin:local (apt-get install podman buildah runc netavark aardvark-dns catatonit iptables)
 	@$(BIN)/pytest tests/deploy/test_pod.py $(ARGS)
 
 hostile: setup ## send every hostile value in every field at both doors, on either database, and spoil every stored column (SQLite); minutes

@@ -104,8 +104,10 @@ class SmtpProbe(TcpProbe):
         except aiosmtplib.SMTPException as error:
             raise CheckFailed(_smtp_words(error), facts) from error
         finally:
+            # The socket is the transport's since `connect`: closed under it, its number would soon be that of another connection.
+            if client.transport is not None:
+                client.transport.abort()
             client.close()
-            sock.close()
         return facts
 
 

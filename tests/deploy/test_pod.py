@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.operate, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = "localhost/tocsin:local"
-INSTALL = "apt-get install --yes --no-install-recommends podman buildah runc netavark aardvark-dns catatonit"
+INSTALL = "apt-get install --yes --no-install-recommends podman buildah runc netavark aardvark-dns catatonit iptables"
 BUILD = f"buildah build --isolation chroot --format docker --file deploy/Dockerfile --tag {IMAGE} ."
 GRACE_SECONDS = 30
 
