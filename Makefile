@@ -18,7 +18,7 @@ BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --ve
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 WORKERS ?= $(JOBS)
 
-.PHONY: help setup gen fmt lint types arch test thorough check up night bench peers chaos brokers browser operate pod corpus foreign hostile side-by-side rollback portable simulate drill upgrade sizing rolling lock clean contract console console-check deps spell lock-check links metrics manifests workflows deploy-check console-pictures lighthouse docs dist release-check mesh-check sbom
+.PHONY: help setup gen fmt lint types arch test thorough check up night bench peers chaos brokers browser operate pod corpus foreign hostile pythons side-by-side rollback portable simulate drill upgrade sizing rolling lock clean contract console console-check deps spell lock-check links metrics manifests workflows deploy-check console-pictures lighthouse docs dist release-check mesh-check sbom
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -185,6 +185,16 @@ night: setup ## live through a night on call in two minutes, from an alert to th
 test: export PYTHONDONTWRITEBYTECODE := # else every process that a test starts compiles Tocsin anew
 test: setup ## run the tests, a worker for each core; some of them: make test ARGS="tests/unit -k alarm"
 	@$(BIN)/pytest $(if $(ARGS),$(ARGS),-n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not thorough and not browser and not brokers and not operate and not foreign" --durations 15)
+
+# Each has an environment of its own, with the same packages by their hashes; `.ci/run` takes whatever `make setup` was made with.
+pythons: setup ## run the unit and contract tests with other interpreters: make pythons PYTHONS="python3.12 python3.13" ARGS=tests/integration/mesh
+	@for python in $(or $(PYTHONS),$(PYTHON)); do \
+	  folder="build/$${python##*/}"; $$python --version || exit 1; \
+	  [ -x "$$folder/bin/python" ] || $$python -m venv --without-pip "$$folder" || exit 1; \
+	  VIRTUAL_ENV="$$PWD/$$folder" $(BIN)/uv pip sync --quiet --no-build --require-hashes requirements/dev.lock || exit 1; \
+	  VIRTUAL_ENV="$$PWD/$$folder" $(BIN)/uv --no-config pip install --quiet --no-deps --no-build-isolation --offline --editable . --editable mesh || exit 1; \
+	  PYTHONDONTWRITEBYTECODE= "$$folder/bin/python" -m pytest -n $(WORKERS) --dist loadfile -m "not thorough" $(or $(ARGS),tests/unit tests/contract --ignore tests/unit/tooling) || exit 1; \
+	done
 
 thorough: setup ## run what `make test` only takes a sample of: every broken variant of the scheduler, and of what the checks guard
 	@$(BIN)/pytest tests/simulation tests/unit -m thorough $(ARGS)

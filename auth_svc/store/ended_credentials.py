@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import delete, select, text, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import BigInteger, Text, and_, bindparam, delete, literal_column, select, tuple_
 
 from auth_svc.domain import ChangedCredential, EndedCredential
 from auth_svc.store.log_tables import changed_credentials, ended_credentials
@@ -17,8 +16,26 @@ from tocsin.stored import instant
 _TABLE: Final = ended_credentials.c
 _CHANGED: Final = changed_credentials.c
 _NOW: Final = {
-    "sqlite": text(f"SELECT CAST((julianday('now') - 2440587.5) * {DAY} AS INTEGER)"),
-    "postgresql": text(f"SELECT (extract(epoch FROM clock_timestamp()) * {SECOND})::bigint"),  # noqa: S608  a constant of ours
+    "sqlite": literal_column(f"CAST((julianday('now') - 2440587.5) * {DAY} AS INTEGER)", BigInteger),
+    "postgresql": literal_column(f"(extract(epoch FROM clock_timestamp()) * {SECOND})::bigint", BigInteger),
+}
+"""The clock of the database, which has dated what changed."""
+
+# A statement for each, built once: a watch asks several times a second.
+_AFTER: Final = (bindparam("after", type_=BigInteger), bindparam("after_name", type_=Text))
+_NEW: Final = and_(tuple_(_TABLE.ended_at, _TABLE.name) > tuple_(*_AFTER), _TABLE.used_at >= bindparam("used"))
+_ENDED: Final = (
+    select(tenant_book.c.version, ended_credentials)
+    .select_from(tenant_book.outerjoin(ended_credentials, _NEW))
+    .order_by(_TABLE.ended_at, _TABLE.name)
+    .limit(bindparam("most"))
+)
+_CHANGES: Final = {
+    dialect: select(changed_credentials)
+    .where(tuple_(_CHANGED.changed_at, _CHANGED.name) > tuple_(*_AFTER), _CHANGED.changed_at >= now - bindparam("within"))
+    .order_by(_CHANGED.changed_at, _CHANGED.name)
+    .limit(bindparam("most"))
+    for dialect, now in _NOW.items()
 }
 
 
@@ -27,35 +44,24 @@ class EndedCredentialQueries(Queries):
 
     async def ended_credentials(self, *, after: tuple[int, str], used: datetime, limit: int) -> tuple[Sequence[EndedCredential], int]:
         """What ended."""
-        query = (
-            select(ended_credentials)
-            .where(tuple_(_TABLE.ended_at, _TABLE.name) > after, _TABLE.used_at >= to_micros(used))
-            .order_by(_TABLE.ended_at, _TABLE.name)
-            .limit(limit)
-        )
+        values = {"after": after[0], "after_name": after[1], "used": to_micros(used), "most": limit}
         async with self._database.read() as connection:
-            rows = (await connection.execute(query)).all()
-            version = (await connection.execute(select(tenant_book.c.version))).scalar() or 0
-        return [EndedCredential(name=row.name, ended=row.ended_at, used=instant(row.used_at)) for row in rows], version
+            rows = (await connection.execute(_ENDED, values)).all()
+        version = rows[0].version if rows else 0
+        return [EndedCredential(name=row.name, ended=row.ended_at, used=instant(row.used_at)) for row in rows if row.name], version
 
     async def changed_credentials(self, *, after: tuple[int, str], within: timedelta, limit: int) -> Sequence[ChangedCredential]:
         """What changed."""
+        values = {"after": after[0], "after_name": after[1], "within": _micros(within), "most": limit}
         async with self._database.read() as connection:
-            since = await _before_now(connection, within)
-            query = (
-                select(changed_credentials)
-                .where(tuple_(_CHANGED.changed_at, _CHANGED.name) > after, _CHANGED.changed_at >= since)
-                .order_by(_CHANGED.changed_at, _CHANGED.name)
-                .limit(limit)
-            )
-            rows = (await connection.execute(query)).all()
+            rows = (await connection.execute(_CHANGES[connection.dialect.name], values)).all()
         return [ChangedCredential(name=row.name, changed=row.changed_at) for row in rows]
 
     async def purge_changed_credentials(self, within: timedelta) -> int:
         """Forgets old ones."""
         async with self._database.transaction() as connection:
-            since = await _before_now(connection, within)
-            return (await connection.execute(delete(changed_credentials).where(_CHANGED.changed_at < since))).rowcount
+            old = _CHANGED.changed_at < _NOW[connection.dialect.name] - _micros(within)
+            return (await connection.execute(delete(changed_credentials).where(old))).rowcount
 
     async def purge_ended_credentials(self, before: datetime) -> int:
         """Forgets old ones."""
@@ -63,7 +69,5 @@ class EndedCredentialQueries(Queries):
             return (await connection.execute(delete(ended_credentials).where(_TABLE.used_at < to_micros(before)))).rowcount
 
 
-async def _before_now(connection: AsyncConnection, within: timedelta) -> int:
-    """So long ago by the clock of the database, which has dated what changed."""
-    now: int = (await connection.execute(_NOW[connection.dialect.name])).scalar_one()
-    return now - round(within.total_seconds() * SECOND)
+def _micros(span: timedelta) -> int:
+    return round(span.total_seconds() * SECOND)

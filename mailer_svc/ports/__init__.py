@@ -48,6 +48,7 @@ from mailer_svc.ports.sending import (
     Meter,
     Provider,
     ProviderLanes,
+    QueueHeads,
     Settlement,
 )
 from mailer_svc.ports.templates import AlarmUses, Renderer, TemplateStore, Uses
@@ -99,6 +100,7 @@ __all__ = [
     "PreferenceStore",
     "Provider",
     "ProviderLanes",
+    "QueueHeads",
     "RecipientFacts",
     "RecipientQuery",
     "RecipientStore",

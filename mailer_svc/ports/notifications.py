@@ -53,6 +53,10 @@ class NotificationQueue(Protocol):
         """
         ...
 
+    async def due_priorities(self, *, now: int) -> Sequence[Priority]:
+        """The priorities at which something is due."""
+        ...
+
     async def release(self, *, owner: str, ids: Sequence[str], due: int) -> None:
         """Gives back claims under which nothing was made, to be taken again at ``due``."""
         ...

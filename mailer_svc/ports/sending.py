@@ -127,8 +127,12 @@ class DeliveryQueue(Protocol):
         """How many deliveries wait or are under way, by priority."""
         ...
 
-    async def head(self) -> int | None:
-        """When the delivery was or is due that comes first; None when none waits."""
+
+class QueueHeads(Protocol):
+    """What waits longest, in all channels at a time."""
+
+    async def heads(self) -> Mapping[str, int]:
+        """When the delivery was or is due that comes first, by channel; nothing for those where none waits."""
         ...
 
 

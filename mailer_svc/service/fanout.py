@@ -114,6 +114,7 @@ class Fanout:
             await self._queue.end_other_claims(owner=self._owner, now=self._clock.micros())
         for priority in Priority:
             self._workers.supervised("fan-out", partial(self._work, priority))
+        self._workers.periodic("fan-out look", _POLL_SECONDS, self._look, at_once=False)
 
     async def stop(self) -> None:
         """Stops; what is claimed is taken up by another replica, or after the next start."""
@@ -124,7 +125,12 @@ class Fanout:
             busy = await self.expand_some(priority)
             report_progress()
             if not busy:
-                await self._wakes[priority].wait(_POLL_SECONDS)
+                await self._wakes[priority].wait(None)
+
+    async def _look(self) -> None:
+        """Wakes those at whose priority something is due: one question for all, which is cheaper than a claim of each in vain."""
+        for priority in await self._queue.due_priorities(now=self._clock.micros()):
+            self._wakes[priority].set()
 
     async def expand_some(self, priority: Priority) -> bool:
         """Makes parts of what is due at a priority until all is made, something else is due, or the turn is over. False: nothing is due."""

@@ -114,11 +114,6 @@ class ChannelSender:
         """Says that something may be due."""
         self._wake.set()
 
-    async def waiting(self) -> float | None:
-        """For how many seconds the first of the queue has been due; 0: it is not yet; None: none waits."""
-        head = await self._queue.head()
-        return None if head is None else max(0.0, (self._clock.micros() - head) / 1e6)
-
     def fault(self) -> str:
         """What is wrong with the providers, for an operator; empty while all of them work."""
         return self._providers.fault()

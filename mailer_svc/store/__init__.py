@@ -19,7 +19,7 @@ from mailer_svc.store.notifications import SqlNotificationQueue, SqlNotification
 from mailer_svc.store.people_imports import SqlRecipientImports, SqlSuppressionImports
 from mailer_svc.store.people_tables import metadata
 from mailer_svc.store.providers import SqlProviderStore
-from mailer_svc.store.queue import SqlDeliveryQueue
+from mailer_svc.store.queue import SqlDeliveryQueue, SqlQueueHeads
 from mailer_svc.store.recipient_addresses import SqlAddresses
 from mailer_svc.store.recipients import SqlRecipients
 from mailer_svc.store.reports import SqlReports
@@ -55,6 +55,7 @@ __all__ = [
     "SqlPeopleFacts",
     "SqlPreferences",
     "SqlProviderStore",
+    "SqlQueueHeads",
     "SqlRecipientImports",
     "SqlRecipients",
     "SqlReports",

@@ -1,10 +1,10 @@
 """Closing digests: in one transaction messages become DIGESTED and one delivery is stored, so that none is lost or goes out twice."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
-from sqlalchemy import Select, and_, delete, func, insert, literal, select, update
+from sqlalchemy import Select, and_, bindparam, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import MEMBERS_SHOWN, TEXT_SHOWN, DeliveryState, Digest, DigestMembers, GateRuling, NewDelivery, Priority
@@ -16,6 +16,13 @@ from mailer_svc.store.people_tables import digest_members, digests
 from mailer_svc.store.tables import contents, deliveries, events
 from tocsin.database import Database, storable
 
+# Built once: it is asked each second.
+_DUE: Final = (
+    select(digests)
+    .where(digests.c.closes <= bindparam("now"), digests.c.closed.is_(None))
+    .order_by(digests.c.closes)
+    .limit(bindparam("most"))
+)
 _WITHIN = "DIGEST: went out with others of its category"
 
 
@@ -29,9 +36,8 @@ class SqlDigests:
 
     async def due(self, *, limit: int, now: int) -> list[Digest]:
         """Up to ``limit`` whose time has come, the longest due first."""
-        query = select(digests).where(digests.c.closes <= now, digests.c.closed.is_(None)).order_by(digests.c.closes).limit(limit)
         async with self._database.read() as connection:
-            rows = (await connection.execute(query)).all()
+            rows = (await connection.execute(_DUE, {"now": now, "most": limit})).all()
         return [
             Digest(
                 id=row.id,

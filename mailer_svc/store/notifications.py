@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Integer, Row, Text, bindparam, case, func, select, tuple_, update
+from sqlalchemy import BigInteger, ColumnElement, Integer, Row, Text, bindparam, case, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import (
@@ -142,7 +142,14 @@ class SqlNotificationQueue:
         self._database = database
         due = _due_ids().with_for_update(skip_locked=True).cte("due_now")
         self._claim = _claim(notifications.c.id.in_(select(due.c.id)))
+        self._any_due = select(*(select(notifications.c.id).where(*_due(int(priority))).exists() for priority in Priority))
         self._claim_one = _claim((notifications.c.id == bindparam("one")) & (notifications.c.due <= bindparam("now")))
+
+    async def due_priorities(self, *, now: int) -> list[Priority]:
+        """The priorities at which something is due."""
+        async with self._database.read() as connection:
+            found = (await connection.execute(self._any_due, {"now": now})).one()
+        return [priority for priority, due in zip(Priority, found, strict=True) if due]
 
     async def claim_due(self, *, owner: str, priority: Priority, limit: int, now: int, lease: int) -> NotificationClaim:
         """Takes up to ``limit`` due notifications for ``owner`` until ``now + lease``, the longest due first."""
@@ -189,13 +196,12 @@ class SqlNotificationQueue:
             await connection.execute(update(notifications).where(*claimed).values(due=now, owner=""))
 
 
+def _due(lane: Any) -> tuple[ColumnElement[bool], ...]:
+    return notifications.c.lane == lane, notifications.c.due <= bindparam("now")
+
+
 def _due_ids() -> Any:
-    return (
-        select(notifications.c.id)
-        .where(notifications.c.lane == bindparam("claim_priority"), notifications.c.due <= bindparam("now"))
-        .order_by(notifications.c.due)
-        .limit(bindparam("most"))
-    )
+    return select(notifications.c.id).where(*_due(bindparam("claim_priority"))).order_by(notifications.c.due).limit(bindparam("most"))
 
 
 def _claim(chosen: Any) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, and_, bindparam, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Select, Text, and_, bindparam, func, literal, literal_column, select, text, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import WAITING, DeliveryState, Priority, SendJob
@@ -187,14 +187,32 @@ class SqlDeliveryQueue:
             counted = {int(priority): int(count) for priority, count in await connection.execute(query)}
         return {priority: counted.get(priority, 0) for priority in Priority}
 
-    async def head(self) -> int | None:
-        """When the delivery was or is due that comes first; None when none waits."""
-        async with self._database.read() as connection:
-            found = [due for due in (await connection.execute(_heads(), {"of_channel": self.channel})).one() if due]
-        return min(found, default=None)
-
     def _owned(self, owner: str, ids: Sequence[str]) -> ColumnElement[bool]:
         return and_(self._own, deliveries.c.id.in_(ids), deliveries.c.owner == owner, deliveries.c.due.is_not(None))
+
+
+class SqlQueueHeads:
+    """`mailer_svc.ports.QueueHeads`: one statement for all channels, for health asks each second."""
+
+    def __init__(self, *, channels: Sequence[str], database: Database) -> None:
+        self._database = database
+        every = union_all(*(_head(channel, priority) for channel in channels for priority in Priority))
+        # As text: to look up how so many parts were compiled before takes longer than to ask them.
+        self._query = text(str(every.compile(compile_kwargs={"literal_binds": True})))
+
+    async def heads(self) -> Mapping[str, int]:
+        """When the delivery was or is due that comes first, by channel."""
+        found: dict[str, int] = {}
+        async with self._database.read() as connection:
+            for channel, due in await connection.execute(self._query):
+                if isinstance(due, int):
+                    found[channel] = min(due, found.get(channel, due))
+        return found
+
+
+def _head(channel: str, priority: Priority) -> Select[*tuple[Any, ...]]:
+    waiting = and_(deliveries.c.channel == channel, deliveries.c.lane == int(priority), deliveries.c.state.in_(_WAITING))
+    return select(literal(channel), func.min(deliveries.c.due)).where(waiting)
 
 
 # Built once, and not by each channel: to build a statement takes milliseconds.
@@ -230,14 +248,6 @@ def _claim_due(*, fresh: bool) -> Any:
 @cache
 def _claim_one() -> Any:
     return _claim(_one_due())
-
-
-@cache
-def _heads() -> Select[*tuple[Any, ...]]:
-    """For each priority of a channel when the delivery that comes first is due."""
-    waiting = and_(_OF_CHANNEL, deliveries.c.state.in_(_WAITING))
-    oldest = (select(func.min(deliveries.c.due)).where(deliveries.c.lane == int(priority), waiting) for priority in Priority)
-    return select(*(query.scalar_subquery() for query in oldest))
 
 
 def _only(*, fresh: bool) -> tuple[ColumnElement[bool], ...]:

@@ -1,9 +1,10 @@
 """Ends of deliveries that the scheduler is to be told: noted in the transaction that makes them, forgotten when they are told."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, literal, select, tuple_
+from sqlalchemy import Row, Select, bindparam, delete, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import DeliveryState, PendingReport
@@ -29,7 +30,7 @@ class SqlReports:
     async def pending(self, *, limit: int) -> list[PendingReport]:
         """Up to ``limit`` deliveries as they are now, in the order of what happened to them."""
         async with self._database.read() as connection:
-            rows = (await connection.execute(_pending().limit(limit))).all()
+            rows = (await connection.execute(_pending(), {"most": limit})).all()
         return [_report(row) for row in rows]
 
     async def reported(self, reported: Sequence[PendingReport]) -> None:
@@ -39,6 +40,7 @@ class SqlReports:
             await connection.execute(delete(reports).where(tuple_(reports.c.delivery, reports.c.change).in_(keys)))
 
 
+@cache  # built once: it is asked each second
 def _pending() -> Select[*tuple[Any, ...]]:
     """What is to be told, with the latest reason of each delivery."""
     why = (
@@ -63,6 +65,7 @@ def _pending() -> Select[*tuple[Any, ...]]:
         )
         .join_from(reports, deliveries, deliveries.c.id == reports.c.delivery, isouter=True)
         .order_by(reports.c.change, reports.c.delivery)
+        .limit(bindparam("most"))
     )
 
 

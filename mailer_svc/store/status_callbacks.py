@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Row, and_, case, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy import Row, and_, bindparam, case, delete, exists, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import DeliveryState, person_name
@@ -20,6 +20,8 @@ _NAME: Final = "status_callbacks"
 _WANTED = notifications.c.status_url != ""
 _ORDER = (status_callbacks.c.due, status_callbacks.c.change, status_callbacks.c.number)
 _DUE = (status_callbacks.c.id, status_callbacks.c.tenant, *_ORDER)
+_GLANCE: Final = select(followers.c.change, exists(select(notifications.c.id).where(_WANTED))).where(followers.c.name == _NAME)
+_ANY_DUE: Final = select(exists(select(status_callbacks.c.id).where(status_callbacks.c.due <= bindparam("now"))))
 
 
 class SqlStatusCallbackStore:
@@ -31,6 +33,8 @@ class SqlStatusCallbackStore:
 
     async def gather(self, *, now: int, limit: int) -> int:
         """Take up changes since the last call, and make callbacks of those that somebody wants."""
+        if not await self._anything_new():
+            return 0
         async with self._database.transaction() as connection:
             place = await self._place(connection)
             if place is None:
@@ -48,6 +52,12 @@ class SqlStatusCallbackStore:
                 await _remember(connection, (rows[-1].change, rows[-1].number))
         return len(rows)
 
+    async def _anything_new(self) -> bool:
+        """Whether somebody wants callbacks, or changes that nobody wants were made; mostly not, so it takes no turn to write."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(_GLANCE)).first()
+            return row is None or bool(row[1]) or row[0] < await self._order.horizon(connection) - 1
+
     async def _place(self, connection: AsyncConnection) -> tuple[int, int] | None:
         """How far changes were read; None: somebody else has it. The first time, what has happened before is nobody's."""
         query = select(followers.c.change, followers.c.number).where(followers.c.name == _NAME)
@@ -60,6 +70,9 @@ class SqlStatusCallbackStore:
 
     async def claim(self, *, now: int, until: int, limit: int, each: int) -> Sequence[StatusCallback]:
         """Take up to ``limit`` that are due, at most ``each`` of one URL, and of each tenant in turn."""
+        async with self._database.read() as connection:
+            if not await connection.scalar(_ANY_DUE, {"now": now}):
+                return []
         place = func.row_number().over(partition_by=(status_callbacks.c.tenant, status_callbacks.c.url), order_by=_ORDER)
         due = select(*_DUE, place.label("place")).where(status_callbacks.c.due <= now).subquery()
         turn = func.row_number().over(partition_by=due.c.tenant, order_by=(due.c.due, due.c.change, due.c.number))

@@ -26,6 +26,7 @@ from mailer_svc.service.alert_readers import AlertReaders
 from mailer_svc.store import (
     SqlDeliveryReader,
     SqlInboxReader,
+    SqlQueueHeads,
 )
 from mailer_svc.store.quotas import SqlMessageUsage
 from mailer_svc.wiring.callbacks import Callbacks
@@ -47,6 +48,7 @@ from tocsin.api.mailer.v1 import (
     unsubscribe_service_pb2_grpc,
 )
 from tocsin.clock import Clock
+from tocsin.mesh.health import Check
 from tocsin.mesh.server import MeshServer
 from tocsin.node import Node
 
@@ -91,7 +93,7 @@ def mail_server(
         feeds=storage.feeds,
     )
     server = node.server(
-        checks={"database": storage.database.check, **(sending_checks(sending.senders) if sending.senders else {})},
+        checks={"database": storage.database.check, **_sending_checks(storage, sending, clock)},
         handlers=[
             (delivery_service_pb2_grpc.add_DeliveryServiceServicer_to_server, delivery_handlers),
             (template_service_pb2_grpc.add_TemplateServiceServicer_to_server, template_handlers),
@@ -126,3 +128,10 @@ def mail_server(
     server.on_drain(drain_imports)
     server.on_drain(templating.pool.drain)
     return server
+
+
+def _sending_checks(storage: MailStorage, sending: Sending, clock: Clock) -> dict[str, Check]:
+    if not sending.senders:
+        return {}
+    queues = SqlQueueHeads(channels=[sender.channel for sender in sending.senders], database=storage.database)
+    return sending_checks(sending.senders, queues, clock)

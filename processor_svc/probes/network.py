@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import aiosmtplib
 
@@ -106,7 +106,7 @@ class SmtpProbe(TcpProbe):
         finally:
             # The socket is the transport's since `connect`: closed under it, its number would soon be that of another connection.
             if client.transport is not None:
-                client.transport.abort()
+                cast("asyncio.WriteTransport", client.transport).abort()
             client.close()
         return facts
 

@@ -3,10 +3,11 @@
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from ipaddress import IPv6Address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from tocsin.egress.addresses import AllowedTargets, literal, why_not_public
+from tocsin.egress.addresses import Address, AllowedTargets, literal, why_not_public
 
 MAX_URL_CHARS: Final = 2048
 _PORTS: Final = {"http": 80, "https": 443}
@@ -106,6 +107,14 @@ def _port(port: int) -> int:
     return port
 
 
+def _in_hexadecimal(address: Address) -> str:
+    """As WHATWG's URL standard writes it; from Python 3.13 on, the last half of a mapped IPv4 address is written in decimal numbers."""
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        high, low = divmod(int(address.ipv4_mapped), 1 << 16)
+        return f"::ffff:{high:x}:{low:x}"
+    return str(address)
+
+
 def _host_of(parts: SplitResult) -> str:
     """The host, as a name of DNS or an address; a dot at the end is left out, as no certificate has it."""
     host = (parts.hostname or "").removesuffix(".")
@@ -113,7 +122,7 @@ def _host_of(parts: SplitResult) -> str:
         address = literal(host)
         if address is None or "%" in host or not _BRACKETS.search(parts.netloc):
             raise UrlRefused("has brackets without an IPv6 address")
-        return str(address)
+        return _in_hexadecimal(address)
     if not host.isascii():
         import httpx2  # for the few names that need it: its start takes as long as all of this module's others
 

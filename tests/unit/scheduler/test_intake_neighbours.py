@@ -87,6 +87,15 @@ def around(kind: str, odd: bytes) -> RawPayload:
     return RawPayload(b'{"version":"4","status":"firing","groupKey":"g","alerts":[' + b",".join(alerts) + b"]}")
 
 
+def readable(text: bytes) -> bool:
+    """Whether it can be read as it is: how many levels can depends on the version of Python."""
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
 @pytest.mark.parametrize("kind", INTEGRATIONS)
 @pytest.mark.parametrize("odd", NOT_JSON.values(), ids=NOT_JSON)
 def test_what_json_cannot_say_costs_its_alert_alone(kind: str, odd: bytes) -> None:
@@ -95,7 +104,7 @@ def test_what_json_cannot_say_costs_its_alert_alone(kind: str, odd: bytes) -> No
     titles = [alert.title for alert in said.alerts]
     assert all("Good" in title for title in titles)
     assert len(titles) == 1 if kind == "a group" else len(titles) >= 2
-    assert "replaced" in said.note or "left out" in said.note
+    assert "replaced" in said.note or "left out" in said.note or (odd.startswith(b"[[") and readable(odd))
     for alert in said.alerts:
         msgspec.json.encode(alert)
 
