@@ -9,10 +9,10 @@ from sqlalchemy import BigInteger, Column, MetaData, Row, SmallInteger, String, 
 
 from processor_svc.domain import PolicyNotFound, Record, RecordNotFound, StoredPolicy, TooManyPolicies
 from tocsin.clock import to_micros
-from tocsin.database import Database, GroupCommit, Lookup, RowOwners, TenantRows, purge_table, upsert
+from tocsin.database import Database, GroupCommit, Lookup, RowOwners, TenantRows, purge_table, read_page, upsert
 from tocsin.errors import TocsinError
 from tocsin.pii import readable
-from tocsin.stored import instant
+from tocsin.stored import instant, row_reader
 
 metadata = MetaData()
 
@@ -182,7 +182,7 @@ class SqlPolicyStore:
         """At most ``limit`` policies whose ids follow ``after``, by id."""
         query = select(pii_policies).where(pii_policies.c.tenant == tenant, pii_policies.c.id > after)
         async with self._database.read() as connection:
-            return [_policy_of(row) for row in await connection.execute(query.order_by(pii_policies.c.id).limit(limit))]
+            return await read_page(connection, query.order_by(pii_policies.c.id), _policy_of, limit=limit)
 
     async def delete_policy(self, *, tenant: str, id: str) -> None:  # noqa: A002  as above
         """Removes a policy.
@@ -204,14 +204,17 @@ class SqlPolicyStore:
     async def every_policy(self, *, after: tuple[str, str], limit: int) -> tuple[int, Sequence[StoredPolicy]]:
         """The version, and at most ``limit`` policies of all tenants that follow ``after`` (tenant, id), in that order."""
         place = tuple_(pii_policies.c.tenant, pii_policies.c.id)
-        query = select(pii_policies).where(place > after).order_by(pii_policies.c.tenant, pii_policies.c.id).limit(limit)
+        query = select(pii_policies).where(place > after).order_by(pii_policies.c.tenant, pii_policies.c.id)
         async with self._database.read() as connection:
             version = (await connection.execute(select(pii_version.c.version))).scalar_one()
-            return version, [_policy_of(row) for row in await connection.execute(query)]
+            return version, await read_page(connection, query, _policy_of, limit=limit)
 
 
+@row_reader(lambda row: f"pii/policies/{row.id}")
 def _policy_of(row: Row[Any]) -> StoredPolicy:
     """The policy in a row, which a later version may have written: see `tocsin.pii.readable`."""
+    if not isinstance(row.subject, str):
+        raise TypeError("it is about nothing")
     policy = readable(tenant=row.tenant, measure=row.measure, area=row.area, subject=row.subject, kinds=row.kinds.split())
     return StoredPolicy(id=row.id, policy=policy, update_time=instant(row.updated_at))
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from tocsin.errors import Aborted, DataLoss, Internal, Unavailable
+from tocsin.errors import Aborted, DataLoss, Internal, StoredRowUnreadable, Unavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -29,9 +29,10 @@ async def run_with_bisection(
     """
     try:
         results = await work(items)
-    except _NOT_OF_AN_ITEM:
-        raise
-    except Exception as error:  # noqa: BLE001  whatever it is, its item gets it
+    except Exception as error:
+        if isinstance(error, _NOT_OF_AN_ITEM) and not isinstance(error, StoredRowUnreadable):
+            raise
+        # Whatever it is, its item gets it.
         return [error] if len(items) == 1 else await _halves(work, items)
     if len(results) != len(items):
         return [Internal(f"a flush of {len(items)} items gave {len(results)} results")] * len(items)

@@ -171,6 +171,13 @@ class DataLoss(TocsinError):
     """Stored data is damaged."""
 
 
+class StoredRowUnreadable(DataLoss):
+    """What is stored cannot be read.
+
+    It says nothing of whoever keeps the row: other rows are read as ever, so it opens no circuit, and in a batch it is that of one item.
+    """
+
+
 class Internal(TocsinError):
     """Internal error."""
 

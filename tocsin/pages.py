@@ -9,7 +9,9 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
+from tocsin.errors import StoredRowUnreadable
 from tocsin.listing import DEFAULT_PAGE_SIZE, Cursor, PageToken, page_size
+from tocsin.stored import NOT_READABLE, unreadable
 
 PAGE_BYTES: Final = 1024 * 1024
 """Bytes of the items in one message, unless a single item has more; a quarter of what a message may have by default."""
@@ -77,7 +79,7 @@ async def list_page(
         listing: which list it is.
         read: reads rows behind a cursor, which is None for the first ones, up to a number. With fewer rows than that comes where to go on
             if they were not the last ones, which ends the page; None if they were.
-        show: makes the item of a row.
+        show: makes the item of a row. A row of which it cannot make one is left out.
         place: the cursor of a row.
         hidden: bytes that a row takes in memory beside what its item shows.
 
@@ -91,9 +93,15 @@ async def list_page(
         wanted = min(step.take(), size - len(items) + 1)
         rows, further = await read(behind, wanted)
         for row in rows:
-            item = show(row)
-            weight = item.ByteSize()
-            step.saw(weight + hidden(row))
+            try:
+                item = show(row)
+                weight = item.ByteSize()
+                step.saw(weight + hidden(row))
+            except NOT_READABLE as error:  # what no message can carry: left out, and told
+                if not isinstance(error, StoredRowUnreadable):
+                    unreadable(f"{type(row).__name__} {place(row)[-1]}", error)
+                behind = place(row)
+                continue
             room -= weight
             if items and (len(items) == size or room < 0):
                 return items, _token(behind, listing)

@@ -27,7 +27,7 @@ from auth_svc.store.rows import TENANT_COLUMNS, TENANTS, USER_COLUMNS, Queries, 
 from auth_svc.store.service_accounts import service_account_values
 from auth_svc.store.tables import api_keys, installation, service_accounts, sessions, tenants, users
 from tocsin.clock import to_micros
-from tocsin.database import insert_ignore
+from tocsin.database import insert_ignore, read_mapped_page
 
 
 class AccountQueries(Queries):
@@ -112,15 +112,15 @@ class AccountQueries(Queries):
 
     async def list_users(self, tenant: str, *, after: str, limit: int) -> Sequence[User]:
         """Users of a tenant in the order of their ids, which is that of their making."""
-        query = select(*USER_COLUMNS).where(users.c.tenant_id == tenant, users.c.id > after).order_by(users.c.id).limit(limit)
+        query = select(*USER_COLUMNS).where(users.c.tenant_id == tenant, users.c.id > after).order_by(users.c.id)
         async with self._database.read() as connection:
-            return [user_of(row) for row in (await connection.execute(query)).mappings()]
+            return await read_mapped_page(connection, query, user_of, limit=limit)
 
     async def active_owners(self, tenant: str, *, limit: int) -> Sequence[User]:
         """Owners who can be told something."""
-        query = select(*USER_COLUMNS).where(*_active_owners(tenant), users.c.email != "").order_by(users.c.id).limit(limit)
+        query = select(*USER_COLUMNS).where(*_active_owners(tenant), users.c.email != "").order_by(users.c.id)
         async with self._database.read() as connection:
-            return [user_of(row) for row in (await connection.execute(query)).mappings()]
+            return await read_mapped_page(connection, query, user_of, limit=limit)
 
     async def change_user(
         self, tenant: str, user: str, *, display_name: str | None, role: Role | None, locale: str | None, owners: bool

@@ -12,9 +12,9 @@ from auth_svc.store.rows import Queries
 from auth_svc.store.tables import installation
 from tocsin.alerts import Alert, AlertKind, Severity
 from tocsin.clock import to_micros
-from tocsin.database import insert_ignore, upsert
+from tocsin.database import insert_ignore, read_mapped_page, upsert
 from tocsin.listing import Condition
-from tocsin.stored import known
+from tocsin.stored import known, row_reader
 
 _BATCHES_KEPT: Final = timedelta(hours=1)
 
@@ -55,12 +55,11 @@ class AlertQueries(Queries):
             select(security_alerts)
             .where(security_alerts.c.tenant == tenant, *map(_where, conditions))
             .order_by(security_alerts.c.first_at.desc(), security_alerts.c.id.desc())
-            .limit(limit)
         )
         if before is not None:
             query = query.where(place < before)
         async with self._database.read() as connection:
-            return [alert_of(row) for row in (await connection.execute(query)).mappings()]
+            return await read_mapped_page(connection, query, alert_of, limit=limit)
 
     async def changed_alerts(self, tenant: str, *, after: tuple[int, str], limit: int) -> Sequence[StoredAlert]:
         """Alerts of a tenant in the order in which they were last counted."""
@@ -68,16 +67,15 @@ class AlertQueries(Queries):
             select(security_alerts)
             .where(security_alerts.c.tenant == tenant, tuple_(security_alerts.c.updated_at, security_alerts.c.id) > after)
             .order_by(security_alerts.c.updated_at, security_alerts.c.id)
-            .limit(limit)
         )
         async with self._database.read() as connection:
-            return [alert_of(row) for row in (await connection.execute(query)).mappings()]
+            return await read_mapped_page(connection, query, alert_of, limit=limit)
 
     async def unfiled_alerts(self, *, limit: int) -> Sequence[StoredAlert]:
         """Alerts without a file, the oldest first."""
-        query = select(security_alerts).where(security_alerts.c.filed == 0).order_by(security_alerts.c.first_at).limit(limit)
+        query = select(security_alerts).where(security_alerts.c.filed == 0).order_by(security_alerts.c.first_at)
         async with self._database.read() as connection:
-            return [alert_of(row) for row in (await connection.execute(query)).mappings()]
+            return await read_mapped_page(connection, query, alert_of, limit=limit)
 
     async def file_alerts(self, alerts: Sequence[str]) -> None:
         """Marks alerts as filed."""
@@ -127,6 +125,7 @@ def _where(condition: Condition) -> ColumnElement[bool]:
     return column.op(condition.operator)(value)
 
 
+@row_reader(lambda row: f"security/alerts/{row['id']}")
 def alert_of(row: RowMapping) -> StoredAlert:
     """The alert of a row."""
     alert = Alert(

@@ -17,8 +17,9 @@ from auth_svc.store.rows import Queries
 from auth_svc.store.tables import installation
 from tocsin.audit_log import GENESIS, AuditEntry, chained
 from tocsin.clock import to_micros
-from tocsin.database import copy_rows, count_purged, insert_ignore
+from tocsin.database import copy_rows, count_purged, insert_ignore, read_mapped_page
 from tocsin.listing import Condition
+from tocsin.stored import row_reader
 
 _FIELDS: Final = tuple(field.name for field in fields(AuditEntry) if field.name not in ("tenant", "id", "time"))
 _COLUMNS: Final = (*_FIELDS, "tenant", "number", "id", "at", "hash")
@@ -51,8 +52,7 @@ class AuditQueries(Queries):
         if before is not None:
             query = query.where(audit_logs.c.number < before)
         async with self._database.read() as connection:
-            rows = await connection.execute(query.order_by(audit_logs.c.number.desc()).limit(limit))
-            return [_entry_of(row) for row in rows.mappings()]
+            return await read_mapped_page(connection, query.order_by(audit_logs.c.number.desc()), _entry_of, limit=limit)
 
     async def entries_after(self, tenant: str, number: int, *, limit: int) -> Sequence[StoredEntry]:
         """Entries of a tenant behind ``number``, the oldest first."""
@@ -149,6 +149,7 @@ def _where(condition: Condition) -> ColumnElement[bool]:
     return audit_logs.c[condition.field].op(condition.operator)(condition.value)
 
 
+@row_reader(lambda row: f"auditLogs/{row['number']}")
 def _entry_of(row: RowMapping) -> StoredEntry:
     found = {name: row[name] for name in _FIELDS}
     entry = AuditEntry(**found, tenant=row["tenant"], id=row["id"], time=row["at"])

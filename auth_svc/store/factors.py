@@ -30,7 +30,7 @@ from auth_svc.store.sessions import mark_proven
 from auth_svc.store.tables import users
 from tocsin.clock import to_micros
 from tocsin.database import insert_ignore
-from tocsin.stored import instant, known, texts
+from tocsin.stored import instant, known, readable, row_reader, texts
 
 _TABLE: Final = factors.c
 _CODES: Final = recovery_codes.c
@@ -43,7 +43,7 @@ class FactorQueries(Queries):
         """The factors of a user."""
         query = select(factors).where(_owned(tenant, user), _TABLE.confirmed == 1).order_by(_TABLE.id)
         async with self._database.read() as connection:
-            return [_factor_of(row) for row in (await connection.execute(query)).mappings()]
+            return readable((await connection.execute(query)).mappings(), _factor_of)
 
     async def waiting_factor(self, tenant: str, user: str, factor: str, *, since: datetime) -> Factor:
         """An app that waits."""
@@ -262,6 +262,7 @@ def _values(factor: Factor) -> dict[str, object]:
     }
 
 
+@row_reader(lambda row: f"factors/{row['id']}")
 def _factor_of(row: RowMapping) -> Factor:
     return Factor(
         id=row["id"],

@@ -32,13 +32,13 @@ from auth_svc.ports import Admission, AdmissionKind
 from auth_svc.store.accounts import find_user, insert_user, is_last_owner
 from auth_svc.store.credentials import ACCOUNTS
 from auth_svc.store.identity_tables import identity_providers, oidc_logouts, oidc_sign_ins, user_identities
-from auth_svc.store.provider_rows import provider_values, readable_provider
+from auth_svc.store.provider_rows import provider_of, provider_values
 from auth_svc.store.roles import require_role
 from auth_svc.store.rows import Queries, lock_tenant, tenant_of, user_of
 from auth_svc.store.tables import installation, one_time_tokens, sessions, users
 from tocsin.clock import to_micros
-from tocsin.database import insert_ignore
-from tocsin.stored import instant
+from tocsin.database import insert_ignore, read_mapped_page
+from tocsin.stored import instant, readable, row_reader
 
 
 class IdentityQueries(Queries):
@@ -57,25 +57,26 @@ class IdentityQueries(Queries):
 
     async def get_identity_provider(self, tenant: str, provider: str) -> IdentityProvider:
         """A provider of a tenant."""
-        found = await self.find_identity_provider(provider)
-        if found is None or found.tenant != tenant:
+        row = await self._provider_row(provider)
+        if row is None or row["tenant_id"] != tenant:
             raise IdentityProviderNotFound
-        return found
+        return provider_of(row)
 
     async def find_identity_provider(self, provider: str) -> IdentityProvider | None:
-        """Any provider."""
-        query = select(identity_providers).where(identity_providers.c.id == provider)
+        """Any provider; one that cannot be read signs nobody in."""
+        row = await self._provider_row(provider)
+        return None if row is None else next(iter(readable([row], provider_of)), None)
+
+    async def _provider_row(self, provider: str) -> RowMapping | None:
         async with self._database.read() as connection:
-            row = (await connection.execute(query)).mappings().first()
-        return None if row is None else readable_provider(row)
+            return (await connection.execute(select(identity_providers).where(identity_providers.c.id == provider))).mappings().first()
 
     async def list_identity_providers(self, tenant: str, *, after: str, limit: int) -> Sequence[IdentityProvider]:
         """Providers of a tenant, by id."""
         mine = identity_providers.c.tenant_id == tenant
-        query = select(identity_providers).where(mine, identity_providers.c.id > after).order_by(identity_providers.c.id).limit(limit)
+        query = select(identity_providers).where(mine, identity_providers.c.id > after).order_by(identity_providers.c.id)
         async with self._database.read() as connection:
-            rows = (await connection.execute(query)).mappings().all()
-        return [found for row in rows if (found := readable_provider(row)) is not None]
+            return await read_mapped_page(connection, query, provider_of, limit=limit)
 
     async def listed_identity_providers(self) -> Sequence[IdentityProvider]:
         """Those of the sign-in page."""
@@ -87,7 +88,7 @@ class IdentityQueries(Queries):
         )
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).mappings().all()
-        return [found for row in rows if (found := readable_provider(row)) is not None]
+        return readable(rows, provider_of)
 
     async def change_identity_provider(self, provider: IdentityProvider, *, seen: datetime) -> bool:
         """Replaces a provider."""
@@ -208,7 +209,7 @@ class IdentityQueries(Queries):
         query = select(user_identities).where(*mine).order_by(user_identities.c.id).limit(limit)
         async with self._database.read() as connection:
             await find_user(connection, tenant, user)
-            return [_identity_of(row) for row in (await connection.execute(query)).mappings()]
+            return readable((await connection.execute(query)).mappings(), _identity_of)
 
     async def add_identity(self, identity: UserIdentity) -> None:
         """Links a user."""
@@ -300,6 +301,7 @@ async def _end(connection: AsyncConnection, tenant: str, issuer: str, whose: Col
     return (await connection.execute(statement)).scalars().all()
 
 
+@row_reader(lambda row: f"users/{row['user_id']}/identities/{row['id']}")
 def _identity_of(row: RowMapping) -> UserIdentity:
     return UserIdentity(
         id=row["id"],

@@ -31,7 +31,8 @@ from auth_svc.store.roles import require_role
 from auth_svc.store.rows import Queries, custom_scopes, instant_or_none, lock_tenant, role_of
 from auth_svc.store.tables import account_mails, invitations, users
 from tocsin.clock import to_micros
-from tocsin.stored import instant
+from tocsin.database import read_mapped_page
+from tocsin.stored import instant, row_reader
 
 _TABLE: Final = invitations.c
 _INVITATIONS: Final = select(invitations, custom_scopes(invitations).label("role_scopes"))
@@ -53,11 +54,11 @@ class InvitationQueries(Queries):
 
     async def list_invitations(self, tenant: str, *, before: str, limit: int) -> Sequence[Invitation]:
         """Invitations of a tenant, the newest first."""
-        query = _INVITATIONS.where(_TABLE.tenant_id == tenant).order_by(_TABLE.id.desc()).limit(limit)
+        query = _INVITATIONS.where(_TABLE.tenant_id == tenant).order_by(_TABLE.id.desc())
         if before:
             query = query.where(_TABLE.id < before)
         async with self._database.read() as connection:
-            return [_invitation_of(row) for row in (await connection.execute(query)).mappings()]
+            return await read_mapped_page(connection, query, _invitation_of, limit=limit)
 
     async def resend_invitation(self, tenant: str, invitation: str, *, inviter: str, mail: AccountMail, expires: datetime) -> Invitation:
         """Sends an invitation again."""
@@ -186,6 +187,7 @@ async def _invitation(connection: AsyncConnection, tenant: str, invitation: str)
     return _invitation_of(row)
 
 
+@row_reader(lambda row: f"invitations/{row['id']}")
 def _invitation_of(row: RowMapping) -> Invitation:
     return Invitation(
         id=row["id"],

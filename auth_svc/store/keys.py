@@ -23,8 +23,8 @@ from auth_svc.store.rows import (
 )
 from auth_svc.store.tables import api_keys, service_accounts, tenants, users
 from tocsin.clock import to_micros
-from tocsin.database import storable
-from tocsin.stored import instant
+from tocsin.database import read_mapped_page, storable
+from tocsin.stored import instant, readable, row_reader
 
 _TABLE: Final = api_keys.c
 _KEY_COLUMNS: Final = tuple(column for column in api_keys.columns if column.name not in ("digest", "previous_digest"))
@@ -79,7 +79,7 @@ class KeyQueries(Queries):
     async def held_keys(self, keys: Collection[str]) -> Sequence[HeldKey]:
         """Keys of any tenant."""
         async with self._database.read() as connection:
-            return [_held_of(row) for row in (await connection.execute(_HELD.where(_TABLE.id.in_(keys)))).mappings()]
+            return readable((await connection.execute(_HELD.where(_TABLE.id.in_(keys)))).mappings(), _held_of)
 
     async def _held(self, query: Select[Any]) -> RowMapping | None:
         async with self._database.read() as connection:
@@ -92,11 +92,11 @@ class KeyQueries(Queries):
 
     async def list_keys(self, tenant: str, *, owner: str, after: str, limit: int) -> Sequence[ApiKey]:
         """Keys of a tenant in the order of their ids, which is that of their making."""
-        query = select(*_KEY_COLUMNS).where(_TABLE.tenant_id == tenant, _TABLE.id > after).order_by(_TABLE.id).limit(limit)
+        query = select(*_KEY_COLUMNS).where(_TABLE.tenant_id == tenant, _TABLE.id > after).order_by(_TABLE.id)
         if owner:
             query = query.where(_is_of(owner))
         async with self._database.read() as connection:
-            return [_key_of(row) for row in (await connection.execute(query)).mappings()]
+            return await read_mapped_page(connection, query, _key_of, limit=limit)
 
     async def rotate_key(
         self, key: ApiKey, *, digest: str, prefix: str, overlap_ends: datetime, expires: datetime | None, warned: int | None
@@ -131,13 +131,11 @@ class KeyQueries(Queries):
 
     async def expiring_keys(self, *, now: datetime, before: datetime, after: str, limit: int) -> Sequence[HeldKey]:
         """Keys that end soon."""
-        query = (
-            _HELD.where(_TABLE.expires_at > to_micros(now), _TABLE.expires_at <= to_micros(before), _TABLE.id > after)
-            .order_by(_TABLE.id)
-            .limit(limit)
+        query = _HELD.where(_TABLE.expires_at > to_micros(now), _TABLE.expires_at <= to_micros(before), _TABLE.id > after).order_by(
+            _TABLE.id
         )
         async with self._database.read() as connection:
-            return [_held_of(row) for row in (await connection.execute(query)).mappings()]
+            return await read_mapped_page(connection, query, _held_of, limit=limit)
 
     async def warn_of_key(self, key: ApiKey, *, days: int, mails: Collection[AccountMail]) -> bool:
         """Says that a warning was given."""
@@ -202,6 +200,7 @@ async def _key(connection: AsyncConnection, tenant: str, key: str) -> ApiKey:
     return _key_of(row)
 
 
+@row_reader(lambda row: f"apiKeys/{row['k_id']}")
 def _held_of(row: RowMapping, *, previous: bool = False) -> HeldKey:
     key = _key_of({column.name: row[f"k_{column.name}"] for column in _KEY_COLUMNS})
     ends = [end for end in (key.expires, key.previous_expires if previous else None) if end is not None]
@@ -214,6 +213,7 @@ def _held_of(row: RowMapping, *, previous: bool = False) -> HeldKey:
     )
 
 
+@row_reader(lambda row: f"apiKeys/{row['id']}")
 def _key_of(row: RowMapping | Mapping[str, Any]) -> ApiKey:
     account = row["service_account_id"]
     return ApiKey(

@@ -9,10 +9,7 @@ from sqlalchemy import RowMapping
 
 from auth_svc.domain import GroupRole, IdentityProvider
 from tocsin.clock import to_micros
-from tocsin.stored import NOT_READABLE, instant
-from tocsin.telemetry import get_logger
-
-_log = get_logger(__name__)
+from tocsin.stored import instant, row_reader
 
 _SECOND: Final = timedelta(seconds=1)
 
@@ -42,15 +39,6 @@ def provider_values(provider: IdentityProvider) -> dict[str, Any]:
     }
 
 
-def readable_provider(row: RowMapping) -> IdentityProvider | None:
-    """The provider of a row; one that cannot be read signs nobody in, and costs itself alone."""
-    try:
-        return _provider_of(row)
-    except NOT_READABLE as error:
-        _log.error("identity provider unreadable", provider=row["id"], error=type(error).__name__)
-        return None
-
-
 def _texts(column: str) -> tuple[str, ...]:
     """A list of texts in JSON.
 
@@ -63,7 +51,9 @@ def _texts(column: str) -> tuple[str, ...]:
     return tuple(found)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
-def _provider_of(row: RowMapping) -> IdentityProvider:
+@row_reader(lambda row: f"identityProviders/{row['id']}")
+def provider_of(row: RowMapping) -> IdentityProvider:
+    """The provider of a row; one that cannot be read signs nobody in."""
     return IdentityProvider(
         id=row["id"],
         tenant=row["tenant_id"],

@@ -10,8 +10,8 @@ from auth_svc.domain import BUILT_IN, MOST_ROLES, CustomRole, Role, RoleExists, 
 from auth_svc.store.rows import Queries, join_scopes, lock_tenant, split_scopes
 from auth_svc.store.tables import invitations, roles, service_accounts, users
 from tocsin.clock import to_micros
-from tocsin.database import insert_ignore
-from tocsin.stored import instant
+from tocsin.database import insert_ignore, read_mapped_page
+from tocsin.stored import instant, row_reader
 
 
 class RoleQueries(Queries):
@@ -43,9 +43,9 @@ class RoleQueries(Queries):
 
     async def list_roles(self, tenant: str, *, after: str, limit: int) -> Sequence[CustomRole]:
         """Roles of a tenant's own, by id."""
-        query = select(roles).where(roles.c.tenant_id == tenant, roles.c.id > after).order_by(roles.c.id).limit(limit)
+        query = select(roles).where(roles.c.tenant_id == tenant, roles.c.id > after).order_by(roles.c.id)
         async with self._database.read() as connection:
-            return [_role_of(row) for row in (await connection.execute(query)).mappings()]
+            return await read_mapped_page(connection, query, _role_of, limit=limit)
 
     async def change_role(
         self, tenant: str, role: str, *, display_name: str | None, description: str | None, scopes: frozenset[str] | None, now: datetime
@@ -64,7 +64,7 @@ class RoleQueries(Queries):
         open_ones = (invitations.c.user_id == "", invitations.c.revoked_at.is_(None), invitations.c.expires_at > to_micros(now))
         async with self._database.transaction() as connection:
             await lock_tenant(connection, tenant)
-            await _role(connection, tenant, role)
+            await _role_row(connection, tenant, role)
             for holder, conditions in ((users, ()), (service_accounts, ()), (invitations, open_ones)):
                 held = select(holder.c.id).where(holder.c.tenant_id == tenant, holder.c.role == role, *conditions).limit(1)
                 if (await connection.execute(held)).first() is not None:
@@ -79,16 +79,21 @@ async def require_role(connection: AsyncConnection, tenant: str, role: Role) -> 
         RoleNotFound: it was removed meanwhile.
     """
     if role.id not in BUILT_IN:
-        await _role(connection, tenant, role.id)
+        await _role_row(connection, tenant, role.id)
 
 
 async def _role(connection: AsyncConnection, tenant: str, role: str) -> CustomRole:
+    return _role_of(await _role_row(connection, tenant, role))
+
+
+async def _role_row(connection: AsyncConnection, tenant: str, role: str) -> RowMapping:
     row = (await connection.execute(select(roles).where(roles.c.tenant_id == tenant, roles.c.id == role))).mappings().first()
     if row is None:
         raise RoleNotFound
-    return _role_of(row)
+    return row
 
 
+@row_reader(lambda row: f"roles/{row['id']}")
 def _role_of(row: RowMapping) -> CustomRole:
     return CustomRole(
         id=row["id"],

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from auth_svc.domain import QUOTA_NAMES, Role, Tenant, TenantTerms, User
 from auth_svc.store.tables import installation, roles, tenant_deletions, tenant_terms, tenants, users
 from tocsin.database import Database
-from tocsin.stored import instant, known
+from tocsin.stored import instant, known, row_reader
 from tocsin.tenants import TenantState
 
 TENANT_COLUMNS = (
@@ -70,6 +70,7 @@ async def lock_tenant(connection: AsyncConnection, tenant: str) -> None:
     await connection.execute(select(tenants.c.id).where(tenants.c.id == tenant).with_for_update())
 
 
+@row_reader(lambda row: f"tenants/{row['t_id']}")
 def tenant_of(row: RowMapping) -> Tenant:
     """The tenant in `TENANT_COLUMNS` of ``row``."""
     return Tenant(
@@ -92,6 +93,7 @@ def terms_of(row: RowMapping, *, prefix: str = "") -> TenantTerms:
     return TenantTerms(state=known(TenantState, row[f"{prefix}state"]), reason=row[f"{prefix}reason"], quotas=quotas)
 
 
+@row_reader(lambda row: f"users/{row['id']}")
 def user_of(row: RowMapping) -> User:
     """The user in `USER_COLUMNS` of ``row``."""
     return User(

@@ -12,7 +12,8 @@ from auth_svc.store.roles import require_role
 from auth_svc.store.rows import Queries, custom_scopes, instant_or_none, lock_tenant, role_of
 from auth_svc.store.tables import api_keys, service_accounts
 from tocsin.clock import to_micros
-from tocsin.stored import instant
+from tocsin.database import read_mapped_page
+from tocsin.stored import instant, row_reader
 
 _TABLE: Final = service_accounts.c
 _ACCOUNTS: Final = select(service_accounts, custom_scopes(service_accounts).label("role_scopes"))
@@ -38,9 +39,9 @@ class ServiceAccountQueries(Queries):
 
     async def list_service_accounts(self, tenant: str, *, after: str, limit: int) -> Sequence[ServiceAccount]:
         """Service accounts in the order of their ids, which is that of their making."""
-        query = _ACCOUNTS.where(_TABLE.tenant_id == tenant, _TABLE.id > after).order_by(_TABLE.id).limit(limit)
+        query = _ACCOUNTS.where(_TABLE.tenant_id == tenant, _TABLE.id > after).order_by(_TABLE.id)
         async with self._database.read() as connection:
-            return [_account_of(row) for row in (await connection.execute(query)).mappings()]
+            return await read_mapped_page(connection, query, _account_of, limit=limit)
 
     async def change_service_account(
         self, tenant: str, account: str, *, display_name: str | None, description: str | None, role: Role | None
@@ -97,6 +98,7 @@ async def _account(connection: AsyncConnection, tenant: str, account: str) -> Se
     return _account_of(row)
 
 
+@row_reader(lambda row: f"serviceAccounts/{row['id']}")
 def _account_of(row: RowMapping) -> ServiceAccount:
     return ServiceAccount(
         id=row["id"],

@@ -14,8 +14,8 @@ from auth_svc.store.identities import is_enabled
 from auth_svc.store.rows import TENANT_COLUMNS, TENANTS, USER_COLUMNS, Queries, join_scopes, split_scopes, tenant_of, user_of
 from auth_svc.store.tables import refresh_tokens, sessions, tenants, users
 from tocsin.clock import to_micros
-from tocsin.database import ConstraintBroken, storable
-from tocsin.stored import instant
+from tocsin.database import ConstraintBroken, read_mapped_page, storable
+from tocsin.stored import instant, readable, row_reader
 
 _SESSION_COLUMNS = (
     sessions.c.id.label("s_id"),
@@ -149,12 +149,11 @@ class SessionQueries(Queries):
             select(*_SESSION_COLUMNS, living.where(refresh_tokens.c.browser.is_(True)).label("s_browser"))
             .where(sessions.c.tenant_id == tenant, sessions.c.user_id == user, living)
             .order_by(sessions.c.id.desc())
-            .limit(limit)
         )
         if before:
             query = query.where(sessions.c.id < before)
         async with self._database.read() as connection:
-            return [_session_of(row) for row in (await connection.execute(query)).mappings()]
+            return await read_mapped_page(connection, query, _session_of, limit=limit)
 
     async def get_session(self, tenant: str, user: str, session: str) -> Session:
         """One session."""
@@ -169,7 +168,7 @@ class SessionQueries(Queries):
         """Sessions of any tenant."""
         async with self._database.read() as connection:
             rows = (await connection.execute(_OPEN.where(sessions.c.id.in_(names)))).mappings()
-            return [_opened(row) for row in rows]
+            return readable(rows, _opened)
 
     async def prove_session(self, session: str, proof: Proof, *, now: datetime) -> None:
         """Says by what its user has shown who they are."""
@@ -244,10 +243,12 @@ async def _rotated(connection: AsyncConnection, session: Session) -> Rotated:
     return Rotated(session=session, user=user_of(row), tenant=tenant_of(row))
 
 
+@row_reader(lambda row: f"users/{row['s_user']}/sessions/{row['s_id']}")
 def _opened(row: RowMapping) -> Rotated:
     return Rotated(session=_session_of(row), user=user_of(row), tenant=tenant_of(row))
 
 
+@row_reader(lambda row: f"users/{row['s_user']}/sessions/{row['s_id']}")
 def _session_of(row: RowMapping) -> Session:
     return Session(
         id=row["s_id"],

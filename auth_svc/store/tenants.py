@@ -10,7 +10,7 @@ from auth_svc.domain import QUOTA_NAMES, SettledTenant, Tenant, TenantNotFound, 
 from auth_svc.store.rows import TENANT_COLUMNS, TENANTS, Queries, tenant_of, terms_of
 from auth_svc.store.tables import tenant_book, tenant_deletions, tenant_terms, tenants
 from tocsin.clock import to_micros
-from tocsin.database import upsert
+from tocsin.database import read_mapped_page, upsert
 from tocsin.listing import Condition
 from tocsin.tenants import TenantState
 
@@ -42,9 +42,9 @@ class TenantQueries(Queries):
     async def list_tenants(self, *, conditions: Sequence[Condition], after: str, limit: int) -> Sequence[Tenant]:
         """Tenants in the order of their ids, which is that of their making."""
         wanted = [_STATE.op(each.operator)(each.value) for each in conditions]
-        query = select(*TENANT_COLUMNS).select_from(TENANTS).where(tenants.c.id > after, *wanted).order_by(tenants.c.id).limit(limit)
+        query = select(*TENANT_COLUMNS).select_from(TENANTS).where(tenants.c.id > after, *wanted).order_by(tenants.c.id)
         async with self._database.read() as connection:
-            return [tenant_of(row) for row in (await connection.execute(query)).mappings()]
+            return await read_mapped_page(connection, query, tenant_of, limit=limit)
 
     async def set_state(self, tenant: str, *, state: TenantState, reason: str, now: datetime) -> Tenant:
         """Suspends a tenant, or lets it work again."""

@@ -21,7 +21,7 @@ from tocsin.errors import InvalidInput
 from tocsin.listing import Condition, FilterField, FilterKind, parse_filter
 from tocsin.mesh.context import principal
 from tocsin.pages import BatchSizer, Listing, list_page
-from tocsin.stored import clamped, int32
+from tocsin.stored import clamped, int32, row_reader
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -172,6 +172,7 @@ def _query(tenant: str, conditions: tuple[Condition, ...]) -> DeliveryQuery:
     return DeliveryQuery(tenant=tenant, equal=tuple(equal), unequal=tuple(unequal))
 
 
+@row_reader(lambda item: f"deliveries/{item.id}")
 def delivery_message(item: Delivery) -> pb.Delivery:
     """The delivery as clients see it."""
     delivery = pb.Delivery(

@@ -13,6 +13,7 @@ from tocsin.api.mailer.v1 import inbox_service_pb2 as pb
 from tocsin.api.mailer.v1 import inbox_service_pb2_grpc as rpc
 from tocsin.mesh.context import principal
 from tocsin.pages import Listing, list_page
+from tocsin.stored import row_reader
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -45,6 +46,7 @@ class InboxHandlers(rpc.InboxServiceServicer):
         return httpbody_pb2.HttpBody(content_type=f"text/{kind}; charset=utf-8", data=shown.encode())
 
 
+@row_reader(lambda item: f"inbox/messages/{item.id}")
 def _message(item: InboxMessage) -> pb.InboxMessage:
     return pb.InboxMessage(
         name=f"inbox/messages/{item.id}",

@@ -1,6 +1,6 @@
 """Lines of text as recipients, groups, categories and suppressions, and back: in one place for REST, the command line and gRPC."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from functools import cache, cached_property
 from typing import Any, Final, Generic, TypeVar, cast
@@ -33,6 +33,7 @@ from tocsin.pages import BatchSizer, split_into_messages
 from tocsin.protojson.codec import Codec, Codecs, NotJson, load_json
 from tocsin.protojson.converters import JsonCodec
 from tocsin.protojson.fields import JsonValue, as_object
+from tocsin.stored import readable
 
 Draft = TypeVar("Draft")
 Row = TypeVar("Row")
@@ -253,15 +254,11 @@ async def exported(
     while True:
         rows = step.take()
         page = await read(after, rows)
-        for items in split_into_messages(_each(page, show), step=step):
+        for items in split_into_messages(readable(page, show), step=step):
             yield items
         if len(page) < rows:
             return
         after = place(page[-1])
-
-
-def _each(page: Iterable[Row], show: Callable[[Row], Item]) -> Iterator[Item]:
-    return (show(row) for row in page)
 
 
 def exported_recipient(item: Recipient) -> recipient_service_pb2.Recipient:

@@ -116,11 +116,13 @@ class SqlProviderStore:
         try:
             return self._record(row)
         except SealBroken as error:
-            return UnreadableProvider(id=row.id, tenant=row.tenant, channel=row.channel, kind=row.kind, problem=str(error))
+            return UnreadableProvider(id=row.id, tenant=row.tenant, channel=row.channel or "", kind=row.kind or "", problem=str(error))
 
     def _record(self, row: Row[Any]) -> ProviderRecord:
         try:
             config = _OBJECT.decode(row.config)
+            if not (isinstance(row.channel, str) and isinstance(row.kind, str)):
+                raise TypeError("it has no channel or no kind")
             secrets = _SECRETS.decode(self._sealer.open(row.secrets, owner=_owner(row.tenant, row.id)))
         except NOT_READABLE as error:
             raise SealBroken(f"The provider cannot be read: {error}") from None

@@ -19,7 +19,7 @@ from tocsin.api.scheduler.v1 import alarm_pb2, firing_service_pb2
 from tocsin.channels import normal_address
 from tocsin.errors import InvalidInput
 from tocsin.recurrence import Event
-from tocsin.stored import int32
+from tocsin.stored import int32, row_reader
 from tocsin.telemetry import trace_id_of
 
 _MOST_FAILED = 20
@@ -95,6 +95,7 @@ def retry_of(message: alarm_pb2.RetryPolicy) -> RetryPolicy:
     return RetryPolicy(max_attempts=message.max_attempts, initial_backoff=initial, max_backoff=longest)
 
 
+@row_reader(lambda alarm: f"{_ALARMS}{alarm.id}")
 def alarm_message(alarm: domain.Alarm) -> alarm_pb2.Alarm:
     """The alarm as clients see it."""
     message = alarm_pb2.Alarm(
@@ -157,6 +158,7 @@ def _set_retry(message: alarm_pb2.RetryPolicy, retry: RetryPolicy) -> None:
         set_length(message.max_backoff, retry.max_backoff)
 
 
+@row_reader(lambda firing: f"firings/{firing.id}")
 def firing_message(firing: domain.Firing) -> firing_service_pb2.Firing:
     """The firing as clients see it."""
     message = firing_service_pb2.Firing(

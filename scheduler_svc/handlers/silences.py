@@ -19,6 +19,7 @@ from tocsin.mesh.validation import RequestValidator
 from tocsin.pages import Listing, list_page
 from tocsin.recurrence import END_OF_TIME, within
 from tocsin.resource_names import check_unnamed
+from tocsin.stored import row_reader
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -94,6 +95,7 @@ def _draft(given: pb.Silence, time_zone: str) -> SilenceDraft:
     )
 
 
+@row_reader(lambda view: f"silences/{view.silence.id}")
 def _message(view: SilenceView) -> pb.Silence:
     silence = view.silence
     message = pb.Silence(

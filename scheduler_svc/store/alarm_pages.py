@@ -16,6 +16,7 @@ from scheduler_svc.ports import AlarmHead, Page
 from scheduler_svc.store.mapping import alarm_of, where
 from scheduler_svc.store.tables import PAUSABLE, alarm_labels, alarms
 from tocsin.listing import Condition
+from tocsin.stored import readable
 
 EXAMINED: Final = 1000
 """Alarms that one page looks at, at most."""
@@ -26,7 +27,7 @@ _UNIQUE: Final = ("key", "display_name")
 async def find_page(connection: AsyncConnection, tenant: str, *, conditions: Sequence[Condition], before: str | None, size: int) -> Page:
     """The newest alarms that meet all conditions, with ids below ``before``."""
     rows, following = await _page(connection, select(alarms), tenant, conditions=conditions, before=before, size=size)
-    return Page([alarm_of(row) for row in rows], following)
+    return Page(readable(rows, alarm_of), following)
 
 
 async def find_heads(

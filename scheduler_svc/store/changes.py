@@ -17,6 +17,7 @@ from scheduler_svc.store.sql import CHANGE, SETTLED, Statement, both, counts, is
 from scheduler_svc.store.tables import firings
 from tocsin.database import DatabaseRefused
 from tocsin.recurrence import Micros
+from tocsin.stored import readable
 
 _PAGE: Final = 10
 _INTO: Final = "INSERT INTO firing_changes (tenant, change_no, changed_at, ids)"
@@ -103,7 +104,7 @@ async def read_changes(connection: AsyncConnection, tenant: str, *, alarm: str, 
 
 async def _firings(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, Firing]:
     rows = await connection.execute(select(firings).where(firings.c.id.in_(ids)))
-    return {row.id: firing_of(row) for row in rows}
+    return {firing.id: firing for firing in readable(rows, firing_of)}
 
 
 class ChangeNumbersSettled(DatabaseRefused):

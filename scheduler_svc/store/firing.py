@@ -26,11 +26,12 @@ from scheduler_svc.domain import (
 from scheduler_svc.domain.planning import CANCELLED, Plan, overlapping
 from scheduler_svc.ports import Due, Fired, Pending, Planner
 from scheduler_svc.store.changes import note
-from scheduler_svc.store.mapping import as_type, present, still_running
+from scheduler_svc.store.mapping import present, still_running
 from scheduler_svc.store.sql import CHANGE, Fields, Statement, array, is_sqlite, plan_anew
 from scheduler_svc.store.tables import ACTIVE, RUNNING_ALONE
 from tocsin.priority import Priority, nearest
 from tocsin.recurrence import Micros, Overlapping, spent
+from tocsin.stored import as_type
 
 _FIELDS: Final = (
     "id, tenant, shard, priority, next_fire_at, ordinal, skip_before, trigger_rule, anchor_at, kind, action, retry, traceparent, version, "
@@ -170,8 +171,8 @@ async def read_due(connection: AsyncConnection, batch: Sequence[tuple[str, Micro
 def _due(row: Fields, actions: dict[tuple[str, bytes], Action]) -> Due:
     """The alarm in a row; alarms with equal actions share one."""
     identity, tenant, shard, priority, due, ordinal, skip, trigger, anchor, kind, body, retry, traceparent, version, auto_pause, why = row
-    if type(kind) is not str or type(body) is not bytes:  # SQLite holds anything: the firing fails by itself
-        kind, body = as_type(str, kind), as_type(bytes, body)
+    if type(kind) is not str or type(body) is not bytes or type(trigger) is not str:  # SQLite holds anything: the firing fails by itself
+        kind, body, trigger = as_type(str, kind) or "", as_type(bytes, body) or b"", as_type(str, trigger) or ""
     action = actions.get((kind, body)) or actions.setdefault((kind, body), Action(kind, body))
     planned = (due, ordinal, skip, trigger, anchor, action, retry, traceparent, version, auto_pause, why)
     return Due(identity, tenant, shard, nearest(priority), *planned)

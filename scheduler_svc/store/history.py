@@ -75,6 +75,8 @@ async def forget_rules(connection: AsyncConnection, *, before: Micros, most: int
     return await _FORGET.run(connection, before, most)
 
 
+_RULE_KINDS: Final = (str, int, str, int, int, int, int, int)
+_LEDGER_KINDS: Final = (str, int, str, int, int)
 _ALARMS: Final = both("SELECT id FROM alarms WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3")
 _GONE: Final = both("SELECT DISTINCT alarm FROM alarm_rules WHERE tenant = $1 AND alarm > $2 AND until >= $3 ORDER BY alarm LIMIT $4")
 _RULES: Final = Statement(
@@ -86,6 +88,7 @@ _RULES: Final = Statement(
         f"SELECT id, rule_since, trigger_rule, anchor_at, next_fire_at, false, state = {ACTIVE}, coalesce(skip_before, 0) FROM alarms "
         "WHERE id = ANY($2::text[]) AND tenant = $1 ORDER BY id"
     ),
+    kinds=_RULE_KINDS,
 )
 _ENDED: Final = Statement(
     sqlite=(
@@ -96,6 +99,7 @@ _ENDED: Final = Statement(
         "SELECT alarm, since, trigger_rule, anchor_at, next_fire_at, true, false, 0 FROM alarm_rules "
         "WHERE alarm = ANY($2::text[]) AND tenant = $1 AND until >= $3 ORDER BY alarm, since"
     ),
+    kinds=_RULE_KINDS,
 )
 _BY_RULE: Final = one_of((Origin.SCHEDULE, Origin.BACKFILL))
 _ROWS: Final = Statement(
@@ -109,6 +113,7 @@ _ROWS: Final = Statement(
         f"AND due_at >= $3 AND due_at < $4 AND slot = '' AND origin IN {_BY_RULE} "
         "AND (alarm, due_at) > ($5::text, $6::bigint) ORDER BY alarm, due_at LIMIT $7"
     ),
+    kinds=_LEDGER_KINDS,
 )
 _EDGE: Final = both(
     "SELECT due_at, id FROM firings WHERE tenant = $1 AND due_at >= $2 AND due_at < $3 AND (due_at, id) > ($2, $4) "
@@ -118,7 +123,8 @@ _STRAYS: Final = both(
     "SELECT alarm, due_at, id, origin, outcome FROM firings AS f WHERE tenant = $1 AND due_at >= $2 AND due_at <= $4 "
     f"AND (due_at, id) > ($2, $3) AND (due_at, id) <= ($4, $5) AND slot = '' AND origin IN {_BY_RULE} AND alarm <> '' "
     "AND NOT EXISTS (SELECT 1 FROM alarms AS a WHERE a.id = f.alarm AND a.tenant = f.tenant) "
-    "AND NOT EXISTS (SELECT 1 FROM alarm_rules AS r WHERE r.alarm = f.alarm AND r.tenant = f.tenant) ORDER BY due_at, id"
+    "AND NOT EXISTS (SELECT 1 FROM alarm_rules AS r WHERE r.alarm = f.alarm AND r.tenant = f.tenant) ORDER BY due_at, id",
+    _LEDGER_KINDS,
 )
 _FACTS: Final = both("SELECT name, value FROM facts WHERE name IN ('history', 'tzdata/changed')")
 _LAST_ID: Final = "~"  # sorts behind every id

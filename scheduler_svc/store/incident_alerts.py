@@ -20,6 +20,7 @@ _KEY: Final = ("incident", "dedup_key")
 _CHANGED: Final = ("state", "severity", "trigger_count", "triggered_at", "resolved_at", "document")
 _COLUMNS: Final = (*_KEY, "tenant", "created_at", *_CHANGED)
 _FIELDS: Final = ", ".join(f"a.{name}" for name in _COLUMNS)
+_KINDS: Final = (str, str, str, int, int, int, int, int, int, str)
 _BASE: Final = insert(incident_alerts, _COLUMNS)
 _ELSE: Final = f" ON CONFLICT (incident, dedup_key) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _CHANGED)}"
 _PUT: Final = Statement(sqlite=_BASE.sqlite + _ELSE, postgresql=_BASE.postgresql + _ELSE)
@@ -137,4 +138,4 @@ _PAGE: Final = (
     f"SELECT {_FIELDS} FROM incident_alerts a WHERE a.incident = {{0}}1 AND a.tenant = {{0}}2 AND a.dedup_key > {{0}}3 "
     "ORDER BY a.dedup_key LIMIT {0}4"
 )
-ALERT_PAGE: Final = Statement(sqlite=_PAGE.format("?"), postgresql=_PAGE.format("$"))
+ALERT_PAGE: Final = Statement(sqlite=_PAGE.format("?"), postgresql=_PAGE.format("$"), kinds=_KINDS)

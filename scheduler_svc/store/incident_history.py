@@ -17,14 +17,19 @@ from tocsin.database import Database
 from tocsin.recurrence import Micros
 from tocsin.stored import NOT_READABLE, known
 
-_ONE: Final = both("SELECT id, document, events FROM incidents WHERE tenant = $1 AND id = $2")
+_INCIDENT_KINDS: Final = (str, str, int)
+_EVENT_KINDS: Final = (str, int, int, int, str, str, int, str, str)
+_ROW_KINDS: Final = (str, int, int, int, str, bytes)
+_ONE: Final = both("SELECT id, document, events FROM incidents WHERE tenant = $1 AND id = $2", _INCIDENT_KINDS)
 _INCIDENTS: Final = both(
     "SELECT id, document, events FROM incidents WHERE tenant = $1 AND id > $2 "
-    f"AND (updated_at >= $3 OR state <> {IncidentState.RESOLVED:d}) ORDER BY id LIMIT $4"
+    f"AND (updated_at >= $3 OR state <> {IncidentState.RESOLVED:d}) ORDER BY id LIMIT $4",
+    _INCIDENT_KINDS,
 )
 _LIVES: Final = Statement(
     sqlite="SELECT id, document, events FROM incidents WHERE tenant = ?1 AND id IN (SELECT value FROM json_each(?2))",
     postgresql="SELECT id, document, events FROM incidents WHERE tenant = $1 AND id = ANY($2::text[])",
+    kinds=_INCIDENT_KINDS,
 )
 _FIELDS: Final = "incident, number, kind, happened_at, actor, note, step, firing, coalesce(facts, '')"
 _REASSIGNED: Final = Statement(
@@ -36,6 +41,7 @@ _REASSIGNED: Final = Statement(
         f"SELECT {_FIELDS} FROM incident_events WHERE tenant = $1 AND incident = ANY($2::text[]) "
         f"AND kind = {EventKind.REASSIGNED:d} ORDER BY incident, number"
     ),
+    kinds=_EVENT_KINDS,
 )
 _EVENTS: Final = Statement(
     sqlite=(
@@ -46,6 +52,7 @@ _EVENTS: Final = Statement(
         f"SELECT {_FIELDS} FROM incident_events WHERE tenant = $1 AND incident = ANY($2::text[]) "
         "AND (incident, number) > ($3::text, $4::integer) ORDER BY incident, number LIMIT $5"
     ),
+    kinds=_EVENT_KINDS,
 )
 _NAMED: Final = Statement(
     sqlite=("SELECT firing FROM incident_events WHERE tenant = ?1 AND incident IN (SELECT value FROM json_each(?2)) AND firing <> ''"),
@@ -55,6 +62,7 @@ _ROW: Final = "id, due_at, fired_at, outcome, reason, context"
 _ROWS: Final = Statement(
     sqlite=(f"SELECT {_ROW} FROM firings WHERE id IN (SELECT value FROM json_each(?2)) AND tenant = ?1 AND origin = {Origin.ESCALATION:d}"),
     postgresql=f"SELECT {_ROW} FROM firings WHERE id = ANY($2::text[]) AND tenant = $1 AND origin = {Origin.ESCALATION:d}",
+    kinds=_ROW_KINDS,
 )
 _EDGE: Final = both(
     "SELECT due_at, id FROM firings WHERE tenant = $1 AND due_at >= $2 AND due_at < $3 AND (due_at, id) > ($2, $4) "
@@ -62,7 +70,8 @@ _EDGE: Final = both(
 )
 _BETWEEN: Final = both(
     f"SELECT {_ROW} FROM firings WHERE tenant = $1 AND due_at >= $2 AND due_at <= $4 "
-    f"AND (due_at, id) > ($2, $3) AND (due_at, id) <= ($4, $5) AND origin = {Origin.ESCALATION:d} ORDER BY due_at, id"
+    f"AND (due_at, id) > ($2, $3) AND (due_at, id) <= ($4, $5) AND origin = {Origin.ESCALATION:d} ORDER BY due_at, id",
+    _ROW_KINDS,
 )
 _LAST_ID: Final = "~"  # sorts behind every id
 

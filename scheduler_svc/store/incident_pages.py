@@ -45,6 +45,7 @@ _CHANGES: Final = Statement(
         f"{_EVENTS} WHERE tenant = $1 AND (change_no, incident, number) > ($2::bigint, $3::text, $4::integer) "
         f"AND change_no < {SETTLED.postgresql} AND ($5::text = '' OR incident = $5) ORDER BY change_no, incident, number LIMIT $6"
     ),
+    kinds=(str, int, int, int, str, str, str, int, str, int),
 )
 _NOW_AT: Final = Statement(sqlite=f"SELECT {SETTLED.sqlite}", postgresql=f"SELECT {SETTLED.postgresql}")
 
@@ -117,7 +118,9 @@ def _waits(document: str) -> bool:
 def _incident(row: Row[Any]) -> Incident:
     """The incident in a row; of one that nobody can read, what its columns say."""
     try:
-        return INCIDENT_DECODER.decode(row.document)
+        found = INCIDENT_DECODER.decode(row.document)
+        if (found.id, found.tenant) != (row.id, row.tenant):  # a page would go on behind the one that it says to be
+            raise LookupError
     except NOT_READABLE:
         return Incident(
             id=row.id,
@@ -134,6 +137,7 @@ def _incident(row: Row[Any]) -> Incident:
             updated=row.updated_at,
             version=0,
         )
+    return found
 
 
 def _where(condition: Condition) -> ColumnElement[bool]:

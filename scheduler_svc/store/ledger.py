@@ -32,7 +32,7 @@ from scheduler_svc.store.sql import CHANGE, SETTLED, Statement, array, begin_cha
 from scheduler_svc.store.tables import RUNNING_SERIALLY, UNFINISHED, alarms, firings, one_of
 from scheduler_svc.store.triggered import insert_ad_hoc
 from tocsin.clock import to_micros
-from tocsin.database import Database, storable
+from tocsin.database import Database, read_page, storable
 from tocsin.errors import TocsinError
 from tocsin.listing import Condition, Operator
 from tocsin.recurrence import Micros
@@ -143,8 +143,7 @@ class SqlLedger:
         if before is not None:
             query = query.where(_behind(before))
         async with self._database.read() as connection:
-            rows = await connection.execute(query.order_by(firings.c.due_at.desc(), firings.c.id.desc()).limit(size))
-            return [firing_of(row) for row in rows]
+            return await read_page(connection, query.order_by(firings.c.due_at.desc(), firings.c.id.desc()), firing_of, limit=size)
 
     async def enqueue(self, batch: Sequence[Firing], *, owner: str, held: Held) -> Sequence[Firing | TocsinError]:
         async with self._database.transaction() as connection:

@@ -25,10 +25,10 @@ from scheduler_svc.domain import (
 )
 from scheduler_svc.store.sql import CHANGE, Fields, Statement, insert
 from scheduler_svc.store.tables import RUNNING_ALONE, alarm_labels, alarms, firings
-from tocsin.database import DriverConnection
+from tocsin.database import DriverConnection, kinds_of, typed
 from tocsin.listing import Condition
 from tocsin.recurrence import At, Trigger
-from tocsin.stored import NOT_READABLE, known, number
+from tocsin.stored import NOT_READABLE, as_type, known, number, row_reader
 
 _ENCODED: Final = ("trigger_rule", "labels", "retry")
 _NAMED: Final = {
@@ -122,14 +122,16 @@ def alarm_row(alarm: Alarm, *, rule: str | None = None) -> tuple[Any, ...]:
     )
 
 
+_ALARM_KINDS: Final = kinds_of(alarms.c[name] for name in ALARM_COLUMNS)
 _AlarmRow: Any = namedtuple("_AlarmRow", ALARM_COLUMNS)  # pyright: ignore[reportUntypedNamedTuple]  its fields are those of the table
 
 
 def alarm_of_fields(fields: Sequence[Any]) -> Alarm:
     """The alarm in the values of `ALARM_COLUMNS`, as a driver gives them; see `alarm_of`."""
-    return alarm_of(_AlarmRow._make(fields))
+    return alarm_of(_AlarmRow._make(typed(fields, _ALARM_KINDS)))
 
 
+@row_reader(lambda row: f"alarms/{row.id}")
 def alarm_of(row: Row[Any]) -> Alarm:
     """The alarm in a row of the table; what of it nobody can read is named in ``damaged``."""
     damaged: list[str] = []
@@ -137,9 +139,9 @@ def alarm_of(row: Row[Any]) -> Alarm:
     labels = _read("labels", _labels_of, row.labels, {}, damaged)
     return Alarm(
         trigger,
-        Action(row.kind, row.action),
+        Action(row.kind or "", row.action or b""),
         labels,
-        known(Priority, row.priority),
+        known(Priority, number(row.priority)),
         RetryPolicy.decode(row.retry) if row.retry else None,
         **dict(zip(_READ.values(), _read_values(row), strict=True)),
         state=known(AlarmState, row.state),
@@ -235,6 +237,7 @@ def firing_row(firing: Firing) -> tuple[Any, ...]:
     )
 
 
+@row_reader(lambda row: f"firings/{row.id}")
 def firing_of(row: Row[Any]) -> Firing:
     """The firing in a row with every column."""
     return Firing(
@@ -252,7 +255,7 @@ def firing_of(row: Row[Any]) -> Firing:
         attempts=row.attempts,
         ready=row.ready_at,
         completed=row.completed_at,
-        action=Action(row.kind, row.action),
+        action=Action(row.kind or "", row.action or b""),
         retry=row.retry,
         result=row.result or b"",
         error=row.error,
@@ -282,17 +285,6 @@ QUEUED_FIELDS: Final = (
 _QUEUED_KINDS: Final = (str, str, str, int, int, int, int, str, bytes, str, str, int, int, int, bytes)
 _QUEUED_TYPES: Final = frozenset({_QUEUED_KINDS, (*_QUEUED_KINDS[:-1], type(None))})
 """Of the values of `QUEUED_FIELDS`, in order."""
-
-
-def as_type(kind: type[Any], value: object) -> Any:
-    """A value as one of the type; its zero if it is none."""
-    if type(value) is kind:
-        return value
-    if kind is str:
-        return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    if kind is bytes:
-        return value.encode("utf-8", "replace") if isinstance(value, str) else b""
-    return number(value)
 
 
 def queued_firing_of(row: Fields) -> QueuedFiring:

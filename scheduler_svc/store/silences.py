@@ -17,7 +17,7 @@ from scheduler_svc.store.sql import Statement, both
 from tocsin.database import Database, storable
 from tocsin.errors import InvalidInput
 from tocsin.recurrence import CalendarText, Micros, decode_calendar, encode_calendar
-from tocsin.stored import NOT_READABLE, ToldOnce
+from tocsin.stored import NOT_READABLE, ToldOnce, number
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -129,8 +129,8 @@ def _silence(row: Iterable[Any]) -> Silence:
         id=identity,
         tenant=tenant,
         matchers=decoded,
-        start=start,
-        end=end,
+        start=number(start),
+        end=number(end),
         comment=comment,
         author=author,
         created=created,

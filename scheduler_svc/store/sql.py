@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Boolean, Integer, LargeBinary, SmallInteger, 
 from sqlalchemy.types import TypeEngine
 
 from tocsin.config import DatabaseFeature
-from tocsin.database import DriverConnection, lacks
+from tocsin.database import DriverConnection, lacks, typed
 
 Fields: TypeAlias = tuple[Any, ...]
 """A row as it comes: its values in the order of the query."""
@@ -42,6 +42,8 @@ class Statement:
 
     sqlite: str
     postgresql: str
+    kinds: tuple[type[Any], ...] = ()
+    """The types of what its rows hold, for statements whose readers rely on them: SQLite holds anything in any column."""
     _texts: frozenset[int] = field(init=False, repr=False, compare=False)
     _counted: str = field(init=False, repr=False, compare=False)
 
@@ -71,7 +73,8 @@ class Statement:
     async def rows(self, connection: DriverConnection, *parameters: Any) -> Sequence[Fields]:
         """Runs the statement once and fetches its rows. A list is an array: SQLite gets it as JSON, for json_each."""
         found = (await connection.exec_driver_sql(self.of(connection), self._values(connection, parameters))).fetchall()
-        return cast("Sequence[Fields]", found)
+        rows = cast("Sequence[Fields]", found)
+        return [typed(row, self.kinds) for row in rows] if self.kinds and is_sqlite(connection) else rows
 
     async def pairs(self, connection: DriverConnection, pairs: Iterable[tuple[Any, Any]], *more: Any) -> Sequence[Fields]:
         """Runs the statement once for many pairs: PostgreSQL gets two arrays, SQLite one of pairs, for json_each; then come ``more``.
@@ -124,9 +127,9 @@ def is_sqlite(connection: DriverConnection) -> bool:
     return connection.dialect.name == "sqlite"
 
 
-def both(sql: str) -> Statement:
+def both(sql: str, kinds: tuple[type[Any], ...] = ()) -> Statement:
     """A statement with ``$1``, ``$2``... that both dialects understand."""
-    return Statement(sqlite=sql.replace("$", "?"), postgresql=sql)
+    return Statement(sqlite=sql.replace("$", "?"), postgresql=sql, kinds=kinds)
 
 
 def insert(

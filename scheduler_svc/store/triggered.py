@@ -36,12 +36,13 @@ from scheduler_svc.domain.planning import STILL_RUNNING
 from scheduler_svc.ports import Held
 from scheduler_svc.store.changes import note
 from scheduler_svc.store.locks import no_shard, owned
-from scheduler_svc.store.mapping import INSERT_FIRINGS, as_type, firing_row, present, still_running
+from scheduler_svc.store.mapping import INSERT_FIRINGS, firing_row, present, still_running
 from scheduler_svc.store.signals import LISTENERS, SET_SIGNAL_STATE, Tally
 from scheduler_svc.store.sql import Fields, Statement, begin_change, both, is_sqlite
 from scheduler_svc.triggers import Published, SignalKind, Status, Subscription, conditions_of, topic_matches
 from tocsin.priority import nearest
 from tocsin.recurrence import Event, Micros, Overlapping, Trigger
+from tocsin.stored import as_type
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -102,7 +103,7 @@ def _listener(row: Fields) -> Listener | None:
     trigger = readable(rule, alarm=identity)
     if trigger is None:
         return None
-    what = Action(as_type(str, kind), as_type(bytes, action))
+    what = Action(as_type(str, kind) or "", as_type(bytes, action) or b"")
     return Listener(identity, tenant, shard, state, priority, due, since, trigger, what, retry, auto_pause_after)
 
 
@@ -294,7 +295,9 @@ class Subscriptions:
 
 
 async def _find(connection: AsyncConnection, tenant: str, topic: str) -> tuple[Subscription, ...]:
-    patterns = [pattern for (pattern,) in await _PATTERNS.rows(connection, tenant) if topic_matches(pattern, topic)]
+    patterns = [
+        pattern for (pattern,) in await _PATTERNS.rows(connection, tenant) if isinstance(pattern, str) and topic_matches(pattern, topic)
+    ]
     rows = await _FIND.rows(connection, tenant, topic, patterns)
     triggers = [(alarm, since, readable(rule, alarm=alarm)) for alarm, since, rule in rows]
     return tuple(

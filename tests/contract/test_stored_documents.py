@@ -9,7 +9,7 @@ from tests.contract.test_architecture import ROOT
 CAUGHT = {"NOT_READABLE", "Exception"}
 BY_CALLERS = {
     "auth_svc/store/account_mails.py:_mail_of": "take_account_mails ends what it raises for",
-    "auth_svc/store/provider_rows.py:_provider_of": "readable_provider tells of it",
+    "auth_svc/store/provider_rows.py:provider_of": "a row_reader tells of it",
     "auth_svc/store/provider_rows.py:_texts": "likewise",
     "mailer_svc/store/contents.py:read_actions": "its callers leave the buttons out, or end the delivery",
     "mailer_svc/store/contents.py:read_content": "likewise",

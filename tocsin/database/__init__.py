@@ -21,7 +21,9 @@ from tocsin.database.migration import (
     standing,
 )
 from tocsin.database.portability import lacks
+from tocsin.database.rows import read_mapped_page, read_page
 from tocsin.database.statements import copy_rows, insert_ignore, storable, upsert
+from tocsin.database.stored_types import kinds_of, typed
 from tocsin.database.tenant_rows import RowOwners, TableNotAccountedFor, TenantRows, count_purged, purge_table
 
 __all__ = [
@@ -49,12 +51,16 @@ __all__ = [
     "current",
     "downgrade",
     "insert_ignore",
+    "kinds_of",
     "lacks",
     "migrate",
     "purge_table",
+    "read_mapped_page",
+    "read_page",
     "run_migrations",
     "schema_differences",
     "standing",
     "storable",
+    "typed",
     "upsert",
 ]

@@ -19,6 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from tocsin.config.features import DatabaseFeature
 from tocsin.database.errors import connecting
 from tocsin.database.portability import options
+from tocsin.database.stored_types import STORED_TYPES
 from tocsin.errors import InvalidInput
 
 Begin = Literal["BEGIN IMMEDIATE", "BEGIN"]
@@ -157,6 +158,7 @@ def sqlite_engine(
         # The driver begins nothing by itself.
         connect_args={"async_creator_fn": open_sqlite, "isolation_level": None, "timeout": busy_seconds, "factory": _SqliteConnection},
     )
+    engine.dialect.colspecs = {**engine.dialect.colspecs, **STORED_TYPES}
     pragmas = {**_SQLITE_PRAGMAS, "foreign_keys": str(int(foreign_keys)), "query_only": str(int(query_only))}
     event.listen(engine.sync_engine, "connect", partial(_set_up, pragmas=pragmas, busy_seconds=busy_seconds))
     event.listen(engine.sync_engine, "begin", partial(_begin_sqlite, mode=mode))

@@ -9,6 +9,8 @@ from sqlalchemy.dialects.sqlite import dialect
 from sqlalchemy.engine import IteratorResult
 from sqlalchemy.engine.result import SimpleResultMetaData
 
+from tocsin.database.texts import with_any_text
+
 T = TypeVar("T")
 
 _DIALECT: Final = dialect()
@@ -49,7 +51,7 @@ class ThreadConnection:
         """
         if isinstance(parameters, list):
             return ThreadResult(self._driver.executemany(statement, cast("list[tuple[Any, ...]]", parameters)))
-        return ThreadResult(self._driver.execute(statement, parameters or ()))
+        return with_any_text(self._driver, statement, lambda: ThreadResult(self._driver.execute(statement, parameters or ())))
 
 
 class ThreadResult:

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ClauseElement, exc
+from sqlalchemy import ClauseElement, Select, exc
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tocsin.database.errors import connecting
+from tocsin.database.stored_types import kinds_of, typed
+from tocsin.database.texts import with_any_text
 
 Fields: TypeAlias = Sequence[Any]
 """A row as the driver gives it: its values in the order of the query."""
@@ -23,11 +25,12 @@ _POSTGRESQL: Final = PGDialect_asyncpg()
 class Lookup:
     """A query that finds few rows by an index. Its columns have types that the drivers give as Python has them: numbers, texts, bytes."""
 
-    __slots__ = ("_names", "postgresql", "sqlite")
+    __slots__ = ("_kinds", "_names", "postgresql", "sqlite")
 
     def __init__(self, query: ClauseElement) -> None:
         """Compiles a query whose parameters have names."""
         self.sqlite = str(query.compile(dialect=_SQLITE))
+        self._kinds = kinds_of(query.selected_columns) if isinstance(query, Select) else ()
         compiled = query.compile(dialect=_POSTGRESQL)
         self.postgresql = str(compiled)
         self._names: tuple[str, ...] = tuple(getattr(compiled, "positiontup", None) or ())
@@ -35,6 +38,11 @@ class Lookup:
     async def rows(self, connection: AsyncConnection, values: Mapping[str, Any]) -> Sequence[Fields]:
         """What PostgreSQL finds."""
         return (await connection.exec_driver_sql(self.postgresql, tuple(values[name] for name in self._names))).fetchall()
+
+    def find(self, driver: sqlite3.Connection, values: Mapping[str, Any]) -> Sequence[Fields]:
+        """What SQLite finds, in its thread."""
+        found = with_any_text(driver, self.sqlite, partial(_find, driver, self.sqlite, values))
+        return [typed(row, self._kinds) for row in found] if self._kinds else found
 
 
 class LookupThread:
@@ -55,7 +63,7 @@ class LookupThread:
         """
         driver = self._driver or await self._opened()
         try:
-            found: Sequence[Fields] = await driver.visit(partial(_find, driver.driver, lookup.sqlite, values))
+            found: Sequence[Fields] = await driver.visit(partial(lookup.find, driver.driver, values))
         except sqlite3.Error as error:
             raise exc.DBAPIError.instance(None, None, error, sqlite3.Error, hide_parameters=True) from error
         return found

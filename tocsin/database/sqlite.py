@@ -8,22 +8,14 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
-from operator import methodcaller
 from typing import Any, Final, TypeVar, cast
 
 import aiosqlite
 
-from tocsin.telemetry import get_logger
+from tocsin.database.texts import with_any_text
 
 _ROWS: Final = 1000
 """What a statement brings along; the rest of its rows stay in SQLite until somebody asks for them."""
-
-_NO_TEXT: Final = "Could not decode to UTF-8"
-_LENIENT: Final = methodcaller("decode", "utf-8", "replace")
-"""How a connection reads text once it has met some that is none: a foreign hand wrote it, and it may cost its row and not its page."""
-_SHOWN: Final = 200
-
-_log = get_logger(__name__)
 
 Result = TypeVar("Result")
 
@@ -134,16 +126,7 @@ class StatementCursor:
         return self
 
     def _run(self, sql: str, parameters: Any) -> None:
-        try:
-            self._run_once(sql, parameters)
-        except sqlite3.OperationalError as error:
-            if not str(error).startswith(_NO_TEXT) or self._connection.driver.text_factory is not str:
-                raise
-            self._connection.driver.text_factory = _LENIENT
-            _log.warning("stored text not readable as it is", statement=sql[:_SHOWN])  # read with U+FFFD in place of what is not UTF-8
-            if not sql.lstrip().startswith("SELECT"):  # it has done its work, and may not do it twice: whoever asked comes again
-                raise
-            self._run_once(sql, parameters)
+        with_any_text(self._connection.driver, sql, partial(self._run_once, sql, parameters))
 
     def _run_once(self, sql: str, parameters: Any) -> None:
         cursor = self._connection.driver.execute(sql, parameters)

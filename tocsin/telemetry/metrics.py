@@ -33,12 +33,35 @@ VERSION: Final = tocsin.__version__
 """Of this build."""
 
 
+class StoredDamage(Collector):
+    """Counts what was read from a database and is not what any version wrote; of the process, as what reads it has no registry."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = dict.fromkeys(("row", "value"), 0)
+
+    def count(self, what: str) -> None:
+        """One more "row" that nobody can read, or "value" of another type than its column's, which was taken for the nearest one."""
+        self._counts[what] += 1
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """For a scrape."""
+        found = CounterMetricFamily("tocsin_stored_damage", "Stored rows and values that could not be read as they are.", labels=["what"])
+        for what, count in self._counts.items():
+            found.add_metric([what], count)
+        yield found
+
+
+stored_damage: Final = StoredDamage()
+"""That of this process."""
+
+
 def make_registry() -> CollectorRegistry:
     """A registry with the version of the build and the metrics of the process (memory, CPU, descriptors) and of the interpreter."""
     registry = CollectorRegistry(auto_describe=True)
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
+    registry.register(stored_damage)
     Gauge("tocsin_build_info", "1, with the version of this build as its label.", ("version",), registry=registry).labels(VERSION).set(1)
     return registry
 

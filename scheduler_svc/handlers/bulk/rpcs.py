@@ -17,6 +17,7 @@ from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2
 from tocsin.bulk.session import ImportSession, ImportState
 from tocsin.listing import parse_filter
 from tocsin.pages import BatchSizer, split_into_messages
+from tocsin.stored import readable
 
 # All else only the server says: it is made anew wherever the alarm is imported.
 _LEFT_OUT: Final[Any] = {field.name for field in alarm_pb2.Alarm.DESCRIPTOR.fields} - {*WRITABLE, "pause_reason"}
@@ -53,7 +54,7 @@ class Bulk:
         conditions = parse_filter(request.filter, fields=ALARM_FILTER)
         step = BatchSizer()
         async for page in self._exports.pages(caller(), conditions=conditions, most=step.take):
-            for alarms in split_into_messages(map(exported, page), step=step):
+            for alarms in split_into_messages(readable(page, exported), step=step):
                 yield alarm_service_pb2.ExportAlarmsResponse(alarms=alarms)
 
 

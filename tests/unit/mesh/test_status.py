@@ -131,6 +131,8 @@ def test_a_missed_deadline_counts_only_if_there_was_time() -> None:
     assert status.outcome_of(errors.DeadlineExceeded(), truncated=True) is CallOutcome.IGNORED
     assert status.outcome_of(errors.DeadlineExceeded(), truncated=False) is CallOutcome.FAILURE
     assert status.outcome_of(CircuitOpen()) is CallOutcome.IGNORED
+    assert status.outcome_of(errors.DataLoss(reason=errors.StoredRowUnreadable.reason)) is CallOutcome.SUCCESS  # as it arrives
+    assert status.outcome_of(errors.DataLoss()) is CallOutcome.FAILURE
 
 
 def test_a_huge_error_fits_into_metadata() -> None:

@@ -90,3 +90,21 @@ def test_messages_hold_everything_once_in_order_and_are_bounded(sizes: list[int]
     assert [item.key for batch in batches for item in batch] == [str(number) for number in range(len(sizes))]
     assert all(len(batch) == 1 or sum(item.ByteSize() for item in batch) <= PAGE_BYTES for batch in batches)
     assert all(batches)
+
+
+@pytest.mark.parametrize("spoiled", [(0,), (3,), (4,), (9,), (2, 3, 4), tuple(range(10))])
+async def test_what_no_message_can_carry_is_left_out(spoiled: tuple[int, ...]) -> None:
+    """Wherever it stands, the page goes on behind it, and all others are shown once."""
+    rows, token, found = Rows([10] * 10), "", list[str]()
+
+    def show(row: tuple[int, int]) -> Record:
+        return Record(key=str(row[0]), value="\ud800" if row[0] in spoiled else "x")
+
+    for _ in range(12):
+        request = ListRecordsRequest(page_size=3, page_token=token)
+        items, token = await list_page(request, LISTING, read=rows.read, show=show, place=lambda row: (row[0],))
+        found += [item.key for item in items]
+        if not token:
+            break
+    assert not token
+    assert found == [str(number) for number in range(10) if number not in spoiled]
