@@ -3,10 +3,9 @@
 Source: https://opentelemetry.io/docs/specs/otlp/#partial-success
 """
 
-from typing import Final, NamedTuple
+import json
+from typing import Any, Final, NamedTuple
 
-from google.protobuf import json_format
-from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 PROTOBUF: Final = "application/x-protobuf"
@@ -34,15 +33,17 @@ class PartialSuccess(NamedTuple):
     @classmethod
     def of_body(cls, kind: str, body: bytes) -> "PartialSuccess":
         """What the body of an answer says; nothing, if it cannot be read: its status has said that the batch was taken."""
-        answer = ExportTraceServiceResponse()
         try:
-            if kind == JSON:
-                json_format.Parse(body, answer, ignore_unknown_fields=True)
-            else:
-                answer.ParseFromString(body)
-        except (DecodeError, json_format.ParseError, RecursionError, ValueError):
+            return cls._of_json(json.loads(body)) if kind == JSON else cls.of(ExportTraceServiceResponse.FromString(body))
+        except Exception:  # noqa: BLE001 - whatever a parser says of what it cannot read, of which messages have one of their own
             return cls()
-        return cls.of(answer)
+
+    @classmethod
+    def _of_json(cls, answer: Any) -> "PartialSuccess":
+        """Names in lowerCamelCase; a number of 64 bits may be a text."""
+        said = answer["partialSuccess"]
+        message = said.get("errorMessage", "")
+        return cls(max(0, int(said.get("rejectedSpans", 0))), message[:_LONGEST] if isinstance(message, str) else "")
 
 
 WHOLE: Final = PartialSuccess()
