@@ -8,6 +8,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.struct_pb2 import Struct
 
 from tocsin.api.scheduler.v1 import alarm_pb2, dispatch_service_pb2
+from tocsin.mesh.request_id import nested_field
 
 _DEEP: Final = 150
 """A shorter text cannot be nested so deep that it is refused: a level takes two bytes, and a hundred levels are read."""
@@ -35,9 +36,7 @@ def check_readable(body: bytes, *, within: tuple[int, ...]) -> None:
         DecodeError: it cannot be read there.
     """
     if len(body) >= _DEEP:
-        for number in reversed((1, *within)):  # WorkResponse.jobs around all
-            body = bytes((number << 3 | 2,)) + _varint(len(body)) + body
-        dispatch_service_pb2.WorkResponse.FromString(body)
+        dispatch_service_pb2.WorkResponse.FromString(nested_field((1, *within), body))  # WorkResponse.jobs around all
 
 
 def show(target: "alarm_pb2.Action | Struct", body: bytes) -> bool:
@@ -63,12 +62,3 @@ def _is_json(message: Message) -> bool:
     except (ValueError, json_format.Error):
         return False
     return True
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

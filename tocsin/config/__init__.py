@@ -9,7 +9,6 @@ Everything that is wrong is reported at once.
 from tocsin.config.environment import SERVICES, load
 from tocsin.config.features import DatabaseFeature
 from tocsin.config.settings import (
-    PREFIX,
     EgressSettings,
     MeshSettings,
     RedisSettings,
@@ -20,6 +19,7 @@ from tocsin.config.settings import (
 )
 from tocsin.config.table import Row, describe
 from tocsin.errors import ConfigError
+from tocsin.setting_names import PREFIX
 
 __all__ = [
     "PREFIX",

@@ -11,8 +11,9 @@ from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
-from tocsin.config.settings import PREFIX, EgressSettings, ServiceSettings, Settings, StoreSettings
+from tocsin.config.settings import EgressSettings, ServiceSettings, Settings, StoreSettings
 from tocsin.errors import ConfigError
+from tocsin.setting_names import PREFIX
 
 SERVICES: Final = ("gateway", "auth", "scheduler", "processor", "mailer")
 """The short names; each gives a prefix such as ``TOCSIN_SCHEDULER_``."""

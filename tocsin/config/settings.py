@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -12,9 +12,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from tocsin.config.features import DatabaseFeature
 from tocsin.egress.addresses import AllowedTargets
 from tocsin.otlp import endpoint_problem
+from tocsin.setting_names import PREFIX
 
-PREFIX: Final = "TOCSIN_"
-"""Of every environment variable."""
 _FEWEST_SECRET = 32
 _URL = re.compile(r"[a-z]+://[A-Za-z0-9.:\[\]-]{1,253}(/[A-Za-z0-9._~/-]{0,200})?")
 _DATABASES = ("sqlite", "sqlite+aiosqlite", "postgresql", "postgresql+asyncpg")

@@ -22,7 +22,7 @@ from tocsin.mesh.mirrors import CompiledMirror, mirrors_together
 from tocsin.mesh.named_rules import NamedRules
 from tocsin.mesh.policy import MethodPolicy, digest, in_seconds
 from tocsin.mesh.policy_errors import RuleInvalid, invalid
-from tocsin.mesh.policy_orders import PolicyOrder, PolicyValue
+from tocsin.mesh.policy_orders import AppliedPolicies, PolicyOrder, PolicyValue
 from tocsin.mesh.policy_rules import applied, check, difference, flat, has_access, named, parse
 from tocsin.mesh.policy_sources import declared_by
 from tocsin.mesh.rates import CompiledRate, MethodRates, rates_together
@@ -114,6 +114,8 @@ class LivePolicies:
         self._order_rules: Mapping[Selector, pb.PolicyRule] = {}
         self._callers: Mapping[str, set[str]] = {}
         self._digest = ""
+        self._called = AppliedPolicies(lambda declared: applied(declared, self._layers(declared, self._caller)))
+        self._served = AppliedPolicies(self._for_every_caller)
         self._changed: list[Callable[[], None]] = []
 
     def on_change(self, callback: Callable[[], None]) -> None:
@@ -124,14 +126,17 @@ class LivePolicies:
 
     def called(self, declared: MethodPolicy) -> MethodPolicy:
         """What holds for the calls that this process makes."""
-        return applied(declared, self._layers(declared, self._caller))
+        return self._called.of(declared)
 
     def served(self, declared: MethodPolicy) -> MethodPolicy:
         """What holds for the calls that this process serves: the longest timeout that any caller has, for each keeps to its own."""
+        return self._served.of(declared)
+
+    def _for_every_caller(self, declared: MethodPolicy) -> MethodPolicy:
         common = applied(declared, self._layers(declared, ""))
         callers = set[str]().union(*(self._callers.get(method, ()) for method in _methods(declared)))
         longest = max((self._timeout(declared, caller) for caller in callers), default=0.0)
-        return replace(common, timeout=max(common.timeout, longest))
+        return replace(common, timeout=longest) if longest > common.timeout else common
 
     def _timeout(self, declared: MethodPolicy, caller: str) -> float:
         """Seconds that a caller gives a method: what `applied` makes of it, without all the rest."""
@@ -215,17 +220,17 @@ class LivePolicies:
         touched = [declared for declared in self._known().values() if rule.method in _methods(declared)]
         was = {declared.path: self.called(declared) for declared in touched}
         self.orders[selector] = PolicyOrder(rule=rule, expires=self._clock.now() + timedelta(seconds=seconds))
-        self._index()
+        self._index(rule.method)
         try:
             self._check_all("rule", touched)
             changes = [line for declared in touched for line in difference(was[declared.path], self.called(declared))]
         except RuleInvalid:
             self.orders = before
-            self._index()
+            self._index(rule.method)
             raise
         if dry_run:
             self.orders = before
-            self._index()
+            self._index(rule.method)
         else:
             _log.info("policy order given", method=rule.method, caller=rule.caller, seconds=seconds, changes=len(changes))
             self._apply()
@@ -260,6 +265,7 @@ class LivePolicies:
         for selector in gone:
             del self.orders[selector]
         if gone:
+            self._index(*(method for method, _ in gone))
             _log.info("policy orders taken back", orders=len(gone))
             self._apply()
         return gone
@@ -272,6 +278,8 @@ class LivePolicies:
         over = [selector for selector, order in self.orders.items() if order.expires <= now]
         for selector in over:
             del self.orders[selector]
+        if over:
+            self._index(*(method for method, _ in over))
         if ended := len(over) + sum(rules.expire(now) for rules in self.named.values()):
             _log.info("policy orders expired", orders=ended)
             self._apply()
@@ -325,12 +333,12 @@ class LivePolicies:
                 raise invalid(f"rules[{number}]", f"there is another rule about {rule.method or 'all methods'} and the same caller")
             found[selector] = rule
         self._rules = found
-        self._index()
+        self._index("")
         try:
             self._check_all("rules", self._known().values())
         except RuleInvalid:
             self._rules = before
-            self._index()
+            self._index("")
             raise
         for rules, found_named in read:
             rules.take(found_named)
@@ -344,9 +352,15 @@ class LivePolicies:
             self.problem = reason
             _log.warning("policy file refused", file=str(self.file), error=reason)
 
-    def _index(self) -> None:
-        """Keeps the rules of orders, and by what rules are about, the callers that have a timeout of their own."""
+    def _index(self, *about: str) -> None:
+        """Keeps the rules of orders, and by what rules are about, the callers that have a timeout of their own.
+
+        Args:
+            about: the methods, services or "" for all, about which rules have changed.
+        """
         self._order_rules = {selector: order.rule for selector, order in self.orders.items()}
+        for each in (self._called, self._served):
+            each.forget(*about)
         found: dict[str, set[str]] = {}
         for (method, caller), rule in (*self._rules.items(), *self._ordered().items()):
             if caller and rule.policy.HasField("timeout"):
@@ -355,7 +369,6 @@ class LivePolicies:
 
     def _apply(self) -> None:
         """What is in force has changed: calls and callers learn of it."""
-        self._index()
         self._digest = ""
         for callback in self._changed:
             callback()

@@ -105,7 +105,11 @@ def _varint(raw: bytes, at: int) -> tuple[int, int]:
 
 def text_field(numbers: tuple[int, ...], text: str) -> bytes:
     """A message with nothing but a text, at the end of a path of field numbers; behind a message it is merged into that."""
-    part = text.encode()
+    return nested_field(numbers, text.encode())
+
+
+def nested_field(numbers: tuple[int, ...], part: bytes) -> bytes:
+    """A message with nothing but ``part``, a text or a message, at the end of a path of field numbers."""
     for number in reversed(numbers):
         part = _number(number << 3 | _LENGTH) + _number(len(part)) + part
     return part

@@ -17,8 +17,9 @@ from tocsin.client import Client
 from tocsin.clock import Clock
 from tocsin.errors import FailedPrecondition, TocsinError, Unavailable
 from tocsin.exit_codes import ExitCode
+from tocsin.setting_names import PREFIX
 from tocsin.stack.child import ChildState
-from tocsin.stack.layout import GATEWAY, PREFIX, SERVICES, Layout, PortsInUse, log_folder, plan, ports_in_use
+from tocsin.stack.layout import GATEWAY, SERVICES, Layout, PortsInUse, log_folder, plan, ports_in_use
 from tocsin.stack.renewal import Certificates
 from tocsin.stack.sign_in import sign_in_link
 from tocsin.stack.spawning import CAN_FORK, Forks, Interpreters, Spawner

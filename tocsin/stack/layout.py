@@ -8,10 +8,9 @@ from typing import Final, Literal
 
 from tocsin.errors import ConfigError, ResourceExhausted
 from tocsin.listening import can_listen
+from tocsin.setting_names import PREFIX
 
 GATEWAY: Final = "gateway"
-PREFIX: Final = "TOCSIN_"
-"""Of every setting (`tocsin.config`, which takes half a second to import)."""
 SERVICES: Final = ("auth_svc", "scheduler_svc", "processor_svc", "mailer_svc", GATEWAY)
 """Every service, in the order of the table and of the start."""
 STOP_ORDER: Final = (GATEWAY, "processor_svc", "mailer_svc", "scheduler_svc", "auth_svc")

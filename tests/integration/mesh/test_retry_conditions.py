@@ -1,12 +1,13 @@
 """A contract says which failures are tried again, and how long one attempt may take."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import grpc
 import pytest
 
-from tests.integration.mesh.support import Echo, EchoStub, Note, Rig
+from tests.integration.mesh.support import METHODS, Echo, EchoStub, Note, Rig, path
 from tocsin.errors import Aborted, DeadlineExceeded, Internal, ResourceExhausted, TocsinError, Unavailable
 
 FAST = 0.01
@@ -32,9 +33,11 @@ class Failing(Echo):
         return request
 
 
-async def connected(rig: Rig, echo: Failing) -> EchoStub:
-    """A client whose connection stands: the time of an attempt is for the call alone."""
-    stub, (echo.ways, ways) = rig.stub(), ([], echo.ways)
+async def connected(rig: Rig, echo: Failing, **retry: Any) -> EchoStub:
+    """A client whose connection stands, and whose rule of retries says something else than the contract's."""
+    policy = METHODS[path("Try")]
+    methods = {**METHODS, policy.path: replace(policy, retry=replace(policy.retry, **retry))}
+    stub, (echo.ways, ways) = rig.stub(methods=methods), ([], echo.ways)
     await stub.Greet(Note())
     echo.ways, echo.calls = ways, 0
     return stub
@@ -52,17 +55,14 @@ async def connected(rig: Rig, echo: Failing) -> EchoStub:
         (["soon"], 1, ResourceExhausted),
         ([Unavailable()], 1, Unavailable),
         ([Internal()], 1, Internal),
-        ([HANGS], 2, None),
-        ([HANGS, Aborted()], 3, None),
-        ([HANGS, HANGS, HANGS], 3, DeadlineExceeded),
     ],
     ids=str,
 )
 async def test_what_the_contract_names_is_tried_again(rig: Rig, ways: list[Any], calls: int, error: type[TocsinError] | None) -> None:
-    """ABORTED, a full server that says when to come back, and an attempt that hangs; nothing else (gRFC A6, with codes of our own)."""
+    """ABORTED, and a full server that says when to come back; nothing else (gRFC A6, with codes of our own)."""
     echo = Failing(*ways)
     await rig.serve(echo)
-    stub = await connected(rig, echo)
+    stub = await connected(rig, echo, attempt_timeout=None)
     call = stub.Try(Note(text="x"))
     if error is None:
         assert (await call).text == "x"
@@ -72,11 +72,36 @@ async def test_what_the_contract_names_is_tried_again(rig: Rig, ways: list[Any],
     assert echo.calls == calls
 
 
+@pytest.mark.parametrize("ways", [[HANGS], [HANGS, Aborted()]], ids=str)
+async def test_an_attempt_that_hangs_is_left_for_another(rig: Rig, ways: list[Any]) -> None:
+    """Until one is answered in its time, of which a busy machine may need several."""
+    echo = Failing(*ways)
+    await rig.serve(echo)
+    stub = await connected(rig, echo, max_attempts=25)
+    call = stub.Try(Note(text="x"))
+    assert (await call).text == "x"
+    assert call.attempts > len(ways)
+    assert echo.ways == []
+
+
+async def test_attempts_that_hang_are_as_many_as_the_rule_says(rig: Rig) -> None:
+    """Then the call has failed, whichever of them the server has seen."""
+    echo = Failing(HANGS, HANGS, HANGS)
+    await rig.serve(echo)
+    stub = await connected(rig, echo)
+    call = stub.Try(Note(text="x"))
+    with pytest.raises(DeadlineExceeded):
+        await call
+    assert call.attempts == 3
+
+
 async def test_an_attempt_never_outlives_the_call(rig: Rig) -> None:
     """A caller with less time than an attempt gets one attempt, of that time."""
     echo = Failing(HANGS, HANGS)
     await rig.serve(echo)
     stub = await connected(rig, echo)
+    call = stub.Try(Note(), timeout=0.8)
     with pytest.raises(DeadlineExceeded):
-        await stub.Try(Note(), timeout=0.8)
-    assert echo.calls == 1
+        await call
+    assert call.attempts == 1
+    assert echo.calls <= 1

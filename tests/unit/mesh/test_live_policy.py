@@ -211,3 +211,22 @@ def test_an_order_about_one_method_works_out_that_one_alone(rules: Rules, monkey
     assert seen == {SAY}
     rules.live.order(rule("", timeout="4s"), seconds=60)
     assert seen == METHODS.keys()
+
+
+async def test_what_an_order_is_not_about_is_not_worked_out_anew(rules: Rules) -> None:
+    """An order about one method leaves what is known of the others; one about its service, or all, does not; nor does its end."""
+    say, hop = METHODS[SAY], METHODS["/tocsin.test.v1.HopService/Hop"]
+    rules.live.order(rule("", timeout="9s"), seconds=600)
+    before = rules.live.called(say), rules.live.called(hop), rules.live.served(hop)
+    rules.live.order(rule(timeout="3s"), seconds=60)
+    assert (rules.live.called(say).timeout, rules.live.served(say).timeout) == (3.0, 3.0)
+    assert rules.live.called(hop) is before[1]
+    assert rules.live.served(hop) is before[2]
+    rules.live.order(rule("/tocsin.test.v1.HopService/", timeout="5s"), seconds=60, dry_run=True)
+    assert rules.live.called(hop).timeout == 9.0
+    rules.live.order(rule("/tocsin.test.v1.HopService/", timeout="5s"), seconds=60)
+    assert (rules.live.called(hop).timeout, rules.live.served(hop).timeout) == (5.0, 5.0)
+    rules.live.reset(method=SAY, caller="")
+    assert rules.live.called(say).timeout == 9.0
+    rules.live.reset(method="", caller="")
+    assert (rules.live.called(say), rules.live.called(hop)) == (say, hop)
