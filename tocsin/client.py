@@ -135,17 +135,17 @@ class Client:
         """Counts the alarms that match the filter, with ``force`` removes them; returns ``purgeCount`` and ``more``: then call again."""
         return self.call("POST", "/v1/alarms:purge", body={"filter": filter, "force": force})
 
-    def pause_alarms(self, *, filter: str, force: bool = False) -> Resource:  # noqa: A002 - the contract's own word (AIP-160)
+    def pause_alarms(self, *, filter: str, force: bool = False, reason: str = "") -> Resource:  # noqa: A002 - the contract's own word (AIP-160)
         """Counts the active alarms that match the filter, with ``force`` pauses them; ``pauseCount`` and ``more``: then call again."""
-        return self.call("POST", "/v1/alarms:pause", body={"filter": filter, "force": force})
+        return self.call("POST", "/v1/alarms:pause", body={"filter": filter, "force": force, **_given(reason=reason)})
 
     def resume_alarms(self, *, filter: str, force: bool = False) -> Resource:  # noqa: A002 - the contract's own word (AIP-160)
         """Counts the paused alarms that match the filter, with ``force`` resumes them; ``resumeCount`` and ``more``: then call again."""
         return self.call("POST", "/v1/alarms:resume", body={"filter": filter, "force": force})
 
-    def pause_alarm(self, name: str) -> Resource:
+    def pause_alarm(self, name: str, *, reason: str = "") -> Resource:
         """Pauses ``alarms/{id}``: it does not fire until it is resumed."""
-        return self.call("POST", resource_path(name, "alarms") + ":pause", body={})
+        return self.call("POST", resource_path(name, "alarms") + ":pause", body=_given(reason=reason))
 
     def resume_alarm(self, name: str) -> Resource:
         """Resumes ``alarms/{id}``."""

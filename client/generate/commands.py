@@ -26,6 +26,9 @@ _GROUPS: Final = {
 }
 """Services whose group has another name than they have."""
 
+_BY_HAND: Final = {"PauseAlarms", "ResumeAlarms"}
+"""Calls that an option of another command makes: `tocsin alarm pause --filter`."""
+
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -37,6 +40,8 @@ def commands(methods: Sequence[Method]) -> dict[str, dict[str, dict[str, Any]]]:
         if told is None:
             continue
         service, name = told.pop("service"), told.pop("rpc")
+        if name in _BY_HAND:
+            continue
         stem = service.removesuffix("Service")
         group = _GROUPS.get(stem, _WORD.sub("-", stem).lower())
         verb = _verb(name, stem, group)

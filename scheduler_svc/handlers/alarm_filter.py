@@ -10,6 +10,7 @@ _KINDS: Final[dict[type, FilterKind]] = {str: FilterKind.TEXT, int: FilterKind.I
 ALARM_FILTER: Final = {
     "state": FilterField(kind=FilterKind.CHOICE, choices=tuple(state.name for state in AlarmState)),
     "priority": FilterField(kind=FilterKind.CHOICE, choices=tuple(priority.name for priority in Priority)),
+    "pause_reason": FilterField(),
     "labels": FilterField(kind=FilterKind.MAP, operators=("=",)),
     **{name: FilterField(kind=_KINDS[kind]) for name, kind in PLAIN_FIELDS.items()},
 }

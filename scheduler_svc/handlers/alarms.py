@@ -130,7 +130,7 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
 
     async def PauseAlarm(self, request: alarm_service_pb2.PauseAlarmRequest, context: Context) -> alarm_pb2.Alarm:
         """Stops an alarm from firing."""
-        return alarm_message(await self._alarms.pause(caller(), alarm_id(request.name)))
+        return alarm_message(await self._alarms.pause(caller(), alarm_id(request.name), reason=request.reason))
 
     async def ResumeAlarm(self, request: alarm_service_pb2.ResumeAlarmRequest, context: Context) -> alarm_pb2.Alarm:
         """Lets a paused alarm fire again."""
@@ -138,7 +138,8 @@ class AlarmHandlers(alarm_service_pb2_grpc.AlarmServiceServicer):
 
     async def PauseAlarms(self, request: alarm_service_pb2.PauseAlarmsRequest, context: Context) -> alarm_service_pb2.PauseAlarmsResponse:
         """Pauses active alarms that meet a filter, or counts them."""
-        done = await self._bulk_changes.pause(caller(), conditions=_chosen(request.filter), force=request.force)
+        wanted = _chosen(request.filter)
+        done = await self._bulk_changes.pause(caller(), conditions=wanted, force=request.force, reason=request.reason)
         return alarm_service_pb2.PauseAlarmsResponse(pause_count=done.count, pause_sample=_names(done.sample), more=done.more)
 
     async def ResumeAlarms(

@@ -1,7 +1,7 @@
 """Alarms and firings between protobuf and the domain."""
 
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.struct_pb2 import Struct
 
@@ -56,9 +56,14 @@ def draft_of(message: alarm_pb2.Alarm) -> Draft:
     )
 
 
+_OF_THE_SERVER: Final = (domain.RULE_TOO_COSTLY, domain.TENANT_SUSPENDED, domain.FIRE_QUOTA)
+"""Reasons that are found anew where it is imported."""
+_LONGEST_REASON: Final = 100
+
+
 def pause_reason_of(text: str) -> str:
     """The reason of a pause; empty when it is none that an import can bring."""
-    return text if text in (domain.REQUESTED, domain.AUTO_PAUSE) else ""
+    return "" if text in _OF_THE_SERVER or len(text) > _LONGEST_REASON or not text.isprintable() else text
 
 
 def action_of(message: alarm_pb2.Action) -> domain.Action:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
-from scheduler_svc.domain import Alarm, Draft
+from scheduler_svc.domain import REQUESTED, Alarm, Draft
 from tocsin.errors import TocsinError
 from tocsin.listing import Condition
 from tocsin.recurrence import Micros
@@ -81,7 +81,7 @@ class AlarmStore(Protocol):
         """
         ...
 
-    async def pause(self, tenant: str, alarm_id: str, *, now: Micros) -> Alarm | None:
+    async def pause(self, tenant: str, alarm_id: str, *, now: Micros, reason: str = REQUESTED) -> Alarm | None:
         """Pauses an active alarm, or one that waits for its tenant and would go on by itself; None when it was neither."""
         ...
 
@@ -107,7 +107,7 @@ class AlarmStore(Protocol):
         """
         ...
 
-    async def pause_all(self, tenant: str, wanted: Sequence[AlarmHead], *, now: Micros) -> Sequence[AlarmHead]:
+    async def pause_all(self, tenant: str, wanted: Sequence[AlarmHead], *, now: Micros, reason: str = REQUESTED) -> Sequence[AlarmHead]:
         """Pauses those that still have their version, as `pause` does; which ones.
 
         Raises:

@@ -186,14 +186,14 @@ class Alarms:
             raise AlarmChanged if etag else AlarmNotFound
         await self._hints.removed(stored)
 
-    async def pause(self, caller: Caller, alarm_id: str) -> Alarm:
-        """Stops an alarm from firing; one that is paused stays so.
+    async def pause(self, caller: Caller, alarm_id: str, *, reason: str = "") -> Alarm:
+        """Stops an alarm from firing; one that is paused stays so, with the reason that it has.
 
         Raises:
             AlarmNotFound: the tenant has none of that id.
             AlarmCompleted: it has no further due time.
         """
-        paused = await self._store.pause(caller.tenant, alarm_id, now=self._clock.micros())
+        paused = await self._store.pause(caller.tenant, alarm_id, now=self._clock.micros(), reason=reason or REQUESTED)
         return await self._told(caller, alarm_id, paused)
 
     async def resume(self, caller: Caller, alarm_id: str) -> Alarm:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeAlias
 
-from scheduler_svc.domain import AlarmState
+from scheduler_svc.domain import REQUESTED, AlarmState
 from scheduler_svc.ports import AlarmHead, AlarmStore, Hints
 from scheduler_svc.service.alarms import Caller
 from scheduler_svc.service.conflicts import retry_on_conflict
@@ -55,9 +55,9 @@ class BulkChanges:
         """Removes the tenant's alarms that meet all conditions; without ``force`` it only counts them."""
         return await self._sweep(caller.tenant, conditions, self._remove if force else None)
 
-    async def pause(self, caller: Caller, *, conditions: Sequence[Condition], force: bool) -> BulkChange:
+    async def pause(self, caller: Caller, *, conditions: Sequence[Condition], force: bool, reason: str = "") -> BulkChange:
         """Pauses the tenant's alarms that meet all conditions and are active, or wait for it; without ``force`` it only counts them."""
-        return await self._sweep(caller.tenant, conditions, self._pause if force else None, pausable=True)
+        return await self._sweep(caller.tenant, conditions, partial(self._pause, reason or REQUESTED) if force else None, pausable=True)
 
     async def resume(self, caller: Caller, *, conditions: Sequence[Condition], force: bool) -> BulkChange:
         """Resumes the tenant's paused alarms that meet all conditions; without ``force`` it only counts them."""
@@ -82,8 +82,8 @@ class BulkChanges:
         await self._hints.removed_all(tenant, gone)
         return len(gone)
 
-    async def _pause(self, tenant: str, found: Sequence[AlarmHead]) -> int:
-        paused = await retry_on_conflict(partial(self._store.pause_all, tenant, found, now=self._clock.micros()))
+    async def _pause(self, reason: str, tenant: str, found: Sequence[AlarmHead]) -> int:
+        paused = await retry_on_conflict(partial(self._store.pause_all, tenant, found, now=self._clock.micros(), reason=reason))
         await self._hints.removed_all(tenant, paused)
         return len(paused)
 

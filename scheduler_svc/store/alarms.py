@@ -59,7 +59,7 @@ _DELETE: Final = Statement(
     postgresql="DELETE FROM alarms WHERE id = ANY($1::text[])",
 )
 _PAUSING: Final = (
-    f"UPDATE alarms SET state = {AlarmState.PAUSED:d}, pause_reason = '{REQUESTED}', updated_at = $2, version = version + 1 "
+    f"UPDATE alarms SET state = {AlarmState.PAUSED:d}, pause_reason = $3, updated_at = $2, version = version + 1 "
     f"WHERE id {{}} AND {PAUSABLE} RETURNING id"
 )
 _RESUMING: Final = (
@@ -188,7 +188,7 @@ class SqlAlarmStore:
                 changed = (await with_signals(connection, [changed]))[0]
         return changed
 
-    async def pause(self, tenant: str, alarm_id: str, *, now: Micros) -> Alarm | None:
+    async def pause(self, tenant: str, alarm_id: str, *, now: Micros, reason: str = REQUESTED) -> Alarm | None:
         async with self._database.transaction() as connection:
             paused = await _change(
                 connection,
@@ -196,7 +196,7 @@ class SqlAlarmStore:
                 alarm_id,
                 literal_column(PAUSABLE),
                 state=AlarmState.PAUSED,
-                pause_reason=REQUESTED,
+                pause_reason=reason,
                 updated_at=now,
                 version=alarms.c.version + 1,
             )
@@ -249,9 +249,9 @@ class SqlAlarmStore:
             await fewer(connection, tenant, len(gone))
         return gone
 
-    async def pause_all(self, tenant: str, wanted: Sequence[AlarmHead], *, now: Micros) -> Sequence[AlarmHead]:
+    async def pause_all(self, tenant: str, wanted: Sequence[AlarmHead], *, now: Micros, reason: str = REQUESTED) -> Sequence[AlarmHead]:
         async with self._database.transaction() as connection:
-            paused = {row[0] for row in await _turn_all(connection, _PAUSE_ALL, tenant, wanted, now)}
+            paused = {row[0] for row in await _turn_all(connection, _PAUSE_ALL, tenant, wanted, now, reason)}
         return [alarm for alarm in wanted if alarm.id in paused]
 
     async def resume_all(self, tenant: str, wanted: Sequence[AlarmHead], *, now: Micros) -> Sequence[Moved]:
@@ -276,12 +276,12 @@ async def _change(
 
 
 async def _turn_all(
-    connection: AsyncConnection, change: Statement, tenant: str, wanted: Sequence[AlarmHead], now: Micros
+    connection: AsyncConnection, change: Statement, tenant: str, wanted: Sequence[AlarmHead], *values: Micros | str
 ) -> Sequence[Fields]:
     """What the change returns of those that still have their version. They are locked first, in one order everywhere."""
     await join_by_index(connection)
     locked = await lock_versions(connection, tenant, [(alarm.id, alarm.version) for alarm in wanted])
-    return await change.rows(connection, sorted(locked), now)
+    return await change.rows(connection, sorted(locked), *values)
 
 
 async def _by_ids(connection: DriverConnection, ids: Sequence[str]) -> list[Alarm]:

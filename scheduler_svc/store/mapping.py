@@ -6,7 +6,7 @@ from operator import attrgetter, eq, ge, gt, le, lt, ne
 from typing import Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, and_, exists
+from sqlalchemy import ColumnElement, Row, and_, case, exists
 
 from scheduler_svc.domain import (
     PLAIN_FIELDS,
@@ -105,7 +105,9 @@ def where(tenant: str, condition: Condition) -> ColumnElement[bool]:
         )
     column: ColumnElement[Any] = alarms.c[condition.field]
     value: Any = condition.value
-    if condition.field == "state":
+    if condition.field == "pause_reason":  # of one that is not paused it is shown empty, whatever is left in its row
+        column = case((alarms.c.state == AlarmState.PAUSED, column), else_="")
+    elif condition.field == "state":
         value = AlarmState[str(value)]
     elif condition.field == "priority":
         value = Priority[str(value)]

@@ -1,6 +1,7 @@
 """`tocsin alarm purge`, and `tocsin alarm pause` and `resume`, of one alarm or of all that match a filter."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -37,6 +38,7 @@ def pause(
     ] = None,
     condition: _FilterOption = None,
     force: Annotated[bool, typer.Option("--force", help="Pause those that match. Default: count them.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why; `resume --filter 'pause_reason=\"…\"'` ends no other pause.")] = "",
     output: OutputOption = "table",
     state: StateOption = STATE,
     url: UrlOption = None,
@@ -44,7 +46,8 @@ def pause(
     as_json: JsonOption = False,
 ) -> None:
     """Stop an alarm, or all that match a filter, from firing."""
-    _turn("pause", "paused", name, condition, force=force, output=output, as_json=as_json, state=state, url=url, api_key=api_key)
+    said = {"reason": reason} if reason else {}
+    _turn("pause", "paused", name, condition, said, force=force, output=output, as_json=as_json, state=state, url=url, api_key=api_key)
 
 
 def resume(
@@ -60,19 +63,31 @@ def resume(
     as_json: JsonOption = False,
 ) -> None:
     """Let a paused alarm, or all that match a filter, fire again."""
-    _turn("resume", "resumed", name, condition, force=force, output=output, as_json=as_json, state=state, url=url, api_key=api_key)
+    _turn("resume", "resumed", name, condition, {}, force=force, output=output, as_json=as_json, state=state, url=url, api_key=api_key)
 
 
-def _turn(verb: str, done: str, name: str | None, condition: str | None, *, force: bool, output: str, as_json: bool, **where: Any) -> None:
+def _turn(
+    verb: str,
+    done: str,
+    name: str | None,
+    condition: str | None,
+    said: dict[str, str],
+    *,
+    force: bool,
+    output: str,
+    as_json: bool,
+    **where: Any,
+) -> None:
     if (name is None) == (condition is None):
         raise typer.BadParameter("give either the NAME of an alarm or --filter", param_hint="NAME")
     if condition is None:
         if force:
             raise typer.BadParameter("goes with --filter", param_hint="--force")
-        command_of(contract()["alarm"][verb])(name=name, output=output, as_json=as_json, **where)
+        command_of(contract()["alarm"][verb])(name=name, **said, output=output, as_json=as_json, **where)
         return
     with connect(**where) as client:
-        found = _all(client.pause_alarms if verb == "pause" else client.resume_alarms, verb, condition, force)
+        change = partial(client.pause_alarms, **said) if verb == "pause" else client.resume_alarms
+        found = _all(change, verb, condition, force)
     if as_json or output != "table":
         shown(found, output=output, as_json=as_json)
     else:

@@ -4921,7 +4921,7 @@ class Client(Core):
             page_size: Most alarms wanted; 50 unless given, at most 1000.
             page_token: next_page_token of the page before.
             filter: AIP-160 conditions joined by AND: state="ACTIVE", priority="NORMAL", labels.team="core", display_name="stand-up",
-                key="backup-1", auto_pause_after>=3.
+                key="backup-1", auto_pause_after>=3, pause_reason="moving the payments".
             timeout: seconds for one answer; what the contract says unless given.
         """
         return self._pages(contract.LIST_ALARMS, {"page_size": page_size, "page_token": page_token, "filter": filter}, "alarms", timeout)
@@ -4992,17 +4992,20 @@ class Client(Core):
         self,
         name: str,
         *,
+        reason: str | None = None,
         timeout: float | None = None,
     ) -> models.Alarm:
-        """Stops an alarm from firing. Pausing a paused alarm changes nothing.
+        """Stops an alarm from firing. Pausing a paused alarm changes nothing, not even the reason.
 
         Needs the scope ``alarms:write``.
 
         Args:
             name: Resource name.
+            reason: Why, for people and for filters (pause_reason="..."); "REQUESTED" unless given. Words that Tocsin itself pauses by
+                are not taken.
             timeout: seconds for one answer; what the contract says unless given.
         """
-        return self._call(contract.PAUSE_ALARM, {"name": name}, timeout=timeout)
+        return self._call(contract.PAUSE_ALARM, {"name": name, "reason": reason}, timeout=timeout)
 
     def resume_alarm(
         self,
@@ -5025,6 +5028,7 @@ class Client(Core):
         *,
         filter: str,
         force: bool | None = None,
+        reason: str | None = None,
         idempotency_key: str | None = None,
         timeout: float | None = None,
     ) -> models.PauseAlarmsResponse:
@@ -5038,10 +5042,12 @@ class Client(Core):
             filter: Which ones: AIP-160 conditions, as in ListAlarms; "*" means every alarm. Those that are not active are left alone,
                 and are not counted.
             force: Pause them; otherwise they are only counted.
+            reason: Why, for people and for filters (pause_reason="..."); "REQUESTED" unless given. Words that Tocsin itself pauses by
+                are not taken.
             idempotency_key: a key of your own for this request; sent again with it, it does nothing more. One is made up unless given.
             timeout: seconds for one answer; what the contract says unless given.
         """
-        return self._call(contract.PAUSE_ALARMS, {"filter": filter, "force": force}, timeout=timeout, key=idempotency_key)
+        return self._call(contract.PAUSE_ALARMS, {"filter": filter, "force": force, "reason": reason}, timeout=timeout, key=idempotency_key)
 
     def resume_alarms(
         self,

@@ -3352,6 +3352,7 @@ PAUSE_ALARM = Call(
     paths=("/v1/{name=alarms/*}:pause",),
     params={
         "name": Param("name", TEXT),
+        "reason": Param("reason", TEXT),
     },
     body="*",
     answer=message("Alarm"),
@@ -3377,6 +3378,7 @@ PAUSE_ALARMS = Call(
     params={
         "filter": Param("filter", TEXT),
         "force": Param("force", BOOL),
+        "reason": Param("reason", TEXT),
     },
     body="*",
     answer=message("PauseAlarmsResponse"),

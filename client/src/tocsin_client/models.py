@@ -990,8 +990,8 @@ class Alarm(Model):
     auto_pause_after: int = _v.field("autoPauseAfter", _v.INTEGER, default=0)
     """The alarm pauses itself when so many firings in a row have failed for good; 0 means never."""
     pause_reason: str = _v.field("pauseReason", _v.TEXT, default="")
-    """Why it is paused: "REQUESTED", "AUTO_PAUSE", "RULE_TOO_COSTLY" when its next due time takes too many steps to find, or
-    "TENANT_SUSPENDED" when it came due while its tenant was suspended; empty when it is not.
+    """Why it is paused: the reason that was given, or "REQUESTED" where none was; "AUTO_PAUSE", "RULE_TOO_COSTLY" when its next due time
+    takes too many steps to find, or "TENANT_SUSPENDED" when it came due while its tenant was suspended; empty when it is not.
     """
     signal: Signal | None = _v.field("signal", _v.message("Signal"), default=None)
     """Where a threshold or a heartbeat stands; unset for other triggers."""

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
+from scheduler_svc.domain import REQUESTED
 from scheduler_svc.ports import AlarmHead
 from scheduler_svc.service import BulkChanges, Caller
 from scheduler_svc.store import SqlAlarmStore
@@ -33,9 +34,9 @@ class _Told(SqlAlarmStore):
         super().__init__(database)
         self._number = number
 
-    async def pause_all(self, tenant: str, wanted: Sequence[AlarmHead], *, now: int) -> Sequence[AlarmHead]:
+    async def pause_all(self, tenant: str, wanted: Sequence[AlarmHead], *, now: int, reason: str = REQUESTED) -> Sequence[AlarmHead]:
         _say("step")
-        return await super().pause_all(tenant, wanted, now=now // NUMBERS * NUMBERS + self._number)
+        return await super().pause_all(tenant, wanted, now=now // NUMBERS * NUMBERS + self._number, reason=reason)
 
 
 async def _main(url: str, number: int) -> None:

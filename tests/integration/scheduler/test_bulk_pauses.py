@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from msgspec import structs
 
-from scheduler_svc.domain import AUTO_PAUSE, FIRE_QUOTA, REQUESTED, TENANT_SUSPENDED, Alarm, AlarmState, Outcome, Priority
+from scheduler_svc.domain import AUTO_PAUSE, FIRE_QUOTA, REQUESTED, RULE_TOO_COSTLY, TENANT_SUSPENDED, Alarm, AlarmState, Outcome, Priority
 from scheduler_svc.ports import AlarmHead, Moved
 from scheduler_svc.service import BulkChanges, Caller
 from scheduler_svc.store import SqlAlarmStore
@@ -81,6 +81,27 @@ async def test_what_meets_the_filter_is_paused_and_resumed(stores: Stores, clock
     assert await states(stores, [*active, paused]) == [(AlarmState.ACTIVE, "", 3)] * 3 + [(AlarmState.ACTIVE, "", 2)]
     assert heard.due == {("t1", each.id): each.due for each in (*active, paused)}
     assert [await stores.alarms.get(each.tenant, each.id) for each in untouched] == untouched
+
+
+async def test_a_maintenance_ends_only_what_it_began(stores: Stores, clock: FakeClock) -> None:
+    """By the reason that it gave: what was paused by somebody else before stays paused. A reason that is over is found no more."""
+    mine, other, untouched = alarm(due=LATER), alarm(due=LATER), alarm(due=LATER)
+    left = alarm(due=LATER, pause_reason="moving 50 % of it")  # of an earlier pause, in the row of one that is active again
+    await stores.add(mine, other, untouched, left)
+    use, _ = changes(stores, clock)
+    assert (await stores.alarms.pause("t1", other.id, now=NOW)) is not None
+    reason = "moving 50 % of it"
+    by_reason = (Condition(field="pause_reason", operator="=", value=reason),)
+    assert (await use.resume(T1, conditions=by_reason, force=False)).count == 0
+    assert (await use.pause(T1, conditions=(), force=True, reason=reason)).count == 3
+    assert [each[:2] for each in await states(stores, [mine, other])] == [(AlarmState.PAUSED, reason), (AlarmState.PAUSED, REQUESTED)]
+    others = await use.resume(T1, conditions=(Condition(field="pause_reason", operator="!=", value=reason),), force=False)
+    assert others.sample == [other.id]
+    assert (await use.resume(T1, conditions=by_reason, force=True)).count == 3
+    assert [each[:2] for each in await states(stores, [mine, other])] == [(AlarmState.ACTIVE, ""), (AlarmState.PAUSED, REQUESTED)]
+    assert (await stores.alarms.pause("t1", mine.id, now=NOW, reason="one")) is not None
+    assert (await stores.alarms.pause("t1", mine.id, now=NOW, reason="two")) is None
+    assert (await stores.alarms.get("t1", mine.id)).pause_reason == "one"
 
 
 @pytest.mark.parametrize("reason", [TENANT_SUSPENDED, FIRE_QUOTA])
@@ -160,11 +181,11 @@ async def test_what_was_changed_meanwhile_is_looked_at_again(stores: Stores, clo
     """One that was edited stays active, one that completed stays so: neither is counted, and the answer says that something may be left."""
 
     class Edited(SqlAlarmStore):
-        async def pause_all(self, tenant: str, wanted: Sequence[AlarmHead], *, now: int) -> Sequence[AlarmHead]:
+        async def pause_all(self, tenant: str, wanted: Sequence[AlarmHead], *, now: int, reason: str = REQUESTED) -> Sequence[AlarmHead]:
             stored = await stores.alarms.get("t1", kept.id)
             await stores.alarms.update(structs.replace(stored, display_name="other", version=stored.version + 1), reschedule=False)
             await stores.fire((over.id, NOW))
-            return await super().pause_all(tenant, wanted, now=now)
+            return await super().pause_all(tenant, wanted, now=now, reason=reason)
 
     kept, over = alarm(due=LATER), alarm()
     await stores.add(kept, over, alarm(due=LATER))
@@ -182,9 +203,9 @@ async def test_a_call_ends_in_time_and_the_next_one_goes_on(stores: Stores, cloc
     """What it has paused stays paused, and the counts of all calls add up."""
 
     class Slow(SqlAlarmStore):
-        async def pause_all(self, tenant: str, wanted: Sequence[AlarmHead], *, now: int) -> Sequence[AlarmHead]:
+        async def pause_all(self, tenant: str, wanted: Sequence[AlarmHead], *, now: int, reason: str = REQUESTED) -> Sequence[AlarmHead]:
             await clock.advance(16)
-            return await super().pause_all(tenant, wanted, now=now)
+            return await super().pause_all(tenant, wanted, now=now, reason=reason)
 
     await stores.add(*(alarm(due=LATER) for _ in range(1100)))
     use, _ = changes(stores, clock, store=Slow(stores.database))
@@ -271,6 +292,26 @@ async def test_a_filter_that_says_nothing_or_nonsense_changes_nothing(rig: Rig) 
                     await method(request(filter=condition, force=True))
                 assert [violation.field for violation in refused.value.violations] == ["filter"]
     assert (await rig.get(made.name)).etag == made.etag
+
+
+async def test_a_reason_is_shown_and_none_of_tocsin_s_own(rig: Rig) -> None:
+    """By both calls; it is what a filter of the list finds, and words by which Tocsin pauses are refused at the field."""
+    made = [await rig.create(trigger=at(rig.soon(3600)), labels=PAYMENTS) for _ in range(2)]
+    one, many = alarm_service_pb2.PauseAlarmRequest, alarm_service_pb2.PauseAlarmsRequest
+    with rig.user():
+        found = await rig.alarms.PauseAlarm(one(name=made[0].name, reason="a colleague's"))
+        assert found.pause_reason == "a colleague's"
+        await rig.alarms.PauseAlarms(many(filter="*", force=True, reason='the "move"'))
+        listed = await rig.alarms.ListAlarms(alarm_service_pb2.ListAlarmsRequest(filter='pause_reason="the \\"move\\""'))
+        assert [each.name for each in listed.alarms] == [made[1].name]
+        for reason in (AUTO_PAUSE, RULE_TOO_COSTLY, TENANT_SUSPENDED, FIRE_QUOTA, "x" * 101, "two\nlines"):
+            for call, request in (
+                (rig.alarms.PauseAlarm, one(name=made[0].name, reason=reason)),
+                (rig.alarms.PauseAlarms, many(filter="*", reason=reason)),
+            ):
+                with pytest.raises(errors.InvalidInput) as refused:
+                    await call(request)
+                assert [violation.field for violation in refused.value.violations] == ["reason"], reason
 
 
 async def test_who_may_only_read_pauses_nothing(rig: Rig) -> None:

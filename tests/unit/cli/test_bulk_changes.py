@@ -98,3 +98,17 @@ def test_either_a_name_or_a_filter_is_given(gateway: Gateway, state: Path, verb:
     shown = tocsin("alarm", verb, *words, "--state", str(state))
     assert (shown.returncode, gateway.asked) == (2, [])
     assert "--filter" in shown.stderr
+
+
+def test_a_pause_says_why(gateway: Gateway, state: Path) -> None:
+    """Of one alarm and of many; without a reason none is sent. The calls of the contract that did the same beside it are gone."""
+    gateway.answers["POST", "/v1/alarms/1:pause"] = (200, {"name": "alarms/1", "state": "PAUSED", "pauseReason": "moving"})
+    gateway.answers["POST", "/v1/alarms:pause"] = (200, {"pauseCount": "1"})
+    for words in (("1",), ("--filter", "*", "--force")):
+        for reason in ((), ("--reason", "moving")):
+            done = tocsin("alarm", "pause", *words, *reason, "--state", str(state))
+            assert done.returncode == 0, done.stderr
+    whole = {"filter": "*", "force": True}
+    assert [asked[3] or {} for asked in gateway.asked] == [{}, {"reason": "moving"}, whole, {**whole, "reason": "moving"}]
+    for verb in ("pause-alarms", "resume-alarms"):
+        assert tocsin("alarm", verb, "--filter", "*", "--state", str(state)).returncode == 2

@@ -138,7 +138,7 @@ class Alarm(_message.Message):
     auto_pause_after: _builtins.int
     """The alarm pauses itself when so many firings in a row have failed for good; 0 means never."""
     pause_reason: _builtins.str
-    """Why it is paused: "REQUESTED", "AUTO_PAUSE", "RULE_TOO_COSTLY" when its next due time takes too many steps to find, or "TENANT_SUSPENDED" when
+    """Why it is paused: the reason that was given, or "REQUESTED" where none was; "AUTO_PAUSE", "RULE_TOO_COSTLY" when its next due time takes too many steps to find, or "TENANT_SUSPENDED" when
     it came due while its tenant was suspended; empty when it is not.
     """
     @_builtins.property

@@ -126,7 +126,7 @@ class ListAlarmsRequest(_message.Message):
     """next_page_token of the page before."""
     filter: _builtins.str
     """AIP-160 conditions joined by AND: state="ACTIVE", priority="NORMAL", labels.team="core", display_name="stand-up", key="backup-1",
-    auto_pause_after>=3.
+    auto_pause_after>=3, pause_reason="moving the payments".
     """
     def __init__(
         self,
@@ -292,16 +292,20 @@ class PauseAlarmRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name."""
+    reason: _builtins.str
+    """Why, for people and for filters (pause_reason="..."); "REQUESTED" unless given. Words that Tocsin itself pauses by are not taken."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -337,19 +341,23 @@ class PauseAlarmsRequest(_message.Message):
 
     FILTER_FIELD_NUMBER: _builtins.int
     FORCE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     filter: _builtins.str
     """Which ones: AIP-160 conditions, as in ListAlarms; "*" means every alarm. Those that are not active are left alone, and are not counted."""
     force: _builtins.bool
     """Pause them; otherwise they are only counted."""
+    reason: _builtins.str
+    """Why, for people and for filters (pause_reason="..."); "REQUESTED" unless given. Words that Tocsin itself pauses by are not taken."""
     def __init__(
         self,
         *,
         filter: _builtins.str = ...,
         force: _builtins.bool = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "force", b"force"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "force", b"force", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

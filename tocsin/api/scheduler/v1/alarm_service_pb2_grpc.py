@@ -181,7 +181,7 @@ class AlarmServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PauseAlarm(self, request, context):
-        """Stops an alarm from firing. Pausing a paused alarm changes nothing.
+        """Stops an alarm from firing. Pausing a paused alarm changes nothing, not even the reason.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -54,7 +54,7 @@ class AlarmServiceStub:
     meanwhile stay.
     """
     PauseAlarm: _grpc.UnaryUnaryMultiCallable[_alarm_service_pb2.PauseAlarmRequest, _alarm_pb2.Alarm]
-    """Stops an alarm from firing. Pausing a paused alarm changes nothing."""
+    """Stops an alarm from firing. Pausing a paused alarm changes nothing, not even the reason."""
     ResumeAlarm: _grpc.UnaryUnaryMultiCallable[_alarm_service_pb2.ResumeAlarmRequest, _alarm_pb2.Alarm]
     """Lets a paused alarm fire again, from its next due time on. Due times of the pause are skipped."""
     PauseAlarms: _grpc.UnaryUnaryMultiCallable[_alarm_service_pb2.PauseAlarmsRequest, _alarm_service_pb2.PauseAlarmsResponse]
@@ -104,7 +104,7 @@ class AlarmServiceAsyncStub(AlarmServiceStub):
     meanwhile stay.
     """
     PauseAlarm: _aio.UnaryUnaryMultiCallable[_alarm_service_pb2.PauseAlarmRequest, _alarm_pb2.Alarm]  # type: ignore[assignment]
-    """Stops an alarm from firing. Pausing a paused alarm changes nothing."""
+    """Stops an alarm from firing. Pausing a paused alarm changes nothing, not even the reason."""
     ResumeAlarm: _aio.UnaryUnaryMultiCallable[_alarm_service_pb2.ResumeAlarmRequest, _alarm_pb2.Alarm]  # type: ignore[assignment]
     """Lets a paused alarm fire again, from its next due time on. Due times of the pause are skipped."""
     PauseAlarms: _aio.UnaryUnaryMultiCallable[_alarm_service_pb2.PauseAlarmsRequest, _alarm_service_pb2.PauseAlarmsResponse]  # type: ignore[assignment]
@@ -199,7 +199,7 @@ class AlarmServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _alarm_service_pb2.PauseAlarmRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_alarm_pb2.Alarm, _abc.Awaitable[_alarm_pb2.Alarm]]:
-        """Stops an alarm from firing. Pausing a paused alarm changes nothing."""
+        """Stops an alarm from firing. Pausing a paused alarm changes nothing, not even the reason."""
 
     @_abc_1.abstractmethod
     def ResumeAlarm(
