@@ -4,14 +4,14 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor
 
+from gateway.transcoding.etags import etag_place
 from gateway.transcoding.problems import IdempotencyKeyInUse, PreconditionFailed
 from tocsin.errors import Aborted
 from tocsin.mesh.request_id import text_field
 
 _IF_MATCH: Final = b"if-match"
-_ETAG: Final = "etag"
 _STRONG: Final = re.compile(rb'"([\x21\x23-\x7e]{1,64})"')
 
 
@@ -22,10 +22,7 @@ class EtagCondition:
 
     def __init__(self, request: Descriptor, body: str) -> None:
         """Looks for it; ``body`` is the field of ``request`` that is the body, if it is one."""
-        resource = request.fields_by_name.get(body)
-        message = resource.message_type if resource is not None and not resource.is_repeated else None
-        inner = message.fields_by_name.get(_ETAG) if message is not None else None
-        self._place = tuple(field for field in (resource, inner) if field) if inner else _fields(request.fields_by_name.get(_ETAG))
+        self._place = etag_place(request, body)
 
     def wire(self, headers: Mapping[bytes, bytes]) -> bytes:
         """What follows the request's bytes so that its etag is that of the header; empty without one, and for any (``*``).
@@ -49,7 +46,3 @@ def as_condition(error: Aborted, headers: Mapping[bytes, bytes]) -> Aborted:
     if _IF_MATCH not in headers or isinstance(error, IdempotencyKeyInUse):
         return error
     return PreconditionFailed(error.message, reason=error.error_reason, metadata=error.metadata)
-
-
-def _fields(field: FieldDescriptor | None) -> tuple[FieldDescriptor, ...]:
-    return (field,) if field is not None else ()

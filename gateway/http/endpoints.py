@@ -22,6 +22,7 @@ from gateway.http.streams import EventStream, LastEncoded, StreamRule, frames_of
 from gateway.idempotency import IdempotentCalls, KeyedCall, Reply, refuse_key
 from gateway.open_streams import OpenStreams
 from gateway.ports import Backend, Spooler
+from gateway.transcoding.etags import etag_number, etag_of
 from gateway.transcoding.incoming import Incoming
 from gateway.transcoding.problems import Problem, UnsupportedMediaType, problem
 from gateway.transcoding.rendering import ResponseBody
@@ -167,6 +168,7 @@ class UnaryEndpoint(RpcEndpoint):
         self._call = backend.unary(route.rpc.path)
         self._keys = keys
         self._condition = EtagCondition(route.rpc.descriptor.input_type, route.body)
+        self._etag = 0 if route.renderer.raw or route.response_body else etag_number(route.rpc.descriptor.output_type)
         self._headers = (AS_A_FRAME if route.rpc.door.framed else AS_A_PAGE) if route.renderer.raw else NOT_STORED
 
     async def serve(self, exchange: Exchange) -> None:
@@ -189,7 +191,7 @@ class UnaryEndpoint(RpcEndpoint):
             raise self._route.binder.as_written(error) from error
         except Aborted as error:
             raise as_condition(error, exchange.headers) from error
-        await self._send(exchange, renderer.render(answer), status=status)
+        await self._send(exchange, renderer.render(answer), status=status, tag=etag_of(answer, self._etag))
 
     def _keyed(self, exchange: Exchange, incoming: Incoming) -> KeyedCall | None:
         """The call of a request with an Idempotency-Key; None without one, and where nobody owns it."""
@@ -207,8 +209,8 @@ class UnaryEndpoint(RpcEndpoint):
         del exchange
         return None, await self._call(request)
 
-    async def _send(self, exchange: Exchange, reply: ResponseBody, *, status: int | None = None) -> None:
-        """Sends an answer, or says that the client has it (RFC 9110, 13.1.2); ``status`` stands in place of its own."""
+    async def _send(self, exchange: Exchange, reply: ResponseBody, *, status: int | None = None, tag: str = "") -> None:
+        """Sends an answer, or says that the client has it (RFC 9110, 13.1.2); ``status`` replaces its own, ``tag`` is its etag."""
         own = [(name.encode(), value.encode()) for name, value in reply.headers.items()]
         headers = [*own, *(item for item in self._headers if item[0].decode() not in reply.headers)]
         found = reply.status if status is None else status
@@ -216,6 +218,8 @@ class UnaryEndpoint(RpcEndpoint):
         if found == _OK and exchange.method == "GET" and etag and has_etag(exchange.headers.get(b"if-none-match"), etag.encode()):
             await exchange.send(304, headers, b"")
             return
+        if tag and not etag:
+            headers.append((b"etag", tag.encode()))
         await exchange.send(found, [(b"content-type", reply.content_type.encode()), *headers], reply.data)
 
 

@@ -34,7 +34,7 @@ ALLOWED_FROM_BROWSERS = (
 )
 """Answer to Access-Control-Request-Headers."""
 SHOWN_TO_BROWSERS = (
-    b"accept-post, allow, connect-content-encoding, grpc-encoding, grpc-message, grpc-status, grpc-status-details-bin, "
+    b"accept-post, allow, connect-content-encoding, etag, grpc-encoding, grpc-message, grpc-status, grpc-status-details-bin, "
     b"idempotency-replayed, ratelimit, ratelimit-policy, retry-after, www-authenticate, x-trace-id"
 )
 """Value of Access-Control-Expose-Headers."""

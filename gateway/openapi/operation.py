@@ -7,6 +7,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway.openapi.schema import Schema, Schemas
 from gateway.transcoding.contract import HTTP_BODY, Contract, Rpc
+from gateway.transcoding.etags import etag_number, etag_place
 from gateway.transcoding.rendering import JSON_TYPE, NDJSON_TYPE, RESUME_FIELD
 from gateway.transcoding.routes import Route
 from gateway.transcoding.template import PathTemplate, Variable
@@ -18,6 +19,13 @@ PROBLEM: Final[dict[str, Any]] = {"$ref": "#/components/responses/Problem"}
 TOKEN_PROBLEM: Final[dict[str, Any]] = {"$ref": "#/components/responses/TokenProblem"}
 """The answer for an error of a token endpoint."""
 
+_IF_MATCH: Final[dict[str, Any]] = {
+    "name": "If-Match",
+    "in": "header",
+    "description": 'The etag of the resource in quotes, as in "3", that it must still have; * is any.',
+    "schema": {"type": "string"},
+}
+_ETAG: Final[dict[str, Any]] = {"description": "The etag of the resource in quotes, for If-Match.", "schema": {"type": "string"}}
 _FORM_TYPE = "application/x-www-form-urlencoded"
 _QUERY_DEPTH = 3
 
@@ -52,7 +60,11 @@ class Operation:
             "tags": [tag_of(route.rpc)],
             "summary": comment.split(". ")[0].split("\n")[0].rstrip("."),
             "description": self._description(comment),
-            "responses": {str(route.rpc.transcoding.status): self._response(), **self._unmodified(), "default": self._error()},
+            "responses": {
+                str(route.rpc.transcoding.status): self._response(),
+                **self._conditions(),
+                "default": self._error(),
+            },
             "security": [] if policy.public else [{"bearer": [policy.scope] if policy.scope else []}],
             "x-scopes": [policy.scope] if policy.scope else [],
             "x-rate-class": policy.rate_class,
@@ -143,7 +155,13 @@ class Operation:
         if self._route.http_method == "GET" or self._route.streams or self._route.uploads or self._route.rpc.policy.public:
             return []
         text = "A key of your own for this request. Sent again with it, the request does nothing more, and is answered as the first time."
-        return [{"name": "Idempotency-Key", "in": "header", "description": text, "schema": {"type": "string", "maxLength": 257}}]
+        key: Schema = {"name": "Idempotency-Key", "in": "header", "description": text, "schema": {"type": "string", "maxLength": 257}}
+        return [key, *([_IF_MATCH] if self._conditional() else [])]
+
+    def _conditional(self) -> bool:
+        """Whether it changes or removes something that has an etag."""
+        changes = self._route.http_method in ("PATCH", "PUT", "DELETE")
+        return changes and self._route.legacy is None and bool(etag_place(self._request, self._route.body))
 
     def _body(self) -> Schema:
         if self._route.binder.raw_body:
@@ -164,7 +182,10 @@ class Operation:
         kinds = (JSON_TYPE, *((_FORM_TYPE,) if binder.takes_forms else ()), *(("multipart/form-data",) if binder.takes_files else ()))
         return {"required": True, "content": {kind: {"schema": schema} for kind in kinds}}
 
-    def _unmodified(self) -> Schema:
+    def _conditions(self) -> Schema:
+        """The answers to a request whose condition does not hold."""
+        if self._conditional():
+            return {"412": PROBLEM}
         tagged = "etag" in self._route.rpc.door.response_headers and self._route.http_method == "GET"
         return {"304": {"description": "The client has it, as If-None-Match says."}} if tagged else {}
 
@@ -184,7 +205,9 @@ class Operation:
             if self._route.rpc.transcoding.streams == "array":
                 content = {JSON_TYPE: {"schema": {"type": "array", "items": schema}}, **content}
             return {"description": f"A stream. {text}", "content": content}
-        return {"description": text, "content": {JSON_TYPE: {"schema": schema}}}
+        shown: Schema = {"description": text, "content": {JSON_TYPE: {"schema": schema}}}
+        tagged = not self._route.response_body and etag_number(reply)
+        return {**shown, "headers": {"ETag": _ETAG}} if tagged else shown
 
 
 class LegacyOperation(Operation):

@@ -65,6 +65,15 @@ def _says(raw: bytes, numbers: tuple[int, ...]) -> bool:
     return any(_says(value, numbers[1:]) for value in found)  # parts of a message are merged
 
 
+def text_of(raw: bytes, number: int) -> str:
+    """The text of a field of a serialised message; empty if it is not set, or is no text."""
+    try:
+        found = [value for at, value in _fields(raw) if at == number]
+        return found[-1].decode() if found else ""
+    except ValueError:
+        return ""
+
+
 def _fields(raw: bytes) -> Iterator[tuple[int, bytes]]:
     """The fields that have a length, in order (https://protobuf.dev/programming-guides/encoding/).
 

@@ -3,9 +3,10 @@
 import pytest
 
 from gateway.http.conditions import EtagCondition, as_condition
+from gateway.transcoding.etags import etag_number, etag_of
 from gateway.transcoding.problems import IdempotencyKeyInUse, PreconditionFailed, http_status
 from tocsin.api.mailer.v1 import group_service_pb2
-from tocsin.api.scheduler.v1 import alarm_service_pb2
+from tocsin.api.scheduler.v1 import alarm_pb2, alarm_service_pb2
 from tocsin.errors import Aborted
 
 UPDATE = alarm_service_pb2.UpdateAlarmRequest
@@ -29,6 +30,16 @@ def test_a_strong_tag_is_the_etag_of_the_request(tag: str) -> None:
         DELETE(name="alarms/a").SerializeToString() + EtagCondition(DELETE.DESCRIPTOR, "").wire(of(f'"{tag}"'.encode()))
     )
     assert (gone.name, gone.etag) == ("alarms/a", tag)
+
+
+@pytest.mark.parametrize(("etag", "tag"), [("3", '"3"'), ("", ""), ('a"b', ""), ("ü", ""), ("a b", ""), ("x" * 65, "")])
+def test_an_answer_shows_its_etag(etag: str, tag: str) -> None:
+    """As If-Match takes it; what no header could hold is not shown, and neither is that of something within."""
+    reply = alarm_pb2.Alarm(name="alarms/a", etag=etag, labels={"etag": "9"}, auto_pause_after=7)
+    number = etag_number(alarm_pb2.Alarm.DESCRIPTOR)
+    assert etag_of(reply.SerializeToString(), number) == tag
+    assert etag_of(b"\xff\xff", number) == ""
+    assert etag_of(reply.SerializeToString(), etag_number(alarm_service_pb2.ListAlarmsResponse.DESCRIPTOR)) == ""
 
 
 def test_without_the_header_or_with_any_nothing_is_asked() -> None:

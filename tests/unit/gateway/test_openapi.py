@@ -97,6 +97,16 @@ def test_every_public_route_is_there_and_no_internal_one(tocsin: dict[str, Any])
     assert "DispatchService" not in text
 
 
+@pytest.mark.parametrize(("verb", "conditional"), [("get", False), ("patch", True), ("delete", True)])
+def test_etags_are_described(tocsin: dict[str, Any], verb: str, conditional: bool) -> None:
+    """What shows a resource has its ETag; what changes or removes one takes If-Match, and is 412 where that does not hold."""
+    alarm, group = (tocsin["paths"][f"/v1/{one}"][verb] for one in ("alarms/{alarm}", "groups/{group}"))
+    assert ("ETag" in alarm["responses"]["200"].get("headers", {})) == (verb != "delete")
+    assert ("412" in alarm["responses"]) == ("If-Match" in {item["name"] for item in alarm["parameters"]}) == conditional
+    assert "If-Match" not in {item["name"] for item in group["parameters"]}
+    assert not {"412", "headers"} & {*group["responses"], *group["responses"]["200"]}
+
+
 def test_rules_become_constraints(shelf: dict[str, Any]) -> None:
     """What the service will check, the document says."""
     book = shelf["components"]["schemas"]["shelf.v1.Book"]
