@@ -16,11 +16,13 @@ import pytest
 from sqlalchemy import func, insert, select
 from ulid import ULID
 
+from mailer_svc.config import MailerSettings
 from mailer_svc.domain import Content, DeliveryState, Priority, ReportKind, SendResult, StatusReport
 from mailer_svc.service import DeliveryHousekeeper, Retention
-from mailer_svc.store import ChangeOrder, SqlStatusReports
+from mailer_svc.store import ChangeOrder, SqlStatusReports, tenant_rows
 from mailer_svc.store.archive import SqlArchiveLease, SqlDeliveryArchive
 from mailer_svc.store.tables import archive_parts, contents, deliveries, events
+from mailer_svc.wiring.archiving import purger as wired_purger
 from tests.integration.archive_steps import Killed, Seen, Steps, killed, root
 from tests.integration.mailer.stored import Store, make, new, settlement
 from tocsin.archive import parquet
@@ -29,7 +31,8 @@ from tocsin.archive.columns import DELIVERIES
 from tocsin.archive.files import ParquetArchive
 from tocsin.archive.folder import ArchiveFolder
 from tocsin.clock import SECOND, SystemClock
-from tocsin.errors import Unavailable
+from tocsin.errors import TocsinError, Unavailable
+from tocsin.node import Node
 
 __all__ = ["Store", "make", "root"]
 
@@ -297,3 +300,21 @@ async def test_housekeeping_archives_instead_of_removing(store: Store, root: Pat
     root.with_name("away").rename(root)
     await keeper.round()
     assert (await in_database(store), in_archive(root)) == (sorted(ids[4:]), sorted(ids[:4]))
+
+
+async def test_a_deletion_of_a_tenant_reaches_its_deliveries_in_the_archive(store: Store, root: Path, tmp_path: Path) -> None:
+    """By the service's own purge: a folder that is away holds it up; then no file of the tenant is left, which is counted; others stay."""
+    ids = await fill(store)
+    await archiver(store, root).round(before=store.clock.micros() + YEAR)
+    assert in_archive(root) == sorted(ids)
+    files = len(list(ArchiveFolder(root, DELIVERIES).files("t1")))
+    settings: Any = MailerSettings(state_dir=tmp_path, archive_dir=root)
+    node: Any = Node(settings=settings, clock=SystemClock(), jwks=None)
+    (remove,) = vars(wired_purger(node, settings, store.database, SystemClock()))["_elsewhere"]
+    root.rename(root.with_name("away"))
+    with pytest.raises(TocsinError):
+        await remove("t1")
+    root.with_name("away").rename(root)
+    assert [await remove("t1"), await remove("t1")] == [files, 0]
+    assert {file.tenant for file in ArchiveFolder(root, DELIVERIES).files()} == {"t2/x=y"}
+    assert (await tenant_rows(store.database).counts("t1"))["files/archive"] == files
