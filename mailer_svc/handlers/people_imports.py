@@ -96,6 +96,7 @@ class _LineReader(Generic[Draft]):
 
     def of_text(self, line: int, text: bytes, *, whole: bool) -> Draft:
         """What a line of JSON says; it may have been cut off unless it is ``whole``."""
+        del line
         try:
             value = as_object(load_json(text, name="The line"))
         except NotJson as error:
@@ -104,14 +105,17 @@ class _LineReader(Generic[Draft]):
             raise InvalidInput(f"The data ends in the middle of this line. {error.message}") from error
         if value is None:
             raise InvalidInput("The line is not a JSON object.")
-        return self.of_value(line, value, text)
+        return self._read(value)
 
     def of_value(self, line: int, value: dict[str, JsonValue], text: bytes) -> Draft:
-        """What a JSON object says."""
+        """What the JSON object of a row says; its column of confirmed addresses is none of the resource's fields."""
         del line, text
         if value.pop(_VERIFIED, False):
             for address in cast("list[dict[str, JsonValue]]", value.get("addresses", [])):
                 address["state"] = "ACTIVE"
+        return self._read(value)
+
+    def _read(self, value: dict[str, JsonValue]) -> Draft:
         message = self._kind.FromString(self._codec.to_wire(value))
         self._validator.check(message)
         return self._draft(message)

@@ -1,5 +1,6 @@
 """Records of comma-separated values that come in pieces, cut anywhere."""
 
+from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
@@ -23,7 +24,7 @@ class RecordReader:
         self.delimiter = delimiter
         self._lines = LineReader(most=most)
         self._most = most
-        self._open: list[Line] = []
+        self._open: deque[Line] = deque()
         self._size = 0
 
     def feed(self, piece: bytes) -> Iterator[Line]:
@@ -41,30 +42,41 @@ class RecordReader:
     def _take(self, line: Line) -> Iterator[Line]:
         if not self.delimiter and line.text.strip():
             self.delimiter = delimiter_of(line.text)
-        if not self._open and (line.problem or b'"' not in line.text):
+        if line.problem:
+            while self._open:
+                yield from self._give_up()
+            yield line
+            return
+        if not self._open and b'"' not in line.text:
             yield line
             return
         self._open.append(line)
         self._size += len(line.text) + 1
-        if self._size > self._most + 1 or line.problem:
+        while self._size > self._most + 1:
             yield from self._give_up()
-        elif ends_inside_quotes(line.text, inside=len(self._open) > 1, delimiter=self.delimiter):
-            return
-        else:
+        if self._open and not ends_inside_quotes(self._open[-1].text, inside=len(self._open) > 1, delimiter=self.delimiter):
             yield self._joined()
 
     def _joined(self) -> Line:
         first, last = self._open[0], self._open[-1]
         text = first.text if first is last else b"\n".join(line.text for line in self._open)
-        self._open, self._size = [], 0
+        self._open.clear()
+        self._size = 0
         return Line(first.number, last.last, text, whole=last.whole)
 
     def _give_up(self) -> Iterator[Line]:
-        first, *taken = self._open
-        self._open, self._size = [], 0
-        yield first._replace(text=b"", problem=first.problem or "has an unclosed quote")
-        for line in taken:
-            yield from self._take(line)
+        """Gives up the first line of the open record; the next one that opens a quote becomes the first.
+
+        That one is open to the end of what was taken, for none of those lines closes a quote. So each is looked at once more at the most.
+        """
+        yield self._first()._replace(text=b"", problem="has an unclosed quote")
+        while self._open and not ends_inside_quotes(self._open[0].text, inside=False, delimiter=self.delimiter):
+            yield self._first()
+
+    def _first(self) -> Line:
+        first = self._open.popleft()
+        self._size -= len(first.text) + 1
+        return first
 
 
 def delimiter_of(header: bytes) -> bytes:

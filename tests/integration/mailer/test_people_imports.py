@@ -163,7 +163,7 @@ async def test_a_bad_line_costs_itself(people: People) -> None:
         line("x", timeZone="Mars/Olympus"),
         line("x", attributes={"big": "y" * 20000}),
         line("x", addresses=[{"channel": "pigeon", "value": "x"}]),
-        line("x", unknown=1),
+        line("x", unknown=1) + line("x", **{"\0verified": True, "addresses": ["a"]}),
         "{broken\n",
         "[1]\n",
         line("x", displayName="a\0b"),
@@ -173,12 +173,12 @@ async def test_a_bad_line_costs_itself(people: People) -> None:
     ]
     text = line("good", addresses=[{"channel": "email", "value": "g@x.org"}]) + "".join(bad)
     done = await put(people, text.encode() + b'{"name": "recipients/y", "displayName": "\xff"}\n')
-    assert (done.counts, [number for number, _ in done.refusals]) == ((1, 0, 0, 12), list(range(2, 14)))
+    assert (done.counts, [number for number, _ in done.refusals]) == ((1, 0, 0, 13), list(range(2, 15)))
     fields = [reason.partition(":")[0] for _, reason in done.refusals]
     assert fields[:4] == ["name", "timeZone", "attributes", "addresses[0].channel"]
-    assert (fields[9], fields[10]) == ("name", "addresses[0].value")
+    assert (fields[10], fields[11]) == ("name", "addresses[0].value")
     assert await people.names() == ["good"]
-    assert (await put(people, text, skip_lines=11)).counts == (0, 0, 0, 1)
+    assert (await put(people, text, skip_lines=12)).counts == (0, 0, 0, 1)
     with pytest.raises(InvalidInput, match="contentType"):
         await put(people, "x", media="image/png")
 

@@ -3,12 +3,14 @@
 import csv
 import io
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.bulk.records import RecordReader
+from tocsin.bulk import records
+from tocsin.bulk.records import RecordReader, ends_inside_quotes
 from tocsin.bulk.table import cells
 from tocsin.protojson.lines import Line, LineReader
 
@@ -92,6 +94,22 @@ def test_a_quote_that_is_never_closed_takes_one_line_along() -> None:
         (3, b"c,d", ""),
         (4, b"e,f", ""),
     ]
+
+
+@pytest.mark.parametrize("end", [b"", b"x" * 2000 + b"\n"], ids=["of the text", "by a line that is too long"])
+def test_quotes_that_are_never_closed_are_looked_at_once_more(monkeypatch: pytest.MonkeyPatch, end: bytes) -> None:
+    """Each of thousands of lines opens one and closes none: what was taken is not read again and again, nor one call within another."""
+    looked: list[bytes] = []
+
+    def look(text: bytes, **more: Any) -> bool:
+        looked.append(text)
+        return ends_inside_quotes(text, **more)
+
+    monkeypatch.setattr(records, "ends_inside_quotes", look)
+    lines = read(RecordReader(most=1000), [b"a,b\n" + b'"c","\n' * 3000 + end])
+    assert [line.problem for line in lines[1:3001]] == ["has an unclosed quote"] * 3000
+    assert [line.number for line in lines] == list(range(1, len(lines) + 1))
+    assert len(looked) <= 2 * 3000
 
 
 @pytest.mark.parametrize("record", ['"a"b,c', '"a', 'a,"b" ,c'])
