@@ -308,7 +308,8 @@ async def test_a_deletion_of_a_tenant_reaches_its_deliveries_in_the_archive(stor
     await archiver(store, root).round(before=store.clock.micros() + YEAR)
     assert in_archive(root) == sorted(ids)
     files = len(list(ArchiveFolder(root, DELIVERIES).files("t1")))
-    settings: Any = MailerSettings(state_dir=tmp_path, archive_dir=root)
+    given: Any = {"state_dir": tmp_path, "archive_dir": root}  # the others have their defaults
+    settings = MailerSettings(**given)
     node: Any = Node(settings=settings, clock=SystemClock(), jwks=None)
     (remove,) = vars(wired_purger(node, settings, store.database, SystemClock()))["_elsewhere"]
     root.rename(root.with_name("away"))
