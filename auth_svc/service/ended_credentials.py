@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from auth_svc.domain import ChangedCredential, EndedCredential, Scopes
@@ -16,6 +16,7 @@ from tocsin.errors import InvalidInput, Unavailable
 
 _TOKEN: Final = re.compile(r"[0-9]{1,17}")
 _POLL_SECONDS: Final = 0.4
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _OVERLAP: Final = 30 * SECOND
 """How long a transaction may keep what it ended from those who watch."""
 _BATCH: Final = 500
@@ -102,7 +103,7 @@ class EndedCredentials:
             fresh = [each for each in found if place.take(each.name, each.ended)]
             if fresh or version != told:
                 told = version
-                ended = [(each, each.used + self._held) for each in fresh]
+                ended = [(each, min(each.used, _NEVER - self._held) + self._held) for each in fresh]
                 yield EndedBatch(credentials=ended, changed=(), token=place.token, tenants_version=version)
             if len(found) < _BATCH:
                 break

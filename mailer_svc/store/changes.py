@@ -22,8 +22,9 @@ from tocsin.database import Database, DatabaseRefused
 from tocsin.stored import number
 
 _BLOCK = 10_000
-_LARGEST = 2**63 - 1
-"""A number at most: what SQLite holds beside numbers sorts behind them, and is no change."""
+_LARGEST = 2**62
+"""A number at most. What is greater a foreign hand wrote: behind it there would soon be no number left, and a mailer could not start. What
+SQLite holds beside numbers sorts behind them, too."""
 _OWN = cast(text("pg_current_xact_id()::text"), BigInteger)
 
 

@@ -41,6 +41,17 @@ async def test_a_row_that_cannot_be_read_stops_no_other(store: Store, odd: str) 
     assert await store.queue.depths() == {Priority.CRITICAL: 0, Priority.NORMAL: 2, Priority.BULK: 0}
 
 
+async def test_the_greatest_number_of_a_change_keeps_no_mailer_from_starting(store: Store) -> None:
+    """Behind it there is no other; whoever starts numbers on behind what a mailer wrote."""
+    await store.journal.accept([new(1)])
+    table = "events" if store.database.dialect == "sqlite" else "mailer_svc.events"
+    async with store.database.transaction() as connection:
+        await connection.exec_driver_sql(f"UPDATE {table} SET change = 9223372036854775807")  # noqa: S608
+    await store.journal.start()
+    await store.journal.accept([new(2)])
+    assert [job.id for job in await store.claim()] == ["d1", "d2"]
+
+
 async def test_a_time_out_of_the_world_is_shown_as_the_nearest(tmp_path: Path) -> None:
     """The list and the delivery go on."""
     rig = Rig(folder=tmp_path)
