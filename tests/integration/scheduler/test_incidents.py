@@ -151,8 +151,7 @@ async def test_an_answer_twice_and_after_the_end_changes_nothing(duty: Duty) -> 
 
 async def test_no_step_is_taken_after_an_acknowledgement(duty: Duty) -> None:
     """Whatever the policy would still do."""
-    minute = Duration(seconds=MINUTE)
-    await duty.policy(*(policy_pb.EscalationStep(targets=step.targets, wait=minute) for step in two_steps()), repeat=5)
+    await duty.policy(*(policy_pb.EscalationStep(targets=step.targets, wait=Duration(seconds=MINUTE)) for step in two_steps()), repeat=5)
     incident = await duty.trigger()
     await duty.acknowledge(incident.name)
     await duty.passes(12 * MINUTE)

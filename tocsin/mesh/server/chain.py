@@ -6,8 +6,7 @@ handler, error mapping. A stage that a method's policy does not need is not in i
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NoReturn, TypeVar
@@ -32,13 +31,13 @@ from tocsin.mesh.context import (
     current,
     enter,
 )
-from tocsin.mesh.faults import Faults
 from tocsin.mesh.live_policy import LivePolicies
 from tocsin.mesh.patterns import STEERING
 from tocsin.mesh.policy import Criticality, MethodKind, MethodPolicy
 from tocsin.mesh.principal import Principal, ScopeMissing
 from tocsin.mesh.rates import MethodRates, RateSubject
 from tocsin.mesh.server.acceptor import Gate, Refusal, context_of
+from tocsin.mesh.server.bodies import Body, faulty, placed
 from tocsin.mesh.server.call_facts import Context, aborted_with, address_of, call_headers, remaining_seconds, spiffe_id, transferred
 from tocsin.mesh.server.carried_context import CarriedContext
 from tocsin.mesh.server.parts import ServerParts, TenantGate
@@ -53,7 +52,6 @@ from tocsin.telemetry import bind_tenant, carry, carry_along, current_traceparen
 _log = get_logger(__name__)
 
 R = TypeVar("R")
-Body = Callable[[Any, Context], Awaitable[R]]
 
 _BEARER = "bearer "
 # A caller that sends no deadline, or a longer one than declared, gets this much of grace before the server ends the call itself.
@@ -251,9 +249,9 @@ class Chain:
             body = self._bulkheaded(body, call, context)
         enter(call)
         if self._parts.faults and not self._policy.is_control:
-            body = _faulty(body, self._parts.faults, self._policy.path)
+            body = faulty(body, self._parts.faults, self._policy.path)
         if self._bounded and call.principal is not None:
-            body = _placed(body, self._parts.bulkheads.place(self._policy, call.principal.tenant))
+            body = placed(body, self._parts.bulkheads.place(self._policy, call.principal.tenant))
         limit = self._policy.timeout
         if remaining is not None and remaining <= limit + _SLACK:
             return await body(first, context)
@@ -268,7 +266,7 @@ class Chain:
 
     def _permitted(self, body: Body[R], tenants: TenantGate, tenant: str) -> Body[R]:
         tenants.require(self._policy, tenant)
-        return body if self._policy.kind is MethodKind.UNARY_UNARY else _placed(body, tenants.bound(self._policy, tenant))
+        return body if self._policy.kind is MethodKind.UNARY_UNARY else placed(body, tenants.bound(self._policy, tenant))
 
     def _bulkheaded(self, body: Body[R], call: Call, context: Context) -> Body[R]:
         who = call.principal.tenant if call.principal is not None else spiffe_id(context) or address_of(context)
@@ -385,22 +383,6 @@ class Chain:
             return None
         _log.error("unexpected error", method=self._policy.path, exc_info=error)
         return Internal()
-
-
-def _faulty(body: Body[R], faults: Faults, path: str) -> Body[R]:
-    async def run(first: Any, context: Context) -> R:
-        await faults.inject(path)
-        return await body(first, context)
-
-    return run
-
-
-def _placed(body: Body[R], place: AbstractAsyncContextManager[None]) -> Body[R]:
-    async def run(first: Any, context: Context) -> R:
-        async with place:
-            return await body(first, context)
-
-    return run
 
 
 def _now() -> float:

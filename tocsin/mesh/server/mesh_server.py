@@ -104,8 +104,7 @@ class MeshServer:
         Raises:
             PolicyError: a method has no complete policy or no handler.
         """
-        self._settings = settings
-        self._mesh = mesh
+        self._settings, self._mesh = settings, mesh
         identity = Identity.of(settings, service=service)
         self._keyring = None if plaintext else Keyring(identity, mutual=mutual)
         own = {} if self._keyring is None else {"certificate": self._keyring.check}
