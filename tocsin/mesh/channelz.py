@@ -31,7 +31,7 @@ class ChannelzNotFound(NotFound):
     """There is no server, channel or socket of this number: it was closed, or belongs to another process."""
 
 
-class _Told:
+class _CallContext:
     """Stands in the place of a call's context, and keeps what it is told."""
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ def _read(method: Callable[[Any, Any], Answer | None], request: Message) -> Answ
         ChannelzNotFound: it does not know what was asked for.
         Internal: what it says cannot be read.
     """
-    told = _Told()
+    told = _CallContext()
     answer = method(request, told)
     if answer is not None:
         return answer
