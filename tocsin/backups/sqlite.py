@@ -43,7 +43,7 @@ def one_instant(
         BackupFailed: a file cannot be read.
     """
     with ExitStack() as open_files, _said():
-        readers = {file: open_files.enter_context(closing(_connected(file))) for file in files}
+        readers = {file: open_files.enter_context(closing(_connected(file, patience=_HOLD_SECONDS))) for file in files}
         writers = [open_files.enter_context(closing(_connected(file))) for file in files]
         end = clock.monotonic() + _PATIENCE_SECONDS
         while not _all_held(writers, clock):
@@ -127,8 +127,9 @@ def run_script(file: Path, script: str) -> None:
         raise BackupDamaged(f"{file.name} cannot be made ready: {error}") from error
 
 
-def _connected(file: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=0, check_same_thread=False)
+def _connected(file: Path, *, patience: float = 0) -> sqlite3.Connection:
+    """A connection that waits for locks for so many seconds: its first read has to, as whoever closes a file tries to be alone with it."""
+    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=patience, check_same_thread=False)
 
 
 def _all_held(writers: Sequence[sqlite3.Connection], clock: Clock) -> bool:

@@ -1,9 +1,11 @@
 """`tocsin backup` and `tocsin restore` on SQLite: one instant, everything that counts, all or nothing."""
 
 import itertools
+import sqlite3
 import stat
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from tests.integration.backups.places import FILES, GAP, SERVICES, at, execute, 
 from tocsin.backups.making import make_backup, verify_backup
 from tocsin.backups.manifest import BackupFailed, BackupUnfit, RestoreRefused
 from tocsin.backups.restoring import restore_backup
+from tocsin.backups.sqlite import one_instant
 from tocsin.clock import SystemClock
 from tocsin.database import current, downgrade
 from tocsin.last_backup import last_backup_seconds
@@ -96,6 +99,30 @@ async def test_all_files_are_of_one_instant(state: Path, tmp_path: Path) -> None
             for service in ("scheduler_svc", "mailer_svc")
         )
         assert second <= first <= second + 1
+
+
+def test_who_opens_and_closes_a_file_meanwhile_ends_no_backup(tmp_path: Path) -> None:
+    """SQLite asks to be alone with a file that is closed: for that moment nobody new may read it, who else would find it locked."""
+    file, stop, instants = tmp_path / "some.db", threading.Event(), 0
+    execute(file, "PRAGMA journal_mode = WAL")
+
+    def come_and_go() -> None:
+        while not stop.is_set():
+            with suppress(sqlite3.OperationalError):
+                execute(file, "SELECT count(*) FROM sqlite_schema")
+
+    others = [threading.Thread(target=come_and_go) for _ in range(2)]
+    for other in others:
+        other.start()
+    try:
+        for _ in range(500):
+            with one_instant([file], lambda: None, clock=SystemClock()):
+                instants += 1
+    finally:
+        stop.set()
+        for other in others:
+            other.join()
+    assert instants == 500
 
 
 async def test_a_journal_that_is_told_meanwhile_is_kept(
