@@ -7,6 +7,7 @@ Resources are plain dictionaries in the JSON form of the contract (lowerCamelCas
 """
 
 import json
+import re
 import ssl
 import time
 import uuid
@@ -29,6 +30,8 @@ _SILENCE_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.1
 _LONGEST_POLL_SECONDS: Final = 1.0
 _PAGE_SIZE: Final = 200
+_NO_TLS: Final = re.compile("WRONG_VERSION_NUMBER|record layer failure", re.IGNORECASE)
+"""How OpenSSL, before 3.2 and since, calls a server that does not answer in TLS."""
 _DONE: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 _UNDER_WAY: Final = frozenset({"ACCEPTED", "SENDING", "RETRYING"})
 REACHED: Final = frozenset({"SENT", "DELIVERED", "DIGESTED", "HELD"})
@@ -103,7 +106,7 @@ class Client:
         except httpx2.TimeoutException as error:
             raise errors.DeadlineExceeded(f"{self._http.base_url} did not answer in time") from error
         except httpx2.HTTPError as error:
-            raise errors.Unavailable(f"{self._http.base_url} cannot be reached: {error}") from error
+            raise self._unreachable(error) from error
         if answer.is_error:
             raise error_of(answer)
         return answer
@@ -113,7 +116,11 @@ class Client:
         try:
             return _json(self._http.get("/health"))
         except httpx2.HTTPError as error:
-            raise errors.Unavailable(f"{self._http.base_url} cannot be reached: {error}") from error
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: httpx2.HTTPError) -> errors.Unavailable:
+        """The error of a call without an answer, with what is wrong with the URL if that is known."""
+        return errors.Unavailable(f"{self._http.base_url} cannot be reached: {error}{_hint(self._http.base_url.scheme, error)}")
 
     def create_alarm(self, alarm: Resource, *, request_id: str | None = None) -> Resource:
         """Creates an alarm. Repeated with the same ``request_id`` (a UUID), it returns the alarm of the first call."""
@@ -351,6 +358,15 @@ def _json(answer: httpx2.Response) -> Resource:
         return answer.json()
     except ValueError as error:
         raise errors.Internal(f"{answer.request.url.host} did not answer with JSON: it may not be a Tocsin gateway") from error
+
+
+def _hint(scheme: str, error: httpx2.HTTPError) -> str:
+    """What to try where one side speaks TLS and the other does not; empty when it is something else."""
+    if scheme == "https" and _NO_TLS.search(str(error)):
+        return "; there may be no TLS: try http://"
+    if scheme == "http" and isinstance(error, (httpx2.ReadError, httpx2.RemoteProtocolError)):
+        return "; if it wants TLS, try https://"
+    return ""
 
 
 def authorization(credential: str) -> str:

@@ -1,7 +1,12 @@
 """The SDK: REST shapes in, resources and the error tree out."""
 
 import json
+import socket
+import ssl
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -10,6 +15,7 @@ from tocsin import errors
 from tocsin.client import Client
 from tocsin.clock import SystemClock
 from tocsin.errors import FieldViolation, TocsinError
+from tocsin.mesh.authority import ensure_pki
 
 Handler = Callable[[httpx2.Request], httpx2.Response]
 
@@ -226,3 +232,28 @@ def test_waiting_for_a_task_ends() -> None:
     client = Client(url="http://gateway", transport=transport, clock=Impatient(), sleep=lambda seconds: None)
     with client, pytest.raises(errors.DeadlineExceeded, match="tasks/1 has not ended after 25 s"):
         client.wait_task("tasks/1", timeout=25)
+
+
+@pytest.mark.parametrize(("asked", "hint"), [("https", "try http://"), ("http", "try https://")])
+def test_a_scheme_that_the_server_does_not_speak_is_told(asked: str, hint: str, tmp_path: Path) -> None:
+    """A real server of the other scheme; the error says which one to try."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    if asked == "http":
+        ensure_pki(folder=tmp_path, services=["sink"], trust_domain="tocsin.local", clock=SystemClock())
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(tmp_path / "sink.pem", tmp_path / "sink-key.pem")
+        listener = context.wrap_socket(listener, server_side=True)
+
+    def serve() -> None:
+        with suppress(OSError), listener, listener.accept()[0] as connection:  # an OSError: the handshake failed, as it must
+            connection.recv(1000)
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    server = threading.Thread(target=serve)
+    url = f"{asked}://127.0.0.1:{listener.getsockname()[1]}"
+    server.start()
+    with Client(url=url) as client, pytest.raises(errors.Unavailable) as raised:
+        client.call("GET", "/v1/alarms")
+    server.join()
+    assert url in raised.value.message
+    assert hint in raised.value.message
