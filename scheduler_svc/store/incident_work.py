@@ -323,7 +323,7 @@ class IncidentWork:
             raise DataLoss(f"incidents/{identity} is stored, and cannot be read.")
         incident = self._known.get(identity)
         if incident is None or incident.tenant != tenant:
-            raise IncidentNotFound
+            raise IncidentNotFound(f"There is no such incident: incidents/{identity}")
         return incident
 
     def _require_readable(self, tenant: str, keys: set[str]) -> None:

@@ -229,13 +229,13 @@ async def test_snooze_reassign_merge_note(duty: Duty) -> None:
         assert alone.escalation_policy == ""
         with pytest.raises(InvalidInput, match="either"):
             await duty.incidents.ReassignIncident(pb.ReassignIncidentRequest(name=one.name))
-        noted = pb.NoteIncidentRequest(name=one.name, note="called the provider", request_id="n")
-        await duty.incidents.NoteIncident(noted)
-        await duty.incidents.NoteIncident(noted)
+        for _ in range(2):
+            await duty.incidents.NoteIncident(pb.NoteIncidentRequest(name=one.name, note="called the provider", request_id="n"))
+        with pytest.raises(NotFound, match="incidents/nope"):
+            await duty.incidents.MergeIncident(pb.MergeIncidentRequest(name=one.name, into="incidents/nope"))
         with pytest.raises(FailedPrecondition):
             await duty.incidents.MergeIncident(pb.MergeIncidentRequest(name=one.name, into=one.name))
-        part = await duty.incidents.MergeIncident(pb.MergeIncidentRequest(name=two.name, into=one.name))
-        assert part.merged_into == one.name
+        assert (await duty.incidents.MergeIncident(pb.MergeIncidentRequest(name=two.name, into=one.name))).merged_into == one.name
         with pytest.raises(FailedPrecondition):
             await duty.incidents.MergeIncident(pb.MergeIncidentRequest(name=one.name, into=two.name))
         await duty.incidents.ResolveIncident(pb.ResolveIncidentRequest(name=one.name))

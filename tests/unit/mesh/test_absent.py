@@ -18,6 +18,10 @@ class EscalationPolicyNotFound(NotFound):
     """There is no such escalation policy."""
 
 
+class IncidentNotFound(NotFound):
+    """There is no such incident."""
+
+
 class UserNotFound(NotFound):
     """There is no such user."""
 
@@ -29,6 +33,9 @@ INCIDENT: Any = incident_service_pb2.TriggerIncidentRequest(
     incident=incident_service_pb2.Incident(title="alarms/1", escalation_policy="escalationPolicies/night")
 )
 
+MERGE: Any = incident_service_pb2.MergeIncidentRequest(name="incidents/1", into="incidents/2")
+INTO_ITSELF: Any = incident_service_pb2.MergeIncidentRequest(name="incidents/1", into="incidents/1")
+
 
 @pytest.mark.parametrize(
     ("error", "request_", "words"),
@@ -38,6 +45,8 @@ INCIDENT: Any = incident_service_pb2.TriggerIncidentRequest(
         (EscalationPolicyNotFound(), INCIDENT, "There is no such escalation policy: escalationPolicies/night"),
         (UserNotFound(), SESSION, "There is no such user: users/1"),
         (UserNotFound(), ASKED, "There is no such user."),
+        (IncidentNotFound(), MERGE, "There is no such incident."),
+        (IncidentNotFound(), INTO_ITSELF, "There is no such incident: incidents/1"),
         (AlarmNotFound("It was here."), ASKED, "It was here."),
         (AlarmNotFound(), b"bytes", "There is no such alarm."),
         (AlarmNotFound(), alarm_service_pb2.GetAlarmRequest(name="alarms/"), "There is no such alarm."),

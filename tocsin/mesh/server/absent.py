@@ -18,14 +18,16 @@ def name_absent(error: NotFound, request: object) -> None:
     """Changes the words of an error: where it says no more than "There is no such alarm.", it names the alarm that the request names.
 
     The collection follows from the class (AIP-122): ``EscalationPolicyNotFound`` is of ``escalationPolicies/{id}``. A request that
-    names nothing of it, such as one whose resource was found and something that belongs to it was not, leaves the error as it is.
+    names nothing of it, such as one whose resource was found and something that belongs to it was not, leaves the error as it is; so does
+    one that names two of the collection, of which either may be the one.
     """
     kind = type(error).__name__
     if not isinstance(request, Message) or not kind.endswith(_SUFFIX) or kind == _SUFFIX or error.message != default_message(type(error)):
         return
     collection = _collection(kind.removesuffix(_SUFFIX))
-    name = next((found for text in _texts(request, _DEPTH) if (found := _within(text, collection))), "")
-    if name:
+    names = {found for text in _texts(request, _DEPTH) if (found := _within(text, collection))}
+    if len(names) == 1:
+        (name,) = names
         error.message = sayable(f"{error.message.removesuffix('.')}: {name}")
 
 
