@@ -23,6 +23,7 @@ MODULES = (
     "tocsin/otlp.py",
     "tocsin/telemetry",
     "tocsin/values.py",
+    "tocsin/wake.py",
 )
 """Modules and packages."""
 _SUFFIXES = {".py", ".pyi", ".proto", ".typed"}

@@ -9,11 +9,12 @@ from typing import Any, Final, Generic, TypeVar
 
 from google.protobuf.message import DecodeError
 
-from tocsin.background import Background, Wake
+from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 from tocsin.mesh.context import detached
 from tocsin.telemetry import get_logger
+from tocsin.wake import Wake
 
 _log = get_logger(__name__)
 

@@ -24,10 +24,11 @@ from auth_svc.domain import (
 from auth_svc.ports import AccountMailStore, AccountStore, AlertPolicyStore, Postman
 from auth_svc.service.one_time import OneTimeTokens
 from tocsin.alerts import Severity
-from tocsin.background import Background, Wake, report_progress
+from tocsin.background import Background, report_progress
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput, TocsinError
 from tocsin.telemetry import get_logger
+from tocsin.wake import Wake
 
 _log = get_logger(__name__)
 

@@ -26,10 +26,11 @@ from auth_svc.domain import (
 from auth_svc.ports import AlertReaderDirectory, CheckedAlertReader, SecurityLog, Store
 from auth_svc.service.account_mails import AccountMails
 from tocsin.alerts import Alert, Severity
-from tocsin.background import Background, Wake, report_progress
+from tocsin.background import Background, report_progress
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput, TocsinError
 from tocsin.telemetry import get_logger
+from tocsin.wake import Wake
 from tocsin.zones import zone as zone_of
 
 _log = get_logger(__name__)

@@ -10,12 +10,12 @@ from typing import Final
 from auth_svc.domain import StoredAlert
 from auth_svc.ports import AlertStore
 from tocsin.alerts import Alert
-from tocsin.background import Wake
 from tocsin.clock import SECOND, Clock
 from tocsin.errors import InvalidInput
 from tocsin.listing import Condition
 from tocsin.stored import shown
 from tocsin.telemetry import get_logger
+from tocsin.wake import Wake
 
 _log = get_logger(__name__)
 

@@ -6,9 +6,10 @@ from typing import Final
 
 from auth_svc.domain import AuditHead, DeletionOrder, SecurityEvent, Tenant, TenantDeletion, TenantStateRefused, TokenCaller
 from auth_svc.ports import AuditLogStore, DeletionStore, HeadSigner, SecurityLog, Store
-from tocsin.background import Background, Wake
+from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInput
+from tocsin.wake import Wake
 
 _ROUND_SECONDS: Final = 5.0
 _REMEMBERED: Final = timedelta(days=30)

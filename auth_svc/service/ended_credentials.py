@@ -10,9 +10,9 @@ from typing import Final
 from auth_svc.domain import ChangedCredential, EndedCredential, Scopes
 from auth_svc.ports import HeldKey, Rotated, Store
 from auth_svc.service.open_sessions import NOTED
-from tocsin.background import Wake
 from tocsin.clock import SECOND, Clock, from_micros
 from tocsin.errors import InvalidInput, Unavailable
+from tocsin.wake import Wake
 
 _TOKEN: Final = re.compile(r"[0-9]{1,17}")
 _POLL_SECONDS: Final = 0.4

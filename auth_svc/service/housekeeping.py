@@ -17,9 +17,10 @@ from auth_svc.ports import (
 )
 from auth_svc.service.audit import AuditLog
 from auth_svc.service.ended_credentials import EndedCredentials
-from tocsin.background import Background, Wake, report_progress
+from tocsin.background import Background, report_progress
 from tocsin.clock import Clock
 from tocsin.telemetry import get_logger
+from tocsin.wake import Wake
 
 _log = get_logger(__name__)
 

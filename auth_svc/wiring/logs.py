@@ -16,11 +16,11 @@ from tocsin.api.auth.v1 import audit_log_service_pb2_grpc, security_alert_servic
 from tocsin.api.auth.v1.audit_log_service_pb2 import ReportedAuditLog
 from tocsin.audit_log.journal import AuditJournal
 from tocsin.audit_log.wire import entry_of
-from tocsin.background import Wake
 from tocsin.clock import Clock
 from tocsin.lifecycle import Component
 from tocsin.mesh.server import Handler
 from tocsin.telemetry import Telemetry
+from tocsin.wake import Wake
 
 
 class Alerting:

@@ -6,10 +6,10 @@ from auth_svc.clients import MailerPostman
 from auth_svc.config import AuthSettings
 from auth_svc.service import AccountHousekeeper, AccountMails, AccountMailSender, OneTimeTokens
 from auth_svc.store import AuthStore
-from tocsin.background import Wake
 from tocsin.clock import Clock
 from tocsin.lifecycle import Component
 from tocsin.mesh.client import Mesh
+from tocsin.wake import Wake
 
 
 class Mailing:

@@ -14,7 +14,7 @@ from gateway.limits import Tell
 from gateway.metrics import KeyMetrics
 from gateway.ports import Unary
 from gateway.transcoding.problems import IdempotencyKeyInUse, IdempotencyKeyReused
-from tocsin.background import Background, Wake
+from tocsin.background import Background
 from tocsin.clock import SECOND, Clock
 from tocsin.database import GroupCommit
 from tocsin.errors import AlreadyExists, FailedPrecondition, InvalidInput, NotFound, OutOfRange, TocsinError
@@ -23,6 +23,7 @@ from tocsin.mesh.status import from_status, to_status
 from tocsin.mesh.tokens import Principal
 from tocsin.sealing import Sealer
 from tocsin.telemetry import get_logger
+from tocsin.wake import Wake
 
 _log = get_logger(__name__)
 

@@ -7,11 +7,11 @@ from functools import reduce
 from typing import Final
 
 from gateway.spool.store import SetAsideCall, SpooledCall, SpoolStore, SpoolUse
-from tocsin.background import Wake
 from tocsin.clock import Clock
 from tocsin.database import GroupCommit
 from tocsin.errors import TocsinError, Unavailable
 from tocsin.telemetry import get_logger
+from tocsin.wake import Wake
 
 _log = get_logger(__name__)
 

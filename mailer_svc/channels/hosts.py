@@ -4,9 +4,9 @@ from collections import OrderedDict
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from tocsin.background import Wake
 from tocsin.clock import Clock
 from tocsin.mesh.breaker import Breaker, BreakerRule
+from tocsin.wake import Wake
 
 _MOST = 2000
 _PROMPT_SECONDS = 1.0

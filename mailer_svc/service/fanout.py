@@ -19,10 +19,11 @@ from mailer_svc.service.expansion import Expansion, ExpansionPart
 from mailer_svc.service.gates import GateAnswer
 from mailer_svc.service.publishing import DeliveryPublisher
 from mailer_svc.service.telling_order import TellingOrder
-from tocsin.background import Background, Wake, report_progress
+from tocsin.background import Background, report_progress
 from tocsin.clock import SECOND, Clock
 from tocsin.errors import TocsinError
 from tocsin.telemetry import get_logger
+from tocsin.wake import Wake
 
 First = TypeVar("First")
 Second = TypeVar("Second")

@@ -25,10 +25,11 @@ from mailer_svc.ports import AddressRetirement, DeliveryQueue, Journal, Settleme
 from mailer_svc.service.failover import ProviderFailover
 from mailer_svc.service.publishing import DeliveryPublisher
 from mailer_svc.service.settling import OutcomeSettler, safely
-from tocsin.background import Background, Wake, report_progress
+from tocsin.background import Background, report_progress
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 from tocsin.telemetry import get_logger
+from tocsin.wake import Wake
 
 _log = get_logger(__name__)
 _BUFFER = 200

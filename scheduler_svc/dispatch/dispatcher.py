@@ -17,9 +17,10 @@ from scheduler_svc.dispatch.routing import Routing, Suspects
 from scheduler_svc.dispatch.session import CancelJobs, Confirmed, Drain, Jobs, ProcessorSession
 from scheduler_svc.domain import Failed, FailedAttempt, FiringState, Lease, Priority, QueuedFiring, Released, Report, Succeeded
 from scheduler_svc.ports import Ledger, Notifier, Observer, Paused, Shards
-from tocsin.background import Background, Wake, report_progress
+from tocsin.background import Background, report_progress
 from tocsin.clock import Clock
 from tocsin.telemetry import get_logger
+from tocsin.wake import Wake
 
 _log = get_logger(__name__)
 _SHORTEST_SECONDS: Final = 0.001  # a wait that rounds to nothing would spin

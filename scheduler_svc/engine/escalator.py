@@ -6,11 +6,12 @@ from typing import Final
 from scheduler_svc.domain.incidents import Incident, IncidentChange
 from scheduler_svc.ports import Shards
 from scheduler_svc.ports.incidents import Act, Handed, IncidentStore
-from tocsin.background import Background, Wake
+from tocsin.background import Background
 from tocsin.bisection import run_with_bisection
 from tocsin.clock import SECOND, Clock
 from tocsin.errors import Aborted, TocsinError, Unavailable
 from tocsin.telemetry import get_logger
+from tocsin.wake import Wake
 
 _log = get_logger(__name__)
 

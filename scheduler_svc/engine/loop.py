@@ -18,12 +18,13 @@ from scheduler_svc.engine.timeline import Popped, Timeline
 from scheduler_svc.ports import Changes, Due, DueStore, Fired, FiringSink, Observer, Pending, Shards
 from scheduler_svc.service.fire_quotas import FireQuotas
 from scheduler_svc.triggers import Outage
-from tocsin.background import Background, Wake, report_progress, report_stall
+from tocsin.background import Background, report_progress, report_stall
 from tocsin.clock import SECOND, Clock
 from tocsin.errors import Aborted, Unavailable
 from tocsin.priority import nearest
 from tocsin.recurrence import END_OF_TIME, Micros, TooCostly, compiled
 from tocsin.telemetry import get_logger
+from tocsin.wake import Wake
 
 _log = get_logger(__name__)
 

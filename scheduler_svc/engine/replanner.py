@@ -13,12 +13,13 @@ from typing import Final, TypeVar
 from scheduler_svc.ports import Held, Move, Pending, ReplanCandidate, ReplanStore, Schedules, Shards
 from scheduler_svc.service.cooperative import CooperativeYield
 from scheduler_svc.service.replan import replanned, still_due
-from tocsin.background import Background, Wake
+from tocsin.background import Background
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
 from tocsin.recurrence import RULES_VERSION
 from tocsin.stored import NOT_READABLE
 from tocsin.telemetry import get_logger
+from tocsin.wake import Wake
 
 _log = get_logger(__name__)
 

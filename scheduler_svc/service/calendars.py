@@ -20,11 +20,12 @@ from scheduler_svc.domain import (
 )
 from scheduler_svc.ports import CalendarStore, Hints
 from scheduler_svc.service.cooperative import CooperativeYield
-from tocsin.background import Background, Wake
+from tocsin.background import Background
 from tocsin.clock import MINUTE, Clock
 from tocsin.errors import TocsinError
 from tocsin.recurrence import Micros, Trigger
 from tocsin.telemetry import get_logger
+from tocsin.wake import Wake
 
 _log = get_logger(__name__)
 

@@ -5,9 +5,10 @@ from typing import Final
 
 from scheduler_svc.ports import Hints
 from scheduler_svc.ports.suspensions import SuspensionStore, TenantStops
-from tocsin.background import Background, Wake, report_progress
+from tocsin.background import Background, report_progress
 from tocsin.clock import Clock
 from tocsin.telemetry import get_logger
+from tocsin.wake import Wake
 
 _log = get_logger(__name__)
 

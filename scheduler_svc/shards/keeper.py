@@ -8,10 +8,11 @@ from scheduler_svc.ports import Events, Held, Liveness, ShardListener, ShardStor
 from scheduler_svc.shards.clocks import ClockWatch
 from scheduler_svc.shards.membership import Membership
 from scheduler_svc.shards.ownership import Ownership
-from tocsin.background import Background, Wake, report_progress
+from tocsin.background import Background, report_progress
 from tocsin.clock import SECOND, Clock
 from tocsin.errors import TocsinError
 from tocsin.telemetry import get_logger
+from tocsin.wake import Wake
 
 _log = get_logger(__name__)
 

@@ -25,6 +25,7 @@ OTHERS = {
     "scheduler_svc/handlers/dispatch.py": "reads, for the length of its stream",
     "scheduler_svc/handlers/triggers.py": "reads ahead, for the length of its stream",
     "tocsin/background.py": "the one place",
+    "tocsin/wake.py": "waits for the event or the time, whichever is first, for the length of one wait",
     "tocsin/cli/upload.py": "sends, for the length of its request",
     "tocsin/database/batch.py": "a flush hands each error to whoever waits for it, and the next item begins the next one",
     "tocsin/database/writer.py": "shields what must end, and awaits it",

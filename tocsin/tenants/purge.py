@@ -8,10 +8,11 @@ found nothing, and why there are more of them for as long as the book has the te
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final, Protocol, TypeAlias
 
-from tocsin.background import Background, Wake, report_progress
+from tocsin.background import Background, report_progress
 from tocsin.clock import SECOND, Clock
 from tocsin.telemetry import get_logger
 from tocsin.tenants import TenantBook
+from tocsin.wake import Wake
 
 _log = get_logger(__name__)
 

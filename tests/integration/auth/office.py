@@ -42,11 +42,11 @@ from auth_svc.service import (
 )
 from auth_svc.store import AuthStore
 from auth_svc.throttle import LoginThrottle, RequestBudget, ThrottleRule
-from tocsin.background import Wake
 from tocsin.database import Database
 from tocsin.sealing import Sealer
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
+from tocsin.wake import Wake
 
 PASSWORD = "correct horse battery staple"
 HERE = ClientFacts(address="198.51.100.7", agent="curl/8")

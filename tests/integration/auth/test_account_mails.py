@@ -21,11 +21,11 @@ from auth_svc.service import AccountMails, AccountMailSender, OneTimeTokens
 from auth_svc.store import AuthStore
 from auth_svc.store.tables import account_mails
 from tests.integration.auth.office import LetterBox
-from tocsin.background import Wake
 from tocsin.database import Database
 from tocsin.errors import InvalidInput, Unavailable
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
+from tocsin.wake import Wake
 
 HOUR = timedelta(hours=1)
 

@@ -15,11 +15,11 @@ from auth_svc.store.log_tables import alert_policies
 from auth_svc.store.tables import users
 from tests.integration.auth.office import Office
 from tocsin.alerts import SEVERITIES, Alert, AlertKind, Severity
-from tocsin.background import Wake
 from tocsin.database import Database
 from tocsin.errors import FailedPrecondition, InvalidInput, Unavailable
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
+from tocsin.wake import Wake
 
 AT_ONCE, DAILY, NEVER = AlertDelivery.AT_ONCE, AlertDelivery.DAILY, AlertDelivery.NEVER
 ALERT, DIGEST = "tocsin.security-alert", "tocsin.security-digest"

@@ -19,13 +19,13 @@ from tocsin.alerts import Alert, AlertKind, Severity
 from tocsin.api.auth.v1 import auth_service_pb2
 from tocsin.api.auth.v1 import security_alert_service_pb2 as pb
 from tocsin.api.auth.v1 import security_alert_service_pb2_grpc as rpc
-from tocsin.background import Wake
 from tocsin.clock import HOUR
 from tocsin.database import Database
 from tocsin.errors import InvalidInput, NotFound, PermissionDenied, ResourceExhausted, Unauthenticated
 from tocsin.mesh.context import acting_as
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
+from tocsin.wake import Wake
 
 WINDOW = timedelta(minutes=10)
 

@@ -15,13 +15,13 @@ from tocsin.background import (
     Background,
     BackgroundFailed,
     Backgrounds,
-    Wake,
     report_progress,
     report_stall,
 )
 from tocsin.errors import Unavailable
 from tocsin.testing.clock import FakeClock
 from tocsin.testing.waiting import eventually
+from tocsin.wake import Wake
 
 
 class Meter:
