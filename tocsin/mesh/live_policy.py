@@ -5,10 +5,12 @@ rule for one method wins over one for its service, and that over one for all; on
 worked out when a rule changes, so that a call looks nothing up, however many rules there are.
 """
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -113,7 +115,8 @@ class LivePolicies:
         self.named: Mapping[str, NamedRules[Any]] = {word: getattr(self, plural) for word, plural in _PLURALS.items()}
         self._order_rules: Mapping[Selector, pb.PolicyRule] = {}
         self._callers: Mapping[str, set[str]] = {}
-        self._digest = ""
+        self._version = 0
+        self._digested: tuple[int, list[MethodPolicy], str] = (-1, [], "")
         self._called = AppliedPolicies(lambda declared: applied(declared, self._layers(declared, self._caller)))
         self._served = AppliedPolicies(self._for_every_caller)
         self._changed: list[Callable[[], None]] = []
@@ -143,14 +146,13 @@ class LivePolicies:
         layers = reversed(self._layers(declared, caller))
         return next((in_seconds(rule.policy.timeout) for rule in layers if rule.policy.HasField("timeout")), declared.timeout)
 
-    @property
-    def digest(self) -> str:
-        """What tells the policies of this process apart from those of another replica."""
-        self._digest = self._digest or digest(
-            (self.called(declared) for declared in self._known().values()),
-            (line for rules in self.named.values() for line in rules.lines()),
-        )
-        return self._digest
+    async def digest(self) -> str:
+        """What tells the policies of this process apart from those of another replica; worked out beside the event loop, once a change."""
+        of = self._version, [self.called(declared) for declared in self._known().values()]
+        if self._digested[:2] != of:
+            lines = [rules.lines() for rules in self.named.values()]
+            self._digested = *of, await asyncio.to_thread(digest, of[1], chain.from_iterable(lines))
+        return self._digested[2]
 
     def declared(self, method: str) -> list[MethodPolicy]:
         """What the contract says of a method, or of all.
@@ -369,7 +371,7 @@ class LivePolicies:
 
     def _apply(self) -> None:
         """What is in force has changed: calls and callers learn of it."""
-        self._digest = ""
+        self._version += 1
         for callback in self._changed:
             callback()
 

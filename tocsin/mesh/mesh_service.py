@@ -101,7 +101,7 @@ class MeshServicer(pb_grpc.MeshServiceServicer):
         status.time.FromDatetime(self._clock.now())
         if self._expiry is not None and (expires := self._expiry()) is not None:
             status.certificate_expire_time.FromDatetime(expires)
-        status.policy_digest = self._policies.digest
+        status.policy_digest = await self._policies.digest()
         status.endpoints.extend(map(self._endpoint, self._endpoints()))
         status.foreign_services.extend(self._foreign())
         return status

@@ -261,7 +261,7 @@ async def test_bytes_that_are_no_text_close_at_the_start(clock: FakeClock, tmp_p
 async def test_an_order_stands_in_the_place_of_a_rule_and_ends(rules: Rules) -> None:
     """By its name: what the file closes can be tried only, for a time; then the file holds again. The source is shown."""
     await rules.write(json.dumps({"access": [access()]}))
-    digest = rules.live.digest
+    digest = await rules.live.digest()
     eased = pb.SetPolicyRequest(access=message(access(dryRun=True)))
     eased.ttl.seconds = 60
     trial = pb.SetPolicyRequest(dry_run=True)
@@ -270,14 +270,14 @@ async def test_an_order_stands_in_the_place_of_a_rule_and_ends(rules: Rules) -> 
     assert not Door(rules).passes()
     order_of(rules.live, eased)
     assert Door(rules).passes()
-    assert rules.live.digest != digest, "`mesh check` sees that another process differs"
+    assert await rules.live.digest() != digest, "`mesh check` sees that another process differs"
     seen = view_of(rules.live, SAY)
     assert [(one.access.name, one.source, one.methods) for one in seen.named] == [("one", "order", 1)]
     assert [order.access.name for order in seen.orders] == ["one"]
     assert list(view_of(rules.live, path("Put")).named) == []
     await rules.clock.advance(60)
     await rules.live.look()
-    assert (Door(rules).passes(), rules.live.digest) == (False, digest)
+    assert (Door(rules).passes(), await rules.live.digest()) == (False, digest)
     order_of(rules.live, pb.SetPolicyRequest(access=message(access("two"))))
     assert reset_of(rules.live, pb.ResetPolicyRequest(name="one")) == []
     assert reset_of(rules.live, pb.ResetPolicyRequest(method=SAY)) == []

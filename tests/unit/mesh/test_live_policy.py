@@ -2,6 +2,9 @@
 
 import json
 import os
+import threading
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,9 @@ import pytest
 from tests.integration.mesh.support import METHODS, path
 from tocsin.api.mesh.v1 import mesh_service_pb2 as pb
 from tocsin.errors import NotFound
+from tocsin.mesh import live_policy
 from tocsin.mesh.live_policy import LivePolicies, PolicyFileInvalid
+from tocsin.mesh.policy import MethodPolicy, digest
 from tocsin.mesh.policy_errors import RuleInvalid
 from tocsin.mesh.policy_rules import parse
 from tocsin.mesh.policy_view import view_of
@@ -25,7 +30,8 @@ class Rules:
     def __init__(self, clock: FakeClock, file: Path, *, caller: str = "front") -> None:
         self.file = file
         self.clock = clock
-        self.live = LivePolicies(caller=caller, known=lambda: METHODS, file=file, clock=clock)
+        self.known = dict(METHODS)
+        self.live = LivePolicies(caller=caller, known=lambda: self.known, file=file, clock=clock)
         self.changes = 0
         self.live.on_change(self._changed)
         self._written = 0
@@ -165,7 +171,7 @@ async def test_an_order_ends_by_itself_or_is_taken_back(rules: Rules) -> None:
 
 async def test_a_trial_and_a_refused_order_change_nothing(rules: Rules) -> None:
     """Both tell what would be, or why not."""
-    changes, digest = rules.changes, rules.live.digest
+    changes, before = rules.changes, await rules.live.digest()
     assert rules.live.order(rule(timeout="3s"), seconds=60, dry_run=True) == [f"{SAY} timeout: 30s -> 3s"]
     with pytest.raises(RuleInvalid, match=r"rule\.policy\.scope") as refused:
         rules.live.order(rule(scope="x:read"), seconds=60)
@@ -174,7 +180,7 @@ async def test_a_trial_and_a_refused_order_change_nothing(rules: Rules) -> None:
         rules.live.order(rule("", breaker={"open": "90s"}), seconds=60)
     with pytest.raises(NotFound):
         view_of(rules.live, "/no/such")
-    assert (rules.timeout(), rules.changes, rules.live.orders, rules.live.digest) == (30.0, changes, {}, digest)
+    assert (rules.timeout(), rules.changes, rules.live.orders, await rules.live.digest()) == (30.0, changes, {}, before)
 
 
 async def test_what_is_sound_alone_is_refused_on_top_of_something_else(rules: Rules) -> None:
@@ -196,11 +202,11 @@ async def test_ten_thousand_rules_are_read_and_cost_a_call_nothing(rules: Rules)
 
 async def test_replicas_with_other_rules_have_another_digest(rules: Rules) -> None:
     """And the same again when the rule is gone."""
-    before = rules.live.digest
+    before = await rules.live.digest()
     rules.live.order(rule(timeout="3s"), seconds=60)
-    assert rules.live.digest != before
+    assert await rules.live.digest() != before
     rules.live.reset(method="", caller="")
-    assert rules.live.digest == before
+    assert await rules.live.digest() == before
 
 
 def test_an_order_about_one_method_works_out_that_one_alone(rules: Rules, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,3 +236,23 @@ async def test_what_an_order_is_not_about_is_not_worked_out_anew(rules: Rules) -
     assert rules.live.called(say).timeout == 9.0
     rules.live.reset(method="", caller="")
     assert (rules.live.called(say), rules.live.called(hop)) == (say, hop)
+
+
+async def test_a_digest_is_worked_out_beside_the_event_loop_once_for_each_change(rules: Rules, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In another thread; again after a rule, and after the contract has changed by what the gateway mounts; not for each question."""
+    threads = list[int]()
+
+    def digested(methods: Iterable[MethodPolicy], others: Iterable[str]) -> str:
+        threads.append(threading.get_ident())
+        return digest(methods, others)
+
+    monkeypatch.setattr(live_policy, "digest", digested)
+    first = await rules.live.digest()
+    assert (await rules.live.digest(), len(threads)) == (first, 1)
+    assert threads[0] != threading.get_ident()
+    rules.live.order(rule(timeout="3s"), seconds=60)
+    assert await rules.live.digest() not in (first, "")
+    rules.live.reset(method="", caller="")
+    assert (await rules.live.digest(), len(threads)) == (first, 3)
+    rules.known["/mounted.Service/Get"] = replace(METHODS[SAY], service="mounted.Service", method="Get")
+    assert await rules.live.digest() != first
