@@ -30,6 +30,7 @@ import grpc
 from tocsin.mesh.inner_names import CYTHON, lacking, module
 from tocsin.mesh.poller import unblock_poller
 from tocsin.mesh.server.first_step import Started, Steps
+from tocsin.mesh.server.judged import judged, log_no_headers
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -278,6 +279,7 @@ class AcceptingServer(grpc.aio.Server):
             options: gRPC's channel arguments.
             gates: by path, what is asked about each call.
         """
+        log_no_headers()
         self._acceptor: _Server = _PlainServer(options=options) if LACKS else _Acceptor(options=options, gates=gates or {})
 
     @property
@@ -289,8 +291,8 @@ class AcceptingServer(grpc.aio.Server):
         """Ignored: generated code adds the same handlers by `add_registered_method_handlers`."""
 
     def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, RpcHandler]) -> None:
-        """Adds the handlers of one service, by the method's name."""
-        self.add_handlers({f"/{service_name}/{method}": handler for method, handler in method_handlers.items()})
+        """Adds the handlers of one service, by the method's name; they read messages themselves."""
+        self.add_handlers({f"/{service_name}/{method}": judged(handler) for method, handler in method_handlers.items()})
 
     def add_handlers(self, handlers: Mapping[str, RpcHandler]) -> None:
         """Adds handlers by full path."""

@@ -14,13 +14,14 @@ import grpc
 from google.protobuf import descriptor_pool
 from google.protobuf.message import DecodeError, Message
 
-from tocsin.errors import AnswerTooLarge, InvalidInput, NotFound
+from tocsin.errors import AnswerTooLarge, NotFound
 from tocsin.mesh.context import StreamedBytes, current
 from tocsin.mesh.policy import MethodKind, MethodPolicy, PolicyError
 from tocsin.mesh.server.absent import name_absent
 from tocsin.mesh.server.call_notes import counted, noted
 from tocsin.mesh.server.chain import Chain, Context
 from tocsin.mesh.server.interceptors import intercepted
+from tocsin.mesh.server.judged import RequestMalformed
 from tocsin.mesh.server.own_metadata import sends_initial_metadata
 from tocsin.mesh.server.parts import ServerParts
 from tocsin.mesh.server.stream_writer import StreamWriter, write_all
@@ -31,10 +32,6 @@ Parse = Callable[[bytes], Any]
 Deserialize = Callable[[bytes], Message]
 Serialize = Callable[[Any], bytes]
 Accept = Callable[[Context], Awaitable[None]]
-
-
-class RequestMalformed(InvalidInput):
-    """The request is not a message of the expected type."""
 
 
 class Registrar:

@@ -33,7 +33,8 @@ def add_reflection(server: AcceptingServer, services: Sequence[str], pools: Sequ
         request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
         response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
     )
-    server.add_handlers({f"/{name}/ServerReflectionInfo": handler for name in (V1, V1_ALPHA)})
+    for name in (V1, V1_ALPHA):
+        server.add_registered_method_handlers(name, {"ServerReflectionInfo": handler})
 
 
 class DescriptorPools:
