@@ -1,6 +1,6 @@
 """Which fields an update changes (AIP-134, AIP-161)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -28,6 +28,21 @@ def fields_to_change(mask: FieldMask, given: Message, writable: Sequence[str]) -
             raise InvalidInput.at("updateMask", f"there is no field {path!r}; known are {', '.join(writable)}")
     found = paths or [field.name for field, _ in given.ListFields()]
     return [name for name in writable if name in found]
+
+
+def check_left(mask: FieldMask, given: Message, stored: Message, left: Mapping[str, str], *, at: str) -> None:
+    """Refuses another value for a field that this call leaves as it is: passed over, the caller would believe it changed.
+
+    The value that is stored is taken, for a client sends back what it has read. ``left`` says of each field why it is left and what
+    changes it; ``at`` is the name of the resource in the request.
+
+    Raises:
+        InvalidInput: a field would be another.
+    """
+    paths = paths_of(mask)
+    for name in fields_to_change(mask, given, tuple(left)):
+        if (name in paths or getattr(given, name)) and getattr(given, name) != getattr(stored, name):
+            raise InvalidInput.at(f"{at}.{given.DESCRIPTOR.fields_by_name[name].json_name}", left[name])
 
 
 def paths_of(mask: FieldMask) -> list[str]:

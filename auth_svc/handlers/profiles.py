@@ -1,6 +1,6 @@
 """ProfileService."""
 
-from typing import Any
+from typing import Any, Final
 
 import grpc
 
@@ -10,10 +10,12 @@ from auth_svc.service import Profiles
 from tocsin.api.auth.v1 import profile_service_pb2 as pb
 from tocsin.api.auth.v1 import profile_service_pb2_grpc as rpc
 from tocsin.api.auth.v1 import user_service_pb2
-from tocsin.masks import fields_to_change
+from tocsin.masks import check_left, fields_to_change
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 _CHANGEABLE = ("display_name", "locale")
+_ELSEWHERE: Final = "is not changed by the profile: PATCH /v1/users/{id} does it, for who may write users"
+_LEFT: Final = {"role": _ELSEWHERE, "role_name": _ELSEWHERE}
 
 
 class ProfileHandlers(rpc.ProfileServiceServicer):
@@ -29,8 +31,10 @@ class ProfileHandlers(rpc.ProfileServiceServicer):
     async def UpdateProfile(self, request: pb.UpdateProfileRequest, context: _Context) -> user_service_pb2.User:
         """Changes the user who asks."""
         given, fields = request.profile, fields_to_change(request.update_mask, request.profile, _CHANGEABLE)
+        who = caller()
+        check_left(request.update_mask, given, user_message(await self._profiles.own(who)), _LEFT, at="profile")
         changed = await self._profiles.change(
-            caller(),
+            who,
             display_name=given.display_name if "display_name" in fields else None,
             locale=given.locale if "locale" in fields else None,
         )

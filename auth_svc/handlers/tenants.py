@@ -10,7 +10,7 @@ from auth_svc.handlers.convert import caller, timestamp, timestamp_or_none
 from auth_svc.service import TenantDeletions, TenantMaker, TenantOffice, Users
 from tocsin.api.auth.v1 import tenant_admin_service_pb2, tenant_admin_service_pb2_grpc, user_service_pb2, user_service_pb2_grpc
 from tocsin.listing import FilterField, FilterKind, PageToken, parse_filter
-from tocsin.masks import fields_to_change
+from tocsin.masks import check_left, fields_to_change
 from tocsin.mesh.context import current
 from tocsin.pages import Listing, list_page
 from tocsin.stored import shown
@@ -21,6 +21,7 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 _BOOK = "tenants of the platform"
 _CHANGEABLE = ("display_name", "time_zone", "password_off", "require_second_factor")
 _AMENDABLE = ("display_name", "time_zone", "require_second_factor")
+_LEFT = {"password_off": "is the tenant's own to change: PATCH /v1/tenant"}
 _TENANT_FILTER = {"state": FilterField(kind=FilterKind.CHOICE, choices=tuple(state.value for state in TenantState))}
 
 
@@ -109,9 +110,12 @@ class TenantAdminHandlers(tenant_admin_service_pb2_grpc.TenantAdminServiceServic
 
     async def AmendTenant(self, request: tenant_admin_service_pb2.AmendTenantRequest, context: _Context) -> user_service_pb2.Tenant:
         """Changes a tenant."""
+        identity = _id(request.tenant.name)
+        stored = self._shown(await self._office.tenant(identity))
+        check_left(request.update_mask, request.tenant, stored, _LEFT, at="tenant")
         tenant = await self._office.amend(
             caller(),
-            _id(request.tenant.name),
+            identity,
             display_name=request.tenant.display_name,
             time_zone=request.tenant.time_zone,
             require_second_factor=_required(request.tenant),

@@ -26,8 +26,8 @@ _GROUPS: Final = {
 }
 """Services whose group has another name than they have."""
 
-_BY_HAND: Final = {"PauseAlarms", "ResumeAlarms"}
-"""Calls that an option of another command makes: `tocsin alarm pause --filter`."""
+_BY_HAND: Final = {"PauseAlarms", "ResumeAlarms", "RetryDeliveries"}
+"""Calls that an option of another command makes: `tocsin alarm pause --filter`, `tocsin delivery retry --filter`."""
 
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 

@@ -20,6 +20,11 @@ _HEX = frozenset("0123456789abcdefABCDEF")
 class RouteNotFound(NotFound):
     """There is no resource at this path."""
 
+    @classmethod
+    def but_without_slash(cls) -> "RouteNotFound":
+        """The error where a slash at the end is all that is too much."""
+        return cls("There is no resource at this path; there is one without the slash at its end.")
+
 
 class MethodNotAllowed(InvalidInput):
     """This path does not support this method."""
@@ -110,6 +115,8 @@ class Router(Generic[Target]):
             return found
         if search.allowed:
             raise MethodNotAllowed(search.allowed)
+        if raw[-1] == "" and len(raw) > 1 and self.allowed(raw_path[:-1]):
+            raise RouteNotFound.but_without_slash()
         raise RouteNotFound
 
     def allowed(self, raw_path: str) -> frozenset[str]:

@@ -82,7 +82,7 @@ def bench(
 async def _measure(folder: Path, alarms: int, *, told: Callable[[str], None]) -> LoadReport:
     clock = SystemClock()
     stack = commands.stack_of(state=folder, base=0, env=os.environ, programs=programs(sys.executable))
-    again = [sys.executable, "-m", "tocsin.cli", "up", "--daemon", "--state", str(folder), "--port-base", "0"]
+    again = [sys.executable, "-m", "tocsin.cli", "up", "--detached-supervisor", "--state", str(folder), "--port-base", "0"]
     told("starting an installation")
     await commands.detach(stack, argv=again, clock=clock, timeout=_TIMEOUT_SECONDS)
     try:

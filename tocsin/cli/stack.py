@@ -31,14 +31,16 @@ def up(
         int | None,
         typer.Option("--port-base", help="First port N: HTTP N, gRPC N+1, services N+11 to N+14, metrics N+20 to N+24; 0: any free ports."),
     ] = None,
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once every service is healthy; `tocsin down` stops them.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", "--daemon", help="Return once every service is healthy; `tocsin down` stops them.")
+    ] = False,
     timeout: Annotated[
         float, typer.Option("--timeout", min=1, help="With --detach: seconds to wait for every service to be healthy.")
     ] = _DETACH_SECONDS,
     fork: Annotated[
         bool, typer.Option(help="On Linux: fork the services from one process that has imported them, which takes less time and memory.")
     ] = True,
-    daemon: Annotated[bool, typer.Option("--daemon", hidden=True)] = False,
+    detached: Annotated[bool, typer.Option("--detached-supervisor", hidden=True)] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run the five services on this machine: restart one that exits, drain on Ctrl-C. Settings come from TOCSIN_* variables."""
@@ -49,8 +51,8 @@ def up(
     clock = SystemClock()
     if not detach:
         view = view_for(Console(highlight=False), stack.layout)
-        raise typer.Exit(asyncio.run(commands.up(stack, view=view, clock=clock, show_key=not daemon, show_link=_is_terminal())))
-    again = [sys.executable, "-m", "tocsin.cli", "up", "--daemon", "--state", str(stack.layout.state)]
+        raise typer.Exit(asyncio.run(commands.up(stack, view=view, clock=clock, show_key=not detached, show_link=_is_terminal())))
+    again = [sys.executable, "-m", "tocsin.cli", "up", "--detached-supervisor", "--state", str(stack.layout.state)]
     if not fork:
         again.append("--no-fork")
     if port_base is not None:

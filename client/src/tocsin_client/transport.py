@@ -1,6 +1,9 @@
 """What both clients share of the network: where the gateway is, with which credential, and what its failures mean."""
 
 import os
+import socket
+import ssl
+from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -15,6 +18,10 @@ _CONNECT_SECONDS: Final = 10.0
 # What an answer may take beyond the time that the contract gives the call: the way there and back.
 _GRACE_SECONDS: Final = 5.0
 _UNSENT: Final = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError, httpx2.UnsupportedProtocol)
+_CUT: Final = (httpx2.ReadError, httpx2.RemoteProtocolError)
+# How OpenSSL, before 3.2 and since, calls an answer that is not TLS.
+_NO_TLS: Final = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
+_MOST_CAUSES: Final = 20
 
 
 class Gateway:
@@ -50,12 +57,13 @@ class Gateway:
         """What a failure of the network means. Of its text nothing is taken over but the kind: it may quote a header."""
         kind = type(error).__name__
         if isinstance(error, _UNSENT):
-            return NotSent(f"{self.host} cannot be reached: {kind}")
+            return NotSent(f"{self.host} cannot be reached: {_why(error) or kind}")
         if isinstance(error, httpx2.TimeoutException):
             return DeadlineExceeded(f"{self.host} did not answer in time")
         if isinstance(error, httpx2.LocalProtocolError | httpx2.InvalidURL):
             return InvalidInput(f"the request is no valid HTTP: {kind}")
-        return Unavailable(f"the connection to {self.host} failed: {kind}")
+        hint = "" if self.secure or not isinstance(error, _CUT) else "; if it wants TLS, the URL begins with https://"
+        return Unavailable(f"the connection to {self.host} failed: {kind}{hint}")
 
     def refusal(self, answer: httpx2.Response) -> TocsinError:
         """The error of an answer whose body was read."""
@@ -99,6 +107,32 @@ def _checked(url: str) -> tuple[str, str]:
         msg = "a URL with a password in it ends up in logs: give api_key"
         raise InvalidInput.at("url", msg)
     return url.rstrip("/"), parts.netloc
+
+
+def _why(error: BaseException) -> str:
+    """What kept a connection from being made, told by the kind of what caused the error; empty for anything else."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted ({cause.verify_message}); SSL_CERT_FILE names an authority of your own"
+        if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
+            return "it does not answer in TLS; without TLS the URL begins with http://"
+        if isinstance(cause, ConnectionRefusedError):
+            return "the connection is refused; nothing listens there"
+        if isinstance(cause, socket.gaierror):
+            return "its name cannot be resolved"
+    return ""
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it came from; of several that came together, all."""
+    waiting = [error]
+    for _ in range(_MOST_CAUSES):
+        if not waiting:
+            return
+        found = waiting.pop(0)
+        yield found
+        more = found.exceptions if isinstance(found, BaseExceptionGroup) else ()
+        waiting += [each for each in (found.__cause__ or found.__context__, *more) if each is not None]
 
 
 def _authorization(credential: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,9 +11,12 @@ from auth_svc.service import Profiles
 from auth_svc.store import AuthStore
 from tests.integration.auth.members import acme, key_of, service_account, user_of
 from tests.integration.auth.office import EventList
+from tests.integration.auth.support import Rig, fields
+from tocsin.api.auth.v1 import profile_service_pb2, profile_service_pb2_grpc, user_service_pb2
 from tocsin.clock import Clock
 from tocsin.database import Database
 from tocsin.errors import InvalidInput
+from tocsin.mesh.context import acting_as
 
 
 @pytest.fixture
@@ -53,6 +57,20 @@ async def test_what_cannot_be_used_names_its_field(store: AuthStore, given: dict
     with pytest.raises(InvalidInput) as refused:
         await Profiles(store=store, log=EventList()).change(caller_of(ann), **given)
     assert [each.field for each in refused.value.violations] == [field]
+
+
+async def test_a_role_is_no_part_of_ones_own_profile(rig: Rig) -> None:
+    """Another one is refused with its field and changes nothing; what was read is taken back."""
+    token = await rig.registered()
+    profiles: Any = profile_service_pb2_grpc.ProfileServiceStub(rig.gateway.mesh.channel("auth_svc"))
+    with acting_as(token):
+        read = await profiles.GetProfile(profile_service_pb2.GetProfileRequest())
+        for field, value in (("role_name", "roles/viewer"), ("role", user_service_pb2.User.VIEWER)):
+            given = user_service_pb2.User(display_name="Eve", **{field: value})
+            with pytest.raises(InvalidInput) as refused:
+                await profiles.UpdateProfile(profile_service_pb2.UpdateProfileRequest(profile=given))
+            assert fields(refused.value) == {"profile.roleName" if field == "role_name" else "profile.role"}
+        assert await profiles.UpdateProfile(profile_service_pb2.UpdateProfileRequest(profile=read)) == read
 
 
 async def test_programs_have_no_profile(store: AuthStore) -> None:

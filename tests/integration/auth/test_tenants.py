@@ -180,4 +180,8 @@ async def test_bad_words_about_tenants_are_refused(operator: Operator, rig: Rig)
     with pytest.raises(InvalidInput):
         await operator("AmendTenant", tenant=pb.Tenant(name=tenant, display_name="x" * 101))
     assert (await operator("AmendTenant", tenant=pb.Tenant(name=tenant, display_name="Acme"))).display_name == "Acme"
-    assert (await operator("InspectTenant", name=tenant)).state == pb.Tenant.ACTIVE
+    with pytest.raises(InvalidInput) as refused:
+        await operator("AmendTenant", tenant=pb.Tenant(name=tenant, display_name="Other", password_off=True))
+    assert fields(refused.value) == {"tenant.passwordOff"}
+    found = await operator("InspectTenant", name=tenant)
+    assert (found.state, found.display_name) == (pb.Tenant.ACTIVE, "Acme")

@@ -344,10 +344,11 @@ def test_status_works_while_the_gateway_is_away(gateway: Gateway, state: Path) -
     assert "The gateway does not answer." in done.stdout
 
 
-def test_a_port_in_use_is_exit_code_75(gateway: Gateway, tmp_path: Path) -> None:
-    """Named before anything starts."""
+@pytest.mark.parametrize("words", [(), ("--daemon", "--json")])
+def test_a_port_in_use_is_exit_code_75(gateway: Gateway, tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Named before anything starts, detached as well: `--daemon` is what others call it."""
     port = gateway.url.rpartition(":")[2]
-    done = tocsin("up", "--state", str(tmp_path / "var"), TOCSIN_AUTH_PORT=port)
+    done = tocsin("up", *words, "--state", str(tmp_path / "var"), TOCSIN_AUTH_PORT=port)
     assert done.returncode == 75
     assert f"port {port} is in use: auth_svc (gRPC) needs it; set TOCSIN_AUTH_PORT or --port-base" in done.stderr
 

@@ -119,6 +119,14 @@ def test_every_call_leads_to_its_route() -> None:
     assert {group for group in contract() if set(contract()[group]) - set(command.commands[group].commands)} == set()
 
 
+def test_what_a_command_by_hand_does_with_many_has_no_second_command() -> None:
+    """One way to retry, to pause and to resume: by a name, or by `--filter`."""
+    assert {"retry-deliveries", "pause-alarms", "resume-alarms"} & {verb for rows in contract().values() for verb in rows} == set()
+    command: Any = typer.main.get_command(make_app())
+    for group, verb in (("delivery", "retry"), ("alarm", "pause"), ("alarm", "resume")):
+        assert "--filter" in {name for each in command.commands[group].commands[verb].params for name in each.opts}
+
+
 def test_a_command_alone_is_the_command_of_all() -> None:
     """What is loaded for one has the same name and options as in the whole."""
     whole: Any = typer.main.get_command(make_app())

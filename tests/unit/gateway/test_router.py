@@ -63,6 +63,23 @@ def test_any_other_path_is_not_found(path: str) -> None:
         router_of(*ROUTES).match("GET", path)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "told"),
+    [
+        ("GET", "/v1/alarms/", True),
+        ("PUT", "/v1/alarms/1/", True),
+        ("GET", "/v1/alarms//", False),
+        ("GET", "/", False),
+        ("GET", "/v1/", False),
+    ],
+)
+def test_a_slash_too_many_is_told(method: str, path: str, told: bool) -> None:
+    """Where there is something without it, whatever the method; nothing else is guessed."""
+    with pytest.raises(RouteNotFound) as caught:
+        router_of(*ROUTES).match(method, path)
+    assert ("without the slash" in caught.value.message) is told
+
+
 @pytest.mark.parametrize("path", ["/one/%", "/one/%2", "/one/%zz", "/one/%+1", "/%/x", "/one/%ff", "/one/%C3", "/nowhere/%"])
 def test_a_broken_encoding_is_refused(path: str) -> None:
     """A stray percent sign or bytes that are not UTF-8 are the client's mistake, on any path."""

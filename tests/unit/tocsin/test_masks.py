@@ -7,7 +7,7 @@ from scheduler_svc.handlers.masks import effective_mask, merged
 from tocsin.api.mailer.v1.provider_service_pb2 import Provider
 from tocsin.api.scheduler.v1.alarm_pb2 import Alarm
 from tocsin.errors import InvalidInput
-from tocsin.masks import fields_to_change
+from tocsin.masks import check_left, fields_to_change
 
 WRITABLE = ("display_name", "position", "config")
 
@@ -36,6 +36,27 @@ def test_what_is_no_mask_is_refused(paths: list[str]) -> None:
         with pytest.raises(InvalidInput) as refused:
             check(FieldMask(paths=paths))
         assert [each.field for each in refused.value.violations] == ["updateMask"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "given", "refused"),
+    [
+        ([], {"kind": "smtp"}, True),
+        (["kind"], {}, True),
+        (["*"], {"kind": "smtp", "position": 1}, True),
+        ([], {"kind": "ntfy", "position": 1}, False),
+        (["*"], {"position": 1}, False),
+        (["position"], {"kind": "smtp", "position": 1}, False),
+    ],
+)
+def test_another_value_for_a_field_that_a_call_leaves_is_refused(paths: list[str], given: dict[str, object], refused: bool) -> None:
+    """Nobody believes that it changed; the value that was read is taken back, and what the mask does not name is not looked at."""
+    stored, found = Provider(name="providers/p", kind="ntfy"), []
+    try:
+        check_left(FieldMask(paths=paths), Provider(**given), stored, {"kind": "stays"}, at="provider")
+    except InvalidInput as error:
+        found = [(each.field, each.description) for each in error.violations]
+    assert found == ([("provider.kind", "stays")] if refused else [])
 
 
 def test_an_inner_field_that_is_not_given_is_cleared() -> None:
