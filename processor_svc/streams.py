@@ -62,9 +62,10 @@ class ReplicaStreams:
     async def stop(self, *, grace_seconds: float = 0.0) -> None:
         """Starts no more sessions; cancels those that have not ended within ``grace_seconds``."""
         self._stopping = True
-        await self._discovery.stop()
-        streams, self._streams = self._streams, {}
-        await asyncio.gather(*(stream.stop(grace_seconds=grace_seconds) for stream in streams.values()))
+        # All at once: a session that ends while discovery is stopped is to find that its stream stops as well, not that it has failed.
+        ends = [self._discovery.stop(), *(stream.stop(grace_seconds=grace_seconds) for stream in self._streams.values())]
+        await asyncio.gather(*ends)
+        self._streams.clear()
 
     async def _discover(self) -> None:
         found = set(await self._endpoints())

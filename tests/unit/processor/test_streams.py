@@ -1,5 +1,6 @@
-"""Streams to the replicas of a neighbour: when one that broke is opened again."""
+"""Streams to the replicas of a neighbour: when one that broke is opened again, and how all of them end."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -59,6 +60,26 @@ async def test_who_refuses_over_an_open_connection_is_asked_ever_more_rarely(clo
     assert all(wait >= 0.5 for wait in waits[5:])
     assert 10 <= len(waits) <= 25
     await fleet.stop()
+
+
+async def test_a_session_that_ends_as_it_was_asked_to_is_no_failure(clock: FakeClock, capsys: pytest.CaptureFixture[str]) -> None:
+    """To stop does not wait out the grace for it, and nobody is told of a failure."""
+    asked = asyncio.Event()
+
+    async def endpoints() -> Sequence[str]:
+        return ["a:1"]
+
+    async def session(_endpoint: str) -> None:
+        await asked.wait()
+        raise Unavailable("ended")
+
+    fleet = ReplicaStreams(name="neighbour", endpoints=endpoints, session=session, connected=bool, clock=clock)
+    await fleet.start()
+    await clock.advance(STEP)
+    asked.set()
+    async with asyncio.timeout(60):
+        await fleet.stop(grace_seconds=3600)
+    assert "background failed" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("gone", "seconds"), [(0.0, 2.0), (1.25, 0.75), (1.75, 0.5), (60.0, 0.5)])
