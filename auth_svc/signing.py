@@ -123,6 +123,8 @@ class SigningKeys:
         }
         if grant.session:
             claims["sid"] = grant.session  # OpenID Connect Front-Channel Logout 1.0, 3
+        if grant.called:
+            claims["name"] = grant.called  # OpenID Connect Core 1.0, 5.1
         return jwt.encode(claims | dict(others or {}), loaded.private, algorithm=ALGORITHM, headers={"kid": loaded.kid})
 
     def sign_head(self, *, tenant: str, number: int, entry_hash: str, time: int) -> str:

@@ -45,5 +45,6 @@ class StreamTokenSigner:
             issued=datetime.fromtimestamp(claims["iat"], UTC),
             expires=who.expires,
             session=who.session,
+            called=who.called,
         )
         return StreamGrant(grant=grant, path=path, until=datetime.fromtimestamp(until, UTC))

@@ -3,16 +3,18 @@
 from collections.abc import Mapping
 from typing import Final
 
-from scheduler_svc.contexts import packed, rfc3339
+from scheduler_svc.contexts import packed
 from scheduler_svc.domain import Action, Firing, FiringState, Origin, Outcome, Priority, fired_outcome, requested_firing_id
 from scheduler_svc.domain.alert_groups import counted
 from scheduler_svc.domain.incident_words import EventKind, IncidentState, StatusUpdate, StepFiring
 from scheduler_svc.domain.incidents import Incident
 from tocsin.api.scheduler.v1 import alarm_pb2
+from tocsin.clock import from_micros
 from tocsin.recurrence import Micros
 
 _INCIDENT: Final = "templates/tocsin.incident"
 _LONGEST_MESSAGE: Final = 2000
+_PEOPLE: Final = ("users/", "recipients/", "apiKeys/", "serviceAccounts/")
 _NO_ACTION: Final = Action("", b"")
 
 
@@ -55,10 +57,15 @@ def _update(incident: Incident, update: StatusUpdate, *, firing: str, shard: int
     group is as urgent as the group, and may be answered unless somebody has done so.
     """
     fresh = update.kind is EventKind.UPDATE_SENT
+    about = _about(incident)
     if update.kind is EventKind.RESOLVED:
         variables = _resolution(incident)
+        about |= {"state": update.kind.name, "resolvedBy": update.by if incident.resolved_by.startswith(_PEOPLE) else ""}
+    elif fresh:
+        variables = _facts(incident, update.said, news=update.text)
     else:
-        variables = _facts(incident, update.said if fresh else f"acknowledged by {_name(incident.acknowledged_by)}", news=update.text)
+        variables = _facts(incident, f"acknowledged by {update.by}")
+        about |= {"state": update.kind.name, "acknowledgedBy": update.by}
     asking = fresh and incident.state is IncidentState.TRIGGERED
     notify = alarm_pb2.Notify(
         recipients=(f"incidents/{incident.id}",),
@@ -73,7 +80,7 @@ def _update(incident: Incident, update: StatusUpdate, *, firing: str, shard: int
         skipped=update.skipped,
         notify=notify,
         priority=incident.severity.priority if fresh else Priority.NORMAL,
-        context=_about(incident) if fresh else {**_about(incident), "state": update.kind.name},
+        context=about,
         shard=shard,
         now=now,
     )
@@ -119,7 +126,7 @@ def _facts(incident: Incident, status: str, *, news: str = "") -> Mapping[str, s
         "message": "\n\n".join(part for part in (news or incident.description[:_LONGEST_MESSAGE], _group(incident)) if part),
         "status": status,
         "severity": incident.severity.name.lower(),
-        "time": rfc3339(incident.created),
+        "time": _minute(incident.created),
         "url": incident.url,
     }
     return {name: value for name, value in values.items() if value}
@@ -141,10 +148,15 @@ def _resolution(incident: Incident) -> Mapping[str, str]:
         "title": incident.title,
         "source": incident.source,
         "duration": _length(ended - incident.created),
-        "time": rfc3339(ended),
+        "time": _minute(ended),
         "url": incident.url,
     }
     return {name: value for name, value in values.items() if value}
+
+
+def _minute(instant: Micros) -> str:
+    """The time as people read it, such as "2026-11-29 10:15 UTC"."""
+    return f"{from_micros(instant):%Y-%m-%d %H:%M} UTC"
 
 
 def _length(micros: Micros) -> str:
@@ -164,7 +176,3 @@ def _about(incident: Incident) -> dict[str, object]:
         "dedupKey": incident.key,
         "labels": dict(incident.labels),
     }
-
-
-def _name(actor: str) -> str:
-    return actor.rpartition("/")[2] or actor

@@ -301,7 +301,7 @@ class TokenCaller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What an access token says; ``session`` is empty unless it is of one."""
+    """What an access token says; ``session`` is empty unless it is of one, ``called`` is what people call the subject."""
 
     subject: str
     tenant: str
@@ -310,6 +310,7 @@ class Grant:
     issued: datetime
     expires: datetime
     session: str = ""
+    called: str = ""
 
     @classmethod
     def until(
@@ -322,11 +323,19 @@ class Grant:
         lifetime: timedelta,
         end: datetime | None,
         session: str = "",
+        called: str = "",
     ) -> "Grant":
         """A grant of ``lifetime`` that does not outlive ``end``. Whole seconds, as NumericDate is usually read: ``end`` is cut off."""
         issued = now.replace(microsecond=0)
         latest = issued + lifetime
         expires = latest if end is None else min(latest, end.replace(microsecond=0))
         return cls(
-            subject=subject, tenant=tenant.id, scopes=scopes, time_zone=tenant.time_zone, issued=issued, expires=expires, session=session
+            subject=subject,
+            tenant=tenant.id,
+            scopes=scopes,
+            time_zone=tenant.time_zone,
+            issued=issued,
+            expires=expires,
+            session=session,
+            called=called,
         )

@@ -31,6 +31,7 @@ class StreamTokenHandlers(stream_token_service_pb2_grpc.StreamTokenServiceServic
             issued=who.expires,
             expires=who.expires,
             session=who.session,
+            called=who.called,
         )
         token, expires = await self._tokens.create(grant, path=request.path)
         return pb.CreateStreamTokenResponse(token=token, expire_time=timestamp(expires))

@@ -207,6 +207,7 @@ class ApiKeys:
             now=now,
             lifetime=self._access_lifetime,
             end=found.ends,
+            called=key.display_name,
         )
         if grant.expires <= now:
             raise self._refused(key, "expired", "The API key has expired.")

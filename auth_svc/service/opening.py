@@ -164,6 +164,7 @@ class SessionOpening:
             lifetime=self._rule.access,
             end=session.end(self._rule.longest),
             session=session.id,
+            called=user.display_name or user.username,
         )
         return TokenPair(
             access_token=self._signer.sign(grant),

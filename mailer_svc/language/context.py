@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 RECIPIENT: Final = "recipient"
 """Whom the message is for: an object, empty for an address that belongs to nobody but for ``unsubscribe_url``."""
 
-CONTEXT: Final = ("origin", "signal", "event", "reading", "heartbeat", RECIPIENT)
+CONTEXT: Final = ("origin", "signal", "event", "reading", "heartbeat", "incident", RECIPIENT)
 """Names that a message may bring by itself; what it does not bring is empty."""
 
 _PATHS: Final = tuple(f"{root}_" for root in CONTEXT)

@@ -76,11 +76,17 @@ class EventKind(IntEnum):
 
 
 class By(NamedTuple):
-    """Who does something to an incident, how that came, and what is said about it."""
+    """Who does something to an incident, how that came, and what is said about it; ``called`` is what people call the actor."""
 
     actor: str
     via: str = ""
     note: str = ""
+    called: str = ""
+
+    @property
+    def told_as(self) -> str:
+        """As those hear of the actor who were told: by the name; by the id of one without a name."""
+        return self.called or self.actor.rpartition("/")[2] or self.actor
 
 
 class EventFacts(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -173,6 +179,7 @@ class StatusUpdate(NamedTuple):
         said: how it stands, of a group.
         text: more about that.
         skipped: why nobody hears it; empty: everybody does.
+        by: who has it, or who ended it, as people are called.
     """
 
     slot: str
@@ -181,6 +188,7 @@ class StatusUpdate(NamedTuple):
     said: str = ""
     text: str = ""
     skipped: str = ""
+    by: str = ""
 
 
 class Hold(NamedTuple):

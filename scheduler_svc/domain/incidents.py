@@ -381,7 +381,7 @@ def _told(incident: Incident, kind: EventKind, by: By, at: Micros) -> IncidentCh
         return IncidentChange(incident, (event,))
     slot = f"{incident.version}/{kind.name}"
     sent = Happened(EventKind.UPDATE_SENT, at, By(POLICY), slot=slot)
-    return IncidentChange(incident, (event, sent), (), (StatusUpdate(slot, kind, at),))
+    return IncidentChange(incident, (event, sent), (), (StatusUpdate(slot, kind, at, by=by.told_as),))
 
 
 def _remember(incident: Incident, at: Micros) -> Incident:

@@ -176,7 +176,7 @@ def _answer(answer: StoredIncident | Exception | None) -> pb.TriggerIncidentsRes
 
 def _who() -> Answerer:
     who = principal()
-    return Answerer(who.tenant, who.subject)
+    return Answerer(who.tenant, who.subject, called=who.called)
 
 
 def _id(name: str) -> str:

@@ -23,7 +23,7 @@ from scheduler_svc.domain.incidents import (
 from scheduler_svc.ports import Hints, IncidentObserver, Shards
 from scheduler_svc.ports.incidents import Act, Acted, Fence, Handed, IncidentEvent, IncidentStore, TriggerDraft
 from scheduler_svc.service.conflicts import retry_on_conflict
-from tocsin.clock import DAY, Clock
+from tocsin.clock import DAY, Clock, from_micros
 from tocsin.errors import InvalidInput
 from tocsin.listing import Condition
 from tocsin.recurrence import Micros
@@ -35,15 +35,16 @@ MOST_SNOOZE: Final[Micros] = 30 * DAY
 
 
 class Answerer(NamedTuple):
-    """Who answers: the tenant, the actor such as "users/…", and how the answer comes."""
+    """Who answers: the tenant, the actor such as "users/…", how the answer comes, and what people call the actor."""
 
     tenant: str
     actor: str
     via: str = "api"
+    called: str = ""
 
     def by(self, note: str = "") -> By:
         """As the timeline names it."""
-        return By(self.actor, self.via, note)
+        return By(self.actor, self.via, note, self.called)
 
 
 class IncidentDraft(NamedTuple):
@@ -291,7 +292,8 @@ class Incidents:
         end = now + length if length is not None else until or 0
         if not now < end <= now + MOST_SNOOZE:
             raise InvalidInput.at("until" if length is None else "duration", "must end in the future, and within 30 days")
-        return await self._do(who, incident, lambda one, _, at: snoozed(one, who.by(note), at, until=end), request_id=request_id)
+        said = who.by(_with_note(f"until {from_micros(end):%Y-%m-%d %H:%M} UTC", note))
+        return await self._do(who, incident, lambda one, _, at: snoozed(one, said, at, until=end), request_id=request_id)
 
     async def reassign(self, who: Answerer, incident: str, *, policy: str, targets: Sequence[str], note: str = "") -> Incident:
         """Gives it to another policy, or to recipients.
@@ -304,7 +306,7 @@ class Incidents:
         if bool(policy) == bool(targets):
             raise InvalidInput.at("escalationPolicy", "give either escalationPolicy or targets")
         alone = EscalationPlan(steps=(EscalationStep(targets=tuple(targets)),))
-        said = who.by(note or ", ".join(targets) or f"escalationPolicies/{policy}")
+        said = who.by(_with_note(", ".join(targets) or f"escalationPolicies/{policy}", note))
 
         def change(one: Incident, handed: Handed, at: Micros) -> IncidentChange:
             return reassigned(one, said, at, policy=policy, plan=handed.plan if policy else alone, turn=handed.turn)
@@ -321,7 +323,7 @@ class Incidents:
         Raises:
             IncidentOver: one of the two is resolved, or part of another one already.
         """
-        said = who.by(note or f"incidents/{into}")
+        said = who.by(_with_note(f"incidents/{into}", note))
         return await self._do(who, incident, lambda one, _, at: merged(one, said, at, into=into), into=into)
 
     async def waiting(self, asked: Sequence[tuple[str, str]]) -> Sequence[bool]:
@@ -369,3 +371,8 @@ class Incidents:
                 if len(page) < rows:
                     cursor = max(cursor, (settled, "", 0))
                     await anext(hints)
+
+
+def _with_note(what: str, note: str) -> str:
+    """What the timeline says of an answer: what was done, and why if somebody said so."""
+    return f"{what}: {note}" if note else what

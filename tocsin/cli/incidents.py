@@ -1,11 +1,13 @@
 """`tocsin incident`: what needs an answer."""
 
 import secrets
+from collections.abc import Mapping
 from itertools import islice
 from typing import Annotated, Any, Final
 
 import typer
 
+from tocsin.cli.incident_timeline import called, names_of, told, with_deliveries
 from tocsin.cli.output import EXIT_CODES, write_json, write_line, write_table
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
 from tocsin.cli.words import instant, rfc3339
@@ -37,7 +39,7 @@ def trigger(
         body["labels"] = dict(label_of(text) for text in label)
     with connect(state=state, url=url, api_key=api_key) as client:
         made = client.call("POST", "/v1/incidents", body=body, params={"requestId": secrets.token_hex(16)})
-    _tell(made, as_json=as_json)
+    _tell(made, _triggered(made), as_json=as_json)
 
 
 def show_all(
@@ -51,10 +53,12 @@ def show_all(
     """List incidents, newest first."""
     with connect(state=state, url=url, api_key=api_key) as client:
         found = list(islice(client.pages("/v1/incidents", "incidents", {"filter": condition}), limit))
+        names: Mapping[str, str] = {} if as_json else names_of(client, (item.get("acknowledgedBy", "") for item in found))
     if as_json:
         write_json({"incidents": found})
     else:
-        write_table(("incident", "since", "state", "severity", "title"), map(_row, found), empty="No incidents.")
+        rows = [_row(item, names) for item in found]
+        write_table(("incident", "since", "state", "severity", "title"), rows, empty="No incidents.")
 
 
 def show(
@@ -64,22 +68,27 @@ def show(
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show an incident and its timeline: who was told, by what, and who answered."""
+    """Show an incident and its timeline: who was told, by what, what became of it, and who answered."""
     name = named("incidents", incident)
     with connect(state=state, url=url, api_key=api_key) as client:
         found = client.call("GET", f"/v1/{name}")
-        events = list(client.pages(f"/v1/{name}/events", "events", {}))
+        events = with_deliveries(client, client.pages(f"/v1/{name}/events", "events", {}))
+        actors = [found.get("acknowledgedBy", ""), *(event.get("actor", "") for event in events)]
+        names: Mapping[str, str] = {} if as_json else names_of(client, actors)
     if as_json:
         write_json({**found, "events": events})
         return
-    write_line("  ".join(_row(found)))
+    write_line("  ".join(_row(found, names)))
+    if found.get("mergedInto"):
+        write_line(f"It is part of {found['mergedInto']}.")
     if found.get("alertCount"):
         write_line(f"It groups {found['alertCount']} alerts, {found.get('openAlertCount', 0)} of them open.")
     if found.get("heldBy"):
         write_line(f"Its steps are held back by {found['heldBy']}.")
     if found.get("nextStepTime"):
         write_line(f"The next step is due at {found['nextStepTime']}.")
-    write_table(("time", "what", "who", "what was said"), map(_event, events), empty="Nothing has happened.")
+    rows = [_event(event, names) for event in events]
+    write_table(("time", "what", "who", "what was said"), rows, empty="Nothing has happened.")
 
 
 def alerts(
@@ -113,7 +122,8 @@ def _answer(verb: str, about: str) -> Any:
     ) -> None:
         with connect(state=state, url=url, api_key=api_key) as client:
             found = client.call("POST", f"/v1/{named('incidents', incident)}:{verb}", body={"note": note})
-        _tell(found, as_json=as_json)
+            names = names_of(client, [found.get("acknowledgedBy", ""), found.get("resolvedBy", "")])
+        _tell(found, "noted" if verb == "note" else _standing(found, names), as_json=as_json)
 
     command.__doc__ = about
     return command
@@ -132,7 +142,7 @@ def snooze(
     end = rfc3339(instant(until, now=SystemClock().now(), zone=None, option="UNTIL"))
     with connect(state=state, url=url, api_key=api_key) as client:
         found = client.call("POST", f"/v1/{named('incidents', incident)}:snooze", body={"until": end, "note": note})
-    _tell(found, as_json=as_json)
+    _tell(found, _standing(found, {}), as_json=as_json)
 
 
 def reassign(
@@ -151,7 +161,7 @@ def reassign(
         body["escalationPolicy"] = named("escalationPolicies", policy)
     with connect(state=state, url=url, api_key=api_key) as client:
         found = client.call("POST", f"/v1/{named('incidents', incident)}:reassign", body=body)
-    _tell(found, as_json=as_json)
+    _tell(found, f"is reassigned to {', '.join(to or [body.get('escalationPolicy', '')])}", as_json=as_json)
 
 
 def merge(
@@ -165,7 +175,7 @@ def merge(
     """Make it part of another incident, with which it ends."""
     with connect(state=state, url=url, api_key=api_key) as client:
         found = client.call("POST", f"/v1/{named('incidents', incident)}:merge", body={"into": named("incidents", into)})
-    _tell(found, as_json=as_json)
+    _tell(found, f"is part of {found.get('mergedInto', '')}, and ends with it", as_json=as_json)
 
 
 def make_incident() -> typer.Typer:
@@ -203,20 +213,42 @@ def label_of(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _tell(incident: dict[str, Any], *, as_json: bool) -> None:
-    write_json(incident) if as_json else write_line(f"{incident['name']} is {incident.get('state', '')}")
+def _tell(incident: dict[str, Any], said: str, *, as_json: bool) -> None:
+    write_json(incident) if as_json else write_line(f"{incident['name']} {said}")
 
 
-def _row(item: dict[str, Any]) -> tuple[str, str, str, str, str]:
+def _triggered(incident: dict[str, Any]) -> str:
+    """What a trigger has done: it opened the incident, or was counted; and whether anybody is told."""
+    count = int(incident.get("triggerCount", 1))
+    standing = f"is {incident.get('state', '')}"
+    said = standing if count == 1 else f"was open already: it {standing}, and was triggered {count} times"
+    if incident.get("heldBy"):
+        return f"{said}; its steps are held back by {incident['heldBy']}"
+    return said if incident.get("escalationPolicy") else f"{said}; nobody is told, for it has no policy, and no route fits"
+
+
+def _standing(incident: dict[str, Any], names: Mapping[str, str]) -> str:
+    """How it stands after an answer, such as "is ACKNOWLEDGED by Ann Example" and "is snoozed until …"."""
+    if incident.get("snoozedUntil"):
+        return f"is snoozed until {incident['snoozedUntil']}"
+    state = incident.get("state", "")
+    by = incident.get({"ACKNOWLEDGED": "acknowledgedBy", "RESOLVED": "resolvedBy"}.get(state, ""), "")
+    return f"is {state} by {called(by, names)}" if by else f"is {state}"
+
+
+def _row(item: dict[str, Any], names: Mapping[str, str]) -> tuple[str, str, str, str, str]:
     standing = item.get("state", "")
     if item.get("snoozedUntil"):
         standing = f"snoozed until {item['snoozedUntil']}"
     elif item.get("acknowledgedBy") and standing == "ACKNOWLEDGED":
-        standing = f"{standing} by {item['acknowledgedBy'].rpartition('/')[2]}"
+        standing = f"{standing} by {called(item['acknowledgedBy'], names)}"
+    elif item.get("mergedInto") and standing != "RESOLVED":
+        standing = f"part of {item['mergedInto'].removeprefix('incidents/')}"
     return (item["name"].rpartition("/")[2], item.get("createTime", ""), standing, item.get("severity", ""), item.get("title", ""))
 
 
-def _event(item: dict[str, Any]) -> tuple[str, str, str, str]:
+def _event(item: dict[str, Any], names: Mapping[str, str]) -> tuple[str, str, str, str]:
+    actor = item.get("actor", "")
     what = item.get("kind", "") + (f" {item['step']}" if item.get("step") else "")
-    who = item.get("actor", "") + (f" ({item['via']})" if item.get("via") else "")
-    return item.get("time", ""), what, who, item.get("text", "") or item.get("firing", "")
+    who = names.get(actor, actor) + (f" ({item['via']})" if item.get("via") else "")
+    return item.get("time", ""), what, who, ": ".join(part for part in (item.get("text", ""), told(item)) if part)

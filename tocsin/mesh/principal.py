@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 from tocsin.errors import PermissionDenied
+
+_LONGEST_NAME: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,12 @@ class Principal:
     expires: datetime
     session: str = ""
     claims: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False, repr=False)
+
+    @property
+    def called(self) -> str:
+        """What people call the subject (OpenID Connect Core 1.0, 5.1: ``name``); empty if the token does not say."""
+        name = self.claims.get("name")
+        return name[:_LONGEST_NAME] if isinstance(name, str) else ""
 
 
 class ScopeMissing(PermissionDenied):

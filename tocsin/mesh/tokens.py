@@ -1,7 +1,8 @@
 """Who the user is: signed tokens (RFC 7519), verified by every service with the published keys (RFC 7517).
 
 Claims: ``sub`` is "users/<id>" or "apiKeys/<id>", ``tenant`` the tenant's id, ``scope`` a space-separated list (RFC 8693, 4.2),
-``zoneinfo`` the tenant's time zone, and iss, aud, iat, exp as usual; the header names the key (``kid``).
+``zoneinfo`` the tenant's time zone, ``name`` what people call the subject, and iss, aud, iat, exp as usual; the header names the
+key (``kid``).
 """
 
 from collections import OrderedDict

@@ -225,7 +225,9 @@ async def test_snooze_reassign_merge_note(duty: Duty) -> None:
                 await duty.incidents.SnoozeIncident(bad)
         moved = await duty.incidents.ReassignIncident(pb.ReassignIncidentRequest(name=one.name, escalation_policy="escalationPolicies/day"))
         assert moved.escalation_policy == "escalationPolicies/day"
-        alone = await duty.incidents.ReassignIncident(pb.ReassignIncidentRequest(name=one.name, targets=["recipients/cid"]))
+        alone = await duty.incidents.ReassignIncident(
+            pb.ReassignIncidentRequest(name=one.name, targets=["recipients/cid"], note="she knows the disks")
+        )
         assert alone.escalation_policy == ""
         with pytest.raises(InvalidInput, match="either"):
             await duty.incidents.ReassignIncident(pb.ReassignIncidentRequest(name=one.name))
@@ -241,6 +243,9 @@ async def test_snooze_reassign_merge_note(duty: Duty) -> None:
         await duty.incidents.ResolveIncident(pb.ResolveIncidentRequest(name=one.name))
     assert (await duty.get(two.name)).state == State.RESOLVED, "it ends with the one that it is part of"
     assert (await duty.happened(one.name)).count("NOTED") == 1
+    said = {Kind.Name(event.kind): event.text for event in [*await duty.timeline(one.name), *await duty.timeline(two.name)]}
+    assert said["SNOOZED"] == f"until {asleep.snoozed_until.ToDatetime():%Y-%m-%d %H:%M} UTC"
+    assert (said["REASSIGNED"], said["MERGED"]) == ("recipients/cid: she knows the disks", one.name)
 
 
 async def test_an_alarm_opens_an_incident_and_ends_it(duty: Duty) -> None:

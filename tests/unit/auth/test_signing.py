@@ -7,6 +7,7 @@ import hmac
 import json
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,15 @@ async def test_published_key_is_a_standard_jwk(tmp_path: Path, clock: FakeClock)
     )
     assert set(claims) == {"iss", "aud", "sub", "tenant", "scope", "zoneinfo", "iat", "exp", "jti"}
     assert set(keys.published()[0]) == {"kty", "crv", "x", "kid", "alg", "use"}
+
+
+async def test_the_token_says_what_people_call_the_subject(tmp_path: Path, clock: FakeClock) -> None:
+    """So that others can be told who it was; nothing where nobody has a name."""
+    keys = await _started(tmp_path)
+    verifier = _verifier(keys, clock)
+    named = await verifier.verify(keys.sign(replace(_grant(clock), called="Ann Example")))
+    assert (named.subject, named.called) == ("users/U1", "Ann Example")
+    assert (await verifier.verify(keys.sign(_grant(clock)))).called == ""
 
 
 def test_thumbprint_is_that_of_the_standard() -> None:
