@@ -34,6 +34,10 @@ TOO_MANY: Final = f"holds more than {MAX_MEMBERS:,} members and elements"
 TOO_MANY_ITEMS: Final = f"holds more than {MAX_ITEMS:,} members and elements"
 
 _EXACT: Final = 2**53
+JSON_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\(?:.|\Z))*+(?:"|\Z)', re.DOTALL)
+"""A string in a JSON text. It neither goes back, nor begins twice at one quote: what is not closed ends with the text."""
+_SQUARE: Final = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,79}")
 _LONGEST_KEY: Final = 80
@@ -106,6 +110,19 @@ def _check_members(members: Iterable[tuple[str, object]], level: int) -> None:
                 check_free(item, level)
             except ValueRefused as refused:
                 raise refused.under(name) from None
+
+
+def nested_deeper(body: bytes, levels: int) -> bool:
+    """Whether a JSON text has more objects and lists inside one another; takes a few passes over its brackets, and no recursion.
+
+    Parsers end somewhere as well, some at another depth with each version of Python: what is refused must not depend on it.
+    """
+    if body.count(b"[") + body.count(b"{") <= levels:
+        return False
+    brackets = JSON_STRING.sub(b"", body).translate(_SQUARE, delete=_NO_BRACKETS)
+    for _ in range(levels):  # each pass removes what is innermost
+        brackets = brackets.replace(b"[]", b"")
+    return b"[" in brackets
 
 
 def check_text(value: object) -> None:

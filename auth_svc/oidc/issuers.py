@@ -34,6 +34,9 @@ _LIMITS: Final = HttpLimits(connections=64, connect_seconds=4.0, total_seconds=5
 _AT_ONCE: Final = 4
 """Requests to one issuer at a time; so many times eight may wait, so that a slow issuer holds up nobody but its own people."""
 _WAITING: Final = 8 * _AT_ONCE
+_OF_TENANT: Final = 8
+"""Requests to all issuers of one tenant at a time, an eighth of the connections: however many of them hang, the others' sign-ins go on."""
+_TENANT_WAITING: Final = 8 * _OF_TENANT
 _METADATA_SECONDS: Final = 3600.0
 _KEYS_SECONDS: Final = 600.0
 _AGAIN_SECONDS: Final = 10.0
@@ -57,6 +60,14 @@ class _KnownIssuer:
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
+@dataclass(slots=True)
+class _TenantTurns:
+    """Requests to the issuers of one tenant: how many are under way, and wait to be."""
+
+    turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_OF_TENANT))
+    waiting: int = 0
+
+
 class HttpIssuers:
     """Asks issuers; a component."""
 
@@ -74,6 +85,7 @@ class HttpIssuers:
         self._clock = clock
         self._http = http or HttpClient(allowed=allowed, https_only=True, limits=_LIMITS)
         self._known: OrderedDict[tuple[str, str], _KnownIssuer] = OrderedDict()
+        self._tenants: dict[str, _TenantTurns] = {}
         self._failing = failing_on(IssuerUnavailable)
 
     async def start(self) -> None:
@@ -280,18 +292,24 @@ class HttpIssuers:
             IssuerUnavailable: none came, or one that no issuer gives.
             RequestRefused: a header cannot be sent.
         """
-        known = self._of(provider)
+        known, tenant = self._of(provider), self._tenants.setdefault(provider.tenant, _TenantTurns())
         if known.waiting >= _WAITING:
             raise unavailable("too many sign-ins wait for it")
+        if tenant.waiting >= _TENANT_WAITING:
+            raise unavailable("too many sign-ins wait for the identity providers of its tenant")
         breaker = self._breakers.get(id=f"oidc/{provider.id}", target="oidc")
         known.waiting += 1
+        tenant.waiting += 1
         try:
-            async with known.turn, breaker.guard(self._failing):
+            async with known.turn, tenant.turn, breaker.guard(self._failing):
                 return await self._sent(request)
         except CircuitOpen:
             raise unavailable("it did not answer lately, and is not asked for a while") from None
         finally:
             known.waiting -= 1
+            tenant.waiting -= 1
+            if not tenant.waiting:
+                del self._tenants[provider.tenant]
 
     async def _sent(self, request: HttpRequest) -> HttpAnswer:
         try:

@@ -31,8 +31,13 @@ class CalendarSource(Protocol):
 class RotationCalendarStore(Protocol):
     """Knows which calendars are to be read. Times in microseconds since the epoch."""
 
-    async def claim(self, *, now: int, again: int, limit: int) -> Sequence[CalendarClaim]:
-        """Takes calendars that are due by ``now``, each tenant's in turn; they are due again at ``again``, whoever claims them then."""
+    async def claim(
+        self, *, now: int, again: int, limit: int, share: int, under_way: Sequence[CalendarClaim] = ()
+    ) -> Sequence[CalendarClaim]:
+        """Takes calendars that are due by ``now``, each tenant's in turn; they are due again at ``again``, whoever claims them then.
+
+        Of one tenant no more than its ``share``, in which those count that are ``under_way``.
+        """
         ...
 
     async def note(self, claim: CalendarClaim, *, read: int | None, error: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,20 @@ class CallbackAttempt:
     retry_after: float | None = None
 
 
+class ClaimBounds(NamedTuple):
+    """How many callbacks are claimed.
+
+    Attributes:
+        limit: at most.
+        each: of one URL, those under way included.
+        share: of one tenant, those under way included.
+    """
+
+    limit: int
+    each: int
+    share: int
+
+
 class StatusCallbackStore(Protocol):
     """Keeps callbacks until they are told. Times in microseconds since the epoch."""
 
@@ -53,8 +67,10 @@ class StatusCallbackStore(Protocol):
         """
         ...
 
-    async def claim(self, *, now: int, until: int, limit: int, each: int) -> Sequence[StatusCallback]:
-        """Take up to ``limit`` that are due, at most ``each`` of one URL and each tenant's in turn; due again at ``until``."""
+    async def claim(
+        self, *, now: int, until: int, bounds: ClaimBounds, under_way: Sequence[StatusCallback] = ()
+    ) -> Sequence[StatusCallback]:
+        """Take those that are due, each tenant's in turn, as many as the bounds leave beside those under way; due again at ``until``."""
         ...
 
     async def remove(self, ids: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 """Shifts from calendars: made of a text that is given, or of what a URL answers, which is read again and again."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -10,7 +11,8 @@ from mailer_svc.domain.rotations import RotationLayer, RotationPlan
 from mailer_svc.ports import AWAY, ChangeHints, RotationStore
 from mailer_svc.ports.rotation_calendars import CalendarClaim, CalendarSource, CalendarUnreadable, RotationCalendarStore
 from mailer_svc.service.on_call_watch import topic
-from tocsin.background import Background, report_progress
+from mailer_svc.work_pool import WorkPool
+from tocsin.background import Background
 from tocsin.clock import MINUTE, Clock
 from tocsin.errors import InvalidInput
 from tocsin.telemetry import get_logger
@@ -20,7 +22,10 @@ AGAIN: Final = 15 * MINUTE
 
 _log = get_logger(__name__)
 _POLL_SECONDS: Final = 5.0
-_BATCH: Final = 10
+CALENDARS_AT_ONCE: Final = 10
+"""Calendars that are read at a time."""
+_SHARE: Final = 3  # of one tenant: one whose calendars all hang leaves the other places to others
+_NOT_OURS: Final = "it could not be taken, for a reason that the log of mailer_svc tells"
 _ATTEMPTS: Final = 5
 
 
@@ -96,6 +101,14 @@ class CalendarWatch:
         self._source = source
         self._clock = clock
         self._rounds = Background(clock)
+        self._pool: WorkPool[CalendarClaim] = WorkPool(
+            name="calendar of a rotation",
+            places=CALENDARS_AT_ONCE,
+            work=self._read,
+            lane=lambda claim: claim,
+            background=self._rounds,
+            clock=clock,
+        )
 
     async def start(self) -> None:
         """Begins to read."""
@@ -107,11 +120,12 @@ class CalendarWatch:
         await self._rounds.stop()
 
     async def read_due(self) -> None:
-        """Reads all calendars whose time has come, some at once; one that hangs costs only itself."""
+        """Reads all calendars whose time has come, some at once; one that hangs holds its own place, and no other calendar."""
+        await self._pool.drain(self._claim)
+
+    async def _claim(self, free: int) -> Sequence[CalendarClaim]:
         now = self._clock.micros()
-        while claims := await self._store.claim(now=now, again=now + AGAIN, limit=_BATCH):
-            await asyncio.gather(*(self._read(claim) for claim in claims))
-            report_progress()
+        return await self._store.claim(now=now, again=now + AGAIN, limit=free, share=_SHARE, under_way=self._pool.under_way)
 
     async def _read(self, claim: CalendarClaim) -> None:
         try:
@@ -123,6 +137,7 @@ class CalendarWatch:
             raise
         except Exception as error:  # noqa: BLE001 - it costs only itself
             _log.error("a calendar cannot be read", rotation=claim.rotation, exc_info=error)
+            await self._store.note(claim, read=None, error=_NOT_OURS)
         else:
             await self._store.note(claim, read=self._clock.micros(), error="")
 

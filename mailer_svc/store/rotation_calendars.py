@@ -1,9 +1,9 @@
 """Calendars that layers of rotations take their shifts from, and whom these name."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import BigInteger, bindparam, func, select, update
+from sqlalchemy import BigInteger, bindparam, case, func, select, update
 
 from mailer_svc.ports.rotation_calendars import CalendarClaim
 from mailer_svc.store.people_tables import addresses
@@ -20,16 +20,22 @@ class SqlRotationCalendars:
     def __init__(self, *, database: Database) -> None:
         self._database = database
 
-    async def claim(self, *, now: int, again: int, limit: int) -> Sequence[CalendarClaim]:
+    async def claim(
+        self, *, now: int, again: int, limit: int, share: int, under_way: Sequence[CalendarClaim] = ()
+    ) -> Sequence[CalendarClaim]:
         """Takes calendars that are due by ``now``; they are due again at ``again``, whoever claims them then.
 
-        Tenants take turns, however many calendars one of them has, and whatever it does to have them read first.
+        Tenants take turns, however many calendars one of them has, and whatever it does to have them read first; none has more than
+        its ``share`` of what is read at a time.
         """
         kept, is_due = rotation_calendars.c, rotation_calendars.c.due <= bindparam("now", type_=BigInteger)
         turn = func.row_number().over(partition_by=kept.tenant, order_by=(kept.due, kept.rotation, kept.url))
         waiting = select(kept.tenant, kept.rotation, kept.url, turn.label("turn")).where(is_due).subquery("waiting")
         same = (waiting.c.tenant == kept.tenant) & (waiting.c.rotation == kept.rotation) & (waiting.c.url == kept.url)
-        due = select(kept.tenant, kept.rotation, kept.url).join(waiting, same).where(is_due).order_by(waiting.c.turn, kept.due)
+        left = {tenant: share - number for tenant, number in Counter(claim.tenant for claim in under_way).items()}
+        most = case(left, value=waiting.c.tenant, else_=share) if left else share
+        allowed = (is_due, waiting.c.turn <= most)
+        due = select(kept.tenant, kept.rotation, kept.url).join(waiting, same).where(*allowed).order_by(waiting.c.turn, kept.due)
         first = due.limit(limit).with_for_update(of=rotation_calendars, skip_locked=True).cte("due_now")
         mine = select(first.c.url).where(first.c.tenant == kept.tenant, first.c.rotation == kept.rotation, first.c.url == kept.url).exists()
         claim = update(rotation_calendars).where(mine).values(due=again).returning(kept.tenant, kept.rotation, kept.url)

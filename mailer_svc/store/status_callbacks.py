@@ -1,15 +1,16 @@
 """Status callbacks: made from the order of all changes, so that no write of a delivery knows of them."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Row, and_, bindparam, case, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, case, delete, exists, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer_svc.domain import DeliveryState, person_name
-from mailer_svc.ports.status_callbacks import StatusCallback
+from mailer_svc.ports.status_callbacks import ClaimBounds, StatusCallback
 from mailer_svc.store.changes import ChangeOrder
 from mailer_svc.store.people_tables import followers, notifications, status_callbacks
 from mailer_svc.store.tables import deliveries, events
@@ -19,7 +20,7 @@ from tocsin.stored import NOT_READABLE, instant
 _NAME: Final = "status_callbacks"
 _WANTED = notifications.c.status_url != ""
 _ORDER = (status_callbacks.c.due, status_callbacks.c.change, status_callbacks.c.number)
-_DUE = (status_callbacks.c.id, status_callbacks.c.tenant, *_ORDER)
+_DUE = (status_callbacks.c.id, status_callbacks.c.tenant, status_callbacks.c.url, *_ORDER)
 _GLANCE: Final = select(followers.c.change, exists(select(notifications.c.id).where(_WANTED))).where(followers.c.name == _NAME)
 _ANY_DUE: Final = select(exists(select(status_callbacks.c.id).where(status_callbacks.c.due <= bindparam("now"))))
 
@@ -68,16 +69,22 @@ class SqlStatusCallbackStore:
         await connection.execute(insert_ignore(followers).values(name=_NAME, change=start[0], number=start[1]))
         return None
 
-    async def claim(self, *, now: int, until: int, limit: int, each: int) -> Sequence[StatusCallback]:
-        """Take up to ``limit`` that are due, at most ``each`` of one URL, and of each tenant in turn."""
+    async def claim(
+        self, *, now: int, until: int, bounds: ClaimBounds, under_way: Sequence[StatusCallback] = ()
+    ) -> Sequence[StatusCallback]:
+        """Take those that are due, of each tenant in turn, as many as the bounds leave beside those under way."""
         async with self._database.read() as connection:
             if not await connection.scalar(_ANY_DUE, {"now": now}):
                 return []
         place = func.row_number().over(partition_by=(status_callbacks.c.tenant, status_callbacks.c.url), order_by=_ORDER)
         due = select(*_DUE, place.label("place")).where(status_callbacks.c.due <= now).subquery()
+        of_url = Counter((callback.tenant, callback.url) for callback in under_way)
+        each = _left(bounds.each, [(and_(due.c.tenant == key[0], due.c.url == key[1]), taken) for key, taken in of_url.items()])
         turn = func.row_number().over(partition_by=due.c.tenant, order_by=(due.c.due, due.c.change, due.c.number))
-        ranked = select(due.c.id, due.c.due, turn.label("turn")).where(due.c.place <= each).subquery()
-        chosen = select(ranked.c.id).order_by(ranked.c.turn, ranked.c.due).limit(limit)
+        ranked = select(due.c.id, due.c.tenant, due.c.due, turn.label("turn")).where(due.c.place <= each).subquery()
+        of_tenant = Counter(callback.tenant for callback in under_way)
+        share = _left(bounds.share, [(ranked.c.tenant == tenant, taken) for tenant, taken in of_tenant.items()])
+        chosen = select(ranked.c.id).where(ranked.c.turn <= share).order_by(ranked.c.turn, ranked.c.due).limit(bounds.limit)
         query = select(status_callbacks).where(status_callbacks.c.id.in_(chosen), status_callbacks.c.due <= now).order_by(*_ORDER)
         async with self._database.transaction() as connection:
             rows = (await connection.execute(query.with_for_update(skip_locked=True))).all()
@@ -106,6 +113,11 @@ class SqlStatusCallbackStore:
             await connection.execute(delete(status_callbacks).where(status_callbacks.c.tenant == tenant, status_callbacks.c.url == url))
             asked = and_(notifications.c.tenant == tenant, notifications.c.status_url == url)
             await connection.execute(update(notifications).where(asked).values(status_url=""))
+
+
+def _left(most: int, taken: Sequence[tuple[ColumnElement[bool], int]]) -> Any:
+    """How many more there may be: ``most``, less what is taken where a condition holds."""
+    return case(*((condition, most - number) for condition, number in taken), else_=most) if taken else most
 
 
 def _changes(place: tuple[int, int], horizon: int, limit: int) -> Any:

@@ -16,6 +16,7 @@ from mailer_svc.service import (
     Unsubscribing,
 )
 from mailer_svc.service.replying import Replying
+from mailer_svc.service.status_callbacks import STATUS_CALLBACKS_AT_ONCE
 from mailer_svc.store import (
     SqlStatusCallbackStore,
 )
@@ -41,7 +42,8 @@ class Callbacks:
         sending: Sending,
         reporting: StatusReporting,
     ) -> None:
-        client = HttpClient(allowed=settings.allowed_targets, https_only=True, limits=HttpLimits(total_seconds=_CALLBACK_SECONDS))
+        limits = HttpLimits(connections=STATUS_CALLBACKS_AT_ONCE, total_seconds=_CALLBACK_SECONDS)
+        client = HttpClient(allowed=settings.allowed_targets, https_only=True, limits=limits)
         self.poster = StatusCallbackPoster(client=client, key=node.installation_key, clock=clock)
         self._told = StatusCallbacks(
             store=SqlStatusCallbackStore(database=storage.database, order=storage.order),

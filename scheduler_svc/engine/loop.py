@@ -23,6 +23,7 @@ from tocsin.clock import SECOND, Clock
 from tocsin.errors import Aborted, Unavailable
 from tocsin.priority import nearest
 from tocsin.recurrence import END_OF_TIME, Micros, TooCostly, compiled
+from tocsin.stored import ToldOnce
 from tocsin.telemetry import get_logger
 from tocsin.wake import Wake
 
@@ -35,6 +36,7 @@ _LEAST_SHARE: Final = 20
 _HURRIED_SECONDS: Final = 0.015
 _LONGEST_SLEEP: Final = 1.0  # seconds: should the wall clock be set forward, what it passes over must not wait for the monotonic one
 _SPOILT: Final = 60 * SECOND
+_SPOILT_MOST: Final = 1000
 _URGENT: Final = (0,)
 _OTHERS: Final = (1, 2)
 _ALL: Final = (*_URGENT, *_OTHERS)
@@ -106,6 +108,7 @@ class Engine:
         self._in_hand: set[str] = set()
         self._overruled: set[str] = set()
         self._spoilt: dict[str, Micros] = {}
+        self._told = ToldOnce()
         self._stopped: frozenset[str] = frozenset()
         self._shifts = (_Shift(_URGENT, Wake(clock)), _Shift(_OTHERS, Wake(clock)))
         self._help = Wake(clock)
@@ -285,9 +288,16 @@ class Engine:
             return
         alarm = batch[0][0]
         report_stall(f"the alarm {alarm} cannot be fired: {type(error).__name__}", self._clock)
-        _log.error("alarm cannot be fired", alarm=alarm, exc_info=error)
-        self._spoilt = {other: until for other, until in self._spoilt.items() if until > now} | {alarm: now + _SPOILT}
+        self._set_aside(alarm, now, "alarm cannot be fired", error)
         self._let_out(batch)
+
+    def _set_aside(self, alarm: str, now: Micros, event: str, error: Exception) -> None:
+        """Leaves an alarm alone for a minute, however often the loader finds it, unless somebody changes it; the log has it once."""
+        if self._told.first(alarm, event, type(error)):
+            _log.error(event, alarm=alarm, exc_info=error)
+        if len(self._spoilt) >= _SPOILT_MOST:
+            self._spoilt = {other: until for other, until in self._spoilt.items() if until > now}
+        self._spoilt[alarm] = now + _SPOILT
 
     def _settle(self, batch: Sequence[Popped], fired: Fired) -> None:
         for firing in fired.cancelled:
@@ -319,7 +329,7 @@ class Engine:
         except AllowanceShort:
             raise
         except Exception as error:  # noqa: BLE001  one alarm that cannot be read must not hold up the others; it stays due and is told
-            _log.error("alarm cannot be planned", alarm=alarm.id, exc_info=error)
+            self._set_aside(alarm.id, now, "alarm cannot be planned", error)
             return Plan((), alarm.due, alarm.ordinal)
         if plan.pause and plan.pause != FIRE_QUOTA:  # a rule that is too costly
             _log.warning("alarm paused", alarm=alarm.id, reason=plan.pause)

@@ -32,7 +32,7 @@ from scheduler_svc.store.signals import (
     with_signals,
 )
 from scheduler_svc.store.sql import Fields, Statement, both, insert, join_by_index
-from scheduler_svc.store.tables import PAUSABLE, alarms, requests
+from scheduler_svc.store.tables import PAUSABLE, VERSION, alarms, requests
 from scheduler_svc.triggers import HeartbeatKeyTaken
 from tocsin.database import Database, DriverConnection, Lookup
 from tocsin.errors import TocsinError
@@ -161,7 +161,7 @@ class SqlAlarmStore:
     async def update(self, alarm: Alarm, *, reschedule: bool, turned: bool = False) -> Alarm | None:
         values = dict(zip(ALARM_COLUMNS, alarm_row(alarm), strict=True))
         kept = {"id", "tenant", "shard", "created_at", "traceparent", *(() if reschedule else _SCHEDULE)}
-        wanted = alarms.c.version == alarm.version - 1
+        wanted = literal_column(VERSION.format("alarms")) == alarm.version - 1
         if turned and not reschedule:
             resumed = alarm.state is AlarmState.ACTIVE
             kept -= {*_RESUMED} if resumed else {*_PAUSED}

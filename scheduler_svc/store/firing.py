@@ -31,7 +31,7 @@ from scheduler_svc.store.sql import CHANGE, Fields, Statement, array, is_sqlite,
 from scheduler_svc.store.tables import ACTIVE, RUNNING_ALONE
 from tocsin.priority import Priority, nearest
 from tocsin.recurrence import Micros, Overlapping, spent
-from tocsin.stored import as_type
+from tocsin.stored import as_type, number
 
 _FIELDS: Final = (
     "id, tenant, shard, priority, next_fire_at, ordinal, skip_before, trigger_rule, anchor_at, kind, action, retry, traceparent, version, "
@@ -88,11 +88,11 @@ _OF_ONE_ROW: Final = _VALUES.format(
     empty="x''",
     change=CHANGE.sqlite,
 )
-_UNCHANGED: Final = f"a.id = v.alarm AND a.state = {ACTIVE} AND a.next_fire_at = v.due AND a.version = v.version"
+_UNCHANGED: Final = f"a.id = v.alarm AND a.state = {ACTIVE} AND a.next_fire_at = v.due AND a.version IS NOT DISTINCT FROM v.version"
 _MOVE: Final = Statement(
     sqlite=(
         "UPDATE alarms SET next_fire_at = ?4, ordinal = ?5, state = ?6 "
-        f"WHERE id = ?1 AND state = {ACTIVE} AND next_fire_at = ?2 AND version = ?3"
+        f"WHERE id = ?1 AND state = {ACTIVE} AND next_fire_at = ?2 AND version IS ?3"
     ),
     postgresql=(
         "UPDATE alarms AS a SET next_fire_at = v.following, ordinal = v.ordinal, state = v.state "
@@ -173,6 +173,8 @@ def _due(row: Fields, actions: dict[tuple[str, bytes], Action]) -> Due:
     identity, tenant, shard, priority, due, ordinal, skip, trigger, anchor, kind, body, retry, traceparent, version, auto_pause, why = row
     if type(kind) is not str or type(body) is not bytes or type(trigger) is not str:  # SQLite holds anything: the firing fails by itself
         kind, body, trigger = as_type(str, kind) or "", as_type(bytes, body) or b"", as_type(str, trigger) or ""
+    if type(ordinal) is not int or type(anchor) is not int or (skip is not None and type(skip) is not int):
+        ordinal, anchor, skip = number(ordinal), number(anchor), None if skip is None else number(skip)
     action = actions.get((kind, body)) or actions.setdefault((kind, body), Action(kind, body))
     planned = (due, ordinal, skip, trigger, anchor, action, retry, traceparent, version, auto_pause, why)
     return Due(identity, tenant, shard, nearest(priority), *planned)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from scheduler_svc.domain import Origin, Outcome
 from scheduler_svc.ports import LedgerRow, RuleInForce
 from scheduler_svc.store.sql import Statement, both
-from scheduler_svc.store.tables import ACTIVE, one_of
+from scheduler_svc.store.tables import ACTIVE, VERSION, one_of
 from tocsin.database import Database
 from tocsin.recurrence import Micros
 from tocsin.stored import known
@@ -22,25 +22,27 @@ _FIELDS: Final = "id, rule_since, tenant, {until}, trigger_rule, anchor_at, next
 # The rows are locked, so that what is kept as the first due time that is not in the ledger stays so until the rule is gone.
 _KEEP: Final = Statement(
     sqlite=(
-        f"{_INTO} SELECT {_FIELDS.format(until='?2')} FROM alarms WHERE (id, version) IN "
+        f"{_INTO} SELECT {_FIELDS.format(until='?2')} FROM alarms WHERE (id, {VERSION.format('alarms')}) IN "
         f"(SELECT value ->> 0, value ->> 1 FROM json_each(?1)) AND {OF_CALENDAR} ON CONFLICT DO NOTHING RETURNING alarm"
     ),
     postgresql=(
         f"{_INTO} SELECT {_FIELDS.format(until='$3::bigint')} FROM (SELECT alarms.* FROM alarms "
-        "JOIN unnest($1::text[], $2::bigint[]) AS w(alarm, expected) ON id = w.alarm AND version = w.expected "
+        f"JOIN unnest($1::text[], $2::bigint[]) AS w(alarm, expected) ON id = w.alarm AND {VERSION.format('alarms')} = w.expected "
         f"WHERE {OF_CALENDAR} ORDER BY id FOR NO KEY UPDATE OF alarms) AS a ON CONFLICT DO NOTHING RETURNING alarm"
     ),
 )
 _LOCKED_VERSION: Final = Statement(
-    sqlite="SELECT version FROM alarms WHERE id = ?1 AND tenant = ?2",
-    postgresql="SELECT version FROM alarms WHERE id = $1 AND tenant = $2 FOR UPDATE",
+    sqlite=f"SELECT {VERSION.format('alarms')} FROM alarms WHERE id = ?1 AND tenant = ?2",
+    postgresql=f"SELECT {VERSION.format('alarms')} FROM alarms WHERE id = $1 AND tenant = $2 FOR UPDATE",
 )
 _LOCK_ALL: Final = Statement(
     sqlite=(
-        "SELECT a.id FROM json_each(?1) AS w CROSS JOIN alarms a ON a.id = w.value ->> 0 AND a.version = w.value ->> 1 AND a.tenant = ?2"
+        "SELECT a.id FROM json_each(?1) AS w CROSS JOIN alarms a "
+        f"ON a.id = w.value ->> 0 AND {VERSION.format('a')} = w.value ->> 1 AND a.tenant = ?2"
     ),
     postgresql=(
-        "SELECT a.id FROM unnest($1::text[], $2::bigint[]) AS w(id, version) JOIN alarms a ON a.id = w.id AND a.version = w.version "
+        "SELECT a.id FROM unnest($1::text[], $2::bigint[]) AS w(id, version) JOIN alarms a "
+        f"ON a.id = w.id AND {VERSION.format('a')} = w.version "
         "WHERE a.tenant = $3 ORDER BY a.id FOR UPDATE OF a"
     ),
 )

@@ -24,7 +24,7 @@ from scheduler_svc.domain import (
     RetryPolicy,
 )
 from scheduler_svc.store.sql import CHANGE, Fields, Statement, insert
-from scheduler_svc.store.tables import RUNNING_ALONE, alarm_labels, alarms, firings
+from scheduler_svc.store.tables import RUNNING_ALONE, VERSION, alarm_labels, alarms, firings
 from tocsin.database import DriverConnection, kinds_of, typed
 from tocsin.listing import Condition
 from tocsin.recurrence import At, Trigger
@@ -46,7 +46,7 @@ SPEC_COLUMNS: Final = ("priority", "kind", "action", *_ENCODED, *PLAIN_FIELDS)
 """The columns of what a client says about an alarm."""
 _simple_values: Final[Callable[[Alarm], tuple[Any, ...]]] = attrgetter(*_SIMPLE.values())
 
-_READ: Final = {column: name for column, name in _SIMPLE.items() if column not in ("state", "priority", "kind", "action")}
+_READ: Final = {column: name for column, name in _SIMPLE.items() if column not in ("state", "priority", "kind", "action", "version")}
 _read_values: Final[Callable[[Row[Any]], tuple[Any, ...]]] = attrgetter(*_READ)
 UNREADABLE: Final = Trigger(spec=At(0))
 """Stands in the place of a trigger that nobody can read."""
@@ -58,12 +58,13 @@ _INSERT_LABELS: Final = insert(alarm_labels, LABEL_COLUMNS)
 _DROP_LABELS: Final = Statement(
     sqlite=(
         "DELETE FROM alarm_labels WHERE (tenant, name, value, alarm) IN (SELECT a.tenant, t.key, t.value, a.id FROM json_each(?1) AS w "
-        "CROSS JOIN alarms a ON a.id = w.value ->> 0 AND a.version = w.value ->> 1 AND a.tenant = ?2 "
+        f"CROSS JOIN alarms a ON a.id = w.value ->> 0 AND {VERSION.format('a')} = w.value ->> 1 AND a.tenant = ?2 "
         "CROSS JOIN json_each(CASE WHEN a.labels LIKE '{%' THEN a.labels ELSE '{}' END) AS t) RETURNING alarm"
     ),
     postgresql=(
         "DELETE FROM alarm_labels AS l USING (SELECT a.tenant, t.key, t.value, a.id "
-        "FROM unnest($1::text[], $2::bigint[]) AS w(id, version) JOIN alarms a ON a.id = w.id AND a.version = w.version AND a.tenant = $3 "
+        "FROM unnest($1::text[], $2::bigint[]) AS w(id, version) "
+        f"JOIN alarms a ON a.id = w.id AND {VERSION.format('a')} = w.version AND a.tenant = $3 "
         "CROSS JOIN json_each_text(CAST(CASE WHEN a.labels LIKE '{%' THEN a.labels ELSE '{}' END AS json)) AS t) AS k "
         "WHERE l.tenant = k.tenant AND l.name = k.key AND l.value = k.value AND l.alarm = k.id RETURNING l.alarm"
     ),
@@ -145,6 +146,7 @@ def alarm_of(row: Row[Any]) -> Alarm:
         labels,
         known(Priority, number(row.priority)),
         RetryPolicy.decode(row.retry) if row.retry else None,
+        version=number(row.version),
         **dict(zip(_READ.values(), _read_values(row), strict=True)),
         state=known(AlarmState, row.state),
         damaged=tuple(damaged),

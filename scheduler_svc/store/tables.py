@@ -40,6 +40,9 @@ UNFINISHED: Final = one_of(OPEN)
 
 RUNNING_ALONE: Final = f"state IN {UNFINISHED} AND (flags & {SINGLE}) = {SINGLE}"
 RUNNING_SERIALLY: Final = f"state IN {UNFINISHED} AND (flags & {SERIAL}) = {SERIAL}"
+VERSION: Final = "CAST(coalesce({}.version, 0) AS bigint)"
+"""The version of an alarm, as `scheduler_svc.store.mapping.alarm_of` reads it: one that was removed from its row is 0, so that the alarm
+can be changed, and removed."""
 SUSPENDED: Final = f"state = {AlarmState.PAUSED:d} AND pause_reason = '{TENANT_SUSPENDED}'"
 OVER_QUOTA: Final = f"state = {AlarmState.PAUSED:d} AND pause_reason = '{FIRE_QUOTA}'"
 PAUSABLE: Final = f"(state = {AlarmState.ACTIVE:d} OR {SUSPENDED} OR {OVER_QUOTA})"

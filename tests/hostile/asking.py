@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import quote
 
 import httpx2
 
@@ -18,6 +19,8 @@ _PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
     "/v1/firings:audit": {"startTime": "2026-01-01T00:00:00Z"},
     "/v1/names:batchGet": {"names": "recipients/ann"},
 }
+_UNQUOTED: Final = "/:@!$&'()*+,;=~"
+"""What a path says by itself; a stored id may hold anything else."""
 _WITHOUT_END: Final = re.compile(r":watch$")
 _MOST_PAGES: Final = 200
 _AT_ONCE: Final = 4
@@ -37,6 +40,11 @@ class Answers:
     names: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     asked: int = 0
+
+
+def quoted(path: str) -> str:
+    """The path as it stands in a URL."""
+    return quote(path.encode("utf-8", "replace"), safe=_UNQUOTED)
 
 
 def templates() -> Iterator[str]:
@@ -90,7 +98,7 @@ async def _read(client: httpx2.AsyncClient, path: str, parameters: Mapping[str, 
     token = ""
     for _ in range(_MOST_PAGES):
         answers.asked += 1
-        answer = await client.get(path, params={**parameters, "pageToken": token} if token else parameters)
+        answer = await client.get(quoted(path), params={**parameters, "pageToken": token} if token else parameters)
         if answer.status_code >= 500:
             answers.problems.append(f"{path}: {answer.status_code} {answer.text[:300]}")
         if '"@type"' in answer.text and answer.text.rstrip().endswith("}") and '"INTERNAL"' in answer.text.splitlines()[-1]:

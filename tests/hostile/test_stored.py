@@ -8,7 +8,7 @@ from typing import Any, Final
 import httpx2
 import pytest
 
-from tests.hostile.asking import ask
+from tests.hostile.asking import ask, quoted
 from tests.hostile.conftest import FULL
 from tests.hostile.neighbour import Neighbour, sign_up
 from tests.hostile.population import populate
@@ -37,7 +37,7 @@ async def _single(client: httpx2.AsyncClient, paths: Sequence[str]) -> list[str]
 
 async def _of_itself(client: httpx2.AsyncClient, copy: Copy, *, listed: bool) -> list[str]:
     """What is wrong with the answers about one row: shown, or damaged by name; and it goes away."""
-    path, wrong = f"/v1/{copy.name}", list[str]()
+    path, wrong = f"/v1/{quoted(copy.name)}", list[str]()
     answer = await client.get(path)
     damaged = answer.status_code == 500 and answer.json()["code"] == "DATA_LOSS" and copy.name in answer.json()["detail"]
     if not damaged and answer.status_code not in (200, 404, 405):

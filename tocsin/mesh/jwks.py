@@ -55,7 +55,7 @@ class JwksCache:
         if self._file is not None and self._file.exists():
             try:
                 self._keys = _parse(json.loads(self._file.read_text(encoding="utf-8")))
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, RecursionError) as error:
                 _log.warning("stored keys not readable", file=str(self._file), error=str(error))
 
     async def stop(self) -> None:
@@ -123,10 +123,10 @@ def _parse(document: object) -> dict[str, PyJWK]:
     for item in cast("list[dict[str, Any]]", listed):
         try:
             key = PyJWK.from_dict(item)
-        except (jwt.PyJWTError, AttributeError) as error:
+            if key.key_id and key.algorithm_name in ALGORITHMS and item.get("use", "sig") == "sig":
+                found[key.key_id] = key
+        except (jwt.PyJWTError, AttributeError, TypeError, LookupError, ArithmeticError) as error:  # any of its members may be anything
             raise ValueError("not a JSON Web Key") from error
-        if key.key_id and key.algorithm_name in ALGORITHMS and item.get("use", "sig") == "sig":
-            found[key.key_id] = key
     return found
 
 

@@ -11,11 +11,11 @@ from tocsin.errors import Internal, InvalidInput
 from tocsin.protojson import masks
 from tocsin.protojson.converters import FAILURES, Converter, Converters, JsonCodec, Message
 from tocsin.protojson.explain import explain
-from tocsin.protojson.fields import FieldKind, JsonValue, MessageField, MessageType, MessageTypes, normalized
+from tocsin.protojson.fields import MAX_DEPTH, FieldKind, JsonValue, MessageField, MessageType, MessageTypes, normalized
 from tocsin.protojson.masks import Odd
 from tocsin.protojson.paths import camel, is_odd
 from tocsin.protojson.printing import PLAIN, Printing, dumped, with_numbers
-from tocsin.values import MAX_ITEMS, TOO_MANY_ITEMS, ValueRefused, check_text, join, member
+from tocsin.values import JSON_STRING, MAX_ITEMS, TOO_MANY_ITEMS, ValueRefused, check_text, join, member, nested_deeper
 
 
 class UnreadableReply(Internal):
@@ -75,8 +75,6 @@ def _no_constant(name: str) -> float:
 
 
 _ESCAPED_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
-# Neither goes back, nor begins twice at one quote: what is not closed ends with the text.
-_JSON_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\(?:.|\Z))*+(?:"|\Z)', re.DOTALL)
 
 # A whole number as the converter writes it in free-form JSON, or a string, in which nothing is one.
 _WHOLE: Final = re.compile(r'"(?:[^"\\]++|\\.)*+\\?(?:"|\Z)|(?<=[0-9])(?<!-0)\.0(?![0-9])', re.DOTALL)
@@ -109,6 +107,8 @@ def load_json(body: bytes, *, name: str = "The body") -> JsonValue:
         raise InvalidInput(f"{name} is nested too deeply.") from error
     except ValueError as error:
         raise InvalidInput(f"{name} holds a number that is too long.") from error
+    if nested_deeper(body, MAX_DEPTH):
+        raise InvalidInput(f"{name} is nested too deeply.")
     if _ESCAPED_SURROGATE.search(body):
         try:
             check_text(value)
@@ -121,7 +121,7 @@ def _has_too_many(body: bytes) -> bool:
     """Whether a JSON text has more members and elements than a message may, counted before anything is made of it."""
     if _marks(body) <= MAX_ITEMS:
         return False
-    return _marks(_JSON_STRING.sub(b"", body)) > MAX_ITEMS
+    return _marks(JSON_STRING.sub(b"", body)) > MAX_ITEMS
 
 
 def _marks(body: bytes) -> int:

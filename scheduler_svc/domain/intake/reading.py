@@ -10,7 +10,7 @@ from scheduler_svc.domain.intake.generic import PayloadMapping, alert_of, read_g
 from scheduler_svc.domain.intake.integrations import Integration, IntegrationKind
 from scheduler_svc.domain.intake.pagerduty import read_pagerduty
 from scheduler_svc.domain.intake.payloads import NotJsonPayload, RawPayload
-from scheduler_svc.domain.intake.repair import REPLACED, repaired
+from scheduler_svc.domain.intake.repair import REPLACED, is_too_deep, repaired
 from tocsin.errors import FailedPrecondition, InvalidInput
 
 PayloadReader = Callable[[RawPayload, Integration], ReadPayload]
@@ -32,16 +32,29 @@ def read_payload(payload: RawPayload, integration: Integration) -> ReadPayload:
     if reader is None:
         raise FailedPrecondition(f"{integration.name} takes mails, not payloads.")
     try:
-        return reader(payload, integration)
+        read = reader(payload, integration)
     except NotJsonPayload as error:
-        body = repaired(payload.body)
-        if body is None:
+        found = _repaired(reader, payload, integration, error)
+        if found is None:
             raise
-        try:
-            read = reader(payload._replace(body=body), integration)
-        except InvalidInput:
-            raise error from None
-        return read._replace(note=f"{read.note} {REPLACED}".lstrip())
+        return found
+    return (is_too_deep(payload.body) and _repaired(reader, payload, integration, None)) or read
+
+
+def _repaired(reader: PayloadReader, payload: RawPayload, integration: Integration, error: NotJsonPayload | None) -> ReadPayload | None:
+    """What is read of a payload without what JSON cannot say; None if it is no JSON.
+
+    Raises:
+        InvalidInput: what is left is not of that form; it is ``error``, if there was one before.
+    """
+    body = repaired(payload.body)
+    if body is None:
+        return None
+    try:
+        read = reader(payload._replace(body=body), integration)
+    except InvalidInput as refused:
+        raise error or refused from None
+    return read._replace(note=f"{read.note} {REPLACED}".lstrip())
 
 
 def _cloudevents(payload: RawPayload, integration: Integration) -> ReadPayload:

@@ -8,12 +8,13 @@ from typing import Final, cast
 import msgspec
 
 from scheduler_svc.domain.intake.payloads import Json
+from tocsin.values import nested_deeper
 
 REPLACED: Final = "What JSON cannot say was replaced."
 """What is told of a payload that was repaired."""
 
 _MOST_LEVELS: Final = 64
-"""More than any form of a payload has; what is nested deeper is replaced by null."""
+"""Objects and lists inside one another, more than any form of a payload has; what is nested deeper is replaced by null."""
 
 _TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
 _LONGEST_NUMBER: Final = 17
@@ -41,6 +42,11 @@ def repaired(body: bytes) -> bytes | None:
         return msgspec.json.encode(_clean(value, 0))
     except (ValueError, RecursionError):
         return None
+
+
+def is_too_deep(body: bytes) -> bool:
+    """Whether JSON that can be read is nested deeper than a payload may be, whatever the parser of this version of Python would take."""
+    return nested_deeper(body, _MOST_LEVELS)
 
 
 def _flattened(text: str) -> str:
@@ -72,7 +78,7 @@ def _flattened(text: str) -> str:
 def _clean(value: object, level: int) -> Json:
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if not value.isascii() else value
-    if level > _MOST_LEVELS:
+    if level >= _MOST_LEVELS and isinstance(value, dict | list):
         return None
     if isinstance(value, dict):
         members = cast("dict[str, object]", value)

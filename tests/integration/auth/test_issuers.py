@@ -26,9 +26,17 @@ METADATA = "/.well-known/openid-configuration"
 class Door:
     """Signs in at one issuer, without a store."""
 
-    def __init__(self, issuer: LocalIssuer, clock: FakeClock, *, seconds: float = 60.0, breakers: BreakerRegistry | None = None) -> None:
+    def __init__(
+        self,
+        issuer: LocalIssuer,
+        clock: FakeClock,
+        *,
+        seconds: float = 60.0,
+        connections: int = 64,
+        breakers: BreakerRegistry | None = None,
+    ) -> None:
         allowed = AllowedTargets.parse(["127.0.0.1"])
-        limits = replace(LIMITS, total_seconds=seconds)
+        limits = replace(LIMITS, total_seconds=seconds, connections=connections)
         self.issuer, self.clock = issuer, clock
         self.breakers = breakers or BreakerRegistry(clock=clock)
         self.issuers = HttpIssuers(
@@ -265,6 +273,25 @@ async def test_a_crowd_at_one_issuer_holds_up_nobody_else(door: Door, clock: Fak
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_a_tenant_whose_issuers_all_hang_has_eight_connections(issuer: LocalIssuer, clock: FakeClock) -> None:
+    """The others' sign-ins find one free; what waits for the tenant's turn has an end as well."""
+    door = Door(issuer, clock, connections=9)
+    issuer.instead[METADATA] = never
+    many = [door.provider_of(issuer, f"p{number}") for number in range(20) for _ in range(4)]
+    waiting = [asyncio.create_task(door.issuers.inspect(each, secret=True)) for each in many]
+    async with LocalIssuer(clock=clock) as other:
+        elsewhere = replace(door.provider_of(other, "other"), tenant="other")
+        for _ in range(3):
+            assert (await door.issuers.inspect(elsewhere, secret=True)).usable
+    refused = [task.result().findings[0] for task in waiting if task.done()]
+    assert (len(refused), {"of its tenant" in finding for finding in refused}) == (80 - 64, {True})
+    assert issuer.sink.connections == 8
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    await door.issuers.stop()
 
 
 @pytest.mark.parametrize(

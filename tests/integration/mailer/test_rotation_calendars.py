@@ -321,7 +321,7 @@ async def test_each_tenant_has_its_turn(store: Store) -> None:
         values = [{"tenant": tenant, "rotation": "r", "url": url, "due": due, "error": ""} for tenant, url, due in rows]
         await connection.execute(insert(rotation_calendars), values)
     calendars, claimed = SqlRotationCalendars(database=store.database), list[str]()
-    while batch := await calendars.claim(now=100, again=200, limit=4):
+    while batch := await calendars.claim(now=100, again=200, limit=4, share=9):
         claimed += sorted(claim.url for claim in batch)
     assert claimed[:4] == ["https://a.example/00", "https://a.example/01", "https://b.example/0", "https://b.example/1"]
     assert sorted(claimed) == sorted(url for _, url, _ in rows)

@@ -1,17 +1,21 @@
 """Changes of deliveries become callbacks for those who want them, on each database."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from sqlalchemy import func, insert, select
 
 from mailer_svc.domain import SendResult
-from mailer_svc.ports.status_callbacks import CallbackAttempt, CallbackResult, StatusCallback
+from mailer_svc.ports.status_callbacks import CallbackAttempt, CallbackResult, ClaimBounds, StatusCallback
 from mailer_svc.service.status_callbacks import StatusCallbacks
 from mailer_svc.store.people_tables import notifications, status_callbacks
 from mailer_svc.store.status_callbacks import SqlStatusCallbackStore
 from tests.integration.mailer.stored import Store, new, settlement
+from tocsin.errors import Unavailable
+from tocsin.testing.waiting import eventually
 
 HOUR = 3_600_000_000
 
@@ -160,7 +164,7 @@ async def test_a_caller_who_is_gone_is_told_nothing_more(store: Store) -> None:
     await sent(store, 5, "other", tenant="t2")
     await component.gather()
     first: Sequence[StatusCallback] = await component_store(store).claim(
-        now=store.clock.micros(), until=store.clock.micros(), limit=1, each=1
+        now=store.clock.micros(), until=store.clock.micros(), bounds=ClaimBounds(limit=1, each=1, share=1)
     )
     await component_store(store).silence(tenant=first[0].tenant, url=first[0].url)
     left = await waiting(store)
@@ -170,14 +174,12 @@ async def test_a_caller_who_is_gone_is_told_nothing_more(store: Store) -> None:
 async def test_each_tenant_has_its_turn(store: Store) -> None:
     """One with a URL for each of its callbacks, all of which hang, holds up nobody else's; all are claimed once."""
     rows = [("a", f"https://a.example/{number}", number) for number in range(30)] + [("b", "https://b.example/", 40 + n) for n in range(3)]
-    values = [
-        {"id": f"{tenant}{due}", "tenant": tenant, "url": url, "body": "{}", "attempts": 0, "due": due, "change": due, "number": 0}
-        for tenant, url, due in rows
-    ]
+    values = stored_callbacks(*rows)
     async with store.database.transaction() as connection:
         await connection.execute(insert(status_callbacks), values)
     claimed: list[str] = []
-    while batch := await component_store(store).claim(now=100, until=200, limit=6, each=2):
+    bounds = ClaimBounds(limit=6, each=2, share=9)
+    while batch := await component_store(store).claim(now=100, until=200, bounds=bounds):
         claimed += sorted(callback.id for callback in batch)
     assert claimed[:6] == ["a0", "a1", "a2", "a3", "b40", "b41"]
     assert claimed[6:12] == ["a4", "a5", "a6", "a7", "a8", "b42"]
@@ -187,3 +189,78 @@ async def test_each_tenant_has_its_turn(store: Store) -> None:
 def component_store(store: Store) -> SqlStatusCallbackStore:
     """The store of callbacks on a database."""
     return SqlStatusCallbackStore(database=store.database, order=store.order)
+
+
+def stored_callbacks(*rows: tuple[str, str, int]) -> list[dict[str, Any]]:
+    """Rows of callbacks that were due at these times: of a tenant, to a URL."""
+    return [
+        {"id": f"{tenant}{due}", "tenant": tenant, "url": url, "body": "{}", "attempts": 0, "due": due, "change": due, "number": 0}
+        for tenant, url, due in rows
+    ]
+
+
+class Hanging(Listener):
+    """Does not answer for some tenants until it is let go."""
+
+    def __init__(self, *tenants: str) -> None:
+        super().__init__()
+        self.tenants = tenants
+        self.hung: list[str] = []
+        self.let_go = asyncio.Event()
+
+    async def post(self, callback: StatusCallback) -> CallbackAttempt:
+        if callback.tenant in self.tenants:
+            self.hung.append(callback.id)
+            await self.let_go.wait()
+        return await super().post(callback)
+
+
+async def test_what_hangs_holds_its_share_of_places_and_nobody_else(store: Store) -> None:
+    """A tenant all of whose URLs hang has eight places; the callbacks of others come and go beside it, also those that come later."""
+    listener = Hanging("a")
+    component = callbacks(store, listener)
+
+    async def told(*ids: str) -> None:
+        async def heard() -> bool:
+            return set(ids) <= {callback.id for callback in listener.told}
+
+        await eventually(heard, seconds=60)
+
+    slow = [("a", f"https://a.example/{number}", number) for number in range(30)]
+    quick = [("b", f"https://b.example/{number % 9}", 100 + number) for number in range(100)]
+    async with store.database.transaction() as connection:
+        await connection.execute(insert(status_callbacks), stored_callbacks(*slow, *quick))
+    posting = asyncio.ensure_future(component.post())
+    await told(*(f"b{100 + number}" for number in range(100)))
+    assert len(listener.hung) == 8
+    async with store.database.transaction() as connection:
+        await connection.execute(insert(status_callbacks), stored_callbacks(("c", "https://c.example/", 300)))
+    await store.clock.advance(1)
+    await told("c300")
+    assert (len(listener.hung), posting.done()) == (8, False)
+    listener.let_go.set()
+    await posting
+    assert (len(listener.hung), len(set(listener.hung)), await waiting(store)) == (30, 30, 0)
+
+
+async def test_a_database_that_is_away_ends_the_round_and_no_callback(store: Store) -> None:
+    """What is under way goes on, and the next round looks after it."""
+    listener = Hanging("a")
+    component = callbacks(store, listener)
+    async with store.database.transaction() as connection:
+        await connection.execute(insert(status_callbacks), stored_callbacks(("a", "https://a.example/", 1), ("b", "https://b.example/", 2)))
+
+    class Away(SqlStatusCallbackStore):
+        async def remove(self, ids: Sequence[str]) -> None:
+            if "b2" in ids:
+                raise Unavailable("a test's")
+            await super().remove(ids)
+
+    component = StatusCallbacks(
+        store=Away(database=store.database, order=store.order), client=listener, clock=store.clock, draw=lambda: 0.0
+    )
+    with pytest.raises(Unavailable):
+        await component.post()
+    listener.let_go.set()
+    await component.post()
+    assert (listener.hung, await waiting(store)) == (["a1"], 1)

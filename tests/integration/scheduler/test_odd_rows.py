@@ -1,20 +1,27 @@
 """Rows that a foreign hand changed, with values that their columns are not for: each costs itself, and what lies beside it goes its way."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from sqlalchemy import column, literal, table, update
+from msgspec import structs
+from sqlalchemy import column, func, literal, select, table, update
 from sqlalchemy.types import NullType
 
 from scheduler_svc.dispatch.queues import PriorityQueues
-from scheduler_svc.domain import Priority
+from scheduler_svc.domain import FiringState, Priority
 from scheduler_svc.domain.incidents import Incident
 from scheduler_svc.engine.escalator import Escalator
 from scheduler_svc.engine.outages import Finisher
+from scheduler_svc.ports.alarms import AlarmHead
 from scheduler_svc.store.mapping import QUEUED_FIELDS
-from tests.integration.scheduler.stores import NOW, SECOND, Stores, alarm
+from scheduler_svc.store.tables import alarm_labels, alarm_rules, alarms
+from tests.integration.scheduler.replica import Processor, Replica, pass_time
+from tests.integration.scheduler.stores import NOW, OWNER, SECOND, Stores, alarm
 from tests.integration.scheduler.test_store_incidents import Kept
 from tocsin.clock import MINUTE
+from tocsin.database import Database
+from tocsin.recurrence import Every, Trigger
 from tocsin.testing.clock import FakeClock
 
 ODD: tuple[Any, ...] = (-1, 2**63 - 1, 1.5, float("inf"), -1e308, "", "x", "\x00{", "[" * 2_000, b"", b"\xff\xfe")
@@ -114,6 +121,95 @@ async def test_an_event_that_cannot_be_fired_ends_no_round(clock: FakeClock) -> 
     await finisher.round()
     await finisher.round()
     assert done == ["a", "b"] * 2
+
+
+@pytest.fixture
+async def replica(stores: Stores, clock: FakeClock) -> AsyncIterator[Replica]:
+    """A replica on the stores, not started."""
+    await stores.shards.release(OWNER)
+    made = Replica(stores, clock)
+    yield made
+    await made.stop()
+
+
+async def test_an_alarm_that_cannot_be_planned_is_told_of_once(
+    stores: Stores, replica: Replica, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However often the loader finds it. The alarm says what of it is damaged; once that is mended it fires, as those beside it do."""
+    often = Trigger(spec=Every(10 * SECOND))
+    bad, good = alarm(trigger=often), alarm(trigger=often, tenant="t2")
+    await stores.add(bad, good)
+    await write(stores, bad.id, trigger_rule='{"every":')
+    await replica.start()
+    Processor(replica)
+    await pass_time(clock, 130, lambda: fired(stores, "t2", 10))
+    told: list[Any] = [record.msg for record in caplog.records]
+    assert [line["event"] for line in told if isinstance(line, dict) and line.get("alarm") == bad.id] == ["alarm cannot be planned"]
+    assert (await stores.alarms.get("t1", bad.id)).damaged == ("trigger",)
+    assert await stores.all_firings() == []
+    await write(stores, bad.id, trigger_rule=often.encode())
+    await pass_time(clock, 130, lambda: fired(stores, "t1", 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("ordinal", "x"), ("ordinal", b"1"), ("ordinal", 1.5), ("anchor_at", "x"), ("skip_before", "x")], ids=str
+)
+async def test_an_alarm_fires_whatever_its_numbers_are(stores: Stores, replica: Replica, clock: FakeClock, name: str, value: Any) -> None:
+    """SQLite holds anything where a number should be."""
+    made = alarm(trigger=Trigger(spec=Every(10 * SECOND)))
+    await stores.add(made)
+    if not await spoil(stores, "alarms", name, value):
+        return
+    await replica.start()
+    Processor(replica)
+    await pass_time(clock, 60, lambda: fired(stores, "t1", 2))
+
+
+async def test_an_alarm_without_a_version_fires_and_is_changed_and_removed(stores: Stores, replica: Replica, clock: FakeClock) -> None:
+    """Where somebody took NOT NULL from the column: it is one of version 0. Its labels and its rule go with it."""
+    made = [alarm(trigger=Trigger(spec=Every(10 * SECOND)), labels={"k": "v"}) for _ in range(3)]
+    await stores.add(*made)
+    await allow_null(stores.database, "alarms", "version")
+    await write(stores, *(one.id for one in made), version=None)
+    first, second, third = [await stores.alarms.get("t1", one.id) for one in made]
+    assert {one.version for one in (first, second, third)} == {0}
+    await replica.start()
+    Processor(replica)
+    await pass_time(clock, 30, lambda: fired(stores, "t1", 3))
+    changed = await stores.alarms.update(structs.replace(first, version=1, display_name="x", labels={}), reschedule=False)
+    assert changed is not None
+    assert (changed.version, changed.labels) == (1, {})
+    assert await stores.alarms.delete("t1", first.id, version=1, now=NOW)
+    assert await stores.alarms.delete("t1", second.id, version=None, now=NOW)
+    gone = await stores.alarms.delete_all("t1", [AlarmHead(third.id, 0, third.shard, 2)], now=NOW)
+    assert [head.id for head in gone] == [third.id]
+    async with stores.database.read() as connection:
+        assert (await connection.execute(select(func.count()).select_from(alarm_labels))).scalar_one() == 0
+        assert (await connection.execute(select(func.count()).select_from(alarm_rules))).scalar_one() == 3
+
+
+async def allow_null(database: Database, name: str, field: str) -> None:
+    """Takes NOT NULL from a column of the service's, as whoever repairs a table by hand may."""
+    async with database.transaction() as connection:
+        if database.dialect == "postgresql":
+            await connection.exec_driver_sql(f"ALTER TABLE {name} ALTER {field} DROP NOT NULL")
+            return
+        version = (await connection.exec_driver_sql("PRAGMA schema_version")).scalar_one()
+        await connection.exec_driver_sql("PRAGMA writable_schema = ON")
+        change = "UPDATE sqlite_master SET sql = replace(sql, ' NOT NULL', '') WHERE type = 'table' AND name = ?"
+        await connection.exec_driver_sql(change, (name,))
+        await connection.exec_driver_sql(f"PRAGMA schema_version = {version + 1}")
+
+
+async def write(stores: Stores, *ids: str, **values: Any) -> None:
+    """Writes columns of alarms past the store."""
+    async with stores.database.transaction() as connection:
+        await connection.execute(update(alarms).where(alarms.c.id.in_(ids)).values(values))
+
+
+async def fired(stores: Stores, tenant: str, count: int) -> bool:
+    """Whether so many firings of a tenant succeeded."""
+    return sum(row.state is FiringState.SUCCEEDED for row in await stores.all_firings(tenant)) >= count
 
 
 @pytest.fixture

@@ -277,7 +277,14 @@ async def test_a_withdrawn_key_ends_within_minutes(clock: FakeClock, mint: Token
         await verifier.verify(used)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"keys": 5}', '{"keys": [{"kty": "nope"}]}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", '{"keys": 5}', '{"keys": [{"kty": "nope"}]}', '{"keys": [5]}', '{"keys": [{"kty": []}]}'),
+        *('{"keys": [{"kty": "EC", "crv": [], "x": 1, "y": {}}]}', '{"keys": [{"kty": "oct", "k": 7, "kid": {}}]}'),
+        *('{"keys": [{"kty": "oct", "k": "c2VjcmV0", "kid": ["a"], "alg": "HS256"}]}', "[" * 200_000, '{"keys":' * 100_000),
+    ],
+)
 async def test_a_damaged_file_is_no_reason_not_to_start(clock: FakeClock, mint: TokenMint, tmp_path: Path, content: str) -> None:
     """The keys are fetched anew, and the file is whole again."""
     file = tmp_path / "gateway.json"
