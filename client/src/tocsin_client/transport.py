@@ -4,7 +4,7 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import httpx2
@@ -131,8 +131,10 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             return
         found = waiting.pop(0)
         yield found
-        more = found.exceptions if isinstance(found, BaseExceptionGroup) else ()
-        waiting += [each for each in (found.__cause__ or found.__context__, *more) if each is not None]
+        if (cause := found.__cause__ or found.__context__) is not None:
+            waiting.append(cause)
+        if isinstance(found, BaseExceptionGroup):
+            waiting.extend(cast("BaseExceptionGroup[BaseException]", found).exceptions)
 
 
 def _authorization(credential: str) -> str:

@@ -65,11 +65,13 @@ async def test_a_role_is_no_part_of_ones_own_profile(rig: Rig) -> None:
     profiles: Any = profile_service_pb2_grpc.ProfileServiceStub(rig.gateway.mesh.channel("auth_svc"))
     with acting_as(token):
         read = await profiles.GetProfile(profile_service_pb2.GetProfileRequest())
-        for field, value in (("role_name", "roles/viewer"), ("role", user_service_pb2.User.VIEWER)):
-            given = user_service_pb2.User(display_name="Eve", **{field: value})
+        for given, field in (
+            (user_service_pb2.User(display_name="Eve", role_name="roles/viewer"), "profile.roleName"),
+            (user_service_pb2.User(display_name="Eve", role=user_service_pb2.User.VIEWER), "profile.role"),
+        ):
             with pytest.raises(InvalidInput) as refused:
                 await profiles.UpdateProfile(profile_service_pb2.UpdateProfileRequest(profile=given))
-            assert fields(refused.value) == {"profile.roleName" if field == "role_name" else "profile.role"}
+            assert fields(refused.value) == {field}
         assert await profiles.UpdateProfile(profile_service_pb2.UpdateProfileRequest(profile=read)) == read
 
 

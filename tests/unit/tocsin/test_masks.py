@@ -1,5 +1,7 @@
 """Masks of updates."""
 
+from typing import Any
+
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -49,7 +51,7 @@ def test_what_is_no_mask_is_refused(paths: list[str]) -> None:
         (["position"], {"kind": "smtp", "position": 1}, False),
     ],
 )
-def test_another_value_for_a_field_that_a_call_leaves_is_refused(paths: list[str], given: dict[str, object], refused: bool) -> None:
+def test_another_value_for_a_field_that_a_call_leaves_is_refused(paths: list[str], given: dict[str, Any], refused: bool) -> None:
     """Nobody believes that it changed; the value that was read is taken back, and what the mask does not name is not looked at."""
     stored, found = Provider(name="providers/p", kind="ntfy"), []
     try:
