@@ -150,6 +150,15 @@ def _problems(otlp_endpoint: str | None, trace_sample_ratio: float) -> Iterator[
         yield f"trace_sample_ratio: must be from 0 to 1, not {trace_sample_ratio}"
 
 
+def _no_interceptors(given: Mapping[str, Sequence[object]]) -> Iterator[str]:
+    """A line for each interceptor that grpc.aio would not call: those of grpc's synchronous calls, mostly."""
+    for argument, interceptors in given.items():
+        kind = grpc.aio.ClientInterceptor if argument.startswith("client") else grpc.aio.ServerInterceptor
+        for each in interceptors:
+            if not isinstance(each, kind):
+                yield f"{argument}: {type(each).__name__} is no grpc.aio.{kind.__name__}"
+
+
 def _missing(*, tls: bool, otlp: bool, channelz: bool) -> Iterator[str]:
     """A line for each argument that needs packages which not everybody has."""
     if tls and find_spec("cryptography") is None:
@@ -225,7 +234,8 @@ class ServiceProcess:
             ConfigError: an argument makes no sense, or needs a package that is not installed; the message tells how to.
         """
         missing = _missing(tls=tls is not None, otlp=otlp_endpoint is not None, channelz=channelz)
-        if problems := [*_problems(otlp_endpoint, trace_sample_ratio), *missing]:
+        unfit = _no_interceptors({"client_interceptors": client_interceptors, "server_interceptors": server_interceptors})
+        if problems := [*_problems(otlp_endpoint, trace_sample_ratio), *missing, *unfit]:
             raise ConfigError(problems)
         given: dict[str, Any] = {"host": host, "metrics_port": metrics_port, "otlp_endpoint": otlp_endpoint, "drain_seconds": drain_seconds}
         given |= _files_of(tls) | {"mesh_policy_file": policy_file, "trace_sample_ratio": trace_sample_ratio, "zone": zone}
@@ -291,14 +301,14 @@ class ServiceProcess:
         """Serves ``(add_XServicer_to_server, servicer)`` with health, reflection and the policies of the contract.
 
         Args:
-            handlers: what is served.
+            handlers: what is served; a method that a servicer leaves as generated code made it is answered UNIMPLEMENTED.
             port: where; 0 takes any free one.
             checks: what the service needs, by name; while one fails it reports NOT_SERVING.
             limits: calls of whoever it is in a time, by the rate class of their methods, such as "read=200/s,write=20/m"; methods whose
                 contract names none are of the class "default". Rules of the policy file and of operators change them: "class-read".
 
         Raises:
-            PolicyError: a method is not in the contract, or not implemented.
+            PolicyError: a method is not in the contract, or its handler is neither a coroutine function nor an asynchronous generator.
             PortInUse: the port is taken.
             ValueError: `ServerTls` names no certificate to show, or ``limits`` make no sense.
         """
@@ -320,6 +330,7 @@ class ServiceProcess:
             mutual=isinstance(self._tls, MutualTls),
             interceptors=self._server_interceptors,
             limits=parse_limits(limits, known={method.rate_class for method in self._methods.values()}),
+            incomplete=True,
         )
         await server.start()
         self._servers.append(server)

@@ -6,11 +6,14 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf import descriptor_pool
 
 from tests.integration.mesh.support import CARRIED, METHODS, Echo, EchoStub, Note, Rig, add_echo, riding
 from tocsin.mesh.client import direct_call
+from tocsin.mesh.library import ServiceProcess
 from tocsin.mesh.server import acceptor
 
+CONTRACT = [descriptor_pool.Default().FindFileByName("tocsin/test/v1/echo.proto")]
 LOCALLY = "Locally cancelled by application!"
 
 
@@ -275,6 +278,44 @@ async def test_a_stream_is_cancelled(side: Side) -> None:
     for each in (call, unread):
         assert (each.done(), each.cancelled(), each.cancel()) == (True, True, False)
         assert (await each.code(), await each.details()) == (grpc.StatusCode.CANCELLED, LOCALLY)
+
+
+@pytest.mark.parametrize("begun", [True, False])
+@pytest.mark.parametrize("iterated", [True, False])
+async def test_a_cancelled_read_ends_its_stream(side: Side, iterated: bool, begun: bool) -> None:
+    """Before anything came, and before anything was sent: the server hears of it, and nobody waits for the end of the call."""
+    call = side.stub.Watch(Note(text="wait"))
+    reading = asyncio.ensure_future(anext(aiter(call)) if iterated else call.read())
+    await (side.script.came.wait() if begun else asyncio.sleep(0))
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    if begun:
+        await side.script.gone.wait()
+    assert (await call.code(), await call.details()) == (grpc.StatusCode.CANCELLED, LOCALLY)
+    assert (call.done(), call.cancelled(), call.cancel()) == (True, True, False)
+
+
+async def test_a_cancelled_read_ends_a_stream_of_which_nothing_came_at_all(rig: Rig) -> None:
+    """As from servers of grpc.aio's, whose first word is the first message."""
+    script = Script()
+    server = grpc.aio.server()
+    add_echo(script, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        async with ServiceProcess("front", contract=CONTRACT, targets={"echo": f"127.0.0.1:{port}"}, verifier=rig.verifier()) as process:
+            call = EchoStub(process.channel("echo")).Watch(Note(text="wait"))
+            reading = asyncio.ensure_future(call.read())
+            await script.came.wait()
+            reading.cancel()
+            await script.gone.wait()
+            assert await call.code() is grpc.StatusCode.CANCELLED
+            misplaced = grpc.access_token_call_credentials("these need TLS")
+            with pytest.raises(grpc.aio.UsageError):
+                await EchoStub(process.channel("echo")).Chat(None, None, None, misplaced).read()
+    finally:
+        await server.stop(None)
 
 
 async def test_requests_are_written_one_by_one(side: Side) -> None:

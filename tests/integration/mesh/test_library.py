@@ -275,3 +275,48 @@ async def test_operators_see_calls_and_change_policies_of_a_process(rig: Rig) ->
             await operations.SetPolicy(order)
             told = (await operations.GetPolicy(pb.GetPolicyRequest(method=path("Greet")))).methods[0].values
             assert ("timeout", "2s", "order") in {(each.name, each.value, each.source) for each in told}
+
+
+class Unwritten:
+    """As generated code leaves a method; one of a servicer's own must be asynchronous."""
+
+    def __init__(self, module: str) -> None:
+        def greet(request: Any, context: Any) -> None:
+            raise NotImplementedError(request, context)
+
+        greet.__module__ = module
+        self.Greet = greet
+
+
+async def test_a_method_that_nobody_has_written_is_unimplemented(caplog: pytest.LogCaptureFixture) -> None:
+    """As of grpc.aio: the others are served, and the log names it. A handler that is written, but not asynchronous, stops the start."""
+    async with ServiceProcess("silent", contract=[silent()], drain_seconds=0.5) as callee:
+        with pytest.raises(PolicyError, match=r"/silent\.S/Do: its handler is neither"):
+            await callee.serve((add_silent, Unwritten("shop")))
+    async with ServiceProcess("silent", contract=[silent()], drain_seconds=0.5) as callee:
+        server = await callee.serve((add_silent, Unwritten("silent_pb2_grpc")))
+        assert "method not implemented" in caplog.text
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            with pytest.raises(grpc.aio.AioRpcError, match=r"/silent\.S/Do is not implemented") as refused:
+                await channel.unary_unary("/silent.S/Do")(b"")
+        assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+class Synchronous(grpc.ServerInterceptor, grpc.UnaryUnaryClientInterceptor):
+    """As most packages have them."""
+
+    def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        """Does nothing."""
+        return continuation(handler_call_details)
+
+    def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        """Likewise."""
+        return continuation(client_call_details, request)
+
+
+@pytest.mark.parametrize(("argument", "kind"), [("client_interceptors", "ClientInterceptor"), ("server_interceptors", "ServerInterceptor")])
+def test_interceptors_that_grpc_aio_would_not_call_are_refused(argument: str, kind: str) -> None:
+    """At once, by their class: grpc.aio refuses them when the first call is made, or fails in the midst of one."""
+    given: dict[str, Any] = {argument: [Synchronous()]}
+    with pytest.raises(ConfigError, match=rf"{argument}: Synchronous is no grpc\.aio\.{kind}"):
+        ServiceProcess("silent", contract=[silent()], **given)

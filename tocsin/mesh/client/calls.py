@@ -22,6 +22,8 @@ from tocsin.mesh.status import is_unsent
 from tocsin.telemetry import current_traceparent
 
 _NO_SPAN: Final = nullcontext()
+_FURTHER: Final = ("credentials", "wait_for_ready", "compression")
+"""What grpc.aio takes by place as well, after the metadata of a call with a stream of requests."""
 
 
 class CallResult(NamedTuple):
@@ -53,7 +55,7 @@ class UnaryUnary(grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
             request: a message, or bytes when the channel was given no serializer.
             timeout: seconds; more than the declared timeout has no effect.
             metadata: sent along.
-            options: of gRPC: ``wait_for_ready``, ``compression``.
+            options: of gRPC: ``credentials``, ``wait_for_ready``, ``compression``.
 
         Raises:
             TocsinError: how the call failed, when it is awaited.
@@ -137,12 +139,14 @@ class StreamUnary(grpc.aio.StreamUnaryMultiCallable[Any, Any]):
         self.ended = picker.shared.method.call_ended
         self.tap = picker.shared.method.tap
 
-    def __call__(self, request_iterator: Any = None, timeout: float | None = None, metadata: Extra = None, *_: Any, **options: Any) -> Any:
+    def __call__(
+        self, request_iterator: Any = None, timeout: float | None = None, metadata: Extra = None, *further: Any, **options: Any
+    ) -> Any:
         """A `StreamUnaryCall`, which sends what ``request_iterator`` yields; an error of the iterator is raised where it is awaited.
 
         Without ``request_iterator`` the requests are written with ``write`` and ended with ``done_writing``.
         """
-        return StreamUnaryCall(self, request_iterator, timeout, metadata, options)
+        return StreamUnaryCall(self, request_iterator, timeout, metadata, _named(further, options))
 
     async def with_call(self, request_iterator: Any, *, timeout: float | None = None, metadata: Extra = None, **options: Any) -> CallResult:
         """Like a plain call, and returns the metadata as well."""
@@ -214,15 +218,22 @@ class StreamStream(grpc.aio.StreamStreamMultiCallable[Any, Any]):
     def __init__(self, picker: Picker) -> None:
         self._picker = picker
 
-    def __call__(self, request_iterator: Any = None, timeout: float | None = None, metadata: Extra = None, *_: Any, **options: Any) -> Any:
+    def __call__(
+        self, request_iterator: Any = None, timeout: float | None = None, metadata: Extra = None, *further: Any, **options: Any
+    ) -> Any:
         """A `StreamCall`; nothing is sent before its first read or write.
 
         Without ``request_iterator`` the requests are written with ``write`` and ended with ``done_writing``.
         """
         source = None if request_iterator is None else Requests(request_iterator)
-        return StreamCall(self._picker, source, timeout, metadata, options, retry=False)
+        return StreamCall(self._picker, source, timeout, metadata, _named(further, options), retry=False)
 
 
 async def _reply(call: UnaryCall) -> CallResult:
     value = await call
     return CallResult(value, tuple(await call.initial_metadata()), tuple(await call.trailing_metadata()))
+
+
+def _named(further: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a call, by name."""
+    return {**dict(zip(_FURTHER, further, strict=False)), **options} if further else options

@@ -112,7 +112,11 @@ class StreamCall:
                 self._count.received += len(raw)
                 deserialize = self._dialled.deserialize if self._dialled is not None else None
                 return raw if deserialize is None else self._readable(deserialize, raw)
-        message = await (self._begin_reading() if self._call is None else self._read())
+        try:
+            message = await (self._begin_reading() if self._call is None else self._read())
+        except asyncio.CancelledError:
+            self._given_up()  # before anything came, too
+            raise
         if iterating and message is grpc.aio.EOF:
             raise StopAsyncIteration
         return message
@@ -367,9 +371,8 @@ class StreamCall:
 
     def _given_up(self) -> None:
         """A read was cancelled, and with it the call, as in grpc.aio."""
-        if not self._call.cancelled():
-            self._call.cancel()
-        self._abandon()
+        if not self.cancel():
+            self._abandon()
         if isinstance(self._source, Requests):
             self._source.reraise()
 

@@ -31,7 +31,7 @@ from tocsin.mesh.rates import class_rates
 from tocsin.mesh.server.acceptor import AcceptingServer, Gate
 from tocsin.mesh.server.binding import bind, server_options
 from tocsin.mesh.server.carriers import CarriedService, Carriers
-from tocsin.mesh.server.methods import Registrar, RpcHandler, compile_handlers
+from tocsin.mesh.server.methods import Registrar, RpcHandler, answered, compile_handlers
 from tocsin.mesh.server.parts import CallJournal, MethodChain, ServerParts, TenantGate
 from tocsin.mesh.server.reflection import add_reflection
 from tocsin.mesh.shedding import Shedder
@@ -78,6 +78,7 @@ class MeshServer:
         mutual: bool = True,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
         limits: Mapping[str, LimitRule] | None = None,
+        incomplete: bool = False,
     ) -> None:
         """Compiles the handlers; nothing listens before `start`.
 
@@ -100,6 +101,7 @@ class MeshServer:
             mutual: with TLS, clients must show a certificate; without, methods with callers refuse everyone.
             interceptors: of grpc.aio, around the handlers; see `tocsin.mesh.server.interceptors`.
             limits: of calls by rate class, for a service without a door before it; none unless given.
+            incomplete: methods that a servicer does not implement are answered UNIMPLEMENTED, instead of stopping the start.
 
         Raises:
             PolicyError: a method has no complete policy or no handler.
@@ -134,6 +136,8 @@ class MeshServer:
         )
         own_handlers = [(mesh_service_pb2_grpc.add_MeshServiceServicer_to_server, servicer), *_channelz(settings)]
         served = _registered([*handlers, *own_handlers])
+        if incomplete:
+            served = {path: answered(path, handler) for path, handler in served.items()}
         self._handlers = compile_handlers(served, methods=known, parts=parts)
         self._chains, self._carriers = parts.chains, self._make_carriers(known, parts.chains)
         self._policies.on_change(self._adopt)

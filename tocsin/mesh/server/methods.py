@@ -8,13 +8,13 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from functools import partial
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, NoReturn, TypeAlias, cast
 
 import grpc
 from google.protobuf import descriptor_pool
 from google.protobuf.message import DecodeError, Message
 
-from tocsin.errors import AnswerTooLarge, NotFound
+from tocsin.errors import AnswerTooLarge, NotFound, Unimplemented
 from tocsin.mesh.context import StreamedBytes, current
 from tocsin.mesh.policy import MethodKind, MethodPolicy, PolicyError
 from tocsin.mesh.server.absent import name_absent
@@ -26,8 +26,13 @@ from tocsin.mesh.server.own_metadata import sends_initial_metadata
 from tocsin.mesh.server.parts import ServerParts
 from tocsin.mesh.server.stream_writer import StreamWriter, write_all
 from tocsin.mesh.validation import RequestValidator
+from tocsin.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+_GENERATED: Final = "_pb2_grpc"
+"""How modules of services end that grpcio-tools writes."""
 Parse = Callable[[bytes], Any]
 Deserialize = Callable[[bytes], Message]
 Serialize = Callable[[Any], bytes]
@@ -71,6 +76,21 @@ def _problems(path: str, handler: RpcHandler, methods: Mapping[str, MethodPolicy
         yield from policy.problems()
     if not _is_async(_function(handler)):
         yield f"{path}: its handler is neither a coroutine function nor an asynchronous generator"
+
+
+def answered(path: str, handler: RpcHandler) -> RpcHandler:
+    """The handler, or one that answers UNIMPLEMENTED, as grpc.aio does, where a servicer has left a method as generated code made it."""
+    kind, function = _kind(handler), _function(handler)
+    if _is_async(function) or not getattr(function, "__module__", "").endswith(_GENERATED):
+        return handler
+
+    async def refuse(_: Any, __: Context) -> NoReturn:
+        raise Unimplemented(f"{path} is not implemented.")
+
+    make = getattr(grpc, f"{kind.value}_rpc_method_handler")
+    made: RpcHandler = make(refuse, request_deserializer=handler.request_deserializer, response_serializer=handler.response_serializer)
+    _log.warning("method not implemented", method=path)
+    return made
 
 
 def _kind(handler: RpcHandler) -> MethodKind:
