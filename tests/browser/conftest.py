@@ -65,7 +65,7 @@ async def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def stack(state: Path) -> AsyncIterator[RunningStack]:
     """Tocsin, with something to look at."""
     with RunningStack(state=state / "state") as running:
-        with httpx2.Client(base_url=running.info["http"], headers={"authorization": f"Bearer {running.api_key}"}) as client:
+        with httpx2.Client(base_url=running.info["http"], headers={"authorization": f"Bearer {running.api_key}"}, timeout=60) as client:
             alarm = {"displayName": HOSTILE_NAME, "trigger": {"every": "2s"}, "action": {"task": {"handler": "noop"}}}
             client.post("/v1/alarms", json=alarm).raise_for_status()
             client.post("/v1/incidents", json={"title": "Disk of db-1 is full", "severity": "CRITICAL"}).raise_for_status()

@@ -66,7 +66,7 @@ async def test_ten_thousand_rows_are_a_hundred_elements(browser: Chromium, front
     await page.until(f"document.querySelector('.rows') !== null && {many.TO_THE_END}")
     for step in range(STEPS + 1):
         rows, nodes, in_sight = await page.value(LOOK.format(step=step, steps=STEPS))
-        assert 20 < rows < 100, step
+        assert 10 < rows < 100, step
         assert nodes < NODES, step
         assert in_sight, step
     last = json.dumps(many.name(many.ROWS - 1))

@@ -1,9 +1,10 @@
-/** A list of rows of 32 px, of which only those in sight are drawn: ten thousand scroll as ten do. */
+/** A list of rows of 32 px, of which only those in sight are drawn, in the same elements: ten thousand scroll as ten do. */
 
-import type { ComponentChildren } from "preact";
+import { Component, type ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Loaded } from "../state/loaded";
 import { nameOf } from "../state/pages";
+import { slots, type Slot } from "../state/slots";
 import { words } from "../words";
 import { Empty, Shape } from "./basics";
 
@@ -26,6 +27,8 @@ function _narrow<T>(columns: readonly Column<T>[]): string {
 
 const _ROW = 32;
 const _BEYOND = 10;
+/** When a list that was scrolled stands still: then what is around is drawn as well. */
+const _STANDS_MS = 100;
 
 interface ListOf<T> {
   label: string;
@@ -41,23 +44,45 @@ interface ListOf<T> {
   more?: (() => void) | undefined;
 }
 
+/** The rows that are drawn: from the first to before the last. */
+interface Sight {
+  first: number;
+  last: number;
+}
+
 export function List<T>({ label, rows, columns, id, href, open, more }: ListOf<T>) {
   const box = useRef<HTMLDivElement>(null);
-  const [sight, setSight] = useState({ first: 0, last: 60 });
+  const height = useRef(0); // asked for when it changes: while somebody scrolls, that would lay the page out once more
+  const [sight, setSight] = useState<Sight>({ first: 0, last: 60 });
+  const elements = useRef<readonly Slot[]>([]);
   const look = () => {
     const element = box.current;
     if (!element) return;
-    const first = Math.max(0, Math.floor(element.scrollTop / _ROW) - _BEYOND);
-    const last = Math.ceil((element.scrollTop + element.clientHeight) / _ROW) + _BEYOND;
-    setSight((was) => (was.first === first && was.last === last ? was : { first, last }));
-    if (more && last >= rows.length - _BEYOND) more();
+    const top = Math.floor(element.scrollTop / _ROW);
+    const bottom = Math.ceil((element.scrollTop + height.current) / _ROW);
+    setSight((was) => {
+      const beyond = top < was.last && bottom > was.first ? _BEYOND : 0; // who flies over the list sees nothing of what is around
+      const first = Math.max(0, top - beyond);
+      const last = bottom + beyond;
+      return was.first === first && was.last === last ? was : { first, last };
+    });
+    if (more && bottom >= rows.length - 2 * _BEYOND) more();
   };
   useLayoutEffect(() => {
-    const watch = new ResizeObserver(look);
+    const measure = () => {
+      height.current = box.current?.clientHeight ?? 0;
+      look();
+    };
+    const watch = new ResizeObserver(measure);
     if (box.current) watch.observe(box.current);
-    look();
+    measure();
     return () => watch.disconnect();
   }, [rows.length, more]);
+  useEffect(() => {
+    const soon = window.setTimeout(look, _STANDS_MS);
+    return () => window.clearTimeout(soon);
+  }, [sight]);
+  const focused = (document.activeElement as HTMLElement | null)?.dataset["row"];
   const step = (event: KeyboardEvent) => {
     const by = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[event.key];
     const at = rows.findIndex((row) => id(row) === (document.activeElement as HTMLElement | null)?.dataset["row"]);
@@ -71,7 +96,8 @@ export function List<T>({ label, rows, columns, id, href, open, more }: ListOf<T
     look();
     requestAnimationFrame(() => element.querySelector<HTMLElement>(`[data-row="${CSS.escape(id(rows[next] as T))}"]`)?.focus());
   };
-  const shown = rows.slice(sight.first, sight.last);
+  const shown = _shown(rows, sight, id, elements.current.some((slot) => slot.id === focused) ? focused : undefined);
+  elements.current = slots(elements.current, shown.map(([row]) => id(row)), focused);
   const style = { "--columns": columns.map((column) => column.width).join(" "), "--narrow": _narrow(columns) };
   return (
     <div class="list" role="table" aria-label={label} aria-rowcount={rows.length + 1} style={style} onKeyDown={step}>
@@ -84,32 +110,51 @@ export function List<T>({ label, rows, columns, id, href, open, more }: ListOf<T
           ))}
         </div>
         <div class="extent" style={{ height: `${rows.length * _ROW}px` }} role="presentation">
-          {shown.map((row, index) => (
-            <div
-              key={id(row)}
-              class={id(row) === open ? "row open" : "row"}
-              role="row"
-              aria-rowindex={sight.first + index + 2}
-              style={{ top: `${(sight.first + index) * _ROW}px` }}
-            >
-              {columns.map((column, place) => (
-                <span key={column.name} role="cell" class={_class(column)}>
-                  {place > 0 ? (
-                    column.show(row)
-                  ) : (
-                    <a href={href(row)} data-row={id(row)} aria-current={id(row) === open ? "true" : undefined}>
-                      {column.show(row)}
-                    </a>
-                  )}
-                </span>
-              ))}
-            </div>
+          {shown.map(([row, index], place) => (
+            <Row key={elements.current[place]?.key} row={row} index={index} id={id(row)} is={id(row) === open} columns={columns} href={href} />
           ))}
         </div>
       </div>
       {rows.length > 0 && <p class="count dim">{words().rows(rows.length, more !== undefined)}</p>}
     </div>
   );
+}
+
+/** The rows that are drawn, each with its index: those of `sight`, and the one that has the focus, so that it keeps it out of sight as well. */
+function _shown<T>(rows: readonly T[], { first, last }: Sight, id: (row: T) => string, focused: string | undefined): [T, number][] {
+  const shown = rows.slice(first, last).map((row, place): [T, number] => [row, first + place]);
+  if (focused === undefined || shown.some(([row]) => id(row) === focused)) return shown;
+  const at = rows.findIndex((row) => id(row) === focused);
+  if (at >= last) shown.push([rows[at] as T, at]);
+  else if (at >= 0) shown.unshift([rows[at] as T, at]);
+  return shown;
+}
+
+type RowOf<T> = Pick<ListOf<T>, "columns" | "href"> & { row: T; index: number; id: string; is: boolean };
+
+/** Drawn again when what it shows is another: not because the list is scrolled. */
+class Row<T> extends Component<RowOf<T>> {
+  override shouldComponentUpdate(next: RowOf<T>) {
+    return (Object.keys(next) as (keyof RowOf<T>)[]).some((name) => next[name] !== this.props[name]);
+  }
+
+  override render({ row, index, id, is, columns, href }: RowOf<T>) {
+    return (
+      <div class={is ? "row open" : "row"} role="row" aria-rowindex={index + 2} style={{ transform: `translateY(${index * _ROW}px)` }}>
+        {columns.map((column, place) => (
+          <span role="cell" class={_class(column)}>
+            {place > 0 ? (
+              column.show(row)
+            ) : (
+              <a href={href(row)} data-row={id} aria-current={is ? "true" : undefined}>
+                {column.show(row)}
+              </a>
+            )}
+          </span>
+        ))}
+      </div>
+    );
+  }
 }
 
 /** A list that is loaded page by page. Before it stands its shape; where it is empty, what to do: `none` says so, `line` makes one in a
