@@ -12,5 +12,6 @@ ALARM_FILTER: Final = {
     "priority": FilterField(kind=FilterKind.CHOICE, choices=tuple(priority.name for priority in Priority)),
     "pause_reason": FilterField(),
     "labels": FilterField(kind=FilterKind.MAP, operators=("=",)),
+    "text": FilterField(operators=("=",)),
     **{name: FilterField(kind=_KINDS[kind]) for name, kind in PLAIN_FIELDS.items()},
 }

@@ -6,7 +6,7 @@ from operator import attrgetter, eq, ge, gt, le, lt, ne
 from typing import Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, and_, case, exists
+from sqlalchemy import ColumnElement, Row, and_, case, exists, or_
 
 from scheduler_svc.domain import (
     PLAIN_FIELDS,
@@ -23,6 +23,7 @@ from scheduler_svc.domain import (
     QueuedFiring,
     RetryPolicy,
 )
+from scheduler_svc.store.searching import mentions
 from scheduler_svc.store.sql import CHANGE, Fields, Statement, insert
 from scheduler_svc.store.tables import RUNNING_ALONE, VERSION, alarm_labels, alarms, firings
 from tocsin.database import DriverConnection, kinds_of, typed
@@ -104,6 +105,8 @@ def where(tenant: str, condition: Condition) -> ColumnElement[bool]:
                 alarm_labels.c.alarm == alarms.c.id,
             )
         )
+    if condition.field == "text":
+        return or_(mentions(alarms.c.display_name, str(condition.value)), mentions(alarms.c.key, str(condition.value)))
     column: ColumnElement[Any] = alarms.c[condition.field]
     value: Any = condition.value
     if condition.field == "pause_reason":  # of one that is not paused it is shown empty, whatever is left in its row

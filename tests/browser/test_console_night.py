@@ -20,7 +20,7 @@ GERMAN: Final = "localStorage.setItem('tocsin.language', 'de');"
 
 def client(stack: RunningStack) -> httpx2.Client:
     """A program that looks at what the console did."""
-    return httpx2.Client(base_url=stack.info["http"], headers={"authorization": f"Bearer {stack.api_key}"})
+    return httpx2.Client(base_url=stack.info["http"], headers={"authorization": f"Bearer {stack.api_key}"}, timeout=60)
 
 
 def made(stack: RunningStack, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -128,7 +128,7 @@ async def test_alarms_of_a_service_pause_for_maintenance(browser: Chromium, home
 
 async def test_a_name_that_is_typed_is_no_expression(browser: Chromium, home: str) -> None:
     """Whoever types a word means a name, or an address, and is told nothing of a grammar."""
-    for path, typed, filtered in (("alarms", "Backup", 'display_name="Backup"'), ("deliveries", "ann@example.com", 'to="ann@example.com"')):
+    for path, typed, filtered in (("alarms", "Backup", 'text="Backup"'), ("deliveries", "ann@example.com", 'to="ann@example.com"')):
         page = await shown(browser, f"{home}/{path}", **DESK)
         await page.value("document.querySelector('.filter input').focus()")
         await page.call("Input.insertText", text=typed)

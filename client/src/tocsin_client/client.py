@@ -4921,7 +4921,8 @@ class Client(Core):
             page_size: Most alarms wanted; 50 unless given, at most 1000.
             page_token: next_page_token of the page before.
             filter: AIP-160 conditions joined by AND: state="ACTIVE", priority="NORMAL", labels.team="core", display_name="stand-up",
-                key="backup-1", auto_pause_after>=3, pause_reason="moving the payments".
+                key="backup-1", auto_pause_after>=3, pause_reason="moving the payments"; text="tea" finds what has it in its display name
+                or key, whatever the case of letters.
             timeout: seconds for one answer; what the contract says unless given.
         """
         return self._pages(contract.LIST_ALARMS, {"page_size": page_size, "page_token": page_token, "filter": filter}, "alarms", timeout)

@@ -70,7 +70,7 @@ export default function Alarms({ params }: { params?: { id?: string } }) {
           [words().alarm.states["PAUSED"] ?? "", 'state="PAUSED"'],
         ]}
         example='labels.team="core" AND display_name="stand-up"'
-        meant={(text) => (/[=<>]/.test(text) || !text ? text : `display_name=${quoted(text)}`)}
+        meant={(text) => (/[=<>]/.test(text) || !text ? text : `text=${quoted(text)}`)}
       />
       {filter && may("alarms:write") && <AllOfThem filter={filter} changed={list.again} />}
       <AsOf of={list} />

@@ -10,6 +10,7 @@ from scheduler_svc.handlers.alarm_filter import ALARM_FILTER
 from scheduler_svc.store import alarm_pages
 from tests.integration.scheduler.stores import Stores, alarm
 from tocsin.listing import Condition, parse_filter
+from tocsin.searching import mentions
 
 CONDITIONS = (
     'state="ACTIVE"',
@@ -27,11 +28,15 @@ CONDITIONS = (
     'labels.team="core"',
     'labels.team="none"',
     'labels.env="prod"',
+    'text="K1"',
+    'text="x"',
 )
 
 
 def meets(made: Alarm, condition: Condition) -> bool:
     """Whether an alarm meets a condition, by its own words."""
+    if condition.field == "text":
+        return mentions(str(condition.value), made.display_name, made.key)
     values = {"state": made.state.name, "priority": made.priority.name, "display_name": made.display_name, "key": made.key}
     value = made.labels.get(condition.key) if condition.field == "labels" else values[condition.field]
     return (value == condition.value) == (condition.operator == "=")
@@ -66,3 +71,16 @@ async def test_every_filter_finds_what_meets_it(stores: Stores, monkeypatch: pyt
             if before is None:
                 break
         assert found == expected, texts
+
+
+NAMED = ("Übung 100%", "a*b?[c]", "^x$ (y|z) \\d", 'it\'s "quoted"', "Straße_7", "Ночь 😀", "tea.", "")
+
+
+async def test_a_text_is_found_in_names_and_keys(stores: Stores) -> None:
+    """Whatever the case of its letters is; no character of it stands for another, on any kind of database."""
+    made = [alarm(display_name=name, key=f"key-{number}") for number, name in enumerate(NAMED)]
+    await stores.add(*made, alarm(tenant="t2", display_name="Übung"))
+    wanted = [part for name in NAMED for part in (name, name.lower(), name[1:4].upper())]
+    for text in (*wanted, "KEY-3", "nothing", "*", "?", "[", "]", ".", "%", "_", "\\", "^", "$", "|", "'", '"', "-", "x$ (y"):
+        page = await stores.alarms.page("t1", conditions=[Condition(field="text", operator="=", value=text)], before=None, size=50)
+        assert {one.key for one in page.alarms} == {one.key for one in made if mentions(text, one.display_name, one.key)}, text

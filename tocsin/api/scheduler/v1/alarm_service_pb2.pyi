@@ -126,7 +126,7 @@ class ListAlarmsRequest(_message.Message):
     """next_page_token of the page before."""
     filter: _builtins.str
     """AIP-160 conditions joined by AND: state="ACTIVE", priority="NORMAL", labels.team="core", display_name="stand-up", key="backup-1",
-    auto_pause_after>=3, pause_reason="moving the payments".
+    auto_pause_after>=3, pause_reason="moving the payments"; text="tea" finds what has it in its display name or key, whatever the case of letters.
     """
     def __init__(
         self,
