@@ -9,16 +9,22 @@ import { Listed, type Column } from "../parts/list";
 import { State } from "../parts/mark";
 import { Panel } from "../parts/panel";
 import { Tabs } from "../parts/tabs";
-import { When, absolute, timeOfDay } from "../parts/when";
+import { When, absolute, brief, timeOfDay } from "../parts/when";
 import { act } from "../state/act";
 import { incidentTone, type Incident } from "../state/alarms";
+import { nextTime } from "../state/calendar";
+import { serverNow, zone } from "../state/clock";
 import { called, lookUp } from "../state/directory";
+import { lasting } from "../state/lasting";
 import { useLoaded } from "../state/loaded";
 import { alarmName } from "../state/names";
 import { useParts } from "../state/pages";
 import { who } from "../state/who";
 import { may } from "../state/session";
 import { words } from "../words";
+
+const _HOUR = 3_600_000;
+const _MORNING = 9 * _HOUR;
 
 const _columns = (): Column<Incident>[] => [
   { name: words().incident.what, width: "minmax(10rem, 3fr)", show: (row) => row.title },
@@ -89,7 +95,7 @@ function One({ id, back }: { id: string; back: string }) {
   const acknowledge = () => after(api.POST("/v1/incidents/{incident}:acknowledge", { ...at, body: {} }));
   const back_ = () => after(api.POST("/v1/incidents/{incident}:unacknowledge", { ...at, body: {} }));
   const resolve = () => after(api.POST("/v1/incidents/{incident}:resolve", { ...at, body: {} }));
-  const snooze = (duration: string) => after(api.POST("/v1/incidents/{incident}:snooze", { ...at, body: { duration } }));
+  const snooze = (until: number) => after(api.POST("/v1/incidents/{incident}:snooze", { ...at, body: { until: new Date(until).toISOString() } }));
   const write = async () => {
     if (!note.trim()) return;
     const done = await act(() => after(api.POST("/v1/incidents/{incident}:note", { ...at, body: { note } })), words().incident.noted);
@@ -114,11 +120,20 @@ function One({ id, back }: { id: string; back: string }) {
               <Button kind={incident.state === "TRIGGERED" ? "plain" : "main"} onPress={() => act(resolve, words().incident.resolved)}>
                 {words().incident.resolve}
               </Button>
-              <Button onPress={() => act(() => snooze("3600s"), words().incident.snoozed)}>{words().incident.snooze}</Button>
               {incident.state === "ACKNOWLEDGED" && <Button onPress={() => act(back_, words().incident.givenBack)}>{words().incident.giveBack}</Button>}
               <a class="button" href={`/console/silences?add=${id}`}>
                 {words().incident.like}
               </a>
+            </div>
+          )}
+          {open && may("incidents:write") && (
+            <div class="actions" role="group" aria-label={words().incident.snooze}>
+              <span class="dim">{words().incident.snooze}</span>
+              {[...[0.25, 1, 4].map((hours) => [lasting(hours * _HOUR), serverNow() + hours * _HOUR] as const), [words().incident.morning, nextTime(_MORNING, serverNow(), zone.value)] as const].map(([name, until]) => (
+                <Button key={name} onPress={() => act(() => snooze(until), words().incident.snoozed(brief(until)))}>
+                  {name}
+                </Button>
+              ))}
             </div>
           )}
           {open && !incident.escalationPolicy && <p class="said">{words().incident.untold}</p>}

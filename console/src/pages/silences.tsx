@@ -6,6 +6,7 @@ import { sure } from "../parts/ask";
 import { AsOf, Button, CommandLine, Copy, Fact, Facts, Head, Pending, Section } from "../parts/basics";
 import { Area, Text } from "../parts/fields";
 import { FormOf } from "../parts/form";
+import { HoursField } from "../parts/hours";
 import { Listed, type Column } from "../parts/list";
 import { State } from "../parts/mark";
 import { localTime } from "../parts/override-form";
@@ -15,6 +16,7 @@ import { When, brief } from "../parts/when";
 import { act } from "../state/act";
 import type { Incident } from "../state/alarms";
 import { serverNow, zone } from "../state/clock";
+import type { Hours } from "../state/hours";
 import { useKeptParts } from "../state/kept";
 import { lasting } from "../state/lasting";
 import { useLoaded } from "../state/loaded";
@@ -22,7 +24,7 @@ import { useLocation } from "../state/location";
 import { notify } from "../state/notices";
 import { useParts } from "../state/pages";
 import { may } from "../state/session";
-import { likeOf, linesOf, matchersOf, silenceTone, type Silence } from "../state/silences";
+import { likeOf, linesOf, matchersOf, silenceTone, windowOf, windowText, type Silence } from "../state/silences";
 import { who } from "../state/who";
 import { words } from "../words";
 
@@ -102,17 +104,22 @@ function New({ like, done }: { like: string; done: () => void }) {
 
 function SilenceForm({ incident, done }: { incident: Incident | null; done: () => void }) {
   const [now] = useState(serverNow);
-  const first = { matchers: incident ? likeOf(incident) : "", start: _iso(now), end: _iso(now + _HOUR), comment: incident?.title ?? "" };
+  const first = { matchers: incident ? likeOf(incident) : "", start: _iso(now), end: _iso(now + _HOUR), comment: incident?.title ?? "", hours: [] as Hours[] };
   const kept = useKeptParts(`silences/${incident?.name ?? ""}`, first);
   const [draft, change] = kept;
   const matchers = matchersOf(draft.matchers);
+  const [weekly] = draft.hours;
   const begins = Math.max(Date.parse(draft.start), now);
   const save = async () => {
     const made = await api.POST("/v1/silences", {
-      body: { matchers: matchers ?? [], comment: draft.comment, endTime: draft.end, ...(begins > serverNow() ? { startTime: draft.start } : {}) },
+      body: {
+        matchers: matchers ?? [],
+        comment: draft.comment,
+        ...(weekly ? { recurrence: windowOf(weekly, zone.value) } : { endTime: draft.end, ...(begins > serverNow() ? { startTime: draft.start } : {}) }),
+      },
     });
     const undo = () => act(() => _expire(idOf(made.name)).then(done), words().silence.ended);
-    notify({ text: words().silence.made(brief(draft.end)), undo });
+    notify({ text: weekly ? words().silence.madeWeekly : words().silence.made(brief(draft.end)), undo });
     done();
   };
   return (
@@ -120,17 +127,23 @@ function SilenceForm({ incident, done }: { incident: Incident | null; done: () =
       {({ of, text, error }) => (
         <>
           <Area label={words().silence.which} hint={words().silence.whichHint} rows={4} code {...of("matchers")} error={matchers ? error?.within("matchers") : words().silence.notALine} />
-          <div class="choice">
-            {[1, 4, 24].map((hours) => (
-              <button key={hours} type="button" class="chip" aria-pressed={Date.parse(draft.end) - begins === hours * _HOUR} onClick={() => change({ end: _iso(begins + hours * _HOUR) })}>
-                {lasting(hours * _HOUR)}
-              </button>
-            ))}
-          </div>
-          <div class="pair">
-            <Text label={words().duty.from} {...localTime(of("start", "startTime"))} />
-            <Text label={words().duty.to} {...localTime(of("end", "endTime"))} hint={words().duty.timesIn(zone.value)} />
-          </div>
+          {!weekly && (
+            <>
+              <div class="choice">
+                {[1, 4, 24].map((hours) => (
+                  <button key={hours} type="button" class="chip" aria-pressed={Date.parse(draft.end) - begins === hours * _HOUR} onClick={() => change({ end: _iso(begins + hours * _HOUR) })}>
+                    {lasting(hours * _HOUR)}
+                  </button>
+                ))}
+              </div>
+              <div class="pair">
+                <Text label={words().duty.from} {...localTime(of("start", "startTime"))} />
+                <Text label={words().duty.to} {...localTime(of("end", "endTime"))} hint={words().duty.timesIn(zone.value)} />
+              </div>
+            </>
+          )}
+          <HoursField {...of("hours", "recurrence")} most={1} name={words().silence.weekly} none={words().silence.once} add={words().silence.addWeekly} />
+          {weekly && <small class="dim">{words().silence.weeklyHint(zone.value)}</small>}
           {text("comment", words().silence.why, { required: true, max: 500 })}
         </>
       )}
@@ -172,6 +185,7 @@ function One({ id, changed }: { id: string; changed: () => void }) {
               <When at={silence.startTime} full />
             </Fact>
             <Fact name={words().duty.until}>{silence.endTime && <When at={silence.endTime} full />}</Fact>
+            <Fact name={words().silence.weekly}>{silence.recurrence && <code>{windowText(silence.recurrence)}</code>}</Fact>
             <Fact name={words().silence.window}>{silence.windowEndTime && <When at={silence.windowEndTime} full />}</Fact>
             <Fact name={words().silence.nextWindow}>{silence.nextWindowTime && <When at={silence.nextWindowTime} full />}</Fact>
             <Fact name={words().silence.by}>{who(silence.author)}</Fact>

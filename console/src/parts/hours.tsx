@@ -15,13 +15,21 @@ export function hoursInWords(hours: readonly Hours[]): string {
   return hoursText(hours, weekday);
 }
 
-/** Hours of the week; none: always. */
-export function HoursField({ value, change, error }: Bound<Hours[]>) {
+/** Hours of the week, at most so many entries; none: always. Three texts say what they are, what none is, and how to add some. */
+export function HoursField({
+  value,
+  change,
+  error,
+  most = Infinity,
+  name = words().fields.hours,
+  none = words().fields.always,
+  add = words().fields.addHours,
+}: Bound<Hours[]> & { most?: number; name?: string; none?: string; add?: string }) {
   const put = (index: number, part: Partial<Hours>) => change(value.map((item, other) => (other === index ? { ...item, ...part } : item)));
   return (
     <fieldset class="field">
-      <legend>{words().fields.hours}</legend>
-      {value.length === 0 && <small class="dim">{words().fields.always}</small>}
+      <legend>{name}</legend>
+      {value.length === 0 && <small class="dim">{none}</small>}
       {value.map((hours, index) => (
         <div class="hours" key={index}>
           <div class="choice">
@@ -45,9 +53,11 @@ export function HoursField({ value, change, error }: Bound<Hours[]>) {
           </div>
         </div>
       ))}
-      <button type="button" class="quiet add" onClick={() => change([...value, { days: [1, 2, 3, 4, 5], start: "08:00", end: "18:00" }])}>
-        + {words().fields.addHours}
-      </button>
+      {value.length < most && (
+        <button type="button" class="quiet add" onClick={() => change([...value, { days: [1, 2, 3, 4, 5], start: "08:00", end: "18:00" }])}>
+          + {add}
+        </button>
+      )}
       {error && <span class="wrong">{error}</span>}
     </fieldset>
   );

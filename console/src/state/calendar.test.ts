@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { instantAt, instantOf, instantOfText, joined, localText, mondayOf, overlapsOf, piecesOf, placeIn, wallOf, weeksFrom, weeksOf } from "./calendar";
+import { instantAt, instantOf, instantOfText, joined, localText, mondayOf, nextTime, overlapsOf, piecesOf, placeIn, wallOf, weeksFrom, weeksOf } from "./calendar";
 
 const H = 3_600_000;
 const at = (text: string) => Date.parse(text);
@@ -115,4 +115,12 @@ describe("stretches", () => {
       { start: 9, end: 10 },
     ]);
   });
+});
+
+describe("the next time that clocks show", () => {
+  it.each([
+    ["2026-03-28T07:59:59Z", "2026-03-28T08:00:00Z"],
+    ["2026-03-28T08:00:00Z", "2026-03-29T07:00:00Z"], // an hour shorter
+    ["2026-10-24T23:30:00Z", "2026-10-25T08:00:00Z"],
+  ])("is after %s at %s", (now, then) => expect(nextTime(9 * H, at(now), "Europe/Berlin")).toBe(at(then)));
 });

@@ -158,3 +158,10 @@ export function instantOfText(text: string, zone: string): number {
   if (!_LOCAL.test(text)) return Number.NaN;
   return instantOf(Date.parse(`${text.slice(0, 16)}:00Z`), zone);
 }
+
+/** The next instant after `instant` at which the clocks of a zone show `time`, in milliseconds since midnight. */
+export function nextTime(time: number, instant: number, zone: string): number {
+  const wall = wallOf(instant, zone);
+  const today = Math.floor(wall / _DAY) * _DAY + time;
+  return instantOf(today > wall ? today : today + _DAY, zone);
+}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { likeOf, linesOf, matchersOf } from "./silences";
+import { likeOf, linesOf, matchersOf, windowOf, windowText } from "./silences";
 
 describe("the conditions of a silence", () => {
   it.each([
@@ -17,4 +17,17 @@ describe("the conditions of a silence", () => {
 describe("what is like an incident", () => {
   it("has its labels", () => expect(likeOf({ title: "", labels: { service: "search", host: "db-1" } })).toBe("service=search\nhost=db-1"));
   it("or its key", () => expect(likeOf({ title: "", dedupKey: "disk/db-1" })).toBe("dedupKey=disk/db-1"));
+});
+
+describe("a silence of every week", () => {
+  it.each([
+    [{ days: [1, 5], start: "22:00", end: "06:30" }, "0 22 * * MON,FRI"],
+    [{ days: [7], start: "00:05", end: "01:00" }, "5 0 * * SUN"],
+    [{ days: [], start: "08:00", end: "09:00" }, "0 8 * * *"],
+  ])("%j", (hours, cron) => expect(windowOf(hours, "Europe/Berlin")).toEqual({ cron, end: hours.end, timeZone: "Europe/Berlin" }));
+  it.each([
+    [{ cron: "0 2 * * SUN", duration: "7200s", timeZone: "UTC" }, "0 2 * * SUN · + 2 h · UTC"],
+    [{ onCalendar: "Mon 22:00", end: "06:00" }, "Mon 22:00 · → 06:00"],
+    [{ rrule: "FREQ=DAILY" }, "FREQ=DAILY"],
+  ])("%j is said", (window, text) => expect(windowText(window)).toBe(text));
 });

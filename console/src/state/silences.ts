@@ -3,8 +3,10 @@
 import type { Schemas } from "../api/client";
 import type { Tone } from "../parts/mark";
 import type { Incident } from "./alarms";
+import { unitsOf, type Hours } from "./hours";
 
 export type Silence = Schemas["scheduler.v1.Silence"];
+type Window = Schemas["scheduler.v1.Window"];
 export type Matcher = Schemas["scheduler.v1.SilenceMatcher"];
 
 /** The conditions of a text, one a line, as `tocsin silence add --match` takes them; undefined: one of the lines is none. */
@@ -29,6 +31,19 @@ export function linesOf(matchers: readonly Matcher[]): string {
 export function likeOf(incident: Incident): string {
   const labels = Object.entries(incident.labels ?? {});
   return linesOf((labels.length > 0 ? labels : [["dedupKey", incident.dedupKey ?? ""] as const]).map(([label, value]) => ({ label, value })));
+}
+
+const _DAYS = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"];
+
+/** Windows at the same hours of some days, every week; no day is each. */
+export function windowOf({ days, start, end }: Hours, timeZone: string): Window {
+  const [hour, minute] = start.split(":").map(Number);
+  return { cron: `${minute} ${hour} * * ${days.length ? days.map((day) => _DAYS[day - 1]).join(",") : "*"}`, end, timeZone };
+}
+
+/** A window as its rule says it, with its length and zone. */
+export function windowText({ cron, rrule, onCalendar, end, duration, timeZone }: Window): string {
+  return [cron ?? onCalendar ?? rrule, end ? `→ ${end}` : duration ? `+ ${unitsOf(duration).join(" ")}` : "", timeZone].filter(Boolean).join(" · ");
 }
 
 /** How a silence stands. */
