@@ -61,6 +61,7 @@ AIMS = {
     "checks: sqlite: percent of a core: processor": "under 20",
     "checks: postgresql: percent of a core: processor": "under 20",
     "console: size: javascript first gz kb": "under 80",
+    "console: size: javascript daily gz kb": "under 80",
     "console: size: javascript english gz kb": "under 80",
     "console: size: css all gz kb": "under 15",
     "console: first page: usable ms, cpu 4x slower": "under 1000",

@@ -87,7 +87,7 @@ true
 
 
 def sizes() -> dict[str, float]:
-    """What the build weighs, in KB as gzip and as brotli: what comes before the first page, all pages in English, and in all languages."""
+    """What the build weighs, in KB as gzip and as brotli: the first page; in English the pages of each day and all; all languages."""
     found: dict[str, float] = {}
     index = (BUILD / "index.html").read_text("utf-8")
     for suffix, name in ((".js", "javascript"), (".css", "css")):
@@ -96,6 +96,7 @@ def sizes() -> dict[str, float]:
         parts = {"first": first, "all": files}
         if suffix == ".js":
             parts["english"] = [file for file in files if not file.name.startswith("de-")]
+            parts["daily"] = [file for file in parts["english"] if not file.name.startswith("run-")]
         for part, chosen in parts.items():
             found[f"{name}_{part}_gz_kb"] = round(sum(file.with_name(f"{file.name}.gz").stat().st_size for file in chosen) / 1000, 1)
             found[f"{name}_{part}_br_kb"] = round(sum(file.with_name(f"{file.name}.br").stat().st_size for file in chosen) / 1000, 1)

@@ -32,26 +32,27 @@ export interface Place {
 }
 
 type Page = ComponentType<{ params?: { id?: string } }>;
-type Pages = typeof import("./pages/all") & { Now: Page };
+type Pages = typeof import("./pages/daily") & typeof import("./pages/run") & { Now: Page };
 
 /** What was loaded of the pages; the first is there from the beginning, the others and what they say come together. */
 const _pages = signal<Partial<Pages>>({ Now });
-let _coming: Promise<void> | undefined;
+const _FILES = { daily: () => import("./pages/daily"), run: () => import("./pages/run") };
+const _coming: Partial<Record<keyof typeof _FILES, Promise<void> | undefined>> = {};
 
-/** Loads the other pages, once; what failed is tried again when the next one is opened. */
-function _load(): Promise<void> {
-  return (_coming ??= Promise.all([import("./pages/all"), learnOthers()]).then(
-    ([pages]) => void (_pages.value = { Now, ...pages }),
+/** Loads the pages of a file, once; what failed is tried again when the next one of them is opened. */
+function _load(file: keyof typeof _FILES): Promise<void> {
+  return (_coming[file] ??= Promise.all([_FILES[file](), learnOthers()]).then(
+    ([pages]) => void (_pages.value = { ..._pages.value, ...pages }),
     (error: unknown) => {
-      _coming = undefined;
+      _coming[file] = undefined;
       throw error;
     },
   ));
 }
 
-/** Loads them at the first sign of somebody, who may go to one of them next; whoever only looks waits for nothing of it. */
+/** Loads those of each day at the first sign of somebody, who may go to one of them next; whoever only looks waits for nothing of it. */
 function _loadAhead(): void {
-  for (const sign of ["pointerover", "keydown"]) addEventListener(sign, () => void _load().catch(() => undefined), { once: true, passive: true });
+  for (const sign of ["pointerover", "keydown"]) addEventListener(sign, () => void _load("daily").catch(() => undefined), { once: true, passive: true });
 }
 
 /** All pages; within a group, in the order of the menu. */
@@ -189,7 +190,7 @@ function Shown() {
   const [place, id] = placeOf(path);
   const Page = place && (_pages.value[place.page] as Page | undefined);
   useEffect(() => {
-    if (place && !Page) _load().catch(gone);
+    if (place && !Page) _load(place.group === "run" ? "run" : "daily").catch(gone);
   }, [place, Page]);
   if (place && !Page) return last.current;
   return (last.current = Page ? <Page key={place?.path} params={id ? { id } : {}} /> : <Missing />);
