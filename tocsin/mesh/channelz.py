@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
 from grpc_channelz.v1.channelz import ChannelzServicer
 
-from tocsin.errors import Internal, NotFound
+from tocsin.errors import Internal, InvalidInput, NotFound
 from tocsin.mesh.policy import Criticality, MethodPolicy, checked, read, with_imports
 
 _CORE: Final[Any] = ChannelzServicer
@@ -64,11 +64,11 @@ class Channelz(_GENERATED.ChannelzServicer):
 
     async def GetTopChannels(self, request: Any, context: Any) -> Any:  # noqa: N802 - the RPC's name
         """The channels that the process has opened, from a number on."""
-        return _read(_CORE.GetTopChannels, request)
+        return _page(_CORE.GetTopChannels, request, "channel")
 
     async def GetServers(self, request: Any, context: Any) -> Any:  # noqa: N802 - likewise
         """The servers of the process, from a number on."""
-        return _read(_CORE.GetServers, request)
+        return _page(_CORE.GetServers, request, "server")
 
     async def GetServer(self, request: Any, context: Any) -> Any:  # noqa: N802 - likewise
         """One server."""
@@ -76,7 +76,7 @@ class Channelz(_GENERATED.ChannelzServicer):
 
     async def GetServerSockets(self, request: Any, context: Any) -> Any:  # noqa: N802 - likewise
         """The connections of a server, from a number on."""
-        return _read(_CORE.GetServerSockets, request)
+        return _page(_CORE.GetServerSockets, request, "socket_ref")
 
     async def GetChannel(self, request: Any, context: Any) -> Any:  # noqa: N802 - likewise
         """One channel."""
@@ -89,6 +89,23 @@ class Channelz(_GENERATED.ChannelzServicer):
     async def GetSocket(self, request: Any, context: Any) -> Any:  # noqa: N802 - likewise
         """One connection."""
         return _read(_CORE.GetSocket, request)
+
+
+def _page(method: Callable[[Any, Any], Any], request: Any, items: str) -> Any:
+    """As many items as were asked for: ``grpcio-channelz`` has no ear for that but of sockets.
+
+    Raises:
+        InvalidInput: less than none (gRFC A14: "must never be negative").
+    """
+    most = request.max_results
+    if most < 0:
+        raise InvalidInput.at("max_results", f"{most} must not be negative; 0 leaves it to the server")
+    answer = _read(method, request)
+    found = getattr(answer, items)
+    if 0 < most < len(found):
+        del found[most:]
+        answer.end = False
+    return answer
 
 
 def _read(method: Callable[[Any, Any], Answer | None], request: Message) -> Answer:

@@ -11,7 +11,7 @@ from grpc_channelz.v1 import channelz_pb2_grpc
 
 from tests.integration.mesh.support import Echo, EchoStub, Note, Rig, add_echo
 from tests.integration.mesh.test_library import process
-from tocsin.errors import ConfigError, NotFound, PermissionDenied, Unauthenticated
+from tocsin.errors import ConfigError, InvalidInput, NotFound, PermissionDenied, Unauthenticated
 from tocsin.mesh.channelz import channelz_policies
 from tocsin.mesh.context import acting_as
 from tocsin.mesh.library import ServiceProcess
@@ -75,6 +75,31 @@ async def test_a_number_that_nothing_has_is_not_found(rig: Rig, method: str, req
     stub = asking(rig.mesh(channelz=True).channel("echo_svc"))
     with acting_as(rig.token("mesh:read")), pytest.raises(NotFound, match=f"There is no .* of .*{said}"):
         await getattr(stub, method)(request_)
+
+
+@pytest.mark.parametrize(
+    ("method", "start", "items"), [("GetTopChannels", "start_channel_id", "channel"), ("GetServers", "start_server_id", "server")]
+)
+async def test_pages_have_what_was_asked_for(rig: Rig, method: str, start: str, items: str) -> None:
+    """One by one, in order, to the end; more than there are is all. Less than none is refused, with the field."""
+    for service in ("echo_svc", "other"):
+        await rig.serve(Echo(), service=service, channelz=True)
+    mesh = rig.mesh(channelz=True)
+    stub, kind = asking(mesh.channel("echo_svc")), getattr(pb, f"{method}Request")
+    with acting_as(rig.token("mesh:read")):
+        await asking(mesh.channel("other")).GetServers(pb.GetServersRequest())
+        seen: list[int] = []
+        while True:
+            page = await getattr(stub, method)(kind(max_results=1, **{start: seen[-1] + 1 if seen else 0}))
+            seen += [getattr(each.ref, start.removeprefix("start_")) for each in getattr(page, items)]
+            if page.end:
+                break
+            assert len(getattr(page, items)) == 1
+        assert len(seen) >= 2
+        assert seen == sorted(set(seen))
+        assert (await getattr(stub, method)(kind(max_results=10_000))).end
+        with pytest.raises(InvalidInput, match="max_results: -1 must not be negative"):
+            await getattr(stub, method)(kind(max_results=-1))
 
 
 async def test_nobody_else_is_told(rig: Rig) -> None:

@@ -224,6 +224,24 @@ async def test_an_interceptor_may_send_it(rig: Rig) -> None:
     assert told(await made.initial_metadata()) == set(FIRST)
 
 
+class Compressing(Echo):
+    """Says how its answers are compressed, when it knows what is asked for."""
+
+    async def Watch(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        """Two messages, the second as it is."""
+        await asyncio.sleep(0)
+        context.set_compression(grpc.Compression.Gzip)
+        yield request
+        context.disable_next_message_compression()
+        yield request
+
+
+async def test_a_stream_says_how_it_is_compressed(rig: Rig) -> None:
+    """Which goes with the initial metadata, so that a server that has sent that could not be told any more."""
+    await rig.serve(Compressing())
+    assert [message.text async for message in rig.stub().Watch(Note(text="x" * 500))] == ["x" * 500] * 2
+
+
 async def _send(context: Any) -> None:
     await context.send_initial_metadata(FIRST)
 
@@ -273,6 +291,7 @@ async def _around_itself(context: Any) -> None:
         (functools.partial(_by_another, None), True),
         (_Callable(), True),
         (Talkative().Watch, True),
+        (Compressing().Watch, True),
         (_quiet, False),
         (_decorated(_quiet), False),
         (_around_itself, False),

@@ -1,4 +1,4 @@
-"""Whether the handler of a stream sends initial metadata of its own.
+"""Whether the handler of a stream sends initial metadata of its own, or says how answers are compressed, which goes with it.
 
 Initial metadata can be sent once. A server of the mesh sends it, empty, as soon as a stream is accepted, for a quiet one has no message for
 minutes and its caller has to know that it stands. A handler with metadata of its own would come too late, whatever it does first; so its
@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from types import CodeType, FunctionType
 from typing import Any, Final, cast
 
-_NAME: Final = "send_initial_metadata"
+_NAMES: Final = frozenset({"send_initial_metadata", "set_compression"})
 _MOST: Final = 500
 """Functions that are looked at for one handler."""
 
 
 def sends_initial_metadata(*handlers: Any) -> bool:
-    """Whether a handler, or a function that it leads to by name, mentions ``send_initial_metadata``.
+    """Whether a handler, or a function that it leads to by name, mentions ``send_initial_metadata`` or ``set_compression``.
 
     Names are followed to functions of a handler's module, to methods of its class, and to what a decorator has wrapped.
 
@@ -50,7 +50,7 @@ def _look_through(first: FunctionType, owner: type | None) -> bool:
             continue
         seen.add(function)
         names = set(_names(function.__code__))
-        if _NAME in names:
+        if not _NAMES.isdisjoint(names):
             return True
         waiting += [(found, owner) for found in _led_to(function, owner, names)]
     return False
