@@ -1,14 +1,14 @@
-"""Tells the owners of rotations, a week before, that nobody will be on call: once for each gap."""
+"""Tells the owners of rotations, a week before, that nobody will be on call, or nobody who can be reached: once for each gap."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Final
 
 from mailer_svc.domain import Content, Notification, notification_id
 from mailer_svc.domain.rotation_schedules import DutyInterval, DutyLabel, duty_intervals
 from mailer_svc.domain.rotations import RotationPlan
-from mailer_svc.ports import AWAY, GapClaim, Journal, RotationHistories
+from mailer_svc.ports import AWAY, GapClaim, Journal, PeopleFacts, RotationHistories, TenantKey
 from mailer_svc.service.on_call import MOST_CHANGES
 from tocsin import zones
 from tocsin.background import Background, report_progress
@@ -28,9 +28,12 @@ _BATCH: Final = 50
 class GapWatch:
     """Looks for gaps; a component. A gap's notification has the gap's id, so that neither a kill nor another replica doubles it."""
 
-    def __init__(self, *, histories: RotationHistories, journal: Journal, clock: Clock, expand: Callable[[], None]) -> None:
-        """Takes what it stands on; ``expand`` wakes whoever makes the deliveries."""
+    def __init__(
+        self, *, histories: RotationHistories, people: PeopleFacts, journal: Journal, clock: Clock, expand: Callable[[], None]
+    ) -> None:
+        """Takes what it stands on; ``people`` knows who has addresses, ``expand`` wakes whoever makes the deliveries."""
         self._histories = histories
+        self._people = people
         self._journal = journal
         self._clock = clock
         self._expand = expand
@@ -67,23 +70,55 @@ class GapWatch:
         found = await asyncio.to_thread(duty_intervals, history, start, end)
         # One that began before ``start`` was told when it began; one that is over is history.
         gaps = [each for each in found if DutyLabel.GAP in each.labels and start < each.start <= now + AHEAD and each.end > now]
-        if gaps and await self._journal.announce([_notification(claim, plan, gap, now) for gap in gaps]):
+        told = [_notification(claim, plan, gap, now) for gap in gaps] + await self._unreachable(claim, plan, found, now)
+        if told and await self._journal.announce(told):
             self._expand()
+
+    async def _unreachable(self, claim: GapClaim, plan: RotationPlan, found: Sequence[DutyInterval], now: int) -> list[Notification]:
+        """Of times within a week in which nobody who is on call has an address that gets messages: once a week for the same people."""
+        ahead = [each for each in found if each.recipients and each.end > now and each.start <= now + AHEAD]
+        active = await self._people.active_addresses({TenantKey(claim.tenant, one) for each in ahead for one in each.recipients})
+        first: dict[tuple[str, ...], DutyInterval] = {}
+        for each in ahead:
+            if not any(active.get(TenantKey(claim.tenant, one)) for one in each.recipients):
+                first.setdefault(tuple(sorted(each.recipients)), each)
+        names = sorted({f"recipients/{one}" for people in first for one in people})
+        gone = set(await self._people.missing(claim.tenant, names)) if names else set[str]()
+        return [_silent(claim, plan, interval, gone, now) for interval in first.values()]
+
+
+def _silent(claim: GapClaim, plan: RotationPlan, interval: DutyInterval, gone: Collection[str], now: int) -> Notification:
+    names = sorted(f"recipients/{one}" for one in interval.recipients)
+    why = "; ".join(f"{name} {'does not exist any more' if name in gone else 'has no address that gets messages'}" for name in names)
+    begin, end = (_said(micros, plan.time_zone) for micros in (max(interval.start, now), interval.end))
+    text = f"Nobody who is on call in rotations/{claim.rotation} from {begin} to {end} ({plan.time_zone}) can be reached: {why}."
+    return _to_owner(
+        claim,
+        plan,
+        id=notification_id(tenant=claim.tenant, kind="unreachable", key=f"{claim.rotation}/{','.join(names)}/{now // AHEAD}"),
+        content=Content(f"Nobody on call can be reached: {_called(claim, plan)}, {begin}", text),
+        now=now,
+    )
 
 
 def _notification(claim: GapClaim, plan: RotationPlan, gap: DutyInterval, now: int) -> Notification:
-    name = plan.display_name or f"rotations/{claim.rotation}"
     begin, end = (_said(micros, plan.time_zone) for micros in (gap.start, gap.end))
     text = f"Nobody is on call in rotations/{claim.rotation} from {begin} to {end} ({plan.time_zone}), as it stands now."
-    return Notification(
+    return _to_owner(
+        claim,
+        plan,
         id=notification_id(tenant=claim.tenant, kind="gap", key=f"{claim.rotation}/{gap.start}"),
-        tenant=claim.tenant,
-        recipients=(plan.owner,),
-        content=Content(f"Nobody on call: {name}, {begin}", text),
-        send_time=now,
-        created=now,
-        updated=now,
+        content=Content(f"Nobody on call: {_called(claim, plan)}, {begin}", text),
+        now=now,
     )
+
+
+def _called(claim: GapClaim, plan: RotationPlan) -> str:
+    return plan.display_name or f"rotations/{claim.rotation}"
+
+
+def _to_owner(claim: GapClaim, plan: RotationPlan, *, id: str, content: Content, now: int) -> Notification:  # noqa: A002 - the field's name
+    return Notification(id=id, tenant=claim.tenant, recipients=(plan.owner,), content=content, send_time=now, created=now, updated=now)
 
 
 def _said(micros: int, zone: str) -> str:

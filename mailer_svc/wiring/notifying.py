@@ -101,7 +101,7 @@ class Notifying:
             owner=str(ULID()),
             sole=storage.database.dialect == "sqlite",
         )
-        self._gaps = GapWatch(histories=storage.histories, journal=journal, clock=clock, expand=self.fanout.wake)
+        self._gaps = GapWatch(histories=storage.histories, people=people, journal=journal, clock=clock, expand=self.fanout.wake)
         self.accepting = Accepting(
             journal=journal, composer=composer, channels=channels, publisher=publisher, clock=clock, expand=self.fanout.wake
         )

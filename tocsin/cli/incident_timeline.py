@@ -6,12 +6,14 @@ from urllib.parse import urlencode
 
 from tocsin.client import Client
 from tocsin.errors import NotFound, PermissionDenied
+from tocsin.resource_names import resource_path
 
 Named = Mapping[str, Any]
 
 _TOLD_FIRINGS: Final = 50  # each is one call; an incident that has told people more often is one that nobody reads to its end
 _SHOWN: Final = 10
 _NAMES: Final = 100  # in one question, as in the contract
+_TARGETS: Final = ("recipients", "groups", "rotations")
 _PEOPLE: Final = ("users/", "apiKeys/", "serviceAccounts/")
 
 
@@ -24,6 +26,24 @@ def names_of(client: Client, resources: Iterable[str]) -> Mapping[str, str]:
         answer = client.call("GET", f"/v1/names:batchGet?{query}")
         found |= {each["name"]: each["displayName"] for each in answer.get("names", ())}
     return found
+
+
+def require_there(client: Client, targets: Iterable[str]) -> None:
+    """Returns if all that are to take an incident over exist; what the key may not read is taken for granted.
+
+    Raises:
+        NotFound: one of them does not: nobody would be told, and who has the incident now would be rid of it.
+    """
+    for target in targets:
+        collection = target.partition("/")[0]
+        if collection not in _TARGETS:
+            continue  # the gateway says what it has to be
+        try:
+            client.call("GET", resource_path(target, collection))
+        except PermissionDenied:
+            continue
+        except NotFound as error:
+            raise NotFound(f"there is no {target}: nobody would be told, and the incident is left as it is") from error
 
 
 def called(actor: str, names: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from tocsin.cli.incident_timeline import called, names_of, told, with_deliveries
+from tocsin.cli.incident_timeline import called, names_of, require_there, told, with_deliveries
 from tocsin.cli.output import EXIT_CODES, write_json, write_line, write_table
 from tocsin.cli.target import STATE, JsonOption, KeyOption, StateOption, UrlOption, connect
 from tocsin.cli.words import instant, rfc3339
@@ -160,6 +160,7 @@ def reassign(
     if policy:
         body["escalationPolicy"] = named("escalationPolicies", policy)
     with connect(state=state, url=url, api_key=api_key) as client:
+        require_there(client, to or [])
         found = client.call("POST", f"/v1/{named('incidents', incident)}:reassign", body=body)
     _tell(found, f"is reassigned to {', '.join(to or [body.get('escalationPolicy', '')])}", as_json=as_json)
 

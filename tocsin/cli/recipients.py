@@ -10,6 +10,8 @@ from tocsin.cli.output import EXIT_CODES, shown, write_json, write_line, write_t
 from tocsin.cli.personal_rules import make_rules
 from tocsin.cli.target import STATE, JsonOption, KeyOption, OutputOption, StateOption, UrlOption, connect
 from tocsin.cli.words import duration, json_object, proto_duration, time_of_day
+from tocsin.client import Client, Resource
+from tocsin.errors import PermissionDenied
 from tocsin.resource_names import resource_path
 
 RecipientArgument = Annotated[str, typer.Argument(help="Name or id of the recipient.")]
@@ -131,8 +133,21 @@ def update(
 def delete(recipient: RecipientArgument, state: StateOption = STATE, url: UrlOption = None, api_key: KeyOption = None) -> None:
     """Delete a recipient with its addresses, preferences and memberships; its deliveries stay."""
     with connect(state=state, url=url, api_key=api_key) as client:
+        duties = _duties(client, _full(recipient))
         client.call("DELETE", _path(recipient))
     write_line(f"{_full(recipient)} deleted")
+    for one in duties:
+        interval = one.get("interval", {})
+        others = [name for name in interval.get("recipients", []) if name != _full(recipient)]
+        write_line(f"{one['rotation']}: was on call until {interval.get('endTime', '')}; now {', '.join(others) or 'nobody'} is")
+
+
+def _duties(client: Client, recipient: str) -> list[Resource]:
+    """Where a recipient is on call now; nothing if the key may not know."""
+    try:
+        return list(client.pages("/v1/onCall", "onCall", {"recipient": recipient}))
+    except PermissionDenied:
+        return []
 
 
 def add_address(

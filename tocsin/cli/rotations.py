@@ -149,12 +149,7 @@ def preview_rotation(
     if as_json:
         write_json(found)
         return
-    local = zone_of(shown)
-    rows = [
-        tuple(datetime.fromisoformat(one[key]).astimezone(local).strftime("%a %Y-%m-%d %H:%M") for key in ("startTime", "endTime"))
-        + _who(one)
-        for one in found.get("intervals", [])
-    ]
+    rows = [(_local(one["startTime"], shown), _local(one["endTime"], shown), *_who(one)) for one in found.get("intervals", [])]
     write_table((f"from ({shown})", "to", "on call", "why", "labels"), rows, empty="There is no rotation in this time.")
 
 
@@ -204,20 +199,25 @@ def add_override(
         msg = f"{kind!r} is not one of {', '.join(_KINDS)}"
         raise typer.BadParameter(msg, param_hint="kind")
     with connect(state=state, url=url, api_key=api_key) as client:
-        zone = zone or client.call("GET", _path(rotation)).get("timeZone", "UTC")
+        local: str = zone or client.call("GET", _path(rotation)).get("timeZone", "UTC")
         now = SystemClock().now()
         body = {
             "kind": kind.upper(),
             "recipients": [_person(one) for one in recipients],
-            "startTime": rfc3339(instant(begin, now=now, zone=zone, option="--from") if begin else now),
-            "endTime": rfc3339(instant(end, now=now, zone=zone, option="--to")),
+            "startTime": rfc3339(instant(begin, now=now, zone=local, option="--from") if begin else now),
+            "endTime": rfc3339(instant(end, now=now, zone=local, option="--to")),
             "comment": comment,
         }
         found = client.call("POST", f"{_path(rotation)}/overrides", body=body)
-    if as_json:
-        write_json(found)
-    else:
-        write_line(f"{found['name']} holds until {found['endTime']}")
+        if as_json:
+            write_json(found)
+            return
+        times = {"from": found["startTime"], "to": found["endTime"]}
+        comes = client.call("GET", f"{_path(rotation)}:preview", params=times).get("intervals", [])
+    write_line(f"{found['name']} holds from {_local(found['startTime'], local)} to {_local(found['endTime'], local)} ({local})")
+    for one in comes:
+        if "GAP" in one.get("labels", ()):
+            write_line(f"nobody is on call from {_local(one['startTime'], local)} to {_local(one['endTime'], local)}")
 
 
 def list_overrides(
@@ -281,6 +281,10 @@ def _who(interval: dict[str, Any]) -> tuple[str, str, str]:
 
 def _ids(one: dict[str, Any]) -> str:
     return ", ".join(name.partition("/")[2] for name in one.get("recipients", []))
+
+
+def _local(instant_of: str, zone: str) -> str:
+    return datetime.fromisoformat(instant_of).astimezone(zone_of(zone)).strftime("%a %Y-%m-%d %H:%M")
 
 
 def _person(name: str) -> str:

@@ -33,6 +33,17 @@ async def rotate(engine: Engine, name: str, *people: str, end: int | None = None
     return kept
 
 
+def watch_of(engine: Engine) -> GapWatch:
+    """Who tells owners of gaps, as a replica has it."""
+    return GapWatch(
+        histories=SqlRotationHistories(database=engine.store.database),
+        people=SqlPeopleFacts(database=engine.store.database),
+        journal=engine.store.journal,
+        clock=engine.store.clock,
+        expand=lambda: None,
+    )
+
+
 async def test_who_is_on_call_when_it_is_sent_gets_it(engine: Engine) -> None:
     """By a rotation, or by a group in which it is, once; not who was on call when it was handed in."""
     await engine.people("ann", "bob", "eve")
@@ -104,10 +115,7 @@ async def test_a_gap_ahead_is_told_once(engine: Engine) -> None:
     layer = RotationLayer(participants=(("ann",),), unit=TurnUnit.WEEKS, count=1, hand_over=0, start=begin, end=begin + 8 * 86_400)
     plan = RotationPlan(time_zone="Europe/Berlin", layers=(layer,), owner="recipients/lead")
     await kept.create(Rotation(tenant=TENANT, id="r", plan=plan, created=now, updated=now))
-    histories = SqlRotationHistories(database=engine.store.database)
-    one, other = (
-        GapWatch(histories=histories, journal=engine.store.journal, clock=engine.store.clock, expand=lambda: None) for _ in range(2)
-    )
+    one, other = watch_of(engine), watch_of(engine)
     await one.tell_due()
     await engine.expand()
     assert await engine.states() == []
@@ -128,5 +136,27 @@ async def test_a_gap_ahead_is_told_once(engine: Engine) -> None:
     assert len(await engine.deliveries()) == 2
     await engine.store.clock.advance(week / 1_000_000)
     await one.tell_due()
+    await engine.expand()
+    assert len(await engine.deliveries()) == 2
+
+
+async def test_people_on_call_whom_no_message_reaches_are_told_of_once_a_week(engine: Engine) -> None:
+    """Deleted, or without an address that gets messages; where one of several can be reached, nobody is told."""
+    await engine.people("ann", "bob", "lead")
+    await engine.people("mute", channels=())
+    now = engine.store.clock.micros()
+    kept = SqlRotations(database=engine.store.database, order=engine.store.order)
+    turns = (("ann",), ("bob", "mute"), ("mute", "gone"), ("mute", "gone"))
+    layer = RotationLayer(participants=turns, unit=TurnUnit.DAYS, count=1, hand_over=0, start=now // 1_000_000)
+    plan = RotationPlan(time_zone="Europe/Berlin", layers=(layer,), owner="recipients/lead")
+    await kept.create(Rotation(tenant=TENANT, id="r", plan=plan, created=now, updated=now))
+    for watch in (watch_of(engine), watch_of(engine)):
+        await watch.tell_due()
+        await engine.store.clock.advance(901)
+    await engine.expand()
+    [told] = await engine.deliveries()
+    assert (told.recipient_id, told.subject) == ("lead", "Nobody on call can be reached: rotations/r, Sat 2026-01-03 00:00")
+    await engine.store.clock.advance(8 * 86_400)
+    await watch_of(engine).tell_due()
     await engine.expand()
     assert len(await engine.deliveries()) == 2

@@ -54,6 +54,7 @@ def test_a_trigger_says_whether_it_opened_and_whom_it_reaches(gateway: Gateway, 
 )
 def test_an_answer_says_what_it_has_done(gateway: Gateway, state: Path, words: tuple[str, ...], answer: dict[str, Any], said: str) -> None:
     """And not only in which state the incident is."""
+    gateway.answers["GET", "/v1/recipients/cid"] = (200, {"name": "recipients/cid"})
     verb = {"ack": "acknowledge"}.get(words[0], words[0])
     gateway.answers["POST", f"/v1/incidents/1:{verb}"] = (200, INCIDENT | answer)
     assert run(gateway, state, *words).strip() == f"incidents/1 {said}"
@@ -77,3 +78,28 @@ def test_the_timeline_tells_who_was_told_and_what_became_of_it(gateway: Gateway,
     assert "firings/F" in run(gateway, state, "show", "1")
     gateway.answers["GET", "/v1/deliveries"] = (200, {})
     assert "nobody yet (firings/F)" in run(gateway, state, "show", "1")
+
+
+def test_an_incident_is_not_given_to_somebody_who_is_not_there(gateway: Gateway, state: Path) -> None:
+    """A slip of the pen would take it from who has it, and tell nobody; a key that may not read people is believed."""
+    gateway.answers["POST", "/v1/incidents/1:reassign"] = (200, INCIDENT)
+    done = tocsin("incident", "reassign", "1", "--to", "recipients/cyd", "--state", str(state))
+    assert done.returncode == 1
+    assert "there is no recipients/cyd" in done.stderr
+    assert [method for method, *_ in gateway.asked] == ["GET"]
+    gateway.answers["GET", "/v1/recipients/cyd"] = (403, {"code": "PERMISSION_DENIED", "detail": "no", "details": []})
+    assert "is reassigned to recipients/cyd" in run(gateway, state, "reassign", "1", "--to", "recipients/cyd")
+
+
+def test_who_is_deleted_while_on_call_leaves_a_hole_that_is_told(gateway: Gateway, state: Path) -> None:
+    """Each rotation, until when, and who is left."""
+    gateway.answers["DELETE", "/v1/recipients/ann"] = (200, {})
+    alone = {"rotation": "rotations/shop", "interval": {"recipients": ["recipients/ann"], "endTime": "2026-12-07T08:00:00Z"}}
+    both = {"rotation": "rotations/db", "interval": {"recipients": ["recipients/ann", "recipients/bob"], "endTime": "2026-12-02T08:00:00Z"}}
+    gateway.answers["GET", "/v1/onCall"] = (200, {"onCall": [alone, both]})
+    done = tocsin("recipient", "delete", "ann", "--state", str(state))
+    assert done.stdout.splitlines() == [
+        "recipients/ann deleted",
+        "rotations/shop: was on call until 2026-12-07T08:00:00Z; now nobody is",
+        "rotations/db: was on call until 2026-12-02T08:00:00Z; now recipients/bob is",
+    ]

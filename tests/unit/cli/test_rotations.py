@@ -85,18 +85,24 @@ def test_who_is_on_call_and_why(gateway: Gateway, state: Path) -> None:
     assert "ann" in tocsin("rotation", "on-call", "--recipient", "ann", "--state", str(state)).stdout
 
 
-def test_an_override_says_until_when_it_holds(gateway: Gateway, state: Path) -> None:
+def test_an_override_says_when_it_holds_and_that_nobody_is_left(gateway: Gateway, state: Path) -> None:
     """Local times are the rotation's; another kind is refused."""
     gateway.answers["GET", "/v1/rotations/shop"] = (200, STORED)
     gateway.answers["POST", "/v1/rotations/shop/overrides"] = (
         200,
-        {"name": "rotations/shop/overrides/1", "endTime": "2027-01-05T08:00:00Z"},
+        {"name": "rotations/shop/overrides/1", "startTime": "2027-01-04T08:00:00Z", "endTime": "2027-01-05T08:00:00Z"},
     )
+    hole = {"startTime": "2027-01-04T10:00:00Z", "endTime": "2027-01-04T11:00:00Z", "labels": ["GAP"]}
+    gateway.answers["GET", "/v1/rotations/shop:preview"] = (200, {"intervals": [hole]})
     flags = ("--from", "2027-01-04T09:00", "--to", "2027-01-05T09:00", "--comment", "ill", "--state", str(state))
     done = tocsin("rotation", "override", "add", "shop", "replace", "eve", *flags)
-    assert done.stdout == "rotations/shop/overrides/1 holds until 2027-01-05T08:00:00Z\n"
+    assert done.stdout.splitlines() == [
+        "rotations/shop/overrides/1 holds from Mon 2027-01-04 09:00 to Tue 2027-01-05 09:00 (Europe/Berlin)",
+        "nobody is on call from Mon 2027-01-04 11:00 to Mon 2027-01-04 12:00",
+    ]
     times = {"startTime": "2027-01-04T08:00:00Z", "endTime": "2027-01-05T08:00:00Z"}
-    assert gateway.asked[-1][3] == {"kind": "REPLACE", "recipients": ["recipients/eve"], "comment": "ill", **times}
+    [body] = [body for method, _, _, body in gateway.asked if method == "POST"]
+    assert body == {"kind": "REPLACE", "recipients": ["recipients/eve"], "comment": "ill", **times}
     assert tocsin("rotation", "override", "add", "shop", "swap", "eve", *flags).returncode == 2
     gateway.answers["DELETE", "/v1/rotations/shop/overrides/1"] = (200, {})
     assert tocsin("rotation", "override", "remove", "rotations/shop/overrides/1", "--state", str(state)).returncode == 0
