@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache, lru_cache
+from typing import Any
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
@@ -45,7 +46,7 @@ class RequestValidator:
         """
         found = self._validator.collect_violations(message)
         if found:
-            violations = [FieldViolation(json_path(item), _said(item)) for item in found]
+            violations = [_told(message, item) for item in found]
             first = violations[0]
             raise RequestInvalid(f"{first.field}: {first.description}" if first.field else first.description, violations=violations)
 
@@ -85,6 +86,31 @@ def has_rules(descriptor: Descriptor) -> bool:
         seen.update(item.full_name for item in inner)
         waiting.extend(inner)
     return False
+
+
+def _told(message: Message, violation: Violation) -> FieldViolation:
+    """One violation in the caller's words. A oneof is no word of the caller's: its message is the field, and its members are named."""
+    path = json_path(violation)
+    if not (choices := _choices(message, violation)):
+        return FieldViolation(path, _said(violation))
+    parent, _, _ = path.rpartition(".")
+    needed = f"exactly one of {', '.join(choices)} is required"
+    return FieldViolation(parent, needed) if parent else FieldViolation(choices[0], needed)
+
+
+def _choices(message: Message, violation: Violation) -> list[str]:
+    """The JSON names of the members of the oneof that a violation is about; none where it is about a field."""
+    found: Any = message.DESCRIPTOR  # that of the runtime, or of the wheel's own stubs
+    for element in violation.proto.field.elements if violation.proto.field else ():
+        if found is None:
+            return []
+        if (oneof := found.oneofs_by_name.get(element.field_name)) is not None:
+            return [field.json_name for field in oneof.fields]
+        field = found.fields_by_name.get(element.field_name)
+        found = field.message_type if field is not None else None
+        if found is not None and found.GetOptions().map_entry:
+            found = found.fields_by_name["value"].message_type
+    return []
 
 
 def _said(violation: Violation) -> str:

@@ -1,4 +1,4 @@
-"""What a caller is told of a rule speaks of what the caller wrote: names of enums, never their numbers."""
+"""What a caller is told of a rule speaks of what the caller wrote: names of enums, never their numbers, and of fields, never of a oneof."""
 
 import importlib
 import pkgutil
@@ -10,6 +10,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescript
 from google.protobuf.message_factory import GetMessageClass
 
 from tocsin import api
+from tocsin.api.scheduler.v1.alarm_service_pb2 import CreateAlarmRequest, ImportAlarmsRequest
 from tocsin.mesh.validation import RequestInvalid, RequestValidator
 
 VALIDATOR = RequestValidator()
@@ -49,3 +50,25 @@ def test_an_enum_is_told_in_words(message: Descriptor, field: FieldDescriptor) -
         assert said in ([], ["is required"] if value.number == 0 else ["is not a value that is taken here"])
         seen += said
     assert seen, "no value is refused: this says nothing"
+
+
+@pytest.mark.parametrize(
+    ("request_type", "given", "field", "words"),
+    [
+        (CreateAlarmRequest, {"alarm": {"action": {}, "trigger": {"every": {"seconds": 60}}}}, "alarm.action", ("notify", "task", "check")),
+        (
+            CreateAlarmRequest,
+            {"alarm": {"action": {"task": {"handler": "noop"}}, "trigger": {}}},
+            "alarm.trigger",
+            ("at", "atLocal", "cron"),
+        ),
+        (CreateAlarmRequest, {"alarm": {"action": {"check": {}}, "trigger": {"every": {"seconds": 60}}}}, "alarm.action.check", ("http",)),
+        (ImportAlarmsRequest, {}, "options", ("options",)),
+    ],
+    ids=["action", "trigger", "check", "a request itself"],
+)
+def test_what_a_oneof_wants_is_told_by_its_fields(request_type: Any, given: dict[str, Any], field: str, words: tuple[str, ...]) -> None:
+    """At the message that lacks it: no caller has ever seen the name of the oneof."""
+    (said,) = told(request_type(**given), field)
+    assert said.startswith("exactly one of ")
+    assert set(words) <= set(said.removeprefix("exactly one of ").removesuffix(" is required").split(", "))
