@@ -155,9 +155,9 @@ def _comments(file: descriptor_pb2.FileDescriptorProto) -> Iterator[tuple[str, s
     """The leading comments of a file by full name (google.protobuf.SourceCodeInfo)."""
     names = dict(_element_paths(file))
     for location in file.source_code_info.location:
-        name = names.get(tuple(location.path))
-        if name is not None and location.leading_comments:
-            yield name, "\n".join(line.strip() for line in location.leading_comments.strip().splitlines())
+        comment = location.leading_comments  # first, for four places of five have none
+        if comment and (name := names.get(tuple(location.path))) is not None:
+            yield name, "\n".join(line.strip() for line in comment.strip().splitlines())
 
 
 def _element_paths(file: descriptor_pb2.FileDescriptorProto) -> Iterator[tuple[tuple[int, ...], str]]:

@@ -26,8 +26,8 @@ from tocsin.lifecycle import App
 from tocsin.mesh.client import Mesh
 from tocsin.mesh.jwks import JwksSource
 from tocsin.mesh.limits import LocalLeases, RateLimiter
-from tocsin.mesh.policy import PACKAGE
 from tocsin.mesh.policy import contract as descriptor_set
+from tocsin.mesh.policy import policies
 from tocsin.node import Node
 from tocsin.protojson.converters import JsonCodec
 from tocsin.redis import Redis
@@ -53,8 +53,8 @@ def build(settings: GatewaySettings, clock: Clock, *, jwks: JwksSource | None = 
 
 @cache
 def _own_contract(codec: JsonCodec) -> Contract:
-    """Tocsin's own; it takes half a second to make, and nothing changes it."""
-    return Contract(descriptor_set=descriptor_set().SerializeToString(), package=PACKAGE, codec=codec)
+    """Tocsin's own; it takes a third of a second to make, and nothing changes it."""
+    return Contract(descriptor_set=descriptor_set().SerializeToString(), policies=policies(), codec=codec)
 
 
 def assemble(

@@ -261,13 +261,23 @@ def read(files: descriptor_pb2.FileDescriptorSet, *, package: str = PACKAGE) -> 
     for file in files.file:
         if not f"{file.package}.".startswith(package):
             continue
-        comments = {tuple(place.path): place.leading_comments.strip() for place in file.source_code_info.location}
+        comments = _method_comments(file) if file.service else {}
         for number, service in enumerate(file.service):
             for index, method in enumerate(service.method):
-                # 6 is FileDescriptorProto.service, 2 is ServiceDescriptorProto.method.
-                policy = _method_policy(file.package, service, method, comments.get((6, number, 2, index), ""), messages)
+                policy = _method_policy(file.package, service, method, comments.get((number, index), ""), messages)
                 found[policy.path] = policy
     return MappingProxyType(found)
+
+
+def _method_comments(file: descriptor_pb2.FileDescriptorProto) -> dict[tuple[int, int], str]:
+    """The comment above each method, by the index of its service and its own; every other place of the file is passed over unread."""
+    found: dict[tuple[int, int], str] = {}
+    for place in file.source_code_info.location:
+        path = place.path
+        # 6 is FileDescriptorProto.service, 2 is ServiceDescriptorProto.method.
+        if len(path) == 4 and path[0] == 6 and path[2] == 2:
+            found[path[1], path[3]] = place.leading_comments.strip()
+    return found
 
 
 def qualified(package: str, name: str) -> str:

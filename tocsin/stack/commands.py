@@ -19,7 +19,7 @@ from tocsin.errors import FailedPrecondition, TocsinError, Unavailable
 from tocsin.exit_codes import ExitCode
 from tocsin.setting_names import PREFIX
 from tocsin.stack.child import ChildState
-from tocsin.stack.layout import GATEWAY, SERVICES, Layout, PortsInUse, log_folder, plan, ports_in_use
+from tocsin.stack.layout import GATEWAY, IMPORT_ORDER, Layout, PortsInUse, log_folder, plan, ports_in_use
 from tocsin.stack.renewal import Certificates
 from tocsin.stack.sign_in import sign_in_link
 from tocsin.stack.spawning import CAN_FORK, Forks, Interpreters, Spawner
@@ -229,7 +229,7 @@ def _spawner(stack: Stack) -> Spawner:
     if not stack.forked:
         return Interpreters()
     env = stack.layout.environment(GATEWAY, stack.env)
-    return Forks(services=SERVICES, env={name: value for name, value in env.items() if not name.upper().startswith(PREFIX)})
+    return Forks(services=IMPORT_ORDER, env={name: value for name, value in env.items() if not name.upper().startswith(PREFIX)})
 
 
 async def _check_folder(layout: Layout, clock: Clock) -> None:

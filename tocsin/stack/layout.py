@@ -15,6 +15,8 @@ SERVICES: Final = ("auth_svc", "scheduler_svc", "processor_svc", "mailer_svc", G
 """Every service, in the order of the table and of the start."""
 STOP_ORDER: Final = (GATEWAY, "processor_svc", "mailer_svc", "scheduler_svc", "auth_svc")
 """The door first; then what takes work before what hands it out, so that nothing is in flight at the end."""
+IMPORT_ORDER: Final = (GATEWAY, "auth_svc", "processor_svc", "mailer_svc", "scheduler_svc")
+"""In which a template imports them: who has most to do once it is imported does it while the others are."""
 
 Kind = Literal["http", "grpc", "metrics"]
 _HIGHEST: Final = 65535

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 from setproctitle import setproctitle, setthreadtitle
 
+from tocsin.mesh.policy import policies
 from tocsin.stack.launcher import tie_to
 
 _LONGEST = 1024
@@ -80,6 +81,7 @@ class ServiceTemplate:
         try:
             for module in ("config", "wiring", "__main__"):
                 importlib.import_module(f"{service}.{module}")
+            policies()  # of the contract, which is the same for all: read once, and shared as modules are
         except Exception:  # noqa: BLE001 - whatever is wrong with one service, the others are served
             traceback.print_exc()
             self._broken.add(service)
@@ -87,14 +89,16 @@ class ServiceTemplate:
             self._imported.add(service)
 
     def _turn(self, *, wait: bool) -> tuple[bool, Request | None]:
-        """Takes what has come, and forks what can be forked: whether to go on, and the request in a fork."""
+        """Takes all that has come, and forks what can be forked: whether to go on, and the request in a fork."""
         readable, _, _ = select.select((self._channel, self._ended), (), (), None if wait else 0)
         if self._ended in readable:
             os.read(self._ended, 4096)
         try:
             self._bury()
-            if self._channel in readable and not self._take():
-                return False, None
+            while self._channel in readable:
+                if not self._take():
+                    return False, None
+                readable, _, _ = select.select((self._channel,), (), (), 0)
             while able := next((each for each in self._waiting if each.service in self._imported | self._broken), None):
                 self._waiting.remove(able)
                 if able.service in self._broken:
