@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from auth_svc.config import AuthSettings
 from auth_svc.handlers import FactorHandlers
-from auth_svc.passkeys import WebAuthnPasskeys
+from auth_svc.lazy_passkeys import LazyPasskeys
 from auth_svc.passwords import Argon2Passwords
 from auth_svc.service import FactorOffice, Reauthentication, SecondFactors
 from auth_svc.throttle import LoginThrottle, ThrottleRule
@@ -28,7 +28,7 @@ class Proving:
 
     def __init__(self, settings: AuthSettings, shared: Shared, *, hasher: Argon2Passwords, mailing: Mailing) -> None:
         key = InstallationKey.of(settings)
-        passkeys = WebAuthnPasskeys(rp_id=settings.relying_party, origins=settings.relying_origins)
+        passkeys = LazyPasskeys(rp_id=settings.relying_party, origins=settings.relying_origins)
         sealer = Sealer(lambda: key.derive("secrets of authenticator apps"))
         self.throttle = _throttle(settings, shared["clock"])
         self.second = SecondFactors(

@@ -8,7 +8,6 @@ from typing import Any, Final
 import grpc
 from google.api import httpbody_pb2
 from google.protobuf.empty_pb2 import Empty
-from icalendar import Calendar, Event, vDuration, vText
 
 from mailer_svc.domain.errors import FeedNotFound
 from mailer_svc.domain.feeds import CalendarFeed, FeedShift
@@ -69,6 +68,8 @@ def _key(subject: str) -> FeedKey:
 
 def calendar_text(feed: CalendarFeed) -> bytes:
     """A feed as iCalendar (RFC 5545); the same bytes for the same feed."""
+    from icalendar import Calendar, Event, vDuration, vText  # 80 modules, for whoever reads a feed and not for every start
+
     calendar: Any = Calendar()  # its methods are typed in part
     calendar.add("prodid", "-//Tocsin//On call//EN")
     calendar.add("version", "2.0")
@@ -78,12 +79,12 @@ def calendar_text(feed: CalendarFeed) -> bytes:
     calendar.add("refresh-interval", vDuration(_REFRESH), parameters={"VALUE": "DURATION"})
     calendar.add("x-published-ttl", vDuration(_REFRESH))
     for shift in feed.shifts:
-        calendar.add_component(_event(feed, shift))
+        calendar.add_component(_described(Event(), feed, shift))
     return calendar.to_ical()
 
 
-def _event(feed: CalendarFeed, shift: FeedShift) -> Any:
-    event: Any = Event()
+def _described(event: Any, feed: CalendarFeed, shift: FeedShift) -> Any:
+    """The same event with what stands in it."""
     event.add("uid", shift.uid)
     event.add("summary", feed.title(shift))
     event.add("dtstart", _time(shift.start))

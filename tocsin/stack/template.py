@@ -23,7 +23,6 @@ from dataclasses import dataclass
 
 from setproctitle import setproctitle, setthreadtitle
 
-from tocsin.mesh.policy import policies
 from tocsin.stack.launcher import tie_to
 
 _LONGEST = 1024
@@ -81,7 +80,9 @@ class ServiceTemplate:
         try:
             for module in ("config", "wiring", "__main__"):
                 importlib.import_module(f"{service}.{module}")
-            policies()  # of the contract, which is the same for all: read once, and shared as modules are
+            from tocsin.mesh.policy import policies  # here, and no sooner: services have imported it
+
+            policies()  # of the contract, the same for all: read once, and shared as modules are
         except Exception:  # noqa: BLE001 - whatever is wrong with one service, the others are served
             traceback.print_exc()
             self._broken.add(service)

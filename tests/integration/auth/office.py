@@ -17,7 +17,7 @@ from auth_svc.domain import (
     User,
     digest,
 )
-from auth_svc.passkeys import WebAuthnPasskeys
+from auth_svc.lazy_passkeys import LazyPasskeys
 from auth_svc.ports import PasswordCheck
 from auth_svc.service import (
     AccountMails,
@@ -146,7 +146,7 @@ class Office:
         throttle = LoginThrottle(clock=clock, pair=ThrottleRule(), client=ThrottleRule(free=30), account=ThrottleRule(free=50))
         shared: dict[str, Any] = {"store": self.store, "log": self.log, "clock": clock}
         writing: dict[str, Any] = {**shared, "tokens": self.tokens, "mails": self.mails}
-        passkeys, sealer = WebAuthnPasskeys(rp_id="tocsin.example", origins=["https://tocsin.example"]), Sealer(lambda: b"s" * 32)
+        passkeys, sealer = LazyPasskeys(rp_id="tocsin.example", origins=["https://tocsin.example"]), Sealer(lambda: b"s" * 32)
         self.authorizer = Authorizer(store=self.store, scopes=Scopes(every=SCOPES), clock=clock)
         budget = RequestBudget(clock=clock, most=requests, window=3600.0)
         rule = SessionRule(access=timedelta(minutes=15), idle=timedelta(days=30), longest=timedelta(days=90), tell_new_clients=True)

@@ -162,6 +162,27 @@ async def test_many_are_started_at_once(nursery: Nursery) -> None:
     assert [await process.wait() for process, _ in made] == list(range(20))
 
 
+async def test_who_is_imported_need_not_wait_for_who_is_not(nursery: Nursery) -> None:
+    """One that was asked for last is forked while another, asked for first, is still being imported."""
+    for name in ("one", "two"):
+        gate = nursery.folder / f"{name} may be imported"
+        (nursery.folder / name / "wiring.py").write_text(
+            f"import os, time\nwhile not os.path.exists({str(gate)!r}):\n    time.sleep(0.01)\n"
+        )
+    with (nursery.folder / "template.log").open("wb") as file:
+        await nursery.forks.prepare(file.fileno())
+    two = asyncio.create_task(nursery.spawn("two"))
+    one = asyncio.create_task(nursery.spawn("one"))
+    await asyncio.sleep(0)  # both have asked
+    (nursery.folder / "one may be imported").touch()
+    fork, log = await one
+    assert isinstance(fork, Fork)
+    assert (await told(log))["pid"] == fork.pid
+    assert not two.done()
+    (nursery.folder / "two may be imported").touch()
+    await told((await two)[1])
+
+
 async def test_a_template_is_started_before_it_is_needed(nursery: Nursery) -> None:
     """It imports while its supervisor looks after certificates; asked for twice, there is one."""
     with (nursery.folder / "template.log").open("wb") as file:
@@ -186,14 +207,20 @@ def test_a_supervisor_imports_little() -> None:
 
 
 def test_what_services_import_may_be_forked() -> None:
-    """No thread runs and nothing is open after it: a lock that a thread holds, or a connection, would be torn in every fork."""
+    """No thread runs and nothing is open after it: a lock that a thread holds, or a connection, would be torn in every fork.
+
+    Libraries that few ever need wait for whoever needs them.
+    """
     code = f"""
         import importlib, os, sys
         before = set(os.listdir("/proc/self/fd"))
         for service in {SERVICES}:
             for module in ("config", "wiring", "__main__"):
                 importlib.import_module(service + "." + module)
+        from tocsin.mesh.policy import policies
+        policies()
+        print(sorted({{"icalendar", "webauthn"}} & set(sys.modules)))
         print(len(os.listdir("/proc/self/task")), sorted(set(os.listdir("/proc/self/fd")) - before))
     """
     done = subprocess.run((sys.executable, "-c", textwrap.dedent(code)), cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["1", "[]"]
+    assert done.stdout.split() == ["[]", "1", "[]"]
