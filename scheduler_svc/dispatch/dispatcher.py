@@ -211,11 +211,10 @@ class Dispatcher:
         return bool(self.leases.critical or self.backlog.queues.size(Priority.CRITICAL))
 
     def _send(self, session: ProcessorSession, queued_firings: Sequence[QueuedFiring]) -> None:
-        held, now = self._shards.held, self._clock.monotonic()
         if not self.leases:
             self._wake.set()  # who tends leases may sleep for longer than they last
         session.credit -= len(queued_firings)
-        self.leases.give(queued_firings, session, epochs=held, now=now)
+        self.leases.give(queued_firings, session, epochs=self._shards.held, now=self._clock.monotonic())
         session.send(Jobs([(queued, queued.token) for queued in queued_firings], suspect=self.suspects.suspected(queued_firings[0])))
 
     # -- results come in ------------------------------------------------------------------------------------------------------
