@@ -2,12 +2,14 @@
 
 import sys
 
+from tocsin.core_lines import silence_core
 from tocsin.garbage_collection import raise_thresholds
 
 
 def main() -> int:
     """Imports the service and runs it; returns the exit code."""
     raise_thresholds()
+    silence_core()
     from processor_svc.config import ProcessorSettings
     from processor_svc.wiring import build
     from tocsin.lifecycle import run

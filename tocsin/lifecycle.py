@@ -196,8 +196,6 @@ def run(name: str, settings_type: type[S], build: Callable[[S, Clock], App], env
         build: its composition root.
         env: where the settings come from; the process's environment unless given.
     """
-    # gRPC's C core writes lines of its own to stderr; what matters of them arrives as errors of the calls.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # Databases, spools, logs and reports are nobody's business but their owner's, whatever made them.
     os.umask(_PRIVATE)
     try:

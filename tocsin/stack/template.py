@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 from setproctitle import setproctitle, setthreadtitle
 
+from tocsin.core_lines import silence_core
 from tocsin.stack.launcher import tie_to
 
 _LONGEST = 1024
@@ -171,6 +172,7 @@ def main(argv: Sequence[str]) -> int:
     """Serves the supervisor at the other end of a socket; returns the exit code of the template, or of a service that was forked."""
     setproctitle(f"{sys.executable} -m tocsin.stack.template")
     setthreadtitle("template")
+    silence_core()
     request = ServiceTemplate(socket.socket(fileno=int(argv[0]))).serve(argv[1:])
     return 0 if request is None else become(request)
 

@@ -30,7 +30,7 @@ import grpc
 from tocsin.mesh.inner_names import CYTHON, lacking, module
 from tocsin.mesh.poller import unblock_poller
 from tocsin.mesh.server.first_step import Started, Steps
-from tocsin.mesh.server.judged import judged, log_no_headers
+from tocsin.mesh.server.judged import judged, log_no_noise
 from tocsin.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -279,7 +279,7 @@ class AcceptingServer(grpc.aio.Server):
             options: gRPC's channel arguments.
             gates: by path, what is asked about each call.
         """
-        log_no_headers()
+        log_no_noise()
         self._acceptor: _Server = _PlainServer(options=options) if LACKS else _Acceptor(options=options, gates=gates or {})
 
     @property

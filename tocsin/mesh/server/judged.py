@@ -19,27 +19,27 @@ from tocsin.mesh.status import code_of, trailing_metadata
 RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
-_NO_TEXT: Final = "Invalid encoding on "
-"""Begins what gRPC says of such a header, which counts as Latin-1; whoever reads it judges it."""
+_NOISE: Final = ("Invalid encoding on ", "ExecuteBatchError raised in core ")
+"""Begins what gRPC says of such a header, which counts as Latin-1 and is judged by whoever reads it, and of a caller that left."""
 
 
 class RequestMalformed(InvalidInput):
     """The request is not a message of the expected type."""
 
 
-class _WithoutHeaders(logging.Filter):
-    """Lets everything pass but what tells of headers."""
+class _WithoutNoise(logging.Filter):
+    """Lets everything pass but what strangers can have said at will."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not str(record.msg).startswith(_NO_TEXT)
+        return not record.getMessage().startswith(_NOISE)
 
 
-_WITHOUT_HEADERS: Final = _WithoutHeaders()
+_WITHOUT_NOISE: Final = _WithoutNoise()
 
 
-def log_no_headers() -> None:
-    """Keeps headers out of what gRPC logs in this process; further calls change nothing."""
-    logging.getLogger(CYTHON).addFilter(_WITHOUT_HEADERS)
+def log_no_noise() -> None:
+    """Keeps headers, and callers that left, out of what gRPC logs in this process; further calls change nothing."""
+    logging.getLogger(CYTHON).addFilter(_WITHOUT_NOISE)
 
 
 def judged(handler: RpcHandler) -> RpcHandler:
