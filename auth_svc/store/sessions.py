@@ -199,6 +199,9 @@ class SessionQueries(Queries):
         left = select(refresh_tokens.c.session_id).where(refresh_tokens.c.session_id == sessions.c.id).exists()
         async with self._database.transaction() as connection:
             await connection.execute(delete(refresh_tokens).where(refresh_tokens.c.expires_at <= to_micros(before)))
+            # The trigger that notes what ended needs an instant: without one the end of this session would keep those of all others.
+            timeless = (~left, sessions.c.created_at.is_(None), sessions.c.last_used_at.is_(None))
+            await connection.execute(update(sessions).where(*timeless).values(created_at=to_micros(before)))
             return (await connection.execute(delete(sessions).where(~left))).rowcount
 
 

@@ -14,7 +14,7 @@ from scheduler_svc.store.sql import Statement, both
 from scheduler_svc.store.tables import ACTIVE, VERSION, one_of
 from tocsin.database import Database
 from tocsin.recurrence import Micros
-from tocsin.stored import known
+from tocsin.stored import known, number
 
 _INTO: Final = "INSERT INTO alarm_rules (alarm, since, tenant, until, trigger_rule, anchor_at, next_fire_at)"
 OF_CALENDAR: Final = " AND ".join(f"trigger_rule NOT LIKE '{{\"{kind}\":%'" for kind in ("event", "threshold", "heartbeat"))
@@ -149,7 +149,7 @@ class SqlAuditStore:
             # In this order: a rule that ends in between is seen twice, which does no harm, and not never.
             rows = [*await _RULES.rows(connection, tenant, list(alarms)), *await _ENDED.rows(connection, tenant, list(alarms), since)]
         return [
-            RuleInForce(alarm, begun, trigger, anchor, due, bool(ended), bool(fires), resumed)
+            RuleInForce(alarm, number(begun), trigger, anchor, due, bool(ended), bool(fires), number(resumed))
             for alarm, begun, trigger, anchor, due, ended, fires, resumed in rows
         ]
 

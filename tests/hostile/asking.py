@@ -21,6 +21,8 @@ _PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 _UNQUOTED: Final = "/:@!$&'()*+,;=~"
 """What a path says by itself; a stored id may hold anything else."""
+_LONGEST: Final = 60_000
+"""Of a path, in characters: what asks takes no URL that is longer than 64 KiB, nor does the gateway."""
 _WITHOUT_END: Final = re.compile(r":watch$")
 _MOST_PAGES: Final = 200
 _AT_ONCE: Final = 4
@@ -43,8 +45,8 @@ class Answers:
 
 
 def quoted(path: str) -> str:
-    """The path as it stands in a URL."""
-    return quote(path.encode("utf-8", "replace"), safe=_UNQUOTED)
+    """The path as it stands in a URL; of one that no URL can be so much that it names nothing."""
+    return quote(path.encode("utf-8", "replace"), safe=_UNQUOTED)[:_LONGEST]
 
 
 def templates() -> Iterator[str]:

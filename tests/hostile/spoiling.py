@@ -66,7 +66,7 @@ NAMED: Final[Mapping[str, tuple[str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One row that was written, and the name of its resource, if it is one."""
+    """One row that was written, and the name of its resource, if it is one and the name was not what was spoiled."""
 
     table: str
     column: str
@@ -163,7 +163,7 @@ class Spoiler:
                 self.forbidden += 1
                 continue
             key, collection = NAMED.get(table, ("", ""))
-            yield Copy(table, name, value, f"{collection}/{row[key]}" if collection else "")
+            yield Copy(table, name, value, f"{collection}/{row[key]}" if collection and name != key else "")
 
     def _made_up(self, columns: Mapping[str, tuple[Any, ...]], owner: str) -> dict[str, Any]:
         """A row of a table in which the tenant has none."""

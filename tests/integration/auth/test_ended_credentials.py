@@ -188,3 +188,26 @@ async def test_a_token_that_is_none_is_refused(room: Newsroom, token: str) -> No
     with pytest.raises(InvalidInput) as refused:
         await room.told(token)
     assert [violation.field for violation in refused.value.violations] == ["resumeToken"]
+
+
+async def test_a_session_of_no_time_keeps_no_other_from_its_end(room: Newsroom) -> None:
+    """Where somebody took NOT NULL from the column: what is over goes in each round, hers as well as others'."""
+    office = room.office
+    user = await office.user()
+    names = [f"{number:026d}" for number in range(2)]
+    database = office.database
+    async with database.transaction() as connection:
+        tenant = (await connection.execute(select(users.c.tenant_id))).scalar_one()
+        if database.dialect == "postgresql":
+            await connection.exec_driver_sql("ALTER TABLE sessions ALTER created_at DROP NOT NULL")
+        else:
+            version = (await connection.exec_driver_sql("PRAGMA schema_version")).scalar_one()
+            await connection.exec_driver_sql("PRAGMA writable_schema = ON")
+            change = "UPDATE sqlite_master SET sql = replace(sql, ' NOT NULL', '') WHERE type = 'table' AND name = 'sessions'"
+            await connection.exec_driver_sql(change)
+            await connection.exec_driver_sql(f"PRAGMA schema_version = {version + 1}")
+        values = [{"id": name, "tenant_id": tenant, "user_id": user.id, "scopes": "", "created_at": None} for name in names]
+        values[1]["created_at"] = 1
+        await connection.execute(insert(sessions), values)
+    assert await office.store.purge(office.clock.now()) == 2
+    assert set(await room.names()) >= {f"sessions/{name}" for name in names[:1]}

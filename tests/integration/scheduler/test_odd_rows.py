@@ -14,6 +14,7 @@ from scheduler_svc.domain.incidents import Incident
 from scheduler_svc.engine.escalator import Escalator
 from scheduler_svc.engine.outages import Finisher
 from scheduler_svc.ports.alarms import AlarmHead
+from scheduler_svc.store.history import SqlAuditStore
 from scheduler_svc.store.mapping import QUEUED_FIELDS
 from scheduler_svc.store.tables import alarm_labels, alarm_rules, alarms
 from tests.integration.scheduler.replica import Processor, Replica, pass_time
@@ -186,6 +187,16 @@ async def test_an_alarm_without_a_version_fires_and_is_changed_and_removed(store
     async with stores.database.read() as connection:
         assert (await connection.execute(select(func.count()).select_from(alarm_labels))).scalar_one() == 0
         assert (await connection.execute(select(func.count()).select_from(alarm_rules))).scalar_one() == 3
+
+
+async def test_a_rule_without_a_beginning_is_audited_from_the_first_instant(stores: Stores) -> None:
+    """Where somebody took NOT NULL from the column: an audit of the tenant's other alarms goes on."""
+    made = [alarm(trigger=Trigger(spec=Every(10 * SECOND))) for _ in range(2)]
+    await stores.add(*made)
+    await allow_null(stores.database, "alarms", "rule_since")
+    await write(stores, made[0].id, rule_since=None)
+    rules = await SqlAuditStore(stores.database).rules("t1", [one.id for one in made], since=NOW)
+    assert {rule.alarm: rule.since for rule in rules} == {one.id: 0 for one in made}
 
 
 async def allow_null(database: Database, name: str, field: str) -> None:
