@@ -135,9 +135,7 @@ class MeshServer:
             endpoints=mesh.called_endpoints if mesh else tuple,
         )
         own_handlers = [(mesh_service_pb2_grpc.add_MeshServiceServicer_to_server, servicer), *_channelz(settings)]
-        served = _registered([*handlers, *own_handlers])
-        if incomplete:
-            served = {path: answered(path, handler) for path, handler in served.items()}
+        served = _registered([*handlers, *own_handlers], incomplete=incomplete)
         self._handlers = compile_handlers(served, methods=known, parts=parts)
         self._chains, self._carriers = parts.chains, self._make_carriers(known, parts.chains)
         self._policies.on_change(self._adopt)
@@ -282,11 +280,12 @@ def _channelz(settings: MeshOptions) -> Sequence[Handler]:
     return ((add_channelz, Channelz()),)
 
 
-def _registered(handlers: Sequence[Handler]) -> dict[str, RpcHandler]:
+def _registered(handlers: Sequence[Handler], *, incomplete: bool) -> dict[str, RpcHandler]:
     registrar = Registrar()
     for add, servicer in handlers:
         add(servicer, cast("grpc.aio.Server", registrar))
-    return registrar.handlers
+    served = registrar.handlers
+    return {path: answered(path, handler) for path, handler in served.items()} if incomplete else served
 
 
 def _longest_call(methods: Iterable[MethodPolicy]) -> float:
