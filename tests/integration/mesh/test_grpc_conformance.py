@@ -322,6 +322,7 @@ async def test_requests_are_written_one_by_one(side: Side) -> None:
     """For one answer; after ``done_writing`` none may follow, and asking for the end again does nothing."""
     call = side.stub.Collect()
     assert issubclass(type(call), grpc.aio.StreamUnaryCall)
+    await call.wait_for_connection()
     for number in range(4):
         await call.write(Note(number=number))
     await call.done_writing()

@@ -156,7 +156,7 @@ class StreamUnary(grpc.aio.StreamUnaryMultiCallable[Any, Any]):
         """See `Method.deadline`."""
         return self._picker.shared.method.deadline(timeout)
 
-    async def run(self, call: UnaryCall) -> Any:
+    async def run(self, call: Any) -> Any:
         """The answer to ``call``, which is told of each attempt."""
         picker, source = self._picker, Requests(call.request)
         tried: set[str] = set()
@@ -171,7 +171,7 @@ class StreamUnary(grpc.aio.StreamUnaryMultiCallable[Any, Any]):
                 if pick is picker.shared or not is_unsent(error.__cause__) or not source.repeatable:
                     raise
 
-    async def _attempt(self, pick: Pick, call: UnaryCall, source: Requests, deadline: float, headers: Metadata) -> Any:
+    async def _attempt(self, pick: Pick, call: StreamUnaryCall, source: Requests, deadline: float, headers: Metadata) -> Any:
         method, wire = pick
         started = call.loop.time()
         permit = method.admit(deadline - started)
@@ -181,7 +181,7 @@ class StreamUnary(grpc.aio.StreamUnaryMultiCallable[Any, Any]):
         sent = traced(headers, count.attempt(method, method.trace(), sizes_known=dial.direct))
         try:
             raw = keep_final_status(dial.call(aiter(source), timeout=deadline - started, metadata=sent, **call.options))
-            call.wire = raw
+            call.dialled(raw)
             answer = await raw
             value = answer if dial.deserialize is None else readable(dial.deserialize, answer)
         except grpc.aio.AioRpcError as error:

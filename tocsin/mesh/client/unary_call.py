@@ -259,7 +259,32 @@ class StreamUnaryCall(UnaryCall):
 
     def __init__(self, runner: UnaryRunner, request: Any, timeout: float | None, metadata: Any, options: dict[str, Any]) -> None:
         self._pipe = RequestPipe() if request is None else None
+        self._dialled = asyncio.Event()
         super().__init__(runner, self._pipe or request, timeout, metadata, options)
+
+    def dialled(self, wire: Any) -> None:
+        """An attempt is on its way."""
+        self.wire = wire
+        self._dialled.set()
+
+    async def wait_for_connection(self) -> None:
+        """Returns when the call is on its way; its requests may all be written after that.
+
+        Raises:
+            TocsinError: it has failed by then.
+        """
+        await self._dialled.wait()
+        while not self._ended:
+            wire = self.wire
+            try:
+                return await wire.wait_for_connection()
+            except grpc.aio.AioRpcError:
+                if wire is self.wire and not self._ended:  # it becomes the error of the call, or another attempt is made
+                    self._dialled.clear()
+                    await self._dialled.wait()
+        if self._error is not None:
+            raise kept(self._error)
+        return None
 
     async def write(self, request: Any) -> None:
         """Sends one request; waits while the far end takes no more.
@@ -298,6 +323,7 @@ class StreamUnaryCall(UnaryCall):
         if self._pipe is not None:
             self._pipe.end()
         super()._end(code)
+        self._dialled.set()
 
 
 # Registered, not inherited: making an object of a class that was derived from abstract ones costs more.
