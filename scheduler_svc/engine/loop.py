@@ -288,16 +288,20 @@ class Engine:
             return
         alarm = batch[0][0]
         report_stall(f"the alarm {alarm} cannot be fired: {type(error).__name__}", self._clock)
-        self._set_aside(alarm, now, "alarm cannot be fired", error)
+        if self._set_aside(alarm, now, error):
+            _log.error("alarm cannot be fired", alarm=alarm, exc_info=error)
         self._let_out(batch)
 
-    def _set_aside(self, alarm: str, now: Micros, event: str, error: Exception) -> None:
-        """Leaves an alarm alone for a minute, however often the loader finds it, unless somebody changes it; the log has it once."""
-        if self._told.first(alarm, event, type(error)):
-            _log.error(event, alarm=alarm, exc_info=error)
+    def _set_aside(self, alarm: str, now: Micros, error: Exception) -> bool:
+        """Leaves an alarm alone for a minute, however often the loader finds it, unless somebody changes it.
+
+        Returns:
+            Whether it is for the log: the first time for this kind of error.
+        """
         if len(self._spoilt) >= _SPOILT_MOST:
             self._spoilt = {other: until for other, until in self._spoilt.items() if until > now}
         self._spoilt[alarm] = now + _SPOILT
+        return self._told.first(alarm, type(error))
 
     def _settle(self, batch: Sequence[Popped], fired: Fired) -> None:
         for firing in fired.cancelled:
@@ -329,7 +333,8 @@ class Engine:
         except AllowanceShort:
             raise
         except Exception as error:  # noqa: BLE001  one alarm that cannot be read must not hold up the others; it stays due and is told
-            self._set_aside(alarm.id, now, "alarm cannot be planned", error)
+            if self._set_aside(alarm.id, now, error):
+                _log.error("alarm cannot be planned", alarm=alarm.id, exc_info=error)
             return Plan((), alarm.due, alarm.ordinal)
         if plan.pause and plan.pause != FIRE_QUOTA:  # a rule that is too costly
             _log.warning("alarm paused", alarm=alarm.id, reason=plan.pause)

@@ -86,6 +86,23 @@ class KeptBack(logging.Filter):
         return getattr(self._said, "line", "")
 
 
+class WithoutLines(logging.Filter):
+    """Leaves out of the log what strangers can have a library say at will."""
+
+    def __init__(self, *beginnings: str) -> None:
+        """Takes what such lines begin with."""
+        super().__init__()
+        self._beginnings = beginnings
+
+    def leave_out_of(self, name: str) -> None:
+        """Lets no such line of this logger pass; further requests change nothing."""
+        logging.getLogger(name).addFilter(self)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is another line."""
+        return not record.getMessage().startswith(self._beginnings)
+
+
 def configure_logging(*, service: str, level: str = "INFO", log_format: LogFormat = "json", stream: TextIO | None = None) -> None:
     """Routes every record of this process to ``stream`` (stderr). Replaces what was configured before; may be called twice.
 

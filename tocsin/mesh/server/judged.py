@@ -4,7 +4,6 @@ gRPC itself answers UNKNOWN with the words of the parser, and logs an error with
 those as they like. It logs each header that is no UTF-8 likewise, with the header, which may be a credential.
 """
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any, Final, TypeAlias
@@ -15,11 +14,12 @@ from google.protobuf.message import DecodeError
 from tocsin.errors import InvalidInput
 from tocsin.mesh.inner_names import CYTHON
 from tocsin.mesh.status import code_of, trailing_metadata
+from tocsin.telemetry.logs import WithoutLines
 
 RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
-_NOISE: Final = ("Invalid encoding on ", "ExecuteBatchError raised in core ")
+_WITHOUT_NOISE: Final = WithoutLines("Invalid encoding on ", "ExecuteBatchError raised in core ")
 """Begins what gRPC says of such a header, which counts as Latin-1 and is judged by whoever reads it, and of a caller that left."""
 
 
@@ -27,19 +27,9 @@ class RequestMalformed(InvalidInput):
     """The request is not a message of the expected type."""
 
 
-class _WithoutNoise(logging.Filter):
-    """Lets everything pass but what strangers can have said at will."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not record.getMessage().startswith(_NOISE)
-
-
-_WITHOUT_NOISE: Final = _WithoutNoise()
-
-
 def log_no_noise() -> None:
     """Keeps headers, and callers that left, out of what gRPC logs in this process; further calls change nothing."""
-    logging.getLogger(CYTHON).addFilter(_WITHOUT_NOISE)
+    _WITHOUT_NOISE.leave_out_of(CYTHON)
 
 
 def judged(handler: RpcHandler) -> RpcHandler:
