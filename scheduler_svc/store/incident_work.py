@@ -10,13 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from scheduler_svc.domain import Firing, shard_of
 from scheduler_svc.domain.alert_groups import IncidentAlert
 from scheduler_svc.domain.grouping import alert_of, first_alert, group_key, group_of, joined, left
+from scheduler_svc.domain.incident_parts import with_part
 from scheduler_svc.domain.incident_words import AlertEvent, By, EventKind, Happened, IncidentState, IncidentTally, StatusUpdate, StepFiring
 from scheduler_svc.domain.incidents import (
     POLICY,
     Incident,
     IncidentChange,
     IncidentNotFound,
-    IncidentOver,
     acknowledged,
     advance,
     opened,
@@ -196,9 +196,11 @@ class IncidentWork:
             return seen[act.tenant, act.request_id]
         incident = self._of(act.tenant, act.incident)
         handed = plans.next(act.tenant, act.policy) if act.policy else Handed()
-        if act.into:
-            self._require_whole(act)
-        self._take(act.change(incident, handed), act.request_id)
+        change = act.change(incident, handed)
+        whole = with_part(self._of(act.tenant, act.into), change) if act.into else None
+        self._take(change, act.request_id)
+        if whole is not None:
+            self._take(whole, "")
         if act.request_id:
             seen[act.tenant, act.request_id] = incident.id
         return incident.id
@@ -333,12 +335,6 @@ class IncidentWork:
         broken = next((identity for identity, (whose, key) in self._damaged.items() if whose == tenant and key in keys), None)
         if broken is not None:
             raise DataLoss(f"incidents/{broken} is stored, and cannot be read.")
-
-    def _require_whole(self, act: Act) -> None:
-        """What another one becomes part of is open, no part itself, and not that one."""
-        other = self._of(act.tenant, act.into)
-        if not other.open or act.into == act.incident:
-            raise IncidentOver(f"incidents/{act.into} is not open by itself, so that nothing can become part of it.")
 
     def _keep(self, incident: Incident) -> None:
         self._known[incident.id] = incident

@@ -40,8 +40,8 @@ def show_all(
     with connect(state=state, url=url, api_key=api_key) as client:
         summary = client.call("GET", _PATH, params={"pageSize": 1})
         if as_json:
-            for call in _calls(client, tenant):
-                write_json(call)
+            known = {field: value for field, value in summary.items() if field != "nextPageToken"}
+            write_json({**known, "spooledCalls": list(_calls(client, tenant))})
             return
         write_table(
             ("name", "tenant", "method", "accepted", "tries", "reason", "message"),

@@ -349,7 +349,7 @@ IncidentEventKind: TypeAlias = Literal[
 - ``UNSNOOZED``: The time of the snooze is over.
 - ``REASSIGNED``: It went to another policy, or to recipients.
 - ``NOTED``: Somebody wrote a note.
-- ``MERGED``: It became part of another incident, or another one of it.
+- ``MERGED``: It became part of another incident, which has a note of it.
 - ``UPDATE_SENT``: Those who had been told hear how it stands; the text says what they hear.
 - ``ALERT_OPENED``: An alert joined the group, or was open no more and is again; the text is its key.
 - ``ALERT_RESOLVED``: An alert of the group is over; the text is its key.

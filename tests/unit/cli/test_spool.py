@@ -1,5 +1,6 @@
 """`tocsin spool`: what the gateway has set aside, listed, shown, retried and dropped."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,15 @@ def test_what_is_set_aside_is_listed(gateway: Gateway, state: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert all(word in done.stdout for word in ("1-42", "acme", "PublishEvent", "INTERNAL"))
     assert done.stdout.strip().endswith("spool 1: 7 calls wait (900 bytes); 1 failed")
+
+
+@pytest.mark.parametrize("calls", [[], [CALL, CALL | {"name": "spooledCalls/1-43"}]])
+def test_a_program_gets_one_document(gateway: Gateway, state: Path, calls: list[dict[str, object]]) -> None:
+    """However many there are, none as well; with what waits beside them."""
+    gateway.answers["GET", "/v1/spooledCalls"] = (200, {"spooledCalls": calls, "spool": 1, "waiting": "7"})
+    done = tocsin("spool", "list", "--json", "--state", str(state))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"spool": 1, "waiting": "7", "spooledCalls": calls}
 
 
 @pytest.mark.parametrize(

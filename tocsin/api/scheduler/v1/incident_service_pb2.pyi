@@ -288,7 +288,7 @@ class IncidentEvent(_message.Message):
         NOTED: IncidentEvent._Kind.ValueType  # 11
         """Somebody wrote a note."""
         MERGED: IncidentEvent._Kind.ValueType  # 12
-        """It became part of another incident, or another one of it."""
+        """It became part of another incident, which has a note of it."""
         UPDATE_SENT: IncidentEvent._Kind.ValueType  # 13
         """Those who had been told hear how it stands; the text says what they hear."""
         ALERT_OPENED: IncidentEvent._Kind.ValueType  # 14
@@ -326,7 +326,7 @@ class IncidentEvent(_message.Message):
     NOTED: IncidentEvent.Kind.ValueType  # 11
     """Somebody wrote a note."""
     MERGED: IncidentEvent.Kind.ValueType  # 12
-    """It became part of another incident, or another one of it."""
+    """It became part of another incident, which has a note of it."""
     UPDATE_SENT: IncidentEvent.Kind.ValueType  # 13
     """Those who had been told hear how it stands; the text says what they hear."""
     ALERT_OPENED: IncidentEvent.Kind.ValueType  # 14
