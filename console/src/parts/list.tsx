@@ -132,10 +132,10 @@ function _shown<T>(rows: readonly T[], { first, last }: Sight, id: (row: T) => s
 
 type RowOf<T> = Pick<ListOf<T>, "columns" | "href"> & { row: T; index: number; id: string; is: boolean };
 
-/** Drawn again when what it shows is another: not because the list is scrolled. */
+/** Drawn again when what it shows is another, or a signal that it has read, such as names that come later: not because the list is scrolled. */
 class Row<T> extends Component<RowOf<T>> {
-  override shouldComponentUpdate(next: RowOf<T>) {
-    return (Object.keys(next) as (keyof RowOf<T>)[]).some((name) => next[name] !== this.props[name]);
+  override shouldComponentUpdate(next: RowOf<T>, state: object) {
+    return state !== this.state || (Object.keys(next) as (keyof RowOf<T>)[]).some((name) => next[name] !== this.props[name]);
   }
 
   override render({ row, index, id, is, columns, href }: RowOf<T>) {
